@@ -1,0 +1,3 @@
+"""Networking for labs of many small computers."""
+
+__version__ = "0.1.0"
