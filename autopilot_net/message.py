@@ -1,0 +1,235 @@
+"""What travels: one JSON object, here an object with dict manners. How it is read and written."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import msgspec
+import numpy as np
+
+from autopilot_net.arrays import decode_array, encode_array, is_array
+from autopilot_net.errors import BadMessage
+
+__all__ = ["Message", "plain_json"]
+
+REQUIRED = ("id", "to", "sender", "key")
+_MAX_DEPTH = 200  # far beyond any experiment's data, far below Python's own limit, which takes the process along
+
+_encoder = msgspec.json.Encoder()
+_decoder = msgspec.json.Decoder()
+
+
+class Message:
+    """One message, readable as an object (`msg.key`) and as a dict (`msg['key']`, `in`, `len`, `del`).
+
+    `id`, `to`, `sender` and `key` must be there before it can be serialized; `value` is any JSON, and NaN, the
+    infinities and integers of any size survive. `flags` is a dict whose keys count and whose values do not. Any other
+    keyword becomes an extra attribute, which travels too. numpy arrays may stand in `value` and in extra attributes;
+    they arrive as arrays only where `expand_arrays` is asked for, since expanding costs memory that a relay saves.
+
+    `Message(msg=raw)` reads bytes and raises `BadMessage` for bytes that are no message. A name on the wire is always
+    readable as `msg['name']`; as an attribute only where it shadows neither a method nor a private name.
+    """
+
+    __slots__ = ("_fields",)
+    _fields: dict[str, Any]
+
+    def __init__(self, msg: bytes | str | None = None, *, expand_arrays: bool = False, **fields: Any) -> None:
+        read = {} if msg is None else _read(msg, expand_arrays=expand_arrays)
+        merged: dict[str, Any] = {"value": None, "flags": {}, "blosc": False, "ttl": 5, **read, **fields}
+        if not isinstance(merged["flags"], dict):
+            raise BadMessage(f"the flags of {_name(merged)} are {type(merged['flags']).__name__}, not an object")
+        object.__setattr__(self, "_fields", merged)
+
+    # -- like an object ------------------------------------------------------------------------------------------
+
+    def __getattr__(self, name: str) -> Any:
+        if not name.startswith("_"):
+            try:
+                return self._fields[name]
+            except KeyError:
+                pass
+        raise AttributeError(f"{_name(self._fields)} has no {name!r}")
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if name.startswith("_") or hasattr(Message, name):
+            raise AttributeError(f"{name!r} is a message's own name; a field of that name is set by msg[{name!r}] = …")
+        self._fields[name] = value
+
+    def __delattr__(self, name: str) -> None:
+        if name not in self._fields:
+            raise AttributeError(f"{_name(self._fields)} has no {name!r}")
+        del self._fields[name]
+
+    # -- like a dict ---------------------------------------------------------------------------------------------
+
+    def __getitem__(self, name: str) -> Any:
+        return self._fields[name]
+
+    def __setitem__(self, name: str, value: Any) -> None:
+        self._fields[name] = value
+
+    def __delitem__(self, name: str) -> None:
+        del self._fields[name]
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._fields
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._fields)
+
+    def __len__(self) -> int:
+        return len(self._fields)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Message) and self._fields == other._fields
+
+    __hash__ = None  # type: ignore[assignment]  # mutable, as a dict is
+
+    def __repr__(self) -> str:
+        return f"Message({', '.join(f'{name}={value!r}' for name, value in self._fields.items())})"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _rebuild, (self._fields,)
+
+    def get(self, name: str, default: Any = None) -> Any:
+        """The field `name`, or `default` where the message has none, as with a dict."""
+        return self._fields.get(name, default)
+
+    # -- the wire ------------------------------------------------------------------------------------------------
+
+    def validate(self) -> bool:
+        """Whether `id`, `to`, `sender` and `key` are all there, each a string (`to` may be a list of hops)."""
+        fields = self._fields
+        return all(isinstance(fields.get(name), str) for name in ("id", "sender", "key")) and _is_address(
+            fields.get("to")
+        )
+
+    def serialize(self, *, pack: bool | None = None) -> bytes:
+        """UTF-8 JSON. `pack` says whether arrays are compressed; without it, the message's own `blosc` does.
+
+        Raises `BadMessage`, naming the message and the part, where a field is missing or JSON cannot carry a value.
+        """
+        fields = self._fields
+        if not self.validate():
+            missing = [name for name in REQUIRED if name not in fields] or ["id, to, sender and key as text"]
+            raise BadMessage(f"{_name(fields)} cannot be sent without {', '.join(missing)}")
+        packed = bool(fields["blosc"] if pack is None else pack) if "blosc" in fields else bool(pack)
+        return plain_json(fields, pack=packed, name=_name(fields))
+
+
+def plain_json(value: Any, *, pack: bool = False, name: str = "the value") -> bytes:
+    """`value` as JSON bytes, the same bytes for the same data: arrays as objects, NaN and the infinities as literals.
+
+    Raises `BadMessage` that says which part of `value` JSON cannot carry.
+    """
+    writer = _Writer(pack=pack, name=name)
+    tree = writer.plain(value, "", 0)
+    try:
+        if writer.non_finite:  # msgspec alone would write NaN as null, and a missing reaction time would become no time
+            return json.dumps(tree, ensure_ascii=False, separators=(",", ":")).encode()
+        return _encoder.encode(tree)
+    except UnicodeEncodeError as error:
+        raise BadMessage(f"{name} holds text that UTF-8 cannot carry: {error}") from error
+
+
+class _Writer:
+    """Turns one value into what both JSON writers write alike, and finds the part that neither could."""
+
+    __slots__ = ("name", "non_finite", "pack")
+
+    def __init__(self, *, pack: bool, name: str) -> None:
+        self.pack = pack
+        self.name = name
+        self.non_finite = False
+
+    def plain(self, value: Any, path: str, depth: int) -> Any:
+        kind = type(value)
+        if kind is str or kind is int or kind is bool or value is None:
+            return value
+        if kind is float:
+            self.non_finite = self.non_finite or not math.isfinite(value)
+            return value
+        if depth > _MAX_DEPTH:
+            raise BadMessage(f"{self.name} is nested more than {_MAX_DEPTH} deep at {path[:80]}…")
+        if kind is dict:
+            return {self._key(key, path): self.plain(item, f"{path}.{key}", depth + 1) for key, item in value.items()}
+        if kind is list or kind is tuple:
+            return [self.plain(item, f"{path}[{i}]", depth + 1) for i, item in enumerate(value)]
+        return self._unusual(value, path, depth)
+
+    def _unusual(self, value: Any, path: str, depth: int) -> Any:
+        if isinstance(value, np.ndarray):
+            return encode_array(value, pack=self.pack)
+        if isinstance(value, np.generic):
+            simple = value.dtype.kind in "biufU"
+            return self.plain(value.item(), path, depth + 1) if simple else self._refuse(value, path)
+        if isinstance(value, Mapping):
+            return self.plain(dict(value), path, depth + 1)
+        if isinstance(value, list | tuple):
+            return self.plain(list(value), path, depth + 1)
+        for base in (str, bool, int, float):
+            if isinstance(value, base):
+                return self.plain(base(value), path, depth + 1)
+        return self._refuse(value, path)
+
+    def _key(self, key: Any, path: str) -> str:
+        if isinstance(key, str):
+            return str(key)
+        if isinstance(key, int) and not isinstance(key, bool):
+            return str(int(key))
+        return str(self._refuse(key, f"{path} (a key)"))
+
+    def _refuse(self, value: Any, path: str) -> Any:
+        where = path.lstrip(".") or "itself"
+        raise BadMessage(f"{self.name}: JSON cannot carry a {type(value).__name__}, which stands at {where}")
+
+
+def _read(raw: bytes | str, *, expand_arrays: bool) -> dict[str, Any]:
+    fields = _parse(raw)
+    if not isinstance(fields, dict):
+        raise BadMessage(f"a message is a JSON object, and this is {type(fields).__name__}: {raw[:60]!r}")
+    if expand_arrays:
+        return {name: _expand(value, 0) for name, value in fields.items()}
+    return fields
+
+
+def _parse(raw: bytes | str) -> Any:
+    try:
+        return _decoder.decode(raw)
+    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
+        pass
+    try:
+        # What msgspec refuses may still be what Python peers write: NaN, infinities, numbers beyond a double.
+        return json.loads(raw)
+    except (ValueError, RecursionError) as error:
+        raise BadMessage(f"{len(raw)} bytes that are no JSON ({error}): {raw[:60]!r}") from error
+
+
+def _expand(value: Any, depth: int) -> Any:
+    if depth > _MAX_DEPTH:
+        raise BadMessage(f"a message nested more than {_MAX_DEPTH} deep")
+    if is_array(value):
+        return decode_array(value)
+    if isinstance(value, dict):
+        return {key: _expand(item, depth + 1) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_expand(item, depth + 1) for item in value]
+    return value
+
+
+def _is_address(to: Any) -> bool:
+    return isinstance(to, str) or (isinstance(to, list) and bool(to) and all(isinstance(hop, str) for hop in to))
+
+
+def _name(fields: Mapping[str, Any]) -> str:
+    return f"message {fields.get('id', '(no id)')} ({fields.get('key', 'no key')} to {fields.get('to', 'nobody')})"
+
+
+def _rebuild(fields: dict[str, Any]) -> Message:
+    message = Message()
+    message._fields.update(fields)
+    return message

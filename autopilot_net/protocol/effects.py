@@ -1,0 +1,68 @@
+"""All that an Endpoint can ask of the world, or tell it. Plain, frozen, comparable values; no behaviour."""
+
+from __future__ import annotations
+
+from msgspec import Struct
+
+from autopilot_net.message import Message
+
+__all__ = ["Confirmed", "Deliver", "Dropped", "Effect", "Expired", "Gap", "Reconnect", "Transmit"]
+
+
+class Transmit(Struct, frozen=True):
+    """Put `frames` on the socket that leads to the direct neighbour `peer`. The address a ROUTER eats is not among them."""
+
+    peer: str
+    frames: tuple[bytes, ...]
+
+
+class Deliver(Struct, frozen=True):
+    """Hand `message`, which came in from the neighbour `peer`, to its handler; then say `handled(ticket)`.
+
+    Ticket 0 is nobody's: such a message seeks no confirmation, and saying it was handled is harmless.
+    """
+
+    ticket: int
+    peer: str
+    message: Message
+
+
+class Confirmed(Struct, frozen=True):
+    """The message `id` was handled at `to`."""
+
+    id: str
+    to: str
+
+
+class Expired(Struct, frozen=True):
+    """The message `id` is not known to have been handled at `to`, and nothing more is tried."""
+
+    id: str
+    to: str
+    reason: str
+
+
+class Dropped(Struct, frozen=True):
+    """Something that came in, or waited, goes no further. `peer` is the neighbour it concerns."""
+
+    reason: str
+    peer: str
+    recipient: str
+    count: int = 1
+
+
+class Gap(Struct, frozen=True):
+    """`missing` items of the unreliable stream of `sender` never arrived, from item number `first` on."""
+
+    sender: str
+    first: int
+    missing: int
+
+
+class Reconnect(Struct, frozen=True):
+    """Close the socket to `peer` and open it anew: it is connected, and deaf."""
+
+    peer: str
+
+
+Effect = Transmit | Deliver | Confirmed | Expired | Dropped | Gap | Reconnect

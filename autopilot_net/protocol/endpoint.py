@@ -1,0 +1,377 @@
+"""Endpoint: where a frame goes, what is confirmed to whom, what to do when a neighbour comes and goes.
+
+Frames and time come in, effects come out. It composes the parts beside it and adds what none of them may know of the
+others: a route decides whether a channel is open, a packet for me becomes a delivery, a handled ticket a CONFIRM.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from msgspec import Struct
+
+from autopilot_net.errors import BadMessage
+from autopilot_net.message import Message
+from autopilot_net.protocol.backlog import Backlog
+from autopilot_net.protocol.effects import Confirmed, Deliver, Dropped, Effect, Expired, Gap, Reconnect, Transmit
+from autopilot_net.protocol.frames import PROBE, Packet, pack_to, pack_up, read_frames
+from autopilot_net.protocol.inbox import Inbox, Receipt, Verdict, receipt_of
+from autopilot_net.protocol.outbox import Entry, Outbox, Window
+from autopilot_net.protocol.routes import Routes
+from autopilot_net.protocol.streams import GapWatch
+
+__all__ = ["Endpoint", "Settings"]
+
+CLOSING = b"CLOSING"  # stops a station of Autopilot's own; ours is stopped by whoever owns its process
+UNKNOWN = "nobody of that id is known here"
+UNANSWERED = 3  # probes, after which a connection is taken for deaf
+
+
+class Settings(Struct, frozen=True, kw_only=True):
+    """The knobs of one endpoint. Times are seconds, sizes bytes."""
+
+    repeat_interval: float = 5.0
+    liveness_s: float = 1.0
+    window: Window = Window()
+    backlog_bytes: int = 64 << 20
+
+
+class Endpoint:
+    """One participant: a station (`forwards=True`), a node, or a stream.
+
+    `id` is its identity on the wire, `upstream` that of the neighbour it connects to, None for the root.
+    `incarnation` is unlike that of any former life under this id. `epoch` is the wall-clock time, in seconds, at
+    `now == 0`. `now` never runs backwards. No method blocks, and a call too many is harmless.
+    """
+
+    def __init__(
+        self,
+        id: str,
+        *,
+        upstream: str | None = None,
+        forwards: bool = False,
+        incarnation: str,
+        epoch: float = 0.0,
+        settings: Settings | None = None,
+    ) -> None:
+        self.id = id
+        self.forwards = forwards
+        self.incarnation = incarnation
+        self.settings = settings or Settings()
+        self.routes = Routes(upstream)
+        self.ours: set[str] = set()  # ids that have shown that they speak as we do
+        self.outbox = Outbox(
+            incarnation=incarnation, repeat_interval=self.settings.repeat_interval, window=self.settings.window
+        )
+        self._inbox = Inbox()
+        self._gaps = GapWatch()
+        self._backlogs: dict[str, Backlog] = {}
+        self._epoch = epoch
+        self._confirms = 0
+        self._probe_at: float | None = None
+        self._unanswered = 0
+
+    # -- what this endpoint's own program does -------------------------------------------------------------------
+
+    def send(
+        self,
+        message: Message,
+        *,
+        hops: Sequence[str] = (),
+        repeat: bool | None = None,
+        expires_after: float | None = None,
+        now: float,
+    ) -> list[Effect]:
+        """Send `message`, which is then the endpoint's, along `hops` (the last is the recipient) or by its `to` alone.
+
+        `repeat` None means: seek a confirmation unless the message carries NOREPEAT, or goes beyond a neighbour to one
+        that is not known to be ours, which could not confirm it. True insists. `expires_after` is in seconds.
+        Raises `BadMessage` for what cannot be sent.
+        """
+        if not isinstance(message.to, str):
+            raise BadMessage(f"message {message.get('id')} is to {message.to!r}; hops are given apart")
+        message["inc"] = self.incarnation
+        if hops or self._is_far(message.to):
+            message["via"] = self._way_back(hops)
+        if repeat is None:
+            repeat = "NOREPEAT" not in message.flags and self._can_confirm(message.to)
+        if not repeat:
+            message.flags["NOREPEAT"] = True
+            return self._send_raw(message.to, tuple(hops), message.serialize(pack=self._packs(message)))
+        message.flags.pop("NOREPEAT", None)
+        if message.id in self.outbox:
+            raise BadMessage(f"message {message.id} awaits its confirmation; what is sent anew needs an id of its own")
+        entry = Entry(message, tuple(hops), pack=self._packs(message))
+        is_open = self._is_open(entry.target)
+        until = None if expires_after is None else now + expires_after
+        return self._transmit_all(self.outbox.put(entry, now=now, is_open=is_open, expires_at=until))
+
+    def handled(self, ticket: int, *, failed: bool = False, now: float) -> list[Effect]:
+        """The handler of a `Deliver` returned or raised, or what it relayed is settled; `failed`: that has expired."""
+        verdict = Verdict.FAILED if failed else Verdict.HANDLED
+        receipt = self._inbox.handled(ticket, verdict)
+        return self._tell(receipt, verdict, None, now) if receipt else []
+
+    # -- what the wire does --------------------------------------------------------------------------------------
+
+    def receive(self, peer: str, frames: Sequence[bytes], *, now: float) -> list[Effect]:
+        """A message came in from the neighbour `peer`; `frames` are without the identity that a ROUTER prepends."""
+        effects = [] if self.routes.has(peer) else self.meet(peer, now=now)
+        if peer == self.routes.upstream:
+            self._unanswered = 0
+        if tuple(frames) == PROBE:
+            self.ours.add(peer)
+            return effects if peer == self.routes.upstream else [*effects, Transmit(peer, PROBE)]
+        try:
+            packet = read_frames(frames, me=self.id)
+        except ValueError as error:
+            return [*effects, Dropped(f"frames that cannot be read: {error}", peer, "")]
+        if self._is_mine(packet, peer):
+            return effects + self._read(packet, peer, now)
+        return effects + self._forward(packet, peer, now)
+
+    def meet(self, peer: str, *, now: float) -> list[Effect]:
+        """The neighbour `peer` is there, or there again."""
+        if not self.routes.meet(peer):
+            return []
+        if peer == self.routes.upstream:
+            self._unanswered = 0
+            self._probe_at = now + self.settings.liveness_s
+        return [*self.ready(peer), *self._reopen(now)]
+
+    def lose(self, peer: str, *, now: float) -> list[Effect]:
+        """The neighbour `peer` went away, with all that lay behind it."""
+        del now
+        if not self.routes.lose(peer):
+            return []
+        self.ours.discard(peer)  # what comes back under this id may be another program
+        if peer == self.routes.upstream:
+            self._probe_at = None
+        waiting = self._backlogs.pop(peer, None)
+        gone = len(waiting.take()) if waiting else 0
+        self._close_what_has_no_path()
+        return [Dropped("its neighbour went away", peer, "", gone)] if gone else []
+
+    def learn(self, name: str, peer: str, *, now: float) -> list[Effect]:
+        """`name` lies behind the neighbour `peer`."""
+        return self._reopen(now) if self.routes.learn(name, peer) else []
+
+    def full(self, peer: str, refused: Iterable[tuple[bytes, ...]]) -> None:
+        """The pipe to `peer` took none of `refused`; until `ready`, what goes there waits within its bound."""
+        self._backlogs.setdefault(peer, Backlog(self.settings.backlog_bytes)).put_back(refused)
+
+    def ready(self, peer: str) -> list[Effect]:
+        """Try what waits for `peer` again. What is refused comes back by `full`."""
+        backlog = self._backlogs.pop(peer, None)
+        return [Transmit(peer, frames) for frames in backlog.take()] if backlog else []
+
+    def waiting_peers(self) -> list[str]:
+        """The neighbours whose pipes are full."""
+        return [peer for peer in self._backlogs if self.routes.has(peer)]
+
+    # -- what time does ------------------------------------------------------------------------------------------
+
+    def handle_timer(self, *, now: float) -> list[Effect]:
+        """Whatever is due by now."""
+        again, expired = self.outbox.handle_timer(now=now)
+        effects = [*self._expire(expired), *self._transmit_all(again)]
+        if self._probe_at is not None and now >= self._probe_at:
+            effects += self._probe(now)
+        return effects
+
+    def next_timer(self) -> float | None:
+        """When to call `handle_timer`, at the latest; None while nothing is due, ever."""
+        due = [t for t in (self.outbox.next_timer(), self._probe_at) if t is not None]
+        return min(due, default=None)
+
+    # -- sending -------------------------------------------------------------------------------------------------
+
+    def _send_raw(self, to: str, hops: tuple[str, ...], raw: bytes) -> list[Effect]:
+        return self._pass_on(Packet(hops, to, raw), from_above=False, peer=self.id)
+
+    def _transmit_all(self, entries: Iterable[Entry]) -> list[Effect]:
+        return [e for entry in entries for e in self._send_raw(entry.message.to, entry.hops, entry.wire())]
+
+    def _pass_on(self, packet: Packet, *, from_above: bool, peer: str) -> list[Effect]:
+        hop = self.routes.next_hop(packet.target, from_above=from_above)
+        if hop is None:
+            # A plot that is not open is nobody's loss.
+            return [] if packet.target.startswith("P_") else [Dropped(UNKNOWN, peer, packet.target)]
+        frames = pack_up(packet, hop) if hop == self.routes.upstream else pack_to(packet, hop)
+        if not self.routes.has(hop) and self.routes.was_up:
+            return [Dropped("the way up is down", peer, packet.recipient)]
+        backlog = self._backlogs.get(hop)
+        if backlog is None and self.routes.has(hop):
+            return [Transmit(hop, frames)]
+        if backlog is None:  # the upstream is yet to be met for the first time, and what is sent meanwhile may wait
+            backlog = self._backlogs[hop] = Backlog(self.settings.backlog_bytes)
+        return [] if backlog.put(frames) else [Dropped("its neighbour takes no more", hop, packet.recipient)]
+
+    def _is_far(self, to: str) -> bool:
+        return not self.forwards and to != self.routes.upstream
+
+    def _way_back(self, hops: Sequence[str]) -> list[str]:
+        """The stations a confirmation passes, in the order in which the message passed them."""
+        first = [self.routes.upstream] if self.routes.upstream and not self.forwards else []
+        way = [*first, *hops[:-1]]
+        return way[1:] if way[:2] == [self.routes.upstream] * 2 else way
+
+    def _can_confirm(self, to: str) -> bool:
+        return not self.forwards or to in self.ours or self.routes.has(to) or to.removeprefix("_") in self.ours
+
+    def _packs(self, message: Message) -> bool:
+        return bool(message.blosc) or message.to.removeprefix("_") not in self.ours
+
+    # -- receiving -----------------------------------------------------------------------------------------------
+
+    def _is_mine(self, packet: Packet, peer: str) -> bool:
+        if any(hop != self.id for hop in packet.hops):
+            return False
+        program = "_" + self.id
+        return packet.recipient == self.id or (packet.recipient == program and peer != program)
+
+    def _forward(self, packet: Packet, peer: str, now: float) -> list[Effect]:
+        if not self.forwards and peer == self.routes.upstream:
+            return [Dropped("not for this node", peer, packet.recipient)]
+        from_above = peer == self.routes.upstream
+        effects = self._pass_on(packet, from_above=from_above, peer=peer)
+        if from_above and peer in self.ours and any(isinstance(e, Dropped) and e.reason == UNKNOWN for e in effects):
+            gone = self._own_message(peer, "GONE", packet.target, now=now)
+            effects += self._send_raw(peer, (), gone.serialize())
+        return effects
+
+    def _read(self, packet: Packet, peer: str, now: float) -> list[Effect]:
+        if packet.payload == CLOSING:
+            return [Dropped("CLOSING, which only this station's owner may say", peer, self.id)]
+        try:
+            message = Message(packet.payload)
+            if not message.validate():
+                raise BadMessage(f"no message without id, to, sender and key: {packet.payload[:60]!r}")
+        except BadMessage as error:
+            return [Dropped(str(error), peer, self.id)]
+        if "inc" in message:
+            self.ours.add(message.sender)
+        effects = [] if message.sender == peer else self.learn(message.sender, peer, now=now)
+        special = {"CONFIRM": self._read_confirm, "GONE": self._read_gone}.get(message.key)
+        if special is not None:
+            return effects + special(message, packet, peer, now)
+        return effects + self._read_for_handler(message, peer, now)
+
+    def _read_for_handler(self, message: Message, peer: str, now: float) -> list[Effect]:
+        if "NOREPEAT" in message.flags:
+            return self._read_unconfirmed(message, peer)
+        receipt = receipt_of(message)
+        arrival = self._inbox.arrive(message, receipt)
+        effects: list[Effect] = [Deliver(ticket, peer, item) for ticket, item in arrival.deliver]
+        if arrival.dropped:
+            effects.append(Dropped(arrival.dropped, peer, self.id))
+        if arrival.tell is not None:
+            effects += self._tell(receipt, arrival.tell, arrival.missing, now)
+        return effects
+
+    def _read_unconfirmed(self, message: Message, peer: str) -> list[Effect]:
+        first, count = message.get("first"), message.get("items")
+        if not (isinstance(first, int) and isinstance(count, int)):
+            return [Deliver(0, peer, message)]
+        missing = self._gaps.arrive((message.sender, message.get("inc")), first, count)
+        if missing < 0:
+            return [Dropped("a stream's batch that came again, or too late", peer, self.id)]
+        gap = [Gap(message.sender, first - missing, missing)] if missing else []
+        return [*gap, Deliver(0, peer, message)]
+
+    def _read_gone(self, message: Message, _packet: Packet, peer: str, _now: float) -> list[Effect]:
+        if isinstance(message.value, str) and self.routes.forget(message.value, peer):
+            self._close_what_has_no_path()
+        return []
+
+    def _read_confirm(self, message: Message, packet: Packet, peer: str, now: float) -> list[Effect]:
+        if message.to == "_" + self.id and peer != message.to:
+            return self._pass_on(Packet((), message.to, packet.payload), from_above=True, peer=peer)
+        re, about = message.get("re"), str(message.value)
+        if message.get("failed"):
+            return self._settle(about, message.sender, re, now, failed=True)
+        if not message.get("received"):
+            return self._settle(about, message.sender, re, now, failed=False)
+        self.outbox.received(about, message.sender, re)
+        gap = message.get("missing")
+        if not (isinstance(gap, list) and len(gap) == 2 and all(isinstance(n, int) for n in gap)):
+            return []
+        again, expired = self.outbox.missing(message.sender, re, gap[0], gap[1], now=now)
+        return [*self._expire(expired), *self._transmit_all(again)]
+
+    def _settle(self, about: str, recipient: str, re: Any, now: float, *, failed: bool) -> list[Effect]:
+        settled, more = self.outbox.confirm(about, recipient, re, now=now)
+        if not settled:
+            return []  # a second confirmation of the same message, which is what repeats bring
+        outcome = Expired(about, recipient, "its recipient could not pass it on") if failed else None
+        return [outcome or Confirmed(about, recipient), *self._transmit_all(more)]
+
+    def _tell(
+        self, receipt: Receipt, verdict: Verdict, missing: tuple[int, int] | None, now: float
+    ) -> list[Effect]:
+        if receipt.re is None and verdict is not Verdict.HANDLED:
+            return []  # Autopilot's own take every CONFIRM to mean that they may stop repeating
+        confirm = self._own_message(receipt.sender, "CONFIRM", receipt.id, now=now)
+        if receipt.re is not None:
+            confirm["re"] = list(receipt.re)
+        if verdict is not Verdict.HANDLED:
+            confirm[verdict.value] = True
+        if missing is not None:
+            confirm["missing"] = list(missing)
+        back = tuple(reversed(receipt.via))
+        hops = (*back, receipt.sender) if back else ()
+        return self._send_raw(receipt.sender, hops, confirm.serialize())
+
+    def _own_message(self, to: str, key: str, value: str, *, now: float) -> Message:
+        self._confirms += 1
+        return Message(
+            id=f"{self.id}_c{self._confirms}",
+            to=to,
+            sender=self.id,
+            key=key,
+            value=value,
+            flags={"NOREPEAT": True, "NOLOG": True},
+            timestamp=datetime.fromtimestamp(self._epoch + now, UTC).isoformat(),
+            inc=self.incarnation,
+        )
+
+    # -- paths ---------------------------------------------------------------------------------------------------
+
+    def _is_open(self, target: str) -> bool:
+        hop = self.routes.next_hop(target)
+        return hop is not None and self.routes.has(hop)
+
+    def _reopen(self, now: float) -> list[Effect]:
+        entries = [
+            entry
+            for name, target in self.outbox.recipients(is_open=False)
+            if self._is_open(target)
+            for entry in self.outbox.open(name, now=now)
+        ]
+        return self._transmit_all(entries)
+
+    def _close_what_has_no_path(self) -> None:
+        for name, target in self.outbox.recipients(is_open=True):
+            if not self._is_open(target):
+                self.outbox.close(name)
+
+    # -- timers --------------------------------------------------------------------------------------------------
+
+    def _probe(self, now: float) -> list[Effect]:
+        upstream = self.routes.upstream or ""
+        self._probe_at = now + self.settings.liveness_s
+        if upstream not in self.ours:
+            return []  # Autopilot's own never answer; silence from them says nothing
+        if self._unanswered >= UNANSWERED:
+            self._unanswered = 0
+            return [Reconnect(upstream)]
+        self._unanswered += 1
+        return [Transmit(upstream, PROBE)]
+
+    def _expire(self, entries: Iterable[Entry]) -> list[Effect]:
+        reason = "no confirmation came, and it may not be sent again"
+        return [Expired(entry.message.id, entry.message.to, reason) for entry in entries]
+
+

@@ -1,0 +1,225 @@
+"""Confirmed delivery, the receiving half: order, once, and what to tell the sender. Its twin is `outbox.py`.
+
+A channel is one life of one sender. Numbered messages are handed on in number order; what follows a gap is held until
+the gap is filled, or until `low` says that it never will be; nothing below `low` is remembered. A sender that does not
+number (Autopilot's own) is told from its repeats by (sender, id, timestamp), remembered for a bounded count.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from enum import Enum
+from typing import Any
+
+from msgspec import Struct, field
+
+from autopilot_net.message import Message
+
+__all__ = ["Arrival", "Inbox", "Receipt", "Verdict"]
+
+LIVES = 4  # former lives of one sender that are remembered: their late frames must not look new
+Key = tuple[Any, ...]
+
+
+class Verdict(Enum):
+    """What to tell the sender about one message."""
+
+    HANDLED = "handled"
+    RECEIVED = "received"
+    FAILED = "failed"
+
+
+class Receipt(Struct, frozen=True):
+    """Where a confirmation goes, and what it is about."""
+
+    sender: str
+    id: str
+    via: tuple[str, ...] = ()
+    re: tuple[str, int] | None = None
+
+
+class Arrival(Struct):
+    """What came of one message that came in."""
+
+    deliver: list[tuple[int, Message]] = field(default_factory=list)  # in the order to handle them, with their tickets
+    tell: Verdict | None = None
+    missing: tuple[int, int] | None = None  # the numbers, first and last, that should have come before
+    dropped: str | None = None
+
+
+class _Channel:
+    """One life of one sender."""
+
+    __slots__ = ("expected", "fresh_from", "held", "horizon", "low", "open_tickets", "skipped")
+
+    def __init__(self, low: int) -> None:
+        self.low = low
+        self.expected = low  # the number to hand on next
+        self.horizon = low - 1  # the highest number seen
+        self.fresh_from: int | None = None  # what has a lower number may have been sent to a former life of ours
+        self.held: dict[int, Message] = {}
+        self.open_tickets: dict[int, Verdict] = {}  # number -> RECEIVED while in a handler, FAILED for ever after
+        self.skipped: set[int] = set()
+
+    def busy(self) -> bool:
+        return bool(self.held or self.open_tickets)
+
+
+class Inbox:
+    """All channels toward one recipient."""
+
+    def __init__(self, *, hold: int = 4_000, senders: int = 65_536, remember: int = 10_000) -> None:
+        self._hold = hold
+        self._senders = senders
+        self._remember = remember
+        self._lives: OrderedDict[str, OrderedDict[str, _Channel]] = OrderedDict()
+        self._seen: OrderedDict[Key, Verdict] = OrderedDict()
+        self._tickets: dict[int, tuple[Receipt, Key]] = {}
+        self._last_ticket = 0
+
+    def arrive(self, message: Message, receipt: Receipt) -> Arrival:
+        """One message that seeks a confirmation has come in."""
+        if receipt.re is None:
+            return self._unnumbered(message, receipt)
+        inc, seq = receipt.re
+        low = message.get("low", seq)
+        if not (isinstance(low, int) and 1 <= low <= seq):
+            return Arrival(dropped="numbered, but not so that it can be put in order")
+        channel, flushed = self._channel(receipt.sender, inc, low)
+        arrival = self._numbered(channel, message, seq, low)
+        arrival.deliver[:0] = flushed
+        return arrival
+
+    def handled(self, ticket: int, verdict: Verdict) -> Receipt | None:
+        """The handler of `ticket` is done: whom to tell, if anybody waits to be told."""
+        receipt, key = self._tickets.pop(ticket, (None, ()))
+        if receipt is None:
+            return None
+        if receipt.re is None:
+            if key in self._seen:
+                self._seen[key] = verdict
+            return receipt
+        sender, inc, seq = key
+        channel = self._lives.get(sender, OrderedDict()).get(inc)
+        if channel is not None:
+            del channel.open_tickets[seq]
+            if verdict is Verdict.FAILED and seq >= channel.low:
+                channel.open_tickets[seq] = Verdict.FAILED
+        return receipt
+
+    # -- numbered ------------------------------------------------------------------------------------------------
+
+    def _numbered(self, channel: _Channel, message: Message, seq: int, low: int) -> Arrival:
+        arrival = Arrival(deliver=self._advance_low(channel, low))
+        again = bool(message.get("again"))
+        if not again and channel.fresh_from is None:
+            channel.fresh_from = seq
+        if seq < channel.expected:
+            arrival.tell, arrival.dropped = self._old(channel, seq)
+            return arrival
+        if again and (channel.fresh_from is None or seq < channel.fresh_from):
+            message["redelivered"] = True
+        if seq - channel.expected >= self._hold:
+            arrival.dropped = f"more than {self._hold} ahead of what is missing"
+            return arrival
+        if seq > channel.horizon + 1:
+            arrival.missing = (channel.horizon + 1, seq - 1)
+        if seq in channel.held or seq > channel.expected:
+            arrival.tell = Verdict.RECEIVED
+        channel.horizon = max(channel.horizon, seq)
+        channel.held[seq] = message
+        arrival.deliver += self._hand_on(channel)
+        return arrival
+
+    def _old(self, channel: _Channel, seq: int) -> tuple[Verdict | None, str | None]:
+        if seq < channel.low:
+            return None, "a late copy of what its sender has settled"
+        if seq in channel.skipped:
+            return None, "too late: what followed it has been handled"
+        return channel.open_tickets.get(seq, Verdict.HANDLED), None
+
+    def _advance_low(self, channel: _Channel, low: int) -> list[tuple[int, Message]]:
+        """The sender repeats nothing below `low`: what is held below it goes out now, and gaps there are closed."""
+        if low <= channel.low:
+            return []
+        channel.low = low
+        channel.skipped = {seq for seq in channel.skipped if seq >= low}
+        for seq in [seq for seq, verdict in channel.open_tickets.items() if seq < low and verdict is Verdict.FAILED]:
+            del channel.open_tickets[seq]
+        out = []
+        for seq in sorted(seq for seq in channel.held if seq < low):
+            out.append(self._issue(channel, seq, channel.held.pop(seq)))
+        channel.expected = max(channel.expected, low)
+        channel.horizon = max(channel.horizon, low - 1)
+        return out + self._hand_on(channel)
+
+    def _hand_on(self, channel: _Channel) -> list[tuple[int, Message]]:
+        out = []
+        while channel.expected in channel.held:
+            out.append(self._issue(channel, channel.expected, channel.held.pop(channel.expected)))
+            channel.expected += 1
+        return out
+
+    def _issue(self, channel: _Channel, seq: int, message: Message) -> tuple[int, Message]:
+        channel.open_tickets[seq] = Verdict.RECEIVED
+        receipt = receipt_of(message)
+        return self._ticket(receipt, (receipt.sender, message.inc, seq)), message
+
+    def _channel(self, sender: str, inc: str, low: int) -> tuple[_Channel, list[tuple[int, Message]]]:
+        """The channel of this life of `sender`; with a new life, what its former ones left behind a gap goes on."""
+        lives = self._lives.get(sender)
+        if lives is None:
+            lives = self._lives[sender] = OrderedDict()
+            self._forget_idle_senders()
+        channel = lives.get(inc)
+        if channel is not None:
+            return channel, []
+        flushed = [item for former in lives.values() for item in self._flush(former)]
+        channel = lives[inc] = _Channel(low)
+        while len(lives) > LIVES and not next(iter(lives.values())).busy():
+            lives.popitem(last=False)
+        return channel, flushed
+
+    def _flush(self, channel: _Channel) -> list[tuple[int, Message]]:
+        """Nobody will fill the gaps of a life that is over; what came after them is still data, and keeps its order."""
+        if not channel.held:
+            return []
+        last = max(channel.held)
+        channel.skipped |= {seq for seq in range(channel.expected, last) if seq not in channel.held}
+        channel.expected = last + 1
+        return [self._issue(channel, seq, channel.held.pop(seq)) for seq in sorted(channel.held)]
+
+    def _forget_idle_senders(self) -> None:
+        while len(self._lives) > self._senders:
+            oldest = next(iter(self._lives))
+            if any(channel.busy() for channel in self._lives[oldest].values()):
+                self._lives.move_to_end(oldest)
+                return
+            del self._lives[oldest]
+
+    # -- not numbered --------------------------------------------------------------------------------------------
+
+    def _unnumbered(self, message: Message, receipt: Receipt) -> Arrival:
+        key = (receipt.sender, receipt.id, str(message.get("timestamp")))
+        known = self._seen.get(key)
+        if known is not None:
+            self._seen.move_to_end(key)
+            return Arrival(tell=known)
+        self._seen[key] = Verdict.RECEIVED
+        if len(self._seen) > self._remember:
+            self._seen.popitem(last=False)
+        return Arrival(deliver=[(self._ticket(receipt, key), message)])
+
+    def _ticket(self, receipt: Receipt, key: Key) -> int:
+        self._last_ticket += 1
+        self._tickets[self._last_ticket] = (receipt, key)
+        return self._last_ticket
+
+
+def receipt_of(message: Message) -> Receipt:
+    """Where the confirmation of `message` goes. What is odd in its extra attributes counts as absent."""
+    via = message.get("via")
+    hops = tuple(via) if isinstance(via, list) and all(isinstance(hop, str) for hop in via) else ()
+    inc, seq = message.get("inc"), message.get("seq")
+    numbered = isinstance(inc, str) and isinstance(seq, int) and not isinstance(seq, bool) and seq > 0
+    return Receipt(sender=message.sender, id=message.id, via=hops, re=(inc, seq) if numbered else None)

@@ -1,0 +1,256 @@
+"""Confirmed delivery, the sending half: numbers, the window, repeats, patience, expiry. Its twin is `inbox.py`.
+
+Each recipient has a channel of its own. On it every message that awaits confirmation has a number (`seq`), and each
+transmission also says the lowest number that may still be repeated (`low`), which is all a recipient needs to keep
+order and to forget. Where a message goes is not known here; whether its path is up is told (`open`, `close`).
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections import deque
+from collections.abc import Iterable
+from typing import Any
+
+from msgspec import Struct
+
+from autopilot_net.message import Message
+
+__all__ = ["Entry", "Outbox", "Window"]
+
+
+class Window(Struct, frozen=True):
+    """How much may be under way, unconfirmed, to one recipient. One message always may, whatever its size."""
+
+    messages: int = 1_000
+    size_bytes: int = 8 << 20
+
+
+class Entry:
+    """One message that awaits confirmation, encoded once: what changes from one sending to the next is its tail."""
+
+    __slots__ = ("again", "body", "channel", "due", "hops", "message", "patience", "seq", "ttl")
+
+    def __init__(self, message: Message, hops: tuple[str, ...], *, pack: bool) -> None:
+        self.message = message
+        self.hops = hops
+        self.ttl = self.patience = int(message.ttl)
+        del message["ttl"]
+        self.body = message.serialize(pack=pack)[:-1]
+        message["ttl"] = self.ttl
+        self.channel: _Channel
+        self.seq = 0
+        self.due = 0.0
+        self.again = False
+
+    @property
+    def target(self) -> str:
+        """The id whose path it takes."""
+        return self.hops[0] if self.hops else str(self.message.to)
+
+    @property
+    def size(self) -> int:
+        """About how many bytes it has on the wire."""
+        return len(self.body)
+
+    def wire(self) -> bytes:
+        """The message as it is to be sent now, with the numbers that hold now."""
+        again = ',"again":true' if self.again else ""
+        tail = f',"ttl":{self.ttl},"seq":{self.seq},"low":{self.channel.low()}{again}}}'
+        return self.body + tail.encode()
+
+
+class _Channel:
+    """What awaits confirmation from one recipient. `flying` is in the order in which repeats fall due."""
+
+    __slots__ = ("armed", "flying", "next_seq", "open", "recipient", "seqs", "size", "target", "waiting")
+
+    def __init__(self, recipient: str, *, is_open: bool) -> None:
+        self.recipient = recipient
+        self.target = recipient  # whose path it takes: the first hop of what was sent last
+        self.open = is_open
+        self.armed = False
+        self.next_seq = 1
+        self.flying: dict[int, Entry] = {}
+        self.seqs: deque[int] = deque()  # ascending; its head is the lowest of `flying`, once what is done is popped
+        self.size = 0
+        self.waiting: deque[Entry] = deque()
+
+    def low(self) -> int:
+        while self.seqs and self.seqs[0] not in self.flying:
+            self.seqs.popleft()
+        return self.seqs[0] if self.seqs else self.next_seq
+
+    def has_room(self, window: Window) -> bool:
+        return not self.flying or (len(self.flying) < window.messages and self.size < window.size_bytes)
+
+
+class Outbox:
+    """All channels of one sender. Every method that returns entries means: transmit these, now, in this order."""
+
+    def __init__(self, *, incarnation: str, repeat_interval: float, window: Window) -> None:
+        self.incarnation = incarnation
+        self.repeat_interval = repeat_interval
+        self.window = window
+        self._channels: dict[str, _Channel] = {}
+        self._by_id: dict[str, Entry] = {}
+        self._due: list[tuple[float, str]] = []  # at most one per channel that flies
+        self._bounded: list[tuple[float, str]] = []  # (when its time is up, message id)
+
+    def __len__(self) -> int:
+        return len(self._by_id)
+
+    def __contains__(self, message_id: str) -> bool:
+        return message_id in self._by_id
+
+    def messages(self) -> dict[str, Message]:
+        """What awaits confirmation, by id, oldest first."""
+        return {message_id: entry.message for message_id, entry in self._by_id.items()}
+
+    def recipients(self, *, is_open: bool) -> list[tuple[str, str]]:
+        """Those whose path is up, or is down, and for whom something waits; each with the id whose path it takes."""
+        return [(name, c.target) for name, c in self._channels.items() if c.open is is_open and (c.flying or c.waiting)]
+
+    def room(self, recipient: str) -> bool:
+        """Whether one more message to `recipient` would go out at once, were its path up."""
+        channel = self._channels.get(recipient)
+        return channel is None or (not channel.waiting and channel.has_room(self.window))
+
+    # -- what the sender does ------------------------------------------------------------------------------------
+
+    def put(self, entry: Entry, *, now: float, is_open: bool, expires_at: float | None = None) -> list[Entry]:
+        """Number a message, and send it if the window and the path allow."""
+        recipient = entry.message.to
+        channel = self._channels.get(recipient)
+        if channel is None:
+            channel = self._channels[recipient] = _Channel(recipient, is_open=is_open)
+        entry.channel = channel
+        entry.seq = channel.next_seq
+        channel.next_seq += 1
+        self._by_id[entry.message.id] = entry
+        if expires_at is not None:
+            heapq.heappush(self._bounded, (expires_at, entry.message.id))
+        channel.waiting.append(entry)
+        channel.target = entry.target
+        if is_open and not channel.open:
+            return self.open(recipient, now=now)
+        channel.open = is_open
+        return self._fill(channel, now)
+
+    # -- what the recipient says ---------------------------------------------------------------------------------
+
+    def confirm(self, message_id: str, recipient: str, re: Any, *, now: float) -> tuple[bool, list[Entry]]:
+        """`recipient` has handled `message_id`; whether that settles anything, and what may go out now."""
+        entry = self._find(message_id, recipient, re)
+        return (True, self._remove(entry, now)) if entry else (False, [])
+
+    def received(self, message_id: str, recipient: str, re: Any) -> None:
+        """`recipient` has it, and has yet to handle it: patience starts anew."""
+        entry = self._find(message_id, recipient, re)
+        if entry:
+            entry.ttl = entry.patience
+
+    def missing(self, recipient: str, re: Any, first: int, last: int, *, now: float) -> tuple[list[Entry], list[Entry]]:
+        """`recipient` lacks the numbers `first` to `last`: what to send again, and what has no patience left."""
+        channel = self._channels.get(recipient)
+        if channel is None or not channel.open or not self._is_mine(re):
+            return [], []
+        return self._repeat((e for e in channel.flying.values() if first <= e.seq <= last), now)
+
+    # -- what time and the path do -------------------------------------------------------------------------------
+
+    def open(self, recipient: str, *, now: float) -> list[Entry]:
+        """The path is up again: what is unconfirmed goes out at once, in order, for a meeting costs no patience."""
+        channel = self._channels[recipient]
+        channel.open = True
+        again = sorted(channel.flying.values(), key=lambda entry: entry.seq)
+        channel.flying = {}
+        for entry in again:
+            entry.again = True
+            self._launch(channel, entry, now)
+        return again + self._fill(channel, now)
+
+    def close(self, recipient: str) -> None:
+        """The path is down: nothing is sent, and no patience is spent, until it is up."""
+        self._channels[recipient].open = False
+
+    def handle_timer(self, *, now: float) -> tuple[list[Entry], list[Entry]]:
+        """What to send by now, and what has expired: its repeats are used up, or its time is."""
+        sent: list[Entry] = []
+        expired: list[Entry] = []
+        while self._bounded and self._bounded[0][0] <= now:
+            entry = self._by_id.get(heapq.heappop(self._bounded)[1])
+            if entry:
+                expired.append(entry)
+                sent += self._remove(entry, now)
+        while self._due and self._due[0][0] <= now:
+            channel = self._channels[heapq.heappop(self._due)[1]]
+            channel.armed = False
+            if channel.open:
+                again, dead = self._repeat((e for e in channel.flying.values() if e.due <= now), now)
+                sent += again
+                expired += dead
+                self._arm(channel)
+        return [entry for entry in sent if entry.message.id in self._by_id], expired
+
+    def next_timer(self) -> float | None:
+        """When something may fall due; it may turn out that nothing has."""
+        heads = [heap[0][0] for heap in (self._due, self._bounded) if heap]
+        return min(heads, default=None)
+
+    # -- below ---------------------------------------------------------------------------------------------------
+
+    def _find(self, message_id: str, recipient: str, re: Any) -> Entry | None:
+        entry = self._by_id.get(message_id)
+        if entry is None or (re is not None and not self._is_mine(re)):
+            return None  # a confirmation of what a former life sent under the same id confirms nothing of this one
+        same = entry.message.to.removeprefix("_") == recipient.removeprefix("_")
+        return entry if same else None
+
+    def _is_mine(self, re: Any) -> bool:
+        return isinstance(re, list) and bool(re) and bool(re[0] == self.incarnation)
+
+    def _fill(self, channel: _Channel, now: float) -> list[Entry]:
+        out: list[Entry] = []
+        while channel.waiting and channel.open and channel.has_room(self.window):
+            entry = channel.waiting.popleft()
+            channel.seqs.append(entry.seq)
+            channel.size += entry.size
+            self._launch(channel, entry, now)
+            out.append(entry)
+        return out
+
+    def _launch(self, channel: _Channel, entry: Entry, now: float) -> None:
+        entry.due = now + self.repeat_interval
+        channel.flying[entry.seq] = entry
+        self._arm(channel)
+
+    def _arm(self, channel: _Channel) -> None:
+        if channel.flying and not channel.armed:
+            channel.armed = True
+            heapq.heappush(self._due, (next(iter(channel.flying.values())).due, channel.recipient))
+
+    def _repeat(self, entries: Iterable[Entry], now: float) -> tuple[list[Entry], list[Entry]]:
+        again: list[Entry] = []
+        expired: list[Entry] = []
+        freed: list[Entry] = []
+        for entry in list(entries):
+            if entry.ttl <= 0:
+                expired.append(entry)
+                freed += self._remove(entry, now)
+                continue
+            entry.ttl -= 1
+            entry.message["ttl"], entry.again = entry.ttl, True
+            del entry.channel.flying[entry.seq]
+            self._launch(entry.channel, entry, now)
+            again.append(entry)
+        return again + freed, expired
+
+    def _remove(self, entry: Entry, now: float) -> list[Entry]:
+        del self._by_id[entry.message.id]
+        channel = entry.channel
+        if channel.flying.pop(entry.seq, None):
+            channel.size -= entry.size
+        else:
+            channel.waiting.remove(entry)
+        return self._fill(channel, now)

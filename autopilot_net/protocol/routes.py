@@ -1,0 +1,64 @@
+"""Who is a neighbour, and what lies behind whom. No message is read or sent here."""
+
+from __future__ import annotations
+
+__all__ = ["Routes"]
+
+
+class Routes:
+    """What one endpoint knows of the tree: its upstream, its neighbours below, and the ids behind each of those.
+
+    `_rig_1`, the program of `rig_1`, is found wherever `rig_1` is.
+    """
+
+    def __init__(self, upstream: str | None) -> None:
+        self.upstream = upstream
+        self.up = False  # whether the upstream is believed to be there
+        self.was_up = False  # whether it ever was
+        self.below: dict[str, None] = {}  # a dict keeps the order in which they came, which a set would not
+        self.behind: dict[str, str] = {}
+
+    def meet(self, peer: str) -> bool:
+        """Note that a neighbour is there; whether that is news."""
+        if peer == self.upstream:
+            news, self.up, self.was_up = not self.up, True, True
+            return news
+        news = peer not in self.below
+        self.below[peer] = None
+        self.behind.pop(peer, None)
+        return news
+
+    def lose(self, peer: str) -> bool:
+        """Forget a neighbour and all that lay behind it; whether it was there."""
+        if peer == self.upstream:
+            news, self.up = self.up, False
+            return news
+        self.behind = {name: via for name, via in self.behind.items() if via != peer}
+        return self.below.pop(peer, peer) is None
+
+    def has(self, peer: str) -> bool:
+        """Whether `peer` is a neighbour that is there."""
+        return self.up if peer == self.upstream else peer in self.below
+
+    def learn(self, name: str, peer: str) -> bool:
+        """Note that `name` lies behind the neighbour `peer`; whether that is news."""
+        if peer not in self.below or name in self.below or self.behind.get(name) == peer:
+            return False
+        self.behind[name] = peer
+        return True
+
+    def forget(self, name: str, peer: str) -> bool:
+        """`peer` says that `name` is not behind it; whether that was believed."""
+        if self.behind.get(name) != peer:
+            return False
+        del self.behind[name]
+        return True
+
+    def next_hop(self, name: str, *, from_above: bool = False) -> str | None:
+        """The neighbour to hand a message for `name` to. What came from above is never handed back up: None."""
+        for known in (name, name.removeprefix("_")):
+            if known in self.below:
+                return known
+            if known in self.behind:
+                return self.behind[known]
+        return None if from_above else self.upstream
