@@ -39,7 +39,11 @@ class Message:
 
     def __init__(self, msg: bytes | str | None = None, *, expand_arrays: bool = False, **fields: Any) -> None:
         read = {} if msg is None else _read(msg, expand_arrays=expand_arrays)
-        merged: dict[str, Any] = {"value": None, "flags": {}, "blosc": False, "ttl": 5, **read, **fields}
+        merged: dict[str, Any] = {**read, **fields}  # in this order: whoever looks at the wire finds the id first
+        merged.setdefault("value", None)
+        merged.setdefault("flags", {})
+        merged.setdefault("blosc", False)
+        merged.setdefault("ttl", 5)
         if not isinstance(merged["flags"], dict):
             raise BadMessage(f"the flags of {_name(merged)} are {type(merged['flags']).__name__}, not an object")
         object.__setattr__(self, "_fields", merged)

@@ -6,11 +6,11 @@ from msgspec import Struct
 
 from autopilot_net.message import Message
 
-__all__ = ["Confirmed", "Deliver", "Dropped", "Effect", "Expired", "Gap", "Reconnect", "Transmit"]
+__all__ = ["Confirmed", "Deliver", "Dropped", "Effect", "Expired", "Gap", "Lost", "Met", "Reconnect", "Transmit"]
 
 
 class Transmit(Struct, frozen=True):
-    """Put `frames` on the socket that leads to the direct neighbour `peer`. The address a ROUTER eats is not among them."""
+    """Put `frames` on the socket to the neighbour `peer`. The address that a ROUTER eats is not among them."""
 
     peer: str
     frames: tuple[bytes, ...]
@@ -59,10 +59,22 @@ class Gap(Struct, frozen=True):
     missing: int
 
 
+class Met(Struct, frozen=True):
+    """The neighbour `peer` is there, or there again."""
+
+    peer: str
+
+
+class Lost(Struct, frozen=True):
+    """The neighbour `peer` went away."""
+
+    peer: str
+
+
 class Reconnect(Struct, frozen=True):
     """Close the socket to `peer` and open it anew: it is connected, and deaf."""
 
     peer: str
 
 
-Effect = Transmit | Deliver | Confirmed | Expired | Dropped | Gap | Reconnect
+Effect = Transmit | Deliver | Confirmed | Expired | Dropped | Gap | Met | Lost | Reconnect

@@ -15,7 +15,18 @@ from msgspec import Struct
 from autopilot_net.errors import BadMessage
 from autopilot_net.message import Message
 from autopilot_net.protocol.backlog import Backlog
-from autopilot_net.protocol.effects import Confirmed, Deliver, Dropped, Effect, Expired, Gap, Reconnect, Transmit
+from autopilot_net.protocol.effects import (
+    Confirmed,
+    Deliver,
+    Dropped,
+    Effect,
+    Expired,
+    Gap,
+    Lost,
+    Met,
+    Reconnect,
+    Transmit,
+)
 from autopilot_net.protocol.frames import PROBE, Packet, pack_to, pack_up, read_frames
 from autopilot_net.protocol.inbox import Inbox, Receipt, Verdict, receipt_of
 from autopilot_net.protocol.outbox import Entry, Outbox, Window
@@ -139,7 +150,7 @@ class Endpoint:
         if peer == self.routes.upstream:
             self._unanswered = 0
             self._probe_at = now + self.settings.liveness_s
-        return [*self.ready(peer), *self._reopen(now)]
+        return [Met(peer), *self.ready(peer), *self._reopen(now)]
 
     def lose(self, peer: str, *, now: float) -> list[Effect]:
         """The neighbour `peer` went away, with all that lay behind it."""
@@ -152,7 +163,7 @@ class Endpoint:
         waiting = self._backlogs.pop(peer, None)
         gone = len(waiting.take()) if waiting else 0
         self._close_what_has_no_path()
-        return [Dropped("its neighbour went away", peer, "", gone)] if gone else []
+        return [Lost(peer), Dropped("its neighbour went away", peer, "", gone)] if gone else [Lost(peer)]
 
     def learn(self, name: str, peer: str, *, now: float) -> list[Effect]:
         """`name` lies behind the neighbour `peer`."""
