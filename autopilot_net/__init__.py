@@ -1,3 +1,43 @@
-"""Networking for labs of many small computers."""
+"""Networking for labs of many small computers: Autopilot's names, on Autopilot's wire, and nothing gets lost."""
+
+from autopilot_net.arrays import decode_array, encode_array, serialize_array
+from autopilot_net.delivery import Delivery
+from autopilot_net.errors import (
+    AutopilotNetError,
+    BadMessage,
+    DeliveryExpired,
+    FileRefused,
+    WaitInHandler,
+    WindowFull,
+)
+from autopilot_net.message import Message
+from autopilot_net.node import Net_Node
+from autopilot_net.pilot_station import Pilot_Station
+from autopilot_net.protocol.outbox import Window
+from autopilot_net.roles.coherence import Ledger
+from autopilot_net.station import Station
+from autopilot_net.stream import Stream
+from autopilot_net.terminal_station import Terminal_Station
 
 __version__ = "0.1.0"
+
+__all__ = [
+    "Message",
+    "Net_Node",
+    "Station",
+    "Terminal_Station",
+    "Pilot_Station",
+    "serialize_array",
+    "encode_array",
+    "decode_array",
+    "Delivery",
+    "Stream",
+    "Ledger",
+    "Window",
+    "AutopilotNetError",
+    "BadMessage",
+    "DeliveryExpired",
+    "FileRefused",
+    "WaitInHandler",
+    "WindowFull",
+]

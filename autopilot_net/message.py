@@ -13,7 +13,7 @@ import numpy as np
 from autopilot_net.arrays import decode_array, encode_array, is_array
 from autopilot_net.errors import BadMessage
 
-__all__ = ["Message", "plain_json"]
+__all__ = ["Message", "expand", "plain_json"]
 
 REQUIRED = ("id", "to", "sender", "key")
 _MAX_DEPTH = 200  # far beyond any experiment's data, far below Python's own limit, which takes the process along
@@ -34,8 +34,10 @@ class Message:
     readable as `msg['name']`; as an attribute only where it shadows neither a method nor a private name.
     """
 
-    __slots__ = ("_fields",)
+    __slots__ = ("_fields", "came_from")
     _fields: dict[str, Any]
+    came_from: str | None
+    """The neighbour that handed it on, of a message that came in. Not on the wire, which could say anything."""
 
     def __init__(self, msg: bytes | str | None = None, *, expand_arrays: bool = False, **fields: Any) -> None:
         read = {} if msg is None else _read(msg, expand_arrays=expand_arrays)
@@ -47,6 +49,7 @@ class Message:
         if not isinstance(merged["flags"], dict):
             raise BadMessage(f"the flags of {_name(merged)} are {type(merged['flags']).__name__}, not an object")
         object.__setattr__(self, "_fields", merged)
+        object.__setattr__(self, "came_from", None)
 
     # -- like an object ------------------------------------------------------------------------------------------
 
@@ -59,6 +62,9 @@ class Message:
         raise AttributeError(f"{_name(self._fields)} has no {name!r}")
 
     def __setattr__(self, name: str, value: Any) -> None:
+        if name == "came_from":
+            object.__setattr__(self, name, value)
+            return
         if name.startswith("_") or hasattr(Message, name):
             raise AttributeError(f"{name!r} is a message's own name; a field of that name is set by msg[{name!r}] = …")
         self._fields[name] = value
@@ -197,7 +203,7 @@ def _read(raw: bytes | str, *, expand_arrays: bool) -> dict[str, Any]:
     if not isinstance(fields, dict):
         raise BadMessage(f"a message is a JSON object, and this is {type(fields).__name__}: {raw[:60]!r}")
     if expand_arrays:
-        return {name: _expand(value, 0) for name, value in fields.items()}
+        return {name: expand(value) for name, value in fields.items()}
     return fields
 
 
@@ -213,15 +219,16 @@ def _parse(raw: bytes | str) -> Any:
         raise BadMessage(f"{len(raw)} bytes that are no JSON ({error}): {raw[:60]!r}") from error
 
 
-def _expand(value: Any, depth: int) -> Any:
+def expand(value: Any, depth: int = 0) -> Any:
+    """`value` with every array object in it made an array. Raises `BadMessage` for one that cannot be trusted."""
     if depth > _MAX_DEPTH:
         raise BadMessage(f"a message nested more than {_MAX_DEPTH} deep")
     if is_array(value):
         return decode_array(value)
     if isinstance(value, dict):
-        return {key: _expand(item, depth + 1) for key, item in value.items()}
+        return {key: expand(item, depth + 1) for key, item in value.items()}
     if isinstance(value, list):
-        return [_expand(item, depth + 1) for item in value]
+        return [expand(item, depth + 1) for item in value]
     return value
 
 

@@ -262,6 +262,7 @@ class Endpoint:
                 raise BadMessage(f"no message without id, to, sender and key: {packet.payload[:60]!r}")
         except BadMessage as error:
             return [Dropped(str(error), peer, self.id)]
+        message.came_from = peer
         if "inc" in message:
             self.ours.add(message.sender)
         effects = [] if message.sender == peer else self.learn(message.sender, peer, now=now)

@@ -33,6 +33,11 @@ class Batcher:
         else:
             self._items.append((now, item))
 
+    def drop_oldest(self) -> None:
+        """Lose the item that has waited longest. Its number is lost with it, so that a receiver sees the gap."""
+        self._items.popleft()
+        self.sent += 1
+
     def due(self, *, now: float) -> bool:
         """Whether a batch is to be sent by now."""
         return bool(self._items) and (

@@ -1,0 +1,93 @@
+"""The handle that `send` returns: whether a message is confirmed, has expired, or is still under way."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from autopilot_net.errors import AutopilotNetError, DeliveryExpired, WaitInHandler
+
+__all__ = ["Delivery", "all_of"]
+
+_lock = threading.Lock()  # one for all: it is held for a few assignments, and a lock each would cost more than it saves
+
+
+class Delivery:
+    """What becomes of one message. Cheap: a lock or an event is made only for those who wait.
+
+    `confirmed` and `expired` say how it ended; while neither holds, it is under way. `sought` is False for a message
+    that asked for no confirmation (NOREPEAT): nothing more will ever be known of it.
+    """
+
+    __slots__ = ("_callbacks", "_done", "_handler_thread", "confirmed", "expired", "id", "reason", "sought", "to")
+
+    def __init__(self, id: str, to: str, *, sought: bool = True, handler_thread: int | None = None) -> None:
+        self.id = id
+        self.to = to
+        self.sought = sought
+        self.confirmed = False
+        self.expired = False
+        self.reason = ""
+        self._handler_thread = handler_thread
+        self._callbacks: list[Callable[[Delivery], Any]] = []
+        self._done: threading.Event | None = None
+
+    def __repr__(self) -> str:
+        state = "confirmed" if self.confirmed else f"expired: {self.reason}" if self.expired else "under way"
+        return f"<Delivery {self.id} to {self.to}: {state if self.sought else 'no confirmation sought'}>"
+
+    @property
+    def settled(self) -> bool:
+        """Whether nothing more will be known."""
+        return self.confirmed or self.expired or not self.sought
+
+    def wait(self, timeout: float | None = None) -> bool:
+        """Wait, at most `timeout` seconds, until the recipient has handled the message; False if it has not by then.
+
+        Raises `DeliveryExpired` when it is not known to be handled and nothing more is tried, and `WaitInHandler` in a
+        handler of the same node or station.
+        """
+        if not self.sought:
+            raise AutopilotNetError(f"message {self.id} sought no confirmation; to wait for one, send with repeat=True")
+        if self._handler_thread == threading.get_ident() and not self.settled:
+            raise WaitInHandler(
+                f"a handler waits for {self.id} to be confirmed, and while it waits no other handler here runs: "
+                "return the handle instead of waiting, or mark the listen as concurrent"
+            )
+        with _lock:
+            if not self.settled and self._done is None:
+                self._done = threading.Event()
+        if self._done is not None:
+            self._done.wait(timeout)
+        if self.expired:
+            raise DeliveryExpired(f"message {self.id} to {self.to} is not known to have been handled: {self.reason}")
+        return self.confirmed
+
+    def then(self, callback: Callable[[Delivery], Any]) -> None:
+        """Call `callback(self)` once it is settled; in the I/O thread, which it must not block, or at once."""
+        with _lock:
+            if not self.settled:
+                self._callbacks.append(callback)
+                return
+        callback(self)
+
+    def settle(self, *, confirmed: bool, reason: str = "") -> None:
+        """Say how it ended. Only the first word counts."""
+        with _lock:
+            if self.settled:
+                return
+            self.confirmed, self.expired, self.reason = confirmed, not confirmed, reason
+            callbacks, self._callbacks = self._callbacks, []
+        if self._done is not None:
+            self._done.set()
+        for callback in callbacks:
+            callback(self)
+
+
+def all_of(result: Any) -> list[Delivery]:
+    """The handles in what a handler returned: one, several in a list or tuple, or none."""
+    if isinstance(result, Delivery):
+        return [result]
+    items: Iterable[Any] = result if isinstance(result, list | tuple) else ()
+    return [item for item in items if isinstance(item, Delivery)]

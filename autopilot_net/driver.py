@@ -1,0 +1,360 @@
+"""The world around the core: one I/O thread that owns every socket, and a bell. Its handler thread is in `handlers.py`.
+
+Any thread may send: it runs the core under the lock, and the effects queue up for the I/O thread, which alone touches
+sockets. Handlers run one at a time in order of arrival; one that blocks delays other handlers, never forwarding,
+repeats or confirmations. When there is nothing to do, both threads block.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import math
+import socket
+import threading
+import time
+from collections import Counter, defaultdict, deque
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, Protocol
+
+import zmq
+
+from autopilot_net.delivery import Delivery
+from autopilot_net.errors import AutopilotNetError, WindowFull
+from autopilot_net.handlers import Call, Handlers, Host
+from autopilot_net.message import Message
+from autopilot_net.protocol.effects import (
+    Confirmed,
+    Deliver,
+    Dropped,
+    Effect,
+    Expired,
+    Gap,
+    Lost,
+    Met,
+    Reconnect,
+    Transmit,
+)
+from autopilot_net.protocol.endpoint import Endpoint
+from autopilot_net.sockets import Pipes, Sent
+from autopilot_net.tracing import Tracer
+
+__all__ = ["Driver", "Line", "Pump"]
+
+logger = logging.getLogger("autopilot_net")
+
+FULL_RETRY_S = 0.005  # zmq does not say when one neighbour's pipe takes again, so it is tried
+LOG_EVERY_S = 1.0  # a peer that floods must not flood the log
+CLOSE_S = 5.0  # how long closing waits for a handler that does not return
+
+
+Refused = dict[tuple["Line", str], list[tuple[bytes, ...]]]
+
+
+class Pump(Protocol):
+    """A source of messages that the I/O thread looks after: a stream. Called under the driver's lock."""
+
+    def pump(self, now: float) -> list[Effect]:
+        """What is due by now."""
+
+    def next_timer(self) -> float | None:
+        """When something will be due."""
+
+
+class Line:
+    """One endpoint, its sockets, and what is under way from it."""
+
+    def __init__(self, endpoint: Endpoint, pipes: Pipes, source: Pump | None = None) -> None:
+        self.endpoint = endpoint
+        self.pipes = pipes
+        self.source = source
+        self.deliveries: dict[str, Delivery] = {}
+
+    def due(self) -> Iterable[float]:
+        """When this line wants the I/O thread to look after it."""
+        timers = (self.endpoint.next_timer(), self.source.next_timer() if self.source else None)
+        return (t for t in timers if t is not None)
+
+
+class Driver:
+    """Runs endpoints. `start` it once its first line is added; `stop` waits for what was sent last to leave."""
+
+    def __init__(self, name: str, host: Host, *, trace: Tracer | None = None, slow_handler_s: float = 5.0) -> None:
+        self.name = name
+        self.counters: Counter[str] = Counter()
+        self._trace = trace
+        self.handlers = Handlers(name, host, slow_handler_s=slow_handler_s)
+        self._lines: list[Line] = []
+        self._lock = threading.Lock()
+        self._room = threading.Condition(self._lock)
+        self._todo: deque[tuple[Line, Effect]] = deque()
+        self._closing_lines: list[Line] = []
+        self._bell, self._clapper = socket.socketpair()
+        self._bell.setblocking(False)
+        self._clapper.setblocking(False)
+        self._rung = False
+        self._sleeps_until = math.inf  # the I/O thread wakes by itself at that time
+        self._stopping = False
+        self._quiet_until: dict[str, float] = {}
+        self._io = threading.Thread(target=self._run, name=f"{name} I/O", daemon=True)
+
+    # -- for any thread ------------------------------------------------------------------------------------------
+
+    def start(self) -> None:
+        """Start both threads."""
+        self.handlers.start()
+        self._io.start()
+
+    def stop(self) -> None:
+        """Stop both threads and close every socket. A call too many is harmless."""
+        with self._lock:
+            already, self._stopping = self._stopping, True
+            self._room.notify_all()
+        self._ring()
+        if already or not self._io.ident:
+            return
+        if self._io is not threading.current_thread():
+            self._io.join(CLOSE_S)
+        self.handlers.stop(CLOSE_S)
+        if self._trace is not None:
+            self._trace.close()
+
+    def add(self, line: Line) -> None:
+        """Look after `line` too. Its sockets were made by the caller, who must not touch them any more."""
+        with self._lock:
+            self._lines = [*self._lines, line]
+        self._ring()
+
+    def retire(self, line: Line) -> None:
+        """Close the sockets of `line` once what it sent has had its turn. For what runs under the lock."""
+        self._closing_lines.append(line)
+
+    def send(
+        self,
+        line: Line,
+        message: Message,
+        *,
+        hops: Sequence[str] = (),
+        repeat: bool | None = None,
+        expires_after: float | None = None,
+        wait: bool | None = None,
+    ) -> Delivery:
+        """Send, and return the handle. Raises `BadMessage` for what cannot be sent.
+
+        Where more awaits confirmation than the window allows, `wait` True blocks until there is room, False raises
+        `WindowFull`, and None queues: what a relay passes on is bounded by the windows of those who sent it.
+        """
+        with self._lock:
+            if self._stopping:
+                raise AutopilotNetError(f"{self.name} is closed, and sends nothing")
+            self._await_room(line, message, wait=wait)
+            effects = line.endpoint.send(
+                message, hops=hops, repeat=repeat, expires_after=expires_after, now=time.monotonic()
+            )
+            sought = "NOREPEAT" not in message.flags
+            delivery = Delivery(message.id, message.to, sought=sought, handler_thread=self.handlers.ident)
+            if sought:
+                line.deliveries[message.id] = delivery
+            self._queue(line, effects)
+        self._ring()
+        return delivery
+
+    def run(self, line: Line, act: Callable[[float], list[Effect]]) -> None:
+        """Do `act(now)` to the core of `line`, under the lock, and carry out its effects."""
+        with self._lock:
+            self._queue(line, act(time.monotonic()))
+            due = min(line.due(), default=math.inf)
+            is_early = bool(self._todo or self._closing_lines) or due < self._sleeps_until
+        if is_early:
+            self._ring()
+
+    def wait_until(self, condition: Callable[[], bool], timeout: float | None = None) -> bool:
+        """Block until `condition`, looked at whenever something is settled, or the driver stops."""
+        with self._lock:
+            return self._room.wait_for(lambda: self._stopping or condition(), timeout)
+
+    @property
+    def io_thread(self) -> threading.Thread:
+        """The thread that owns the sockets."""
+        return self._io
+
+    def in_handler(self) -> bool:
+        """Whether the calling thread is the one that runs handlers."""
+        return threading.get_ident() == self.handlers.ident
+
+    # -- the I/O thread ------------------------------------------------------------------------------------------
+
+    def _run(self) -> None:
+        poller = zmq.Poller()
+        polled: set[Any] = set()
+        while not self._stopping:
+            wanted = {s for line in self._lines for s in line.pipes.sockets()} | {self._bell}
+            for one in wanted - polled:
+                poller.register(one, zmq.POLLIN)
+            for one in polled - wanted:
+                poller.unregister(one)
+            polled = wanted
+            poller.poll(self._timeout_ms())
+            self._turn()
+        self._turn()
+        for line in self._lines:
+            line.pipes.close()
+        self._bell.close()
+        self._clapper.close()
+
+    def _turn(self) -> None:
+        self._silence()
+        for line in self._lines:
+            self._read(line)
+            self._time(line)
+        self._perform()
+        self.handlers.watch()
+        with self._lock:
+            closing, self._closing_lines = self._closing_lines, []
+            self._lines = [line for line in self._lines if line not in closing]
+        for line in closing:
+            line.pipes.close()
+
+    def _timeout_ms(self) -> int | None:
+        now = time.monotonic()
+        slow_at = self.handlers.slow_at()
+        with self._lock:
+            if self._todo or self._closing_lines:
+                return 0
+            due = [t for line in self._lines for t in line.due()]
+            if any(line.endpoint.waiting_peers() for line in self._lines):
+                due.append(now + FULL_RETRY_S)
+            if slow_at is not None:
+                due.append(slow_at)
+            self._sleeps_until = min(due, default=math.inf)
+        # Rounded up: a timer that is polled for half a millisecond too early turns into a busy loop.
+        return max(0, int((min(due) - now) * 1000) + 1) if due else None
+
+    def _read(self, line: Line) -> None:
+        for peer, is_there in line.pipes.changes():
+            self._neighbour(line, peer, is_there=is_there)
+        for peer, frames, is_new in line.pipes.receive():
+            with self._lock:
+                now = time.monotonic()
+                if is_new and line.endpoint.routes.has(peer):
+                    self._queue(line, line.endpoint.lose(peer, now=now))  # the same id by a new connection: a reboot
+                try:
+                    self._queue(line, line.endpoint.receive(peer, frames, now=now))
+                except Exception:  # whatever one message does, the thread must outlive it
+                    self.counters["broken"] += 1
+                    logger.exception("%s: a message from %s broke the core; please report this", self.name, peer)
+
+    def _neighbour(self, line: Line, peer: str, *, is_there: bool) -> None:
+        change = line.endpoint.meet if is_there else line.endpoint.lose
+        with self._lock:
+            self._queue(line, change(peer, now=time.monotonic()))
+
+    def _time(self, line: Line) -> None:
+        with self._lock:
+            now = time.monotonic()
+            for peer in line.endpoint.waiting_peers():
+                self._queue(line, line.endpoint.ready(peer))
+            self._queue(line, line.endpoint.handle_timer(now=now))
+            if line.source is not None:
+                self._queue(line, line.source.pump(now))
+
+    def _queue(self, line: Line, effects: Iterable[Effect]) -> None:
+        self._todo.extend((line, effect) for effect in effects)
+
+    def _perform(self) -> None:
+        """Carry out what is queued: told to the trace first, so that nothing happens that was not written down."""
+        with self._lock:
+            todo, self._todo = self._todo, deque()
+        if not todo:
+            return
+        self._write_trace(todo)
+        refused: Refused = defaultdict(list)
+        calls: list[Call] = []
+        for line, effect in todo:
+            if isinstance(effect, Transmit):
+                self._transmit(line, effect, refused)
+            elif isinstance(effect, Deliver):
+                calls.append(self.handlers.delivery(effect.message, self._done(line, effect.ticket)))
+            elif isinstance(effect, Met | Lost):
+                calls.append(self.handlers.neighbour(effect.peer, isinstance(effect, Met)))
+            else:
+                self._note(line, effect)
+        if calls:
+            self.handlers.put(calls)
+        with self._lock:
+            for (line, peer), frames in refused.items():
+                line.endpoint.full(peer, frames)
+            self._room.notify_all()
+
+    def _done(self, line: Line, ticket: int) -> Callable[[bool], None] | None:
+        if not ticket:
+            return None
+        return lambda failed: self.run(line, lambda now: line.endpoint.handled(ticket, failed=failed, now=now))
+
+    def _transmit(self, line: Line, effect: Transmit, refused: Refused) -> None:
+        if (line, effect.peer) in refused:
+            refused[line, effect.peer].append(effect.frames)
+            return
+        sent = line.pipes.send(effect.peer, effect.frames)
+        if sent is Sent.FULL:
+            refused[line, effect.peer].append(effect.frames)
+        elif sent is Sent.GONE:
+            self._neighbour(line, effect.peer, is_there=False)
+
+    def _note(self, line: Line, effect: Effect) -> None:
+        if isinstance(effect, Confirmed | Expired):
+            delivery = line.deliveries.pop(effect.id, None)
+            reason = "" if isinstance(effect, Confirmed) else effect.reason
+            if reason:
+                self.counters["expired"] += 1
+                logger.warning("%s: message %s to %s expired: %s", self.name, effect.id, effect.to, reason)
+            if delivery is not None:
+                delivery.settle(confirmed=not reason, reason=reason)
+        elif isinstance(effect, Reconnect):
+            self._neighbour(line, effect.peer, is_there=False)
+            line.pipes.reconnect()
+            self._warn(effect.peer, f"{effect.peer} answers no probe; connecting anew")
+        elif isinstance(effect, Dropped):
+            self.counters["dropped"] += effect.count
+            self._warn(effect.peer, f"{effect.count} dropped at {effect.peer}: {effect.reason} {effect.recipient}")
+        elif isinstance(effect, Gap):
+            self.counters["missing items"] += effect.missing
+            self._warn(effect.sender, f"{effect.missing} items of stream {effect.sender} never came")
+
+    def _write_trace(self, todo: Iterable[tuple[Line, Effect]]) -> None:
+        if self._trace is None:
+            return
+        by_line: dict[Line, list[Effect]] = defaultdict(list)
+        for line, effect in todo:
+            by_line[line].append(effect)
+        for line, effects in by_line.items():
+            self._trace.write(line.endpoint.id, line.endpoint.incarnation, effects)
+
+    def _warn(self, peer: str, sentence: str) -> None:
+        now = time.monotonic()
+        if now >= self._quiet_until.get(peer, 0.0):
+            self._quiet_until[peer] = now + LOG_EVERY_S
+            logger.warning("%s: %s", self.name, sentence)
+
+    # -- the bell ------------------------------------------------------------------------------------------------
+
+    def _ring(self) -> None:
+        if self._rung or threading.get_ident() == self._io.ident:
+            return
+        self._rung = True
+        with contextlib.suppress(OSError):  # full: it rings already; closed: nobody is left to hear it
+            self._clapper.send(b"!")
+
+    def _silence(self) -> None:
+        with contextlib.suppress(BlockingIOError):
+            self._bell.recv(4096)
+        self._rung = False
+
+    def _await_room(self, line: Line, message: Message, *, wait: bool | None) -> None:
+        outbox = line.endpoint.outbox
+        if wait is None or outbox.room(message.to):
+            return
+        if not wait:
+            raise WindowFull(f"{len(outbox)} messages await confirmation; message {message.id} was not sent")
+        self._room.wait_for(lambda: self._stopping or outbox.room(message.to))
+

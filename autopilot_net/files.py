@@ -1,0 +1,89 @@
+"""A folder that nothing can be read from or written to outside of, whatever name the network asks for."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from pathlib import Path
+
+from autopilot_net.errors import FileRefused
+
+__all__ = ["FileFolder"]
+
+
+class FileFolder:
+    """Task files under `root`. Paths are relative to it; absolute ones, `..` and links that lead out are refused."""
+
+    def __init__(self, root: str | Path | None) -> None:
+        self._root = None if root is None else Path(root)
+        self._known: dict[Path, tuple[tuple[int, int], str]] = {}  # digests, by size and time of change
+
+    def read(self, path: str, offset: int, length: int) -> bytes:
+        """Up to `length` bytes from `offset`."""
+        if offset < 0 or length < 0:
+            raise FileRefused(f"{path}: {length} bytes from {offset} on is no part of a file")
+        try:
+            with self._resolve(path).open("rb") as file:
+                file.seek(offset)
+                return file.read(length)
+        except OSError as error:
+            raise FileRefused(f"{path} cannot be read: {error.strerror}") from error
+
+    def size_and_digest(self, path: str) -> tuple[int, str]:
+        """The size in bytes and the SHA-256 of the whole file, read again only when it has changed."""
+        file = self._resolve(path)
+        try:
+            facts = file.stat()
+            stamp = (facts.st_size, facts.st_mtime_ns)
+            if file not in self._known or self._known[file][0] != stamp:
+                with file.open("rb") as opened:
+                    self._known[file] = (stamp, hashlib.file_digest(opened, "sha256").hexdigest())
+        except OSError as error:
+            raise FileRefused(f"{path} is not in the file folder {self._root}: {error.strerror}") from error
+        return facts.st_size, self._known[file][1]
+
+    def lacks(self, path: str) -> bool:
+        """Whether there is no whole file of that name."""
+        return not self._resolve(path).is_file()
+
+    def part_size(self, path: str) -> int:
+        """How many bytes of it a transfer has left here."""
+        part = self._part(path)
+        return part.stat().st_size if part.is_file() else 0
+
+    def write_part(self, path: str, offset: int, data: bytes) -> None:
+        """Add `data` at `offset` of the part that is here."""
+        part = self._part(path)
+        try:
+            part.parent.mkdir(parents=True, exist_ok=True)
+            with part.open("r+b" if offset else "wb") as file:
+                file.seek(offset)
+                file.write(data)
+        except OSError as error:
+            raise FileRefused(f"{path} cannot be written: {error.strerror}") from error
+
+    def finish(self, path: str, digest: str) -> bool:
+        """Give the file its name if its SHA-256 is `digest` (or that is empty); else drop the part, and say False."""
+        part = self._part(path)
+        with part.open("r+b") as file:
+            if digest and hashlib.file_digest(file, "sha256").hexdigest() != digest:
+                part.unlink()
+                return False
+            os.fsync(file.fileno())  # else a power cut could leave the name and lose the bytes
+        part.replace(self._resolve(path))
+        return True
+
+    def _part(self, path: str) -> Path:
+        file = self._resolve(path)
+        return file.with_name(f".{file.name}.part")
+
+    def _resolve(self, path: str) -> Path:
+        if self._root is None:
+            raise FileRefused(f"{path} was asked for, and this station was given no file_dir")
+        if not path or "\0" in path or Path(path).is_absolute():
+            raise FileRefused(f"{path!r} is no path relative to the file folder")
+        root = self._root.resolve()
+        file = (root / path).resolve()
+        if not file.is_relative_to(root) or file == root:
+            raise FileRefused(f"{path!r} leads out of the file folder")
+        return file

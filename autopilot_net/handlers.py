@@ -1,0 +1,143 @@
+"""One thread that runs a lab's handlers, one at a time, in order of arrival. Those marked concurrent have a pool."""
+
+from __future__ import annotations
+
+import logging
+import queue
+import threading
+import time
+import traceback
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, Protocol
+
+from autopilot_net.delivery import Delivery, all_of
+from autopilot_net.message import Message
+
+__all__ = ["Handlers", "Host"]
+
+logger = logging.getLogger("autopilot_net")
+
+Done = Callable[[bool], None]
+Call = Callable[[], Any]
+
+
+class Host(Protocol):
+    """Who is behind a driver: a node or a station. Called in the handler thread, unless a listen is concurrent."""
+
+    def on_message(self, message: Message) -> Any:
+        """Handle `message`; a returned `Delivery` (or several) means: handled when that is settled."""
+
+    def on_neighbour(self, peer: str, is_there: bool) -> None:
+        """A neighbour came or went."""
+
+    def on_exception(self, message: Message, error: BaseException, trace: str) -> None:
+        """A handler raised."""
+
+    def is_concurrent(self, message: Message) -> bool:
+        """Whether the handler of `message` may run beside others."""
+
+
+class Handlers:
+    """The handler thread of one driver."""
+
+    def __init__(self, name: str, host: Host, *, slow_handler_s: float) -> None:
+        self._name = name
+        self._host = host
+        self._slow_s = slow_handler_s
+        self._batches: queue.SimpleQueue[list[Call] | None] = queue.SimpleQueue()
+        self._running: tuple[float, str] | None = None
+        self._stopping = False
+        self._pool: ThreadPoolExecutor | None = None
+        self._thread = threading.Thread(target=self._run, name=f"{name} handlers", daemon=True)
+
+    @property
+    def ident(self) -> int | None:
+        """The thread's identity."""
+        return self._thread.ident
+
+    def start(self) -> None:
+        """Start the thread."""
+        self._thread.start()
+
+    def stop(self, timeout: float) -> None:
+        """Let the handler that runs end, for at most `timeout` seconds; run no other."""
+        self._stopping = True
+        self._batches.put(None)
+        if self._thread is not threading.current_thread() and self._thread.ident:
+            self._thread.join(timeout)
+        if self._pool is not None:
+            self._pool.shutdown(wait=False, cancel_futures=True)
+
+    def put(self, batch: list[Call]) -> None:
+        """Queue calls, in one go: crossing threads is what costs."""
+        self._batches.put(batch)
+
+    def delivery(self, message: Message, done: Done | None) -> Call:
+        """The call that hands `message` to its handler; `done(failed)` says that it is handled, whenever that is."""
+        return lambda: self._handle(message, done)
+
+    def neighbour(self, peer: str, is_there: bool) -> Call:
+        """The call that tells of a neighbour."""
+        return lambda: self._host.on_neighbour(peer, is_there)
+
+    def slow_at(self) -> float | None:
+        """When the handler that runs will be called slow."""
+        running = self._running
+        return None if running is None else running[0] + self._slow_s
+
+    def watch(self) -> None:
+        """Name a handler that is slow, once."""
+        running = self._running
+        if running is not None and time.monotonic() >= running[0] + self._slow_s:
+            logger.warning("%s: the handler of %s has run for over %g s", self._name, running[1], self._slow_s)
+            self._running = None
+
+    def _run(self) -> None:
+        while (batch := self._batches.get()) is not None:
+            for call in batch:
+                if self._stopping:
+                    return
+                try:
+                    call()
+                except Exception:
+                    logger.exception("%s: a handler's own bookkeeping raised", self._name)
+
+    def _handle(self, message: Message, done: Done | None) -> None:
+        if self._host.is_concurrent(message):
+            if self._pool is None:
+                self._pool = ThreadPoolExecutor(4, thread_name_prefix=f"{self._name} concurrent")
+            self._pool.submit(self._call, message, done)
+            return
+        self._running = (time.monotonic(), message.key)
+        self._call(message, done)
+        self._running = None
+
+    def _call(self, message: Message, done: Done | None) -> None:
+        try:
+            result = self._host.on_message(message)
+        except Exception as error:  # noqa: BLE001  # a lab's handler may raise anything, and the next must still run
+            result = None
+            self._host.on_exception(message, error, traceback.format_exc())
+        if done is not None:
+            _when_settled([delivery for delivery in all_of(result) if delivery.sought], done)
+
+
+def _when_settled(deliveries: list[Delivery], then: Done) -> None:
+    """Call `then(whether any expired)` once all are settled: at once where there are none."""
+    if not deliveries:
+        then(False)
+        return
+    left = len(deliveries)
+    lock = threading.Lock()
+
+    def one(_: Delivery) -> None:
+        nonlocal left
+        with lock:
+            left -= 1
+            last = left == 0
+        if last:
+            then(any(delivery.expired for delivery in deliveries))
+
+    for delivery in deliveries:
+        delivery.then(one)

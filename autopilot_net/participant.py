@@ -1,0 +1,189 @@
+"""What a node and a station have in common: how messages are made and sent, and how a listen is found and called."""
+
+from __future__ import annotations
+
+import inspect
+import itertools
+import logging
+import os
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+import zmq
+
+from autopilot_net.delivery import Delivery
+from autopilot_net.driver import Driver, Line
+from autopilot_net.errors import AutopilotNetError, BadMessage
+from autopilot_net.handlers import Host
+from autopilot_net.message import Message
+from autopilot_net.protocol.effects import Effect
+from autopilot_net.protocol.endpoint import Endpoint, Settings
+from autopilot_net.sockets import Pipes
+from autopilot_net.tracing import Tracer
+
+__all__ = ["Listen", "Participant", "timestamp", "wants_message"]
+
+logger = logging.getLogger("autopilot_net")
+
+Listen = Callable[..., Any]
+Flags = Iterable[str] | Mapping[str, Any] | None
+EPOCH = time.time() - time.monotonic()
+
+
+class Participant:
+    """One endpoint with its sockets and threads, in whatever process makes it. Labs use a node or a station."""
+
+    def __init__(
+        self,
+        id: str,
+        host: Host,
+        *,
+        upstream: str | None,
+        forwards: bool,
+        context: zmq.Context[zmq.Socket[bytes]],
+        settings: Settings,
+        trace: str | os.PathLike[str] | None,
+        slow_handler_s: float,
+    ) -> None:
+        self.id = id
+        self.context = context
+        self.settings = settings
+        self.incarnation = os.urandom(6).hex()
+        tracer = None if trace is None else Tracer(os.fspath(trace))
+        self.driver = Driver(id, host, trace=tracer, slow_handler_s=slow_handler_s)
+        self.line = self._line(id, upstream, forwards=forwards)
+        self._numbers = itertools.count()
+
+    @property
+    def endpoint(self) -> Endpoint:
+        """The core. Read it; what changes it goes through the driver."""
+        return self.line.endpoint
+
+    def start(self) -> None:
+        """Begin: sockets were bound and connected on `line.pipes` before."""
+        self.driver.add(self.line)
+        self.driver.start()
+
+    def branch(self, id: str, upstream: str, ip: str, port: int) -> Line:
+        """Another endpoint, for a stream, with a DEALER of its own. `driver.add` it once its source is set."""
+        line = self._line(id, upstream, forwards=False)
+        line.pipes.connect(upstream, ip, port)
+        return line
+
+    def prepare(
+        self, to: str | Sequence[str], key: str, value: Any, *, flags: Flags, **extra: Any
+    ) -> Message:
+        """A message of ours with an id of its own. `to` may be a list of hops; the last of them is the recipient."""
+        hops = [to] if isinstance(to, str) else list(to)
+        if not hops or not all(isinstance(hop, str) and hop for hop in hops):
+            raise BadMessage(f"{self.id} cannot send {key} to {to!r}: a recipient is an id, or a list of ids")
+        return Message(
+            id=f"{self.id}_{next(self._numbers)}",
+            to=hops[-1],
+            sender=self.id,
+            key=key,
+            value=value,
+            timestamp=timestamp(time.monotonic()),
+            flags=dict(flags) if isinstance(flags, Mapping) else dict.fromkeys(flags or (), True),
+            **extra,
+        )
+
+    def send(
+        self,
+        message: Message,
+        *,
+        hops: Sequence[str] = (),
+        repeat: bool | None,
+        wait: bool | None = None,
+        expires_after: float | None = None,
+    ) -> Delivery:
+        """Send what was prepared. In a handler nothing waits for room: the window of its sender bounds it."""
+        if wait and self.driver.in_handler():
+            wait = None
+        return self.driver.send(
+            self.line, message, hops=hops, repeat=repeat, wait=wait, expires_after=expires_after
+        )
+
+    def learn(self, name: str, peer: str) -> None:
+        """`name` lies behind the neighbour `peer`."""
+
+        def act(now: float) -> list[Effect]:
+            return self.endpoint.learn(name, peer, now=now)
+
+        self.driver.run(self.line, act)
+
+    def _line(self, id: str, upstream: str | None, *, forwards: bool) -> Line:
+        endpoint = Endpoint(
+            id,
+            upstream=upstream,
+            forwards=forwards,
+            incarnation=self.incarnation,
+            epoch=EPOCH,
+            settings=self.settings,
+        )
+        return Line(endpoint, Pipes(self.context, id))
+
+
+def timestamp(now: float) -> str:
+    """ISO 8601, in UTC, of a monotonic time of this process."""
+    return datetime.fromtimestamp(EPOCH + now, UTC).isoformat()
+
+
+def split_hops(to: str | Sequence[str]) -> list[str]:
+    """The explicit hops in `to`: none where it is one id."""
+    return [] if isinstance(to, str) or len(to) < 2 else list(to)
+
+
+def find_listen(listens: Mapping[str, Listen], message: Message, who: str) -> Listen | None:
+    """The listen for the key of `message`; a warning, and None, where there is none."""
+    listen = listens.get(message.key)
+    if listen is None:
+        logger.warning(
+            "%s: nobody listens for %s, which %s sent (message %s)", who, message.key, message.sender, message.id
+        )
+    return listen
+
+
+def wants_message(listen: Listen) -> bool:
+    """Whether a listen declares that it takes the `Message`: its first parameter is annotated so."""
+    try:
+        parameters = list(inspect.signature(listen).parameters.values())
+    except (TypeError, ValueError):
+        return False
+    return bool(parameters) and parameters[0].annotation in (Message, "Message", "autopilot_net.Message")
+
+
+def items_of(message: Message) -> tuple[str, dict[str, Any], list[Any]]:
+    """The inner key, the headers and the items of a STREAM batch. Raises `BadMessage` for anything else."""
+    value = message.value
+    if not isinstance(value, dict) or not isinstance(value.get("payload"), list) or "inner_key" not in value:
+        raise BadMessage(f"STREAM message {message.id} from {message.sender} holds no batch of items")
+    headers = value.get("headers")
+    return str(value["inner_key"]), headers if isinstance(headers, dict) else {}, value["payload"]
+
+
+def item_message(batch: Message, number: int, key: str, value: Any, headers: Mapping[str, Any]) -> Message:
+    """One item of a batch as the message it would have been alone."""
+    fields = {"to": batch.to, "sender": batch.sender, "key": key, "timestamp": batch.get("timestamp")}
+    message = Message(**fields, id=f"{batch.id}.{number}", value=value, flags=dict(batch.flags))
+    for name, header in headers.items():
+        message[name] = header
+    message.came_from = batch.came_from
+    return message
+
+
+def gone(owner: object, name: str, instead: Mapping[str, str]) -> AttributeError:
+    """The error for a name that Autopilot has and that would be hollow here."""
+    kind = type(owner).__name__
+    if name in instead:
+        return AttributeError(f"{kind} has no {name!r}: {instead[name]}")
+    return AttributeError(f"{kind!r} object has no attribute {name!r}")
+
+
+def refuse_closed(who: str) -> AutopilotNetError:
+    """The error for what is asked of a station outside its own process."""
+    return AutopilotNetError(
+        f"station {who} sends from its own process alone, in its listens; other processes take part by a Net_Node"
+    )

@@ -1,0 +1,88 @@
+"""Pilot_Station: a rig, or a child below one. What it decides is in `roles/pilot.py`."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from autopilot_net.message import Message
+from autopilot_net.participant import Listen, refuse_closed
+from autopilot_net.rolehost import RoleHost, delegate
+from autopilot_net.roles.pilot import Pilot
+from autopilot_net.station import Station
+
+__all__ = ["Pilot_Station"]
+
+
+class Pilot_Station(Station):  # noqa: N801  # the name that labs' programs import
+    """The station of a pilot, or of a child: `push_id` is the terminal, or the parent whose child this is.
+
+    `terminal_id` is the root's id where it is not the parent's. `children` are the ids expected below, which need not
+    be known: those that shake hands are added. Task files are kept in `file_dir`. `ping_interval` (seconds, None for
+    never) is how often it says by itself that it is there.
+    """
+
+    def __init__(
+        self,
+        id: str,
+        *,
+        push_ip: str = "localhost",
+        push_port: int = 5560,
+        push_id: str = "T",
+        listen_port: int | None = 5565,
+        terminal_id: str = "T",
+        children: Iterable[str] = (),
+        listens: Mapping[str, Listen] | None = None,
+        file_dir: str | os.PathLike[str] | None = None,
+        ping_interval: float | None = 5.0,
+        **settings: Any,
+    ) -> None:
+        super().__init__(id, push_ip, push_port, push_id, pusher=True, listen_port=listen_port, **settings)
+        self.terminal_id = terminal_id
+        self.children = list(children)
+        self.file_dir = None if file_dir is None else os.fspath(file_dir)
+        self.ping_interval = ping_interval
+        self._role: Pilot | None = None
+        by_name = ("STATE", "COHERE", "PING", "START", "STOP", "FILE", "CONTINUOUS", "CHILD", "HANDSHAKE", "ERROR")
+        self.listens |= {key: getattr(self, f"l_{key.lower()}") for key in by_name}
+        forwarded = ("CALIBRATE_PORT", "CALIBRATE_RESULT", "BANDWIDTH", "STREAM_VIDEO")
+        self.listens |= {"PARAM": self.l_change, **dict.fromkeys(forwarded, self.l_forward), **(listens or {})}
+
+    def begin_role(self) -> None:
+        """Begin to say that it is there."""
+        self._role = Pilot(
+            RoleHost(self, self.file_dir), terminal=self.terminal_id, ip=self.ip, ping_interval=self.ping_interval
+        )
+        self._role.begin()
+
+    @property
+    def role(self) -> Pilot:
+        """What it decides. In the station's process."""
+        if self._role is None:
+            raise refuse_closed(self.id)
+        return self._role
+
+    def on_neighbour(self, peer: str, is_there: bool) -> None:
+        """See `Pilot.neighbour`."""
+        self.role.neighbour(peer, is_there)
+
+    def may_kill(self, message: Message) -> bool:
+        """See `Pilot.may_kill`."""
+        return self.role.may_kill(message)
+
+    def l_noop(self, message: Message) -> None:
+        """Nothing."""
+
+    l_state = delegate("l_state", Pilot.on_state)
+    l_cohere = delegate("l_cohere", Pilot.cohere)
+    l_ping = delegate("l_ping", Pilot.ping)
+    l_start = delegate("l_start", Pilot.start)
+    l_stop = delegate("l_stop", Pilot.to_program)
+    l_change = delegate("l_change", Pilot.to_program)
+    l_forward = delegate("l_forward", Pilot.to_program)
+    l_file = delegate("l_file", Pilot.file)
+    l_continuous = delegate("l_continuous", Pilot.continuous)
+    l_child = delegate("l_child", Pilot.child)
+    l_handshake = delegate("l_handshake", Pilot.handshake)
+    l_error = delegate("l_error", Pilot.pass_up)

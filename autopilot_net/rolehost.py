@@ -1,0 +1,92 @@
+"""A station as its role sees it, and how a station's listens are handed to its role."""
+
+from __future__ import annotations
+
+import heapq
+import time
+from collections.abc import Callable, Iterable
+from itertools import count
+from typing import Any
+
+from autopilot_net.delivery import Delivery
+from autopilot_net.files import FileFolder
+from autopilot_net.message import Message
+from autopilot_net.protocol.effects import Effect
+from autopilot_net.roles.host import Files
+from autopilot_net.station import Station
+
+__all__ = ["RoleHost", "delegate"]
+
+
+def delegate(name: str, method: Callable[[Any, Message], Any]) -> Callable[[Any, Message], Any]:
+    """A listen called `name` that hands the message to `method` of the station's role."""
+
+    def listen(self: Any, message: Message) -> Any:
+        return method(self.role, message)
+
+    listen.__name__ = name  # which is how a bound listen is pickled on its way into the station's process
+    listen.__doc__ = method.__doc__
+    return listen
+
+
+class RoleHost:
+    """A role's host. It is also the pump of what the role wants to be called for later."""
+
+    def __init__(self, station: Station, file_dir: str | None) -> None:
+        self.id = station.id
+        self.parent = station.push_id if station.pusher else None
+        self.files: Files = FileFolder(file_dir)
+        self._station = station
+        self._core = station.core
+        self._later: list[tuple[float, int, Callable[[], Any]]] = []
+        self._numbers = count()
+        self._core.line.source = self
+
+    def send(
+        self, to: str, key: str, value: Any, *, repeat: bool | None, flags: Iterable[str], **extra: Any
+    ) -> Delivery:
+        """Send a message of the station's."""
+        message = self._core.prepare(to, key, value, flags=flags, **extra)
+        return self._core.send(message, repeat=repeat)
+
+    def promise(self) -> Delivery:
+        """A handle that the role settles."""
+        return Delivery(f"{self.id} promise", self.id)
+
+    def learn(self, name: str, peer: str) -> None:
+        """`name` lies behind the neighbour `peer`."""
+        self._core.learn(name, peer)
+
+    def has(self, peer: str) -> bool:
+        """Whether `peer` is a neighbour that is there."""
+        return self._core.endpoint.routes.has(peer)
+
+    def now(self) -> float:
+        """Seconds, never backwards."""
+        return time.monotonic()
+
+    def after(self, seconds: float, call: Callable[[], Any]) -> None:
+        """Call `call` later, in the handler thread."""
+
+        def act(now: float) -> list[Effect]:
+            heapq.heappush(self._later, (now + seconds, next(self._numbers), call))
+            return []
+
+        self._core.driver.run(self._core.line, act)
+
+    def stop(self) -> None:
+        """End the station."""
+        self._station.closing.set()
+
+    def pump(self, now: float) -> list[Effect]:
+        """Hand what is due to the handler thread."""
+        due = []
+        while self._later and self._later[0][0] <= now:
+            due.append(heapq.heappop(self._later)[2])
+        if due:
+            self._core.driver.handlers.put(due)
+        return []
+
+    def next_timer(self) -> float | None:
+        """When the next call is due."""
+        return self._later[0][0] if self._later else None

@@ -1,0 +1,116 @@
+"""What a role asks of the station it lives in, and what both roles share. Pure: a virtual world is a host too."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, Protocol
+
+from autopilot_net.message import Message
+
+__all__ = ["Files", "Handle", "Host", "Role", "machine_of", "origin_of"]
+
+
+class Handle(Protocol):
+    """What becomes of a message that was sent, or of something that was promised."""
+
+    def then(self, callback: Callable[[Any], Any]) -> None:
+        """Call `callback(self)` when it is settled."""
+
+    def settle(self, *, confirmed: bool, reason: str = "") -> None:
+        """Say how it ended."""
+
+
+class Files(Protocol):
+    """The folder that task files are read from and written to. Every method raises `FileRefused` in a sentence."""
+
+    def read(self, path: str, offset: int, length: int) -> bytes:
+        """Up to `length` bytes from `offset`."""
+
+    def size_and_digest(self, path: str) -> tuple[int, str]:
+        """The size in bytes and the SHA-256 of the whole file."""
+
+    def lacks(self, path: str) -> bool:
+        """Whether there is no whole file of that name."""
+
+    def part_size(self, path: str) -> int:
+        """How many bytes of it a transfer has left here."""
+
+    def write_part(self, path: str, offset: int, data: bytes) -> None:
+        """Add to the part that is here."""
+
+    def finish(self, path: str, digest: str) -> bool:
+        """Give the file its name if it is what was digested; else throw the part away, and say False."""
+
+
+class Host(Protocol):
+    """The station around a role. Called from listens and from what `after` calls, and from nowhere else."""
+
+    id: str
+    parent: str | None
+    files: Files
+
+    def send(self, to: str, key: str, value: Any, *, repeat: bool | None, flags: Iterable[str], **extra: Any) -> Handle:
+        """Send a message of this station's own."""
+
+    def promise(self) -> Handle:
+        """A handle that the role itself settles; a listen that returns it counts as handled only then."""
+
+    def learn(self, name: str, peer: str) -> None:
+        """`name` lies behind the neighbour `peer`."""
+
+    def has(self, peer: str) -> bool:
+        """Whether `peer` is a neighbour that is there."""
+
+    def now(self) -> float:
+        """Seconds, never backwards."""
+
+    def after(self, seconds: float, call: Callable[[], Any]) -> None:
+        """Call `call` later, between two listens."""
+
+    def stop(self) -> None:
+        """End the station."""
+
+
+class Role:
+    """What a terminal and a pilot have in common."""
+
+    def __init__(self, host: Host) -> None:
+        self.host = host
+        self.program = "_" + host.id
+
+    def send(self, to: str, key: str, value: Any, *, repeat: bool | None = None, flags: Iterable[str] = ()) -> Handle:
+        """A message that begins here."""
+        return self.host.send(to, key, value, repeat=repeat, flags=flags)
+
+    def relay(self, message: Message, to: str, *, key: str | None = None, value: Any = None) -> Handle:
+        """Pass `message` on as one of our own that remembers where it began.
+
+        Returned from a listen, it makes the original count as handled when this one is: a trial is confirmed to the
+        rig when the program of the terminal has it, not when the terminal has queued it.
+        """
+        passed = message.value if value is None else value
+        return self.host.send(
+            to, key or message.key, passed, repeat=True, flags=_kept(message.flags), origin=origin_of(message)
+        )
+
+    def copy(self, message: Message, to: str, value: Any = None) -> None:
+        """Send a copy that nobody waits for."""
+        passed = message.value if value is None else value
+        self.host.send(to, message.key, passed, repeat=False, flags=_kept(message.flags))
+
+
+def origin_of(message: Message) -> dict[str, str]:
+    """Who sent it first, and under which id."""
+    origin = message.get("origin")
+    if isinstance(origin, dict) and isinstance(origin.get("sender"), str):
+        return {"sender": origin["sender"], "id": str(origin.get("id"))}
+    return {"sender": message.sender, "id": message.id}
+
+
+def machine_of(message: Message) -> str:
+    """The machine it came from first: a program's messages are its machine's."""
+    return origin_of(message)["sender"].removeprefix("_")
+
+
+def _kept(flags: Mapping[str, Any]) -> list[str]:
+    return [flag for flag in flags if flag != "NOREPEAT"]

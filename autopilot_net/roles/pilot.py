@@ -1,0 +1,182 @@
+"""What the station of a pilot, or of a child below one, does with each key. Pure; it acts through its host."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from typing import Any
+
+from autopilot_net.errors import FileRefused
+from autopilot_net.message import Message
+from autopilot_net.roles.fetch import Fetch, files_of
+from autopilot_net.roles.host import Handle, Host, Role, machine_of, origin_of
+from autopilot_net.roles.terminal import way_of
+
+__all__ = ["Pilot"]
+
+
+class Pilot(Role):
+    """Stands between its own program, its children, and what is above."""
+
+    def __init__(
+        self, host: Host, *, terminal: str = "T", ip: str = "", ping_interval: float | None = 5.0
+    ) -> None:
+        super().__init__(host)
+        self.terminal = terminal
+        self.ip = ip
+        self.state: Any = None
+        self.subject: str | None = None
+        self.children: dict[str, tuple[Any, list[str]]] = {}  # what is below: its handshake, and the way to it
+        self.ping_interval = ping_interval
+        self._fetch = Fetch(host, terminal)
+        self._held: deque[Callable[[], None]] = deque()  # what the program must get after a START that waits for files
+        self._fetching = False
+
+    @property
+    def parent(self) -> str:
+        """Who is above."""
+        return self.host.parent or self.terminal
+
+    def begin(self) -> None:
+        """Say by ourselves, every `ping_interval` seconds, that we are there."""
+        if self.ping_interval:
+            self.host.after(self.ping_interval, self._beat)
+
+    # -- neighbours ----------------------------------------------------------------------------------------------
+
+    def neighbour(self, peer: str, is_there: bool) -> None:
+        """A neighbour came or went. To a parent that may have forgotten us, say who is here and below."""
+        if not is_there:
+            self.children = {name: known for name, known in self.children.items() if known[1][0] != peer}
+        elif peer == self.parent:
+            if self.host.has(self.program):
+                self._announce_self()
+            for value, way in self.children.values():
+                self._news(value, way)
+        elif peer == self.program and self.host.has(self.parent):
+            self._announce_self()
+
+    def handshake(self, message: Message) -> Any:
+        """Something below shook hands: remember the way to it, and pass the news up, our own name before it."""
+        value = message.value if isinstance(message.value, dict) else {}
+        machine = str(value.get("pilot", machine_of(message)))
+        way = way_of(message, machine)
+        if machine == self.host.id:
+            return self._news(value, [], origin=origin_of(message))
+        for name in way:
+            self.host.learn(name, message.came_from or way[0])
+        self.children[machine] = ({**self.children.get(machine, ({}, []))[0], **value}, way)
+        return self._news(value, way, origin=origin_of(message))
+
+    def _announce_self(self) -> None:
+        self._news({"pilot": self.host.id, "ip": self.ip, "state": self.state}, [])
+
+    def _news(self, value: Any, way: list[str], **extra: Any) -> Handle:
+        way = [self.host.id, *way]
+        return self.host.send(self.parent, "HANDSHAKE", value, repeat=True, flags=(), way=way, **extra)
+
+    # -- state ---------------------------------------------------------------------------------------------------
+
+    def on_state(self, message: Message) -> Any:
+        """Keep our own program's state and push it up; a child's goes up as the child's, and never becomes ours."""
+        if message.sender == self.program:
+            self.state = message.value
+        elif machine_of(message) == self.terminal:
+            return None  # the terminal's answer to a PING
+        return self.relay(message, self.parent)
+
+    def ping(self, message: Message) -> Any:
+        """Push our state."""
+        del message
+        self.send(self.parent, "STATE", self.state, repeat=False, flags=["NOLOG"])
+
+    def _beat(self) -> None:
+        if self.host.has(self.parent):
+            self.send(self.parent, "STATE", self.state, repeat=False, flags=["NOLOG"])
+        self.begin()
+
+    # -- tasks ---------------------------------------------------------------------------------------------------
+
+    def start(self, message: Message) -> Any:
+        """Fetch what files the task names and we lack, then hand it to the program. Nothing but the task waits."""
+        value = message.value if isinstance(message.value, dict) else {}
+        if isinstance(value.get("subject"), str):
+            self.subject = value["subject"]
+        if self._fetching:
+            return self._in_turn(lambda: self.start(message))
+        try:
+            lacking = [path for path in files_of(value) if self.host.files.lacks(path)]
+        except FileRefused as error:
+            return self._refuse(message, str(error))
+        if not lacking:
+            return self.relay(message, self.program)
+        self._fetching = True
+        promise = self.host.promise()
+        self._fetch.all(lacking, lambda error: self._fetched(message, promise, error))
+        return promise
+
+    def to_program(self, message: Message) -> Any:
+        """STOP, PARAM and the like: to the program, after a START that came before."""
+        if self._fetching:
+            return self._in_turn(lambda: self.relay(message, self.program))
+        return self.relay(message, self.program)
+
+    def file(self, message: Message) -> Any:
+        """A file, or a part of one, that was asked for."""
+        self._fetch.arrived(message)
+
+    def child(self, message: Message) -> Any:
+        """Pass `value["KEY"]` (START, if it names none) on to our children."""
+        value = message.value if isinstance(message.value, dict) else {}
+        key = str(value.get("KEY", "START"))
+        own = [name for name, (_, way) in self.children.items() if len(way) == 1]
+        return [self.relay(message, name, key=key) for name in own]
+
+    def cohere(self, message: Message) -> Any:
+        """Have the program's node count what it sent; it answers whoever asked first."""
+        value = message.value if isinstance(message.value, dict) else {}
+        return self.relay(message, self.program, value={**value, "answer_to": machine_of(message)})
+
+    # -- what goes up --------------------------------------------------------------------------------------------
+
+    def continuous(self, message: Message) -> Any:
+        """A child's data: to the terminal, under our name and our subject's, unless it has its own."""
+        value = message.value if isinstance(message.value, dict) else {"value": message.value}
+        value = {"subject": self.subject, **{k: v for k, v in value.items() if v is not None}, "continuous": True}
+        return self.relay(message, self.terminal, key="DATA", value={**value, "pilot": self.host.id})
+
+    def pass_up(self, message: Message) -> Any:
+        """To whoever is above."""
+        return self.relay(message, self.parent)
+
+    def may_kill(self, message: Message) -> bool:
+        """Whether a KILL is to be obeyed: from the terminal, the parent, or our own program, by the way each comes."""
+        if message.sender == self.program:
+            return message.came_from == self.program
+        is_above = message.sender in (self.terminal, "_" + self.terminal, self.parent)
+        return is_above and message.came_from == self.parent
+
+    # -- below ---------------------------------------------------------------------------------------------------
+
+    def _fetched(self, message: Message, promise: Handle, error: str | None) -> None:
+        self._fetching = False
+        handle = self._refuse(message, error) if error else self.relay(message, self.program)
+        _follow(promise, handle)
+        while self._held and not self._fetching:
+            self._held.popleft()()
+
+    def _refuse(self, message: Message, why: str) -> Handle:
+        sentence = f"{message.key} was not begun on {self.host.id}: {why}"
+        return self.send(
+            self.parent, "ERROR", {"machine": self.host.id, "exception": sentence, "traceback": ""}, repeat=True
+        )
+
+    def _in_turn(self, call: Callable[[], Handle]) -> Handle:
+        promise = self.host.promise()
+        self._held.append(lambda: _follow(promise, call()))
+        return promise
+
+
+def _follow(promise: Handle, handle: Handle) -> None:
+    """Settle `promise` as `handle` is settled."""
+    handle.then(lambda done: promise.settle(confirmed=not done.expired, reason=done.reason))

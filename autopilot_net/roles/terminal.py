@@ -1,0 +1,129 @@
+"""What the station of a terminal does with each key. Pure; it acts through its host."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Mapping
+from typing import Any
+
+from autopilot_net.errors import BadMessage, FileRefused
+from autopilot_net.message import Message
+from autopilot_net.roles.host import Host, Role, machine_of
+
+__all__ = ["MAX_PART", "Terminal"]
+
+MAX_PART = 1 << 20  # bytes of a file in one message: what a slow link may hold up, and what memory it costs
+
+
+class Terminal(Role):
+    """Knows the pilots; hands what they send to its program, `_T`, and copies to the plots."""
+
+    def __init__(self, host: Host, *, pilots: Mapping[str, Any] | None = None, data_fps: float = 20.0) -> None:
+        super().__init__(host)
+        self.pilots: dict[str, dict[str, Any]] = {name: dict(facts or {}) for name, facts in (pilots or {}).items()}
+        self.data_fps = data_fps
+        self._plotted: dict[str, float] = {}
+
+    def ping(self, message: Message) -> Any:
+        """Answer that we are there."""
+        self.host.send(message.sender, "STATE", None, repeat=False, flags=["NOLOG"])
+
+    def init(self, message: Message) -> Any:
+        """Ask every known machine for its state."""
+        del message
+        return [self.send(name, "PING", None, flags=["NOLOG"]) for name in self.pilots]
+
+    def change(self, message: Message) -> Any:
+        """Pass a parameter change to the pilot it names."""
+        return self.relay(message, _named(message, "pilot"), key="PARAM")
+
+    def stopall(self, message: Message) -> Any:
+        """Stop every machine, and tell its plot."""
+        del message
+        for name in self.pilots:
+            self.host.send("P_" + name, "STOP", None, repeat=False, flags=())
+        return [self.send(name, "STOP", None, repeat=True) for name in self.pilots]
+
+    def data(self, message: Message) -> Any:
+        """A trial: to the program, whose word is the confirmation; a copy to the plot."""
+        self.copy(message, "P_" + _named(message, "pilot"))
+        return self.relay(message, self.program)
+
+    def continuous(self, message: Message) -> Any:
+        """A stream's item: to the program; to the plot no more often than an eye can see."""
+        pilot = _named(message, "pilot")
+        now = self.host.now()
+        if now - self._plotted.get(pilot, -1e9) >= 1.0 / self.data_fps:
+            self._plotted[pilot] = now
+            self.copy(message, "P_" + pilot)
+        return self.relay(message, self.program)
+
+    def state(self, message: Message) -> Any:
+        """Keep a machine's state, and tell the program and the plot."""
+        machine = machine_of(message)
+        if machine == self.host.id:
+            return None
+        self.pilots.setdefault(machine, {})["state"] = message.value
+        news = {"state": message.value, "pilot": machine}
+        self.copy(message, "P_" + machine, news)
+        return self.relay(message, self.program, value=news)
+
+    def handshake(self, message: Message) -> Any:
+        """A machine is there, or there again, on the way that the message tells. What was known of it is kept."""
+        machine = _named(message, "pilot")
+        way = way_of(message, machine)
+        for name in way:
+            self.host.learn(name, message.came_from or way[0])
+        known = self.pilots.setdefault(machine, {})
+        known.update(message.value)
+        known["way"] = way
+        return self.host.send(
+            self.program,
+            "HANDSHAKE",
+            {name: known[name] for name in known if name != "way"},
+            repeat=True,
+            flags=(),
+            origin={"sender": message.sender, "id": message.id},
+            way=way,
+        )
+
+    def file(self, message: Message) -> Any:
+        """Answer with the part that was asked for, or, to the plain name that Autopilot's own send, with all of it."""
+        wanted = message.value
+        try:
+            answer = self._whole(wanted) if isinstance(wanted, str) else self._part(wanted)
+        except (FileRefused, KeyError, TypeError, ValueError) as error:
+            path = wanted.get("path") if isinstance(wanted, dict) else wanted
+            answer = {"path": str(path), "error": str(error)}
+        return self.host.send(machine_of(message), "FILE", answer, repeat=True, flags=["MINPRINT"])
+
+    def to_program(self, message: Message) -> Any:
+        """Whatever only the program can make sense of."""
+        return self.relay(message, self.program)
+
+    def _whole(self, path: str) -> dict[str, Any]:
+        size, _ = self.host.files.size_and_digest(path)
+        return {"path": path, "file": base64.b64encode(self.host.files.read(path, 0, size)).decode()}
+
+    def _part(self, wanted: dict[str, Any]) -> dict[str, Any]:
+        path, offset = str(wanted["path"]), int(wanted["offset"])
+        size, digest = self.host.files.size_and_digest(path)
+        data = self.host.files.read(path, offset, min(int(wanted["length"]), MAX_PART))
+        facts = {"path": path, "offset": offset, "size": size, "digest": digest}
+        return {**facts, "data": base64.b64encode(data).decode()}
+
+
+def way_of(message: Message, machine: str) -> list[str]:
+    """The machines from our neighbour down to the one that shook hands: it alone, if nothing else is said."""
+    way = message.get("way")
+    if isinstance(way, list) and way and all(isinstance(name, str) for name in way):
+        return way
+    return [machine]
+
+
+def _named(message: Message, name: str) -> str:
+    value = message.value
+    if not isinstance(value, dict) or not isinstance(value.get(name), str):
+        raise BadMessage(f"the value of message {message.id} ({message.key} from {message.sender}) names no {name}")
+    return str(value[name])
+

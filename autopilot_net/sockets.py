@@ -1,0 +1,182 @@
+"""The zmq sockets of one endpoint, and each setting with what happens without it. Nothing is decided here.
+
+Observed with libzmq 4.3.5; each reason has a test in `tests/test_sockets.py`. Used by one thread at a time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from enum import Enum
+
+import zmq
+from zmq.utils.monitor import recv_monitor_message
+
+from autopilot_net.errors import AutopilotNetError
+
+__all__ = ["Pipes", "Sent", "dealer", "router"]
+
+BATCH = 200  # messages read in one go before anything else has its turn
+LINGER_MS = 500  # how long what was sent last, a CONFIRM say, may take to leave after closing
+HEARTBEAT_MS = 2_000
+
+
+class Sent(Enum):
+    """What became of one send."""
+
+    YES = "yes"
+    FULL = "full"
+    GONE = "gone"
+
+
+def router(context: zmq.Context[zmq.Socket[bytes]]) -> zmq.Socket[bytes]:
+    """A ROUTER that says when a neighbour is gone, and lets a rebooted one back in."""
+    socket = _common(context.socket(zmq.ROUTER))
+    socket.setsockopt(zmq.ROUTER_MANDATORY, 1)  # else what goes to a neighbour that is gone vanishes without a word
+    socket.setsockopt(zmq.ROUTER_HANDOVER, 1)  # else a rebooted Pi is refused its own id while its old ghost lives
+    return socket
+
+
+def dealer(context: zmq.Context[zmq.Socket[bytes]], identity: str) -> zmq.Socket[bytes]:
+    """A DEALER named `identity` that is seen at once when it connects, and keeps nothing for a dead peer."""
+    socket = _common(context.socket(zmq.DEALER))
+    socket.setsockopt(zmq.IDENTITY, identity.encode())
+    socket.setsockopt(zmq.PROBE_ROUTER, 1)  # else the far ROUTER knows nobody until the first message comes up
+    socket.setsockopt(zmq.IMMEDIATE, 1)  # else stale frames pile up for a dead peer, and reach its next life
+    socket.setsockopt(zmq.RECONNECT_IVL, 50)
+    socket.setsockopt(zmq.RECONNECT_IVL_MAX, 1_000)
+    return socket
+
+
+def _common(socket: zmq.Socket[bytes]) -> zmq.Socket[bytes]:
+    socket.setsockopt(zmq.LINGER, LINGER_MS)
+    # Without heartbeats a Pi that lost its power looks connected for as long as TCP hopes, which is hours.
+    socket.setsockopt(zmq.HEARTBEAT_IVL, HEARTBEAT_MS)
+    socket.setsockopt(zmq.HEARTBEAT_TIMEOUT, 3 * HEARTBEAT_MS)
+    socket.setsockopt(zmq.HEARTBEAT_TTL, 3 * HEARTBEAT_MS)
+    return socket
+
+
+class Pipes:
+    """The sockets of one endpoint: a ROUTER bound for those below, a DEALER connected to its upstream, or both."""
+
+    def __init__(self, context: zmq.Context[zmq.Socket[bytes]], identity: str) -> None:
+        self._context = context
+        self._identity = identity
+        self._upstream = ""
+        self._address = ""
+        self._router: zmq.Socket[bytes] | None = None
+        self._dealer: zmq.Socket[bytes] | None = None
+        self._router_monitor: zmq.Socket[bytes] | None = None
+        self._dealer_monitor: zmq.Socket[bytes] | None = None
+        self._fd_of: dict[str, int] = {}  # the monitor speaks of file descriptors, never of identities
+
+    def bind(self, ip: str, port: int | None) -> int:
+        """Listen; `port` None or 0 lets the system choose. Returns it. Raises `AutopilotNetError` if it is taken."""
+        self._router = router(self._context)
+        try:
+            self._router.bind(f"tcp://{ip}:{port or '*'}")
+        except zmq.ZMQError as error:
+            self._router.close(0)
+            self._router = None
+            raise AutopilotNetError(f"{self._identity} cannot listen at {ip}:{port}: {error}") from error
+        self._router_monitor = self._router.get_monitor_socket(zmq.EVENT_DISCONNECTED)
+        endpoint = self._router.getsockopt_string(zmq.LAST_ENDPOINT)
+        return int(endpoint.rpartition(":")[2])
+
+    def connect(self, upstream: str, ip: str, port: int) -> None:
+        """Connect to the ROUTER of `upstream`. Whether it is there shows later, by `changes`."""
+        self._upstream, self._address = upstream, f"tcp://{ip}:{port}"
+        self._dealer = dealer(self._context, self._identity)
+        self._dealer_monitor = self._dealer.get_monitor_socket(zmq.EVENT_HANDSHAKE_SUCCEEDED | zmq.EVENT_DISCONNECTED)
+        self._dealer.connect(self._address)
+
+    def reconnect(self) -> None:
+        """Throw the connection to the upstream away, with what is still in it, and make another."""
+        self._close(self._dealer, self._dealer_monitor, linger=0)
+        ip, _, port = self._address.removeprefix("tcp://").rpartition(":")
+        self.connect(self._upstream, ip, int(port))
+
+    def sockets(self) -> list[zmq.Socket[bytes]]:
+        """What to poll for reading."""
+        every = (self._router_monitor, self._dealer_monitor, self._router, self._dealer)
+        return [socket for socket in every if socket is not None]
+
+    def close(self) -> None:
+        """Close what is open. What was sent has a moment to leave."""
+        self._close(self._router, self._router_monitor, linger=LINGER_MS)
+        self._close(self._dealer, self._dealer_monitor, linger=LINGER_MS)
+        self._router = self._dealer = self._router_monitor = self._dealer_monitor = None
+
+    def send(self, peer: str, frames: tuple[bytes, ...]) -> Sent:
+        """Send without ever waiting: a ROUTER at high water would block every other neighbour too."""
+        try:
+            if peer == self._upstream and self._dealer is not None:
+                self._dealer.send_multipart(frames, zmq.DONTWAIT)
+            elif self._router is not None:
+                self._router.send_multipart((peer.encode(), *frames), zmq.DONTWAIT)
+            else:
+                return Sent.GONE
+        except zmq.Again:
+            return Sent.FULL
+        except zmq.ZMQError as error:
+            if error.errno == zmq.EHOSTUNREACH:
+                return Sent.GONE
+            raise
+        return Sent.YES
+
+    def changes(self) -> Iterator[tuple[str, bool]]:
+        """The neighbours of which the monitors say that they came (True) or went (False), in order."""
+        for event in _drain(self._dealer_monitor):
+            yield self._upstream, event["event"] == zmq.EVENT_HANDSHAKE_SUCCEEDED
+        for event in _drain(self._router_monitor):
+            gone = [peer for peer, fd in self._fd_of.items() if fd == event["value"]]
+            for peer in gone:
+                del self._fd_of[peer]
+                yield peer, False
+
+    def receive(self) -> Iterator[tuple[str, list[bytes], bool]]:
+        """(neighbour, frames, whether it came by a new connection), up to a batch from each socket."""
+        if self._dealer is not None:
+            for _ in range(BATCH):
+                try:
+                    yield self._upstream, self._dealer.recv_multipart(zmq.DONTWAIT), False
+                except zmq.Again:
+                    break
+        if self._router is not None:
+            yield from self._receive_below(self._router)
+
+    def _receive_below(self, socket: zmq.Socket[bytes]) -> Iterator[tuple[str, list[bytes], bool]]:
+        for _ in range(BATCH):
+            try:
+                # The identity is read uncopied, since only such a frame tells the connection it came by.
+                first = socket.recv(zmq.DONTWAIT, copy=False)
+            except zmq.Again:
+                return
+            frames = socket.recv_multipart(zmq.DONTWAIT) if first.more else []
+            try:
+                peer = first.bytes.decode()
+            except UnicodeDecodeError:
+                continue  # zmq names whoever did not name itself by five bytes; nobody could answer it by an id
+            fd = first.get(zmq.SRCFD)
+            is_new = self._fd_of.get(peer) != fd
+            if is_new:
+                self._fd_of[peer] = int(fd)
+            yield peer, frames, is_new
+
+    @staticmethod
+    def _close(
+        socket: zmq.Socket[bytes] | None, monitor: zmq.Socket[bytes] | None, *, linger: int
+    ) -> None:
+        if socket is not None:
+            socket.disable_monitor()
+            socket.close(linger)
+        if monitor is not None:
+            monitor.close(0)
+
+
+def _drain(monitor: zmq.Socket[bytes] | None) -> Iterator[dict[str, int]]:
+    while monitor is not None:
+        try:
+            yield recv_monitor_message(monitor, zmq.DONTWAIT)  # type: ignore[misc]  # typed for the async sockets too
+        except zmq.Again:
+            return

@@ -1,0 +1,321 @@
+"""Station: one machine's post office, in a process of its own.
+
+The object is made in the parent; `run` builds everything that lives in the child.
+"""
+
+from __future__ import annotations
+
+import logging
+import multiprocessing
+import os
+import pickle
+import signal
+import threading
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from multiprocessing import connection
+from typing import Any
+
+import zmq
+
+from autopilot_net.delivery import Delivery
+from autopilot_net.errors import AutopilotNetError
+from autopilot_net.message import Message
+from autopilot_net.node import own_ip
+from autopilot_net.participant import (
+    Flags,
+    Listen,
+    Participant,
+    find_listen,
+    gone,
+    item_message,
+    items_of,
+    refuse_closed,
+    split_hops,
+)
+from autopilot_net.protocol.endpoint import Settings
+from autopilot_net.protocol.outbox import Window
+
+__all__ = ["Station"]
+
+logger = logging.getLogger("autopilot_net")
+
+RELEASE_S = 3.0  # how long a station may take to end before it is killed
+INSTEAD = {
+    "loop": "there is no tornado loop; the station's threads are its own, and `release()` ends them",
+    "file_block": "files are pulled in parts by the station, and nothing waits for them",
+}
+
+
+class Station(multiprocessing.Process):
+    """Binds a ROUTER at `listen_port` (0: the system chooses; see `port`) and, with `pusher`, connects to `push_id`.
+
+    `start()` returns when it listens, or raises what kept it from that; `release()` ends it. `listens` maps a key to a
+    handler that gets the `Message`; handlers run in the station's own process, one at a time. The process starts as
+    the one it was made under does (fork, forkserver, spawn); under the latter two, listens must be picklable.
+    Everything binds to loopback unless `listen_ip` says otherwise ('*': every interface).
+    """
+
+    def __init__(
+        self,
+        id: str,
+        push_ip: str | None = None,
+        push_port: int | None = None,
+        push_id: str | None = None,
+        pusher: bool = False,
+        listen_port: int | None = None,
+        listens: Mapping[str, Listen] | None = None,
+        *,
+        listen_ip: str = "127.0.0.1",
+        repeat_interval: float = 5.0,
+        liveness_s: float = 1.0,
+        window: Window | None = None,
+        trace: str | os.PathLike[str] | None = None,
+        slow_handler_s: float = 5.0,
+    ) -> None:
+        super().__init__(name=f"station {id}", daemon=True)
+        self.id = id
+        self.push_ip, self.push_port, self.push_id, self.pusher = push_ip, push_port, push_id, pusher
+        if pusher and not (push_id and push_ip and push_port):
+            raise AutopilotNetError(f"station {id} needs push_ip, push_port and push_id for its pusher")
+        self.listen_ip, self.listen_port = listen_ip, listen_port or 0
+        self.repeat_interval = repeat_interval
+        self.listens: dict[str, Listen] = {"STREAM": self.l_stream, "KILL": self.l_kill, **(listens or {})}
+        self.msgs_received = multiprocessing.Value("L", 0)
+        self.closing = multiprocessing.Event()
+        self.ready = multiprocessing.Event()
+        self._bound = multiprocessing.Value("i", 0)
+        self._settings = Settings(repeat_interval=repeat_interval, liveness_s=liveness_s, window=window or Window())
+        self._trace = None if trace is None else os.fspath(trace)
+        self._slow_handler_s = slow_handler_s
+        self._core: Participant | None = None
+
+    def __getattr__(self, name: str) -> Any:
+        raise gone(self, name, INSTEAD)
+
+    # -- for the parent ------------------------------------------------------------------------------------------
+
+    def start(self, timeout: float = 30.0) -> None:
+        """Start the process and wait until it listens. Raises `AutopilotNetError` if it does not."""
+        self.begin()
+        deadline = time.monotonic() + timeout
+        while not self.ready.wait(0.05):
+            if not self.is_alive():
+                raise AutopilotNetError(f"station {self.id} ended before it listened; its process says why")
+            if time.monotonic() > deadline:
+                self.kill()
+                raise AutopilotNetError(f"station {self.id} did not listen within {timeout} s")
+
+    def begin(self) -> None:
+        """Start the process, and do not wait."""
+        try:
+            super().start()
+        except (pickle.PicklingError, AttributeError, TypeError) as error:
+            raise AutopilotNetError(
+                f"station {self.id} cannot be handed to its process: {error}. Listens must be functions of a module "
+                "or methods of a station; a lambda or a nested function cannot be pickled"
+            ) from error
+
+    @property
+    def port(self) -> int:
+        """The port it listens at; 0 before it does."""
+        return int(self._bound.value)
+
+    def release(self) -> None:
+        """End the station: what it sent last has a moment to leave."""
+        self.closing.set()
+        if self._core is None and self.ident:
+            self.join(RELEASE_S)
+            if self.is_alive():
+                self.kill()
+                self.join(RELEASE_S)
+
+    # -- the process ---------------------------------------------------------------------------------------------
+
+    def run(self) -> None:
+        """Be the station until it is released, or killed, or its parent is gone."""
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is its owner's to answer
+        signal.signal(signal.SIGTERM, lambda *_: threading.Thread(target=self.closing.set).start())
+        threading.Thread(target=self._mind_parent, name="parent", daemon=True).start()
+        context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
+        self._core = self.init_networking(context)
+        self.begin_role()
+        self._core.start()
+        self.ready.set()
+        self.closing.wait()
+        self._core.driver.stop()
+        context.term()
+
+    def init_networking(self, context: zmq.Context[zmq.Socket[bytes]]) -> Participant:
+        """Make the sockets; in the station's process. Override it to add to them."""
+        core = Participant(
+            self.id,
+            self,
+            upstream=self.push_id if self.pusher else None,
+            forwards=True,
+            context=context,
+            settings=self._settings,
+            trace=self._trace,
+            slow_handler_s=self._slow_handler_s,
+        )
+        self._bound.value = core.line.pipes.bind(self.listen_ip, self.listen_port)
+        if self.pusher:
+            push_ip = "127.0.0.1" if self.push_ip == "localhost" else str(self.push_ip)
+            core.line.pipes.connect(str(self.push_id), push_ip, int(self.push_port or 0))
+        return core
+
+    def begin_role(self) -> None:
+        """Called in the station's process when it is bound, before it reads. Override it to begin what it does."""
+
+    def _mind_parent(self) -> None:
+        parent = multiprocessing.parent_process()
+        if parent is not None:
+            connection.wait([parent.sentinel])
+            self.closing.set()
+
+    @property
+    def core(self) -> Participant:
+        """What lives in the station's process. Raises `AutopilotNetError` in any other."""
+        if self._core is None:
+            raise refuse_closed(self.id)
+        return self._core
+
+    @property
+    def ip(self) -> str:
+        """See `get_ip`."""
+        return self.get_ip()
+
+    def get_ip(self) -> str:
+        """The address under which other machines most likely reach this one."""
+        return own_ip()
+
+    @property
+    def routes(self) -> dict[str, str]:
+        """id → the neighbour behind which it lies. In the station's process."""
+        return dict(self.core.endpoint.routes.behind)
+
+    @property
+    def senders(self) -> dict[str, None]:
+        """The neighbours below that are there. In the station's process."""
+        return dict(self.core.endpoint.routes.below)
+
+    @property
+    def push_outbox(self) -> dict[str, Message]:
+        """What awaits a confirmation from above, by id. In the station's process."""
+        return {id: m for id, m in self._waiting() if self._hop(m) == self.push_id}
+
+    @property
+    def send_outbox(self) -> dict[str, Message]:
+        """What awaits a confirmation from below, by id. In the station's process."""
+        return {id: m for id, m in self._waiting() if self._hop(m) != self.push_id}
+
+    def _waiting(self) -> Iterable[tuple[str, Message]]:
+        return self.core.endpoint.outbox.messages().items()
+
+    def _hop(self, message: Message) -> str | None:
+        return self.core.endpoint.routes.next_hop(message.to)
+
+    # -- sending, in the station's process -----------------------------------------------------------------------
+
+    def prepare_message(
+        self, to: str | Sequence[str], key: str, value: Any, repeat: bool = True, flags: Flags = None
+    ) -> Message:
+        """A message of this station's with an id of its own, to be changed and then sent by `send(msg=…)`."""
+        message = self.core.prepare(to, key, value, flags=flags)
+        if not repeat:
+            message.flags["NOREPEAT"] = True
+        return message
+
+    def send(
+        self,
+        to: str | Sequence[str] | None = None,
+        key: str | None = None,
+        value: Any = None,
+        msg: Message | None = None,
+        repeat: bool | None = None,
+        flags: Flags = None,
+        *,
+        expires_after: float | None = None,
+    ) -> Delivery:
+        """Send `key` with `value`, or a prepared `msg`, to `to` (a list means hops).
+
+        It is repeated until it is handled unless `repeat` is False, or it goes through other stations to one that is
+        not known to be ours and could not confirm it; `repeat=True` insists.
+        """
+        if msg is None:
+            if not key or not to:
+                raise AutopilotNetError(f"station {self.id} was to send key {key!r} to {to!r}: both are needed")
+            msg = self.prepare_message(to, key, value, repeat=repeat is not False, flags=flags)
+        return self.core.send(msg, hops=split_hops(to or msg.to), repeat=repeat, expires_after=expires_after)
+
+    def push(
+        self,
+        to: str | None = None,
+        key: str | None = None,
+        value: Any = None,
+        msg: Message | None = None,
+        repeat: bool | None = None,
+        flags: Flags = None,
+    ) -> Delivery:
+        """Send upward: to the parent, unless `to` names somebody else."""
+        if not self.pusher:
+            raise AutopilotNetError(f"station {self.id} has no pusher, so there is nobody above it to push to")
+        return self.send(to or (msg.to if msg is not None else self.push_id), key, value, msg, repeat, flags)
+
+    def repeat(self) -> None:
+        """Send again what is due; it happens by itself, and more often does no harm."""
+        core = self.core
+        core.driver.run(core.line, lambda now: core.endpoint.handle_timer(now=now))
+
+    # -- receiving, in the station's process ---------------------------------------------------------------------
+
+    def handle_listen(self, message: Message) -> Any:
+        """Find and call the listen for `message`. Override it to see, or to change, all that comes in."""
+        listen = find_listen(self.listens, message, self.id)
+        return None if listen is None else listen(message)
+
+    def on_message(self, message: Message) -> Any:
+        """Count, and handle, what came in."""
+        with self.msgs_received.get_lock():
+            self.msgs_received.value += 1
+        return self.handle_listen(message)
+
+    def on_neighbour(self, peer: str, is_there: bool) -> None:
+        """A neighbour came or went."""
+
+    def on_exception(self, message: Message, error: BaseException, trace: str) -> None:
+        """Tell whoever is above why a handler raised."""
+        logger.error("station %s: the handler of %s raised\n%s", self.id, message.key, trace)
+        if message.key != "ERROR":
+            facts = {"machine": self.id, "exception": f"{type(error).__name__}: {error}", "traceback": trace}
+            self.send(self.push_id if self.pusher else "_" + self.id, "ERROR", facts)
+
+    def is_concurrent(self, message: Message) -> bool:
+        """Whether the listen for `message` may run beside others."""
+        return bool(getattr(self.listens.get(message.key), "concurrent", False))
+
+    def l_confirm(self, message: Message) -> None:
+        """CONFIRMs settle delivery handles before any listen is called; this is for stations that name it."""
+
+    def l_stream(self, message: Message) -> Any:
+        """Call the listen for a batch's inner key once per item, in order, each dict updated with the headers."""
+        key, headers, items = items_of(message)
+        results = []
+        for number, item in enumerate(items):
+            value = {**item, **headers} if isinstance(item, dict) and "NUMPY_ARRAY" not in item else item
+            results.append(self.handle_listen(item_message(message, number, key, value, headers)))
+        return [handle for result in results for handle in (result if isinstance(result, list) else [result])]
+
+    def l_kill(self, message: Message) -> None:
+        """End, if whoever says so may."""
+        if self.may_kill(message):
+            self.closing.set()
+        else:
+            who = f"{message.sender} by way of {message.came_from}"
+            logger.warning("station %s does not obey a KILL from %s", self.id, who)
+
+    def may_kill(self, message: Message) -> bool:
+        """Whether a KILL is obeyed: from our own program, and from the parent."""
+        if message.sender == "_" + self.id:
+            return bool(message.came_from == message.sender)
+        return self.pusher and bool(message.sender == self.push_id == message.came_from)

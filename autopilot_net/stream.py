@@ -1,0 +1,148 @@
+"""A program's queue of items, and the pump that turns it into messages. A stream has an endpoint of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from itertools import count
+from typing import Any
+
+from autopilot_net.driver import Driver, Line
+from autopilot_net.errors import AutopilotNetError, BadMessage
+from autopilot_net.message import Message, plain_json
+from autopilot_net.protocol.effects import Dropped, Effect
+from autopilot_net.protocol.streams import Batcher
+
+__all__ = ["Stream"]
+
+
+class Stream:
+    """Append items; they go out in batches. `'END'`, or `close`, sends what is left and ends it.
+
+    Items are dicts, scalars or arrays. A reliable stream is confirmed and in order; an unreliable one is not repeated,
+    and its receiver is told of gaps. A full queue blocks `append`, or with `drop_oldest` loses its oldest item and
+    counts it in `dropped`. Any thread may append, except a handler that everything it waits for depends on.
+    """
+
+    def __init__(
+        self,
+        driver: Driver,
+        line: Line,
+        *,
+        to: str,
+        key: str,
+        headers: dict[str, Any],
+        min_size: int,
+        max_delay: float,
+        q_size: int,
+        reliable: bool,
+        drop_oldest: bool,
+        now: Any,
+    ) -> None:
+        if min_size < 1 or q_size < min_size:
+            raise AutopilotNetError(f"a stream needs min_size >= 1 and q_size >= min_size, not {min_size} and {q_size}")
+        self.id = line.endpoint.id
+        self.to = to
+        self.key = key
+        self.dropped = 0
+        self._driver = driver
+        self._line = line
+        self._headers = headers
+        self._q_size = q_size
+        self._reliable = reliable
+        self._drop_oldest = drop_oldest
+        self._batcher = Batcher(min_size=min_size, max_delay=max_delay)
+        self._numbers = count()
+        self._now = now
+
+    def __len__(self) -> int:
+        return len(self._batcher)
+
+    @property
+    def ended(self) -> bool:
+        """Whether it was closed."""
+        return self._batcher.ended
+
+    def append(self, item: Any) -> None:
+        """Add one item. Raises `AutopilotNetError` after the end."""
+        if self.ended:
+            raise AutopilotNetError(f"stream {self.id} has ended; open another")
+        if not self._drop_oldest:
+            self._driver.wait_until(lambda: len(self._batcher) < self._q_size)
+        self._driver.run(self._line, lambda now: self._append(item, now))
+
+    def extend(self, items: Iterable[Any]) -> None:
+        """Add several."""
+        for item in items:
+            self.append(item)
+
+    put = append
+
+    def close(self) -> None:
+        """Send what is left, and end. Harmless if it has ended."""
+        if not self.ended:
+            self._driver.run(self._line, lambda now: self._append("END", now))
+
+    def wait(self, timeout: float | None = None) -> bool:
+        """Wait until every item is sent and, of a reliable stream, settled; False if `timeout` came first."""
+        outbox = self._line.endpoint.outbox
+        return self._driver.wait_until(lambda: not len(self._batcher) and not len(outbox), timeout)
+
+    # -- the pump, for the I/O thread, under its lock --------------------------------------------------------------
+
+    def pump(self, now: float) -> list[Effect]:
+        """The batches that are due and that the window has room for."""
+        effects: list[Effect] = []
+        while self._batcher.due(now=now) and self._has_room():
+            effects += self._send(now)
+        if self.ended and not len(self._batcher) and not len(self._line.endpoint.outbox):
+            self._driver.retire(self._line)
+        return effects
+
+    def next_timer(self) -> float | None:
+        """When a batch falls due, if it could then be sent."""
+        return self._batcher.next_timer() if self._has_room() else None
+
+    def _has_room(self) -> bool:
+        return self._line.endpoint.outbox.room(self.to)
+
+    def _append(self, item: Any, now: float) -> list[Effect]:
+        if self._drop_oldest and len(self._batcher) >= self._q_size:
+            self._batcher.drop_oldest()
+            self.dropped += 1
+        self._batcher.append(item, now=now)
+        return self.pump(now)
+
+    def _send(self, now: float) -> list[Effect]:
+        first, items = self._batcher.take()
+        try:
+            return self._line.endpoint.send(self._message(first, items, now), repeat=self._reliable, now=now)
+        except BadMessage as error:
+            good = [item for item in items if _can_travel(item)]
+            lost = Dropped(str(error), self.id, self.to, len(items) - len(good))
+            if not good or len(good) == len(items):
+                return [lost]
+            return [lost, *self._line.endpoint.send(self._message(first, good, now), repeat=self._reliable, now=now)]
+
+    def _message(self, first: int, items: list[Any], now: float) -> Message:
+        flags = {"MINPRINT": True} if self._reliable else {"MINPRINT": True, "NOREPEAT": True}
+        gaps = {} if self._reliable else {"first": first, "items": len(items)}
+        common: dict[str, Any] = {
+            "id": f"{self.id}_{next(self._numbers)}",
+            "to": self.to,
+            "sender": self.id,
+            "flags": flags,
+            "timestamp": self._now(now),
+            **gaps,
+        }
+        if self._batcher.min_size == 1:
+            return Message(**common, key=self.key, value=items[0], **self._headers)
+        value = {"inner_key": self.key, "headers": self._headers, "payload": items}
+        return Message(**common, key="STREAM", value=value)
+
+
+def _can_travel(item: Any) -> bool:
+    try:
+        plain_json(item)
+    except BadMessage:
+        return False
+    return True

@@ -1,0 +1,80 @@
+"""Terminal_Station: the root of the tree. What it decides is in `roles/terminal.py`."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from autopilot_net.participant import Listen, refuse_closed
+from autopilot_net.rolehost import RoleHost, delegate
+from autopilot_net.roles.terminal import Terminal
+from autopilot_net.station import Station
+
+__all__ = ["Terminal_Station"]
+
+logger = logging.getLogger("autopilot_net")
+
+
+class Terminal_Station(Station):  # noqa: N801  # the name that labs' programs import
+    """The station of the terminal, which everything else is below.
+
+    `pilots` is a dict (or a list of ids) of the pilots that are expected; those that shake hands are added. `data_fps`
+    bounds how often a second a stream's items are copied to a plot. Task files are served from `file_dir`.
+    """
+
+    def __init__(
+        self,
+        pilots: Mapping[str, Any] | Iterable[str] = (),
+        *,
+        id: str = "T",
+        listen_port: int | None = 5560,
+        listens: Mapping[str, Listen] | None = None,
+        file_dir: str | os.PathLike[str] | None = None,
+        data_fps: float = 20.0,
+        **settings: Any,
+    ) -> None:
+        super().__init__(id, listen_port=listen_port, **settings)
+        self.pilots: dict[str, Any] = dict(pilots) if isinstance(pilots, Mapping) else {name: {} for name in pilots}
+        self.file_dir = None if file_dir is None else os.fspath(file_dir)
+        self.data_fps = data_fps
+        self._role: Terminal | None = None
+        by_name = ("PING", "INIT", "CHANGE", "STOPALL", "DATA", "CONTINUOUS", "STATE", "HANDSHAKE", "FILE")
+        self.listens |= {key: getattr(self, f"l_{key.lower()}") for key in by_name}
+        self.listens |= {"ERROR": self.l_to_program, "COHERE": self.l_to_program, **(listens or {})}
+
+    def begin_role(self) -> None:
+        """Warn once, loudly, where pilots elsewhere could not reach it."""
+        self._role = Terminal(RoleHost(self, self.file_dir), pilots=self.pilots, data_fps=self.data_fps)
+        self.pilots = self._role.pilots
+        elsewhere = [n for n, facts in self.pilots.items() if not _is_here(facts)]
+        if self.listen_ip == "127.0.0.1" and elsewhere:
+            logger.warning(
+                "terminal %s listens on loopback alone, so %s cannot reach it; give it listen_ip='*'",
+                self.id,
+                ", ".join(elsewhere),
+            )
+
+    @property
+    def role(self) -> Terminal:
+        """What it decides. In the station's process."""
+        if self._role is None:
+            raise refuse_closed(self.id)
+        return self._role
+
+    l_ping = delegate("l_ping", Terminal.ping)
+    l_init = delegate("l_init", Terminal.init)
+    l_change = delegate("l_change", Terminal.change)
+    l_stopall = delegate("l_stopall", Terminal.stopall)
+    l_data = delegate("l_data", Terminal.data)
+    l_continuous = delegate("l_continuous", Terminal.continuous)
+    l_state = delegate("l_state", Terminal.state)
+    l_handshake = delegate("l_handshake", Terminal.handshake)
+    l_file = delegate("l_file", Terminal.file)
+    l_to_program = delegate("l_to_program", Terminal.to_program)
+
+
+def _is_here(facts: Any) -> bool:
+    ip = facts.get("ip", "") if isinstance(facts, dict) else ""
+    return ip in ("", "localhost", "127.0.0.1")
