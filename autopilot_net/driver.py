@@ -178,9 +178,9 @@ class Driver:
         """The thread that owns the sockets."""
         return self._io
 
-    def in_handler(self) -> bool:
-        """Whether the calling thread is the one that runs handlers."""
-        return threading.get_ident() == self.handlers.ident
+    def is_own_thread(self) -> bool:
+        """Whether the calling thread is one of the driver's, which must not wait for the other."""
+        return threading.get_ident() in (self.handlers.ident, self._io.ident)
 
     # -- the I/O thread ------------------------------------------------------------------------------------------
 

@@ -34,6 +34,7 @@ __all__ = ["Net_Node"]
 
 logger = logging.getLogger("autopilot_net")
 
+DRAIN_S = 10.0  # how long a stream that is opened anew waits for what its namesake has yet to deliver
 INSTEAD = {
     "loop": "there is no tornado loop; threads are the node's own, and `release()` ends them",
     "file_block": "files are pulled in parts by the station, and nothing waits for them",
@@ -211,8 +212,9 @@ class Net_Node:  # noqa: N801  # the name that labs' programs import
         what waits. `subject` and `pilot` (the node's machine if None) go along with every item.
         """
         name = f"{self.id}_{id}"
-        if id in self.streams and not self.streams[id].ended:
-            raise AutopilotNetError(f"stream {name} is open already; end it before it is opened again")
+        former = self.streams.get(id)
+        if former is not None and not (former.ended and former.wait(DRAIN_S)):
+            raise AutopilotNetError(f"stream {name} is open, or still being sent; end it before it is opened again")
         upstream = upstream or self.upstream
         line = self._core.branch(name, upstream, ip or self._upstream_ip, port or self.port)
         headers = {"subject": subject, "pilot": pilot or self.id.removeprefix("_"), "continuous": True}

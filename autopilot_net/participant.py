@@ -50,10 +50,9 @@ class Participant:
         self.id = id
         self.context = context
         self.settings = settings
-        self.incarnation = os.urandom(6).hex()
         tracer = None if trace is None else Tracer(os.fspath(trace))
         self.driver = Driver(id, host, trace=tracer, slow_handler_s=slow_handler_s)
-        self.line = self._line(id, upstream, forwards=forwards)
+        self.line = self._line(id, upstream, forwards=forwards, incarnation=os.urandom(6).hex())
         self._numbers = itertools.count()
 
     @property
@@ -68,7 +67,7 @@ class Participant:
 
     def branch(self, id: str, upstream: str, ip: str, port: int) -> Line:
         """Another endpoint, for a stream, with a DEALER of its own. `driver.add` it once its source is set."""
-        line = self._line(id, upstream, forwards=False)
+        line = self._line(id, upstream, forwards=False, incarnation=os.urandom(6).hex())
         line.pipes.connect(upstream, ip, port)
         return line
 
@@ -99,8 +98,8 @@ class Participant:
         wait: bool | None = None,
         expires_after: float | None = None,
     ) -> Delivery:
-        """Send what was prepared. In a handler nothing waits for room: the window of its sender bounds it."""
-        if wait and self.driver.in_handler():
+        """Send what was prepared. In its own threads nothing waits for room: the sender's window bounds it."""
+        if wait and self.driver.is_own_thread():
             wait = None
         return self.driver.send(
             self.line, message, hops=hops, repeat=repeat, wait=wait, expires_after=expires_after
@@ -114,12 +113,12 @@ class Participant:
 
         self.driver.run(self.line, act)
 
-    def _line(self, id: str, upstream: str | None, *, forwards: bool) -> Line:
+    def _line(self, id: str, upstream: str | None, *, forwards: bool, incarnation: str) -> Line:
         endpoint = Endpoint(
             id,
             upstream=upstream,
             forwards=forwards,
-            incarnation=self.incarnation,
+            incarnation=incarnation,
             epoch=EPOCH,
             settings=self.settings,
         )

@@ -1,0 +1,191 @@
+"""From the entries of a file to its single machines: kinds are inherited, ranges counted out, templates filled in.
+
+Works on nodes, so that whatever is wrong with a machine later can still be told by the line it was written on.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from sim.labfile import did_you_mean
+from sim.yamlfile import BROKEN, Mistakes, Node, show
+
+__all__ = ["Found", "expand"]
+
+MAX_MACHINES = 2_000
+MAX_DEPTH = 50
+MAX_NODES = 400_000  # over all machines: a large entry times a long range must not fill the memory
+
+# Below these keys null is a value like any other, and the lab's own business.
+_FREE = {"task", "params"}
+
+
+@dataclass(slots=True)
+class Found:
+    """One machine. `entry` has its kind's keys and no templates left; its children are Founds themselves."""
+
+    id: str | None  # None: it has none that could be read, which was told
+    line: int
+    entry: Node
+    parent: "Found | None" = None
+    twin: bool = False  # a further one of the same entry, which would only repeat its elder's mistakes
+    children: "list[Found]" = field(default_factory=list)
+
+    @property
+    def depth(self) -> int:
+        return sum(1 for _ in self.above)
+
+    @property
+    def above(self) -> "Iterator[Found]":
+        """Its parent, that one's parent, and so on to the terminal."""
+        at = self.parent
+        while at is not None:
+            yield at
+            at = at.parent
+
+
+def expand(root: Node, mistakes: Mistakes) -> list[Found]:
+    """All machines, the terminal first, every parent before its children, in the order of the file."""
+    terminal = root.mapping.get("terminal")
+    entry = terminal if terminal is not None and isinstance(terminal.value, dict) else Node(root.line, {})
+    entry = _without_nulls(entry)
+    own_id = entry.text("id") if "id" in entry.mapping else "T"
+    top = Found(own_id, entry.line_of("id"), entry)
+    expansion = _Expansion(_kinds(root.mapping.get("kinds"), mistakes), mistakes)
+    try:
+        expansion.add(root.mapping.get("pilots"), top, None)
+    except _TooManyError as error:
+        mistakes.add(*error.args)
+    return [top, *expansion.found]
+
+
+def _kinds(node: Node | None, mistakes: Mistakes) -> dict[str, Node]:
+    """Each kind with what it inherits."""
+    own = {} if node is None else {name: kind for name, kind in node.mapping.items() if kind.value is not None}
+    whole: dict[str, Node] = {}
+    for name in own:
+        chain = [name]
+        while (base := own[chain[-1]].text("kind")) is not None and base not in whole:
+            at = own[chain[-1]].line_of("kind")
+            if base not in own:
+                mistakes.add(at, f"there is no kind {show(base)}; {did_you_mean(base, own)}")
+                break
+            if base in chain:
+                circle = " → ".join([*chain[chain.index(base) :], base])
+                mistakes.add(at, f"the kinds go in a circle: {circle[:200]}; take one `kind` away.")
+                break
+            chain.append(base)
+        for link in reversed(chain):
+            inherited = whole.get(own[link].text("kind") or "")
+            whole[link] = own[link] if inherited is None else _merge(inherited, own[link])
+    return whole
+
+
+def _merge(base: Node, own: Node) -> Node:
+    """A machine's own keys win, maps merge, lists replace."""
+    if not isinstance(base.value, dict) or not isinstance(own.value, dict):
+        return own
+    merged = dict(base.value)
+    for key, node in own.value.items():
+        merged[key] = _merge(base.value[key], node) if key in base.value else node
+    return Node(own.line, merged)
+
+
+def _without_nulls(node: Node) -> Node:
+    kept = {key: node for key, node in node.mapping.items() if node.value is not None}
+    if not isinstance(node.value, dict):
+        return node
+    return Node(node.line, {key: under if key in _FREE else _without_nulls(under) for key, under in kept.items()})
+
+
+class _TooManyError(Exception):
+    """Carries the line at which the lab became too large, and a sentence."""
+
+    def __init__(self, line: int) -> None:
+        super().__init__(
+            line, f"up to here the ranges make more than {MAX_MACHINES} machines, or too large ones; shorten a range."
+        )
+
+
+class _TooDeepError(_TooManyError):
+    def __init__(self, line: int) -> None:
+        Exception.__init__(
+            self, line, f"machines are more than {MAX_DEPTH} deep here; has a kind itself among its children?"
+        )
+
+
+class _Expansion:
+    def __init__(self, kinds: dict[str, Node], mistakes: Mistakes) -> None:
+        self._kinds = kinds
+        self._mistakes = mistakes
+        self._nodes = 0
+        self.found: list[Found] = []
+
+    def add(self, entries: Node | None, parent: Found, number: int | None, *, twin: bool = False) -> None:
+        """The machines of a list of entries. `number` is what {n} stands for, unless an entry counts by itself."""
+        for entry in entries.items if entries is not None else ():
+            if parent.depth >= MAX_DEPTH:
+                raise _TooDeepError(entry.line)
+            if not isinstance(entry.value, dict):
+                continue  # told by `fit`
+            for at, n in enumerate(self._numbers(entry, number)):
+                found = self._one(entry, parent, n)
+                found.twin = twin or at > 0
+                parent.children.append(found)
+                self.found.append(found)
+                if len(self.found) > MAX_MACHINES or self._nodes > MAX_NODES:
+                    raise _TooManyError(found.line)
+                children = found.entry.mapping.get("children")
+                found.entry = Node(found.entry.line, {k: v for k, v in found.entry.mapping.items() if k != "children"})
+                self.add(children, found, n, twin=found.twin)
+
+    def _numbers(self, entry: Node, inherited: int | None) -> "range | list[int | None]":
+        first, last = entry.number("from"), entry.number("to")
+        given = [key for key in ("from", "to") if key in entry.mapping and entry.mapping[key].value is not None]
+        if not given:
+            return [inherited]
+        if len(given) == 1:
+            other = "to" if given == ["from"] else "from"
+            self._mistakes.add(entry.line_of(given[0]), f"`{given[0]}` needs `{other}` beside it.")
+        elif first is not None and last is not None:
+            if first <= last:
+                return range(int(first), int(last) + 1)
+            self._mistakes.add(entry.line_of("to"), f"the range ends, with {last}, before it begins, with {first}.")
+        return [1]
+
+    def _one(self, entry: Node, parent: Found, n: int | None) -> Found:
+        fill = {"{n}": str(n)} if n is not None else {}
+        fill["{parent}"] = parent.id or "?"
+        id_node = entry.mapping.get("id", Node(entry.line, BROKEN))
+        own_id = _fill(id_node.value, fill) if isinstance(id_node.value, str) else None
+        fill["{id}"] = own_id or "?"
+        kind = _fill(entry.text("kind") or "", fill)
+        if kind in self._kinds:
+            entry = _merge(self._kinds[kind], entry)
+        elif kind:
+            line = entry.line_of("kind")
+            self._mistakes.add(line, f"there is no kind {show(kind)}; {did_you_mean(kind, self._kinds)}")
+        skip = {"id", "kind", "from", "to", "children"}
+        filled = {key: node if key in skip else self._filled(node, fill) for key, node in entry.mapping.items()}
+        if kind:
+            filled["kind"] = Node(entry.line_of("kind"), kind)
+        return Found(own_id, id_node.line, _without_nulls(Node(entry.line, filled)), parent)
+
+    def _filled(self, node: Node, fill: dict[str, str]) -> Node:
+        self._nodes += 1 + (len(node.value) // 1000 if isinstance(node.value, str) else 0)
+        if self._nodes > MAX_NODES:
+            raise _TooManyError(node.line)
+        if isinstance(node.value, str):
+            return Node(node.line, _fill(node.value, fill))
+        if isinstance(node.value, list):
+            return Node(node.line, [self._filled(item, fill) for item in node.value])
+        if isinstance(node.value, dict):
+            return Node(node.line, {key: self._filled(under, fill) for key, under in node.value.items()})
+        return node
+
+
+def _fill(text: str, fill: dict[str, str]) -> str:
+    if len(text) > 10_000:  # a text that long is no template, and filled in it could be longer still
+        return text
+    for template, value in fill.items():
+        text = text.replace(template, value)
+    return text

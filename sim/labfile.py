@@ -1,0 +1,341 @@
+"""The format of a topology file: its keys, their types and defaults, and how a file is held against them.
+
+A key is declared here once. From that come what is accepted, the sentence for what is not, and the JSON Schema for
+editors.
+What a file means as a whole (kinds, templates, who is whose child) is `topology.py`'s.
+"""
+
+import difflib
+from types import UnionType
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
+
+import msgspec
+from msgspec import Meta
+
+from sim.yamlfile import BROKEN, Mistakes, Node, show
+
+__all__ = [
+    "Burst",
+    "Expect",
+    "ExpectStream",
+    "ExpectTrials",
+    "Files",
+    "Graduation",
+    "KindEntry",
+    "LabFile",
+    "MachineEntry",
+    "Session",
+    "Storm",
+    "Stream",
+    "TerminalEntry",
+    "TrialsEntry",
+    "did_you_mean",
+    "fit",
+    "schema",
+]
+
+# `words` end the sentence "`rate_hz` must be …". The upper bounds keep a slip of the finger from filling the memory.
+Positive = Annotated[float, Meta(gt=0, le=1e9, extra={"words": "a number above 0"})]
+NotNegative = Annotated[float, Meta(ge=0, le=1e9, extra={"words": "a number, 0 or more"})]
+Percent = Annotated[float, Meta(ge=0, le=100, extra={"words": "a number from 0 to 100"})]
+Count = Annotated[int, Meta(ge=0, le=10**9, extra={"words": "a whole number, 0 or more"})]
+Natural = Annotated[int, Meta(ge=1, le=10**9, extra={"words": "a whole number, 1 or more"})]
+Bytes = Annotated[int, Meta(ge=0, le=10**8, extra={"words": "a whole number of bytes, from 0 to 100000000"})]
+Kilobytes = Annotated[int, Meta(ge=0, le=10**6, extra={"words": "a whole number of kB, from 0 to 1000000"})]
+Port = Annotated[int, Meta(ge=1, le=65535, extra={"words": "a whole number from 1 to 65535"})]
+Dtype = Literal[
+    "bool", "uint8", "uint16", "uint32", "uint64", "int8", "int16", "int32", "int64", "float16", "float32", "float64"
+]  # fmt: skip
+
+
+class _Part(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    pass
+
+
+class Burst(_Part, frozen=True):
+    """Items that come together, as licks do, instead of at a steady rate."""
+
+    n: Annotated[Natural, Meta(description="Items in one burst.")] = 10
+    rate_hz: Annotated[Positive, Meta(description="Items a second while it lasts.")] = 10.0
+    per: Annotated[Literal["trial"], Meta(description="What sets one off.")] = "trial"
+
+
+class Stream(_Part, frozen=True):
+    """What a machine sends without being asked: items of exactly one of `shape` with `dtype`, `fields`, or `bytes`."""
+
+    shape: Annotated[tuple[Natural, ...] | None, Meta(description="Each item is an array of this shape.")] = None
+    dtype: Annotated[Dtype | None, Meta(description="The type of the array's elements.")] = None
+    fields: Annotated[tuple[str, ...] | None, Meta(description="Each item maps these names to numbers.")] = None
+    bytes: Annotated[Bytes | None, Meta(description="Each item is a mapping with a text of this many bytes.")] = None
+    rate_hz: Annotated[Positive | None, Meta(description="Items a second, whatever the session's pace.")] = None
+    burst: Annotated[Burst | None, Meta(description="Instead of rate_hz: items that come together.")] = None
+    batch: Annotated[Natural, Meta(description="The least number of items that one message carries.")] = 5
+    content: Annotated[
+        Literal["video", "noise"], Meta(description="What the arrays show: video compresses well, noise does not.")
+    ] = "noise"
+    reliable: Annotated[bool, Meta(description="Whether lost items are sent again, or reported as missing.")] = True
+    to: Annotated[
+        str | None,
+        Meta(
+            description="The machine whose program gets the items: the parent, or one above. Absent: the data go their "
+            "usual way to the terminal, a child's by way of its parent."
+        ),
+    ] = None
+
+    @property
+    def item(self) -> Literal["array", "fields", "text"]:
+        """What one item is."""
+        if self.shape is not None:
+            return "array"
+        return "text" if self.fields is None else "fields"
+
+
+class TrialsEntry(_Part, frozen=True):
+    """A machine that makes trials, one DATA message a stage."""
+
+    # Bounds are checked in topology.py: msgspec 0.22 crashes on the schema of `Positive | tuple[Positive, Positive]`.
+    every_s: Annotated[
+        float | tuple[float, float],
+        Meta(
+            description="Seconds from trial to trial, all above 0, or [least, most].",
+            extra={"words": "a number of seconds above 0, or two of them: [least, most]"},
+            extra_json_schema={"exclusiveMinimum": 0},
+        ),
+    ] = (3.0, 12.0)
+    stages: Annotated[Natural, Meta(description="Messages a trial.")] = 3
+    bytes: Annotated[Bytes, Meta(description="About how large a message's data are.")] = 300
+
+
+class KindEntry(_Part, frozen=True):
+    """What machines of one kind share. A machine's own keys win, maps merge, lists replace, null takes away."""
+
+    kind: Annotated[str | None, Meta(description="A kind whose keys it takes where it has none of its own.")] = None
+    host: Annotated[str | None, Meta(description="Its name or address in the real lab.")] = None
+    port: Annotated[Port | None, Meta(description="Its station's port in the real lab.")] = None
+    subjects: Annotated[tuple[str, ...], Meta(description="Who is in the box, one after the other.")] = ()
+    task: Annotated[
+        dict[str, Any], Meta(description="Goes out with START. The files named in its list `sounds` are fetched first.")
+    ] = {}
+    trials: Annotated[TrialsEntry | None, Meta(description="Absent: it makes no trials.")] = None
+    streams: Annotated[dict[str, Stream], Meta(description="Its streams, by name.")] = {}
+    program: Annotated[str | None, Meta(description="The lab's own code instead of ours: module:Class.")] = None
+    env: Annotated[dict[str, str], Meta(description="Environment variables, set before the program is imported.")] = {}
+    params: Annotated[dict[str, Any], Meta(description="Whatever its program wants to know.")] = {}
+    children: Annotated[tuple["MachineEntry", ...], Meta(description="The machines below it.")] = ()
+
+
+class MachineEntry(KindEntry, frozen=True, kw_only=True):
+    """A machine, or several. In its texts {n} is its number, {id} its id and {parent} its parent's id."""
+
+    id: Annotated[str, Meta(description="Unlike any other; {n} in it where there are several.")]
+    from_: Annotated[Count | None, Meta(description="The first number that {n} takes, here and in its children.")] = (
+        msgspec.field(name="from", default=None)
+    )
+    to: Annotated[Count | None, Meta(description="The last number that {n} takes.")] = None
+
+
+class TerminalEntry(_Part, frozen=True):
+    """The lab's one terminal, at the root."""
+
+    id: Annotated[str, Meta(description="Its id.")] = "T"
+    host: Annotated[str | None, Meta(description="Its name or address in the real lab.")] = None
+    port: Annotated[Port | None, Meta(description="Its station's port in the real lab.")] = None
+    env: Annotated[dict[str, str], Meta(description="Environment variables for its program.")] = {}
+
+
+class Files(_Part, frozen=True):
+    """The files that tasks name."""
+
+    dir: Annotated[str, Meta(description="The terminal's folder of files, seen from the topology's.")] = "."
+    synthetic_kb: Annotated[dict[str, Kilobytes], Meta(description="Files to make up for a rehearsal, in kB.")] = {}
+
+
+class Graduation(_Part, frozen=True):
+    """A pilot's task ends and the next one starts, in mid-session."""
+
+    at_s: Annotated[NotNegative, Meta(description="Seconds into the session.")]
+    pilot: Annotated[str, Meta(description="The pilot's id.")]
+
+
+class Session(_Part, frozen=True):
+    """The experiment that is played."""
+
+    duration_s: Annotated[Positive, Meta(description="From START to STOP.")] = 10.0
+    pace: Annotated[Positive, Meta(description="Divides the waits between trials, never a stream's rate.")] = 1.0
+    graduate: Annotated[tuple[Graduation, ...], Meta(description="Which pilots graduate, and when.")] = ()
+
+
+class Storm(_Part, frozen=True):
+    """Random traffic over the lab, after the session."""
+
+    examples: Annotated[Count, Meta(description="How many storms.")] = 10
+    messages: Annotated[Count, Meta(description="The most messages of one storm.")] = 50
+    shrink_s: Annotated[NotNegative, Meta(description="Seconds to look for the smallest that fails.")] = 60.0
+
+
+class ExpectTrials(_Part, frozen=True):
+    """Limits for the trials of the whole lab. What is absent is not limited."""
+
+    lost: Annotated[Count | None, Meta(description="Messages that never came.")] = None
+    twice: Annotated[Count | None, Meta(description="Messages that were handled again.")] = None
+    p99_ms: Annotated[Positive | None, Meta(description="The 99th percentile of the way from send to handler.")] = None
+
+
+class ExpectStream(_Part, frozen=True):
+    """Limits for a stream. What is absent is not limited."""
+
+    missing: Annotated[Count | None, Meta(description="Items that never came.")] = None
+    missing_pct: Annotated[Percent | None, Meta(description="The same, of a hundred sent.")] = None
+
+
+class Expect(_Part, frozen=True):
+    """The lab's own limits; a run that exceeds one has broken."""
+
+    trials: Annotated[ExpectTrials, Meta(description="For trials.")] = ExpectTrials()
+    streams: Annotated[dict[str, ExpectStream], Meta(description="For streams, by name or machine.name.")] = {}
+
+    def stream(self, machine: str, name: str) -> ExpectStream | None:
+        """The limits of one machine's stream: those under `machine.name`, else those under its name."""
+        return self.streams.get(f"{machine}.{name}", self.streams.get(name))
+
+
+class LabFile(_Part, frozen=True, kw_only=True):
+    """A lab: its machines, and what a rehearsal does with them."""
+
+    name: Annotated[str | None, Meta(description="The lab's name; absent, the file's.")] = None
+    terminal: Annotated[TerminalEntry, Meta(description="The root.")] = TerminalEntry()
+    kinds: Annotated[dict[str, KindEntry], Meta(description="What machines have in common, by a name for it.")] = {}
+    pilots: Annotated[tuple[MachineEntry, ...], Meta(description="The machines right below the terminal.")]
+    files: Annotated[Files, Meta(description="The files that tasks name.")] = Files()
+    session: Annotated[Session, Meta(description="The experiment.")] = Session()
+    storm: Annotated[Storm, Meta(description="Random traffic.")] = Storm()
+    expect: Annotated[Expect, Meta(description="The lab's own limits.")] = Expect()
+    repeat_interval_s: Annotated[Positive, Meta(description="Unconfirmed messages are sent again after this.")] = 5.0
+    ping_interval_s: Annotated[Positive, Meta(description="A pilot tells its state this often, unasked.")] = 5.0
+
+
+_LATER = {
+    "faults": "faults cannot be rehearsed yet, so a run would not show what `faults` asks for; remove the key.",
+    "link": "shaped links cannot be rehearsed yet, so a run would not show what `link` asks for; remove the key.",
+    "recovered_within_s": (
+        "faults cannot be rehearsed yet, so there is nothing for `recovered_within_s` to limit; remove the key."
+    ),
+}
+
+
+def schema() -> dict[str, Any]:
+    """The JSON Schema of a topology file."""
+    head = {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": "A lab"}
+    whole: dict[str, Any] = msgspec.json.decode(msgspec.json.encode(head | msgspec.json.schema(LabFile)))
+    return whole
+
+
+def fit(node: Node, want: Any, mistakes: Mistakes, path: str = "") -> Node:
+    """Hold a node against a type, all the way down, and tell every mistake; in the result, such nodes are broken."""
+    if node.value is BROKEN:
+        return node
+    bare = _bare(want)
+    if isinstance(bare, type) and issubclass(bare, msgspec.Struct):
+        return _fit_struct(node, bare, mistakes, path)
+    if get_origin(bare) is dict:
+        return _fit_dict(node, get_args(bare)[1], mistakes, path)
+    if get_origin(bare) is tuple and get_args(bare)[-1] is Ellipsis:
+        return _fit_list(node, get_args(bare)[0], mistakes, path)
+    return _fit_leaf(node, want, mistakes, path)
+
+
+def did_you_mean(word: str, known: "list[str] | dict[str, Any]") -> str:
+    """The end of a sentence about a word that nobody knows."""
+    close = difflib.get_close_matches(word[:100], known, n=1)
+    if close:
+        return f"did you mean {show(close[0])}?"
+    return f"known here: {', '.join(list(known)[:30])}." if known else "none is known here."
+
+
+def _bare(want: Any) -> Any:
+    """A type without its `Annotated`, and without its `| None`: null is as good as absent, and never gets here."""
+    while True:
+        if get_origin(want) is Annotated:
+            want = get_args(want)[0]
+            continue
+        some = [part for part in get_args(want) if part is not type(None)]
+        if get_origin(want) not in {Union, UnionType} or len(some) != 1:
+            return want
+        want = some[0]
+
+
+def _words(want: Any) -> str:
+    """What a value must be, to end a sentence with."""
+    if get_origin(want) is Annotated:
+        for meta in get_args(want)[1:]:
+            if meta.extra is not None:
+                return str(meta.extra["words"])
+        return _words(get_args(want)[0])
+    if get_origin(want) in {Union, UnionType}:
+        return " or ".join(_words(part) for part in get_args(want) if part is not type(None))
+    if get_origin(want) is Literal:
+        return f"one of {', '.join(get_args(want))}" if len(get_args(want)) > 1 else str(get_args(want)[0])
+    return {str: "text", bool: "true or false"}.get(want, "something else")
+
+
+def _broken(node: Node, words: str, mistakes: Mistakes, path: str) -> Node:
+    value = {dict: "a mapping", list: "a list", type(None): "nothing"}.get(type(node.value)) or show(node.value)
+    quotes = "; put quotes around it" if words == "text" and isinstance(node.value, int | float) else ""
+    mistakes.add(node.line, f"{f'`{path}`' if path else 'what stands here'} must be {words}, not {value}{quotes}.")
+    return Node(node.line, BROKEN)
+
+
+def _fit_struct(node: Node, want: type[msgspec.Struct], mistakes: Mistakes, path: str) -> Node:
+    if not isinstance(node.value, dict):
+        return _broken(node, "a mapping of keys to values", mistakes, path)
+    fields = {field.encode_name: field for field in msgspec.structs.fields(want)}
+    fitted: dict[str, Node] = {}
+    for key, under in node.value.items():
+        if key in _LATER:
+            mistakes.add(under.line, _LATER[key])
+        elif key not in fields:
+            where = f" in `{path}`" if path else ""
+            mistakes.add(under.line, f"unknown key {show(key)}{where}; {did_you_mean(key, list(fields))}")
+        else:
+            wanted = fields[key].type
+            fitted[key] = under if under.value is None else fit(under, wanted, mistakes, f"{path}.{key}".lstrip("."))
+    for key, field in fields.items():
+        if field.required and (key not in fitted or fitted[key].value is None):
+            mistakes.add(node.line, f"`{f'{path}.{key}'.lstrip('.')}` is missing.")
+    return Node(node.line, fitted)
+
+
+def _fit_dict(node: Node, want: Any, mistakes: Mistakes, path: str) -> Node:
+    if not isinstance(node.value, dict):
+        return _broken(node, "a mapping of names to values", mistakes, path)
+    if want is Any:
+        return node
+    return Node(
+        node.line,
+        {
+            name: under if under.value is None else fit(under, want, mistakes, f"{path}.{name[:60]}")
+            for name, under in node.value.items()
+        },
+    )
+
+
+def _fit_list(node: Node, want: Any, mistakes: Mistakes, path: str) -> Node:
+    if not isinstance(node.value, list):
+        return _broken(node, "a list", mistakes, path)
+    bare = _bare(want)
+    # A machine's mistakes are told by its own keys and its line: `children[0].children[2].streams` helps nobody.
+    of_its_own = isinstance(bare, type) and issubclass(bare, msgspec.Struct)
+    return Node(
+        node.line,
+        [fit(item, want, mistakes, "" if of_its_own else f"{path}[{i}]") for i, item in enumerate(node.value)],
+    )
+
+
+def _fit_leaf(node: Node, want: Any, mistakes: Mistakes, path: str) -> Node:
+    if not node.whole:
+        return Node(node.line, BROKEN)  # told before
+    try:
+        msgspec.convert(node.plain, want)
+    except msgspec.ValidationError:
+        return _broken(node, _words(want), mistakes, path)
+    return node

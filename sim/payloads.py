@@ -1,0 +1,95 @@
+"""PURE. What storms and streams carry: specified as data, built when sent, and told apart by a fingerprint of our own.
+
+The fingerprint is computed from values, by the standard library and numpy alone: it must not agree with the library
+under test by sharing its code.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from typing import Any, Literal
+
+import numpy as np
+from msgspec import Struct
+
+__all__ = ["ArraySpec", "Payload", "build", "fingerprint", "frame", "noise"]
+
+Array = np.ndarray[Any, np.dtype[Any]]
+
+
+class ArraySpec(Struct, frozen=True):
+    """An array by its recipe."""
+
+    dtype: str
+    shape: tuple[int, ...]
+    seed: int = 0
+    layout: Literal["C", "F", "strided"] = "C"
+
+
+class Payload(Struct, frozen=True):
+    """A JSON value as text (with NaN and the infinities as literals), or an array, alone or inside a dict beside it."""
+
+    text: str = "null"
+    array: ArraySpec | None = None
+    alone: bool = True
+
+
+def build(payload: Payload) -> Any:
+    """The value that a payload specifies."""
+    if payload.array is None:
+        return json.loads(payload.text)
+    made = _array(payload.array)
+    return made if payload.alone else {"array": made, "beside": json.loads(payload.text)}
+
+
+def fingerprint(value: Any) -> str:
+    """The same for values that are equal bit for bit, NaN included; tuples are lists, keys are in no order."""
+    return hashlib.blake2b(json.dumps(_tree(value), sort_keys=True).encode(), digest_size=8).hexdigest()
+
+
+def frame(dtype: str, shape: tuple[int, ...], *, seed: int, n: int, content: str) -> Array:
+    """Item `n` of an array stream: video drifts as a picture does, noise compresses as badly as a camera's."""
+    base = noise(dtype, shape, seed) if content == "noise" else _gradient(dtype, shape)
+    moved = np.roll(base.reshape(-1), n * 7)
+    stamp = np.frombuffer(n.to_bytes(8, "little"), np.uint8)
+    raw = moved.view(np.uint8)
+    if raw.size >= 8 and base.dtype.kind in "iu":
+        raw[:8] = stamp
+    return moved.reshape(shape)
+
+
+def noise(dtype: str, shape: tuple[int, ...], seed: int) -> Array:
+    """An array of any bits that `dtype` allows, the same for the same seed."""
+    kind = np.dtype(dtype)
+    size = int(np.prod(shape, dtype=np.int64))
+    rng = np.random.default_rng(seed)
+    if kind.kind in "US":
+        return rng.integers(0, 10**4, size).astype(kind).reshape(shape)
+    if kind.kind == "b":
+        return rng.integers(0, 2, size).astype(kind).reshape(shape)
+    return rng.integers(0, 256, size * kind.itemsize, np.uint8).view(kind).reshape(shape)
+
+
+def _gradient(dtype: str, shape: tuple[int, ...]) -> Array:
+    size = int(np.prod(shape, dtype=np.int64))
+    return (np.arange(size) % 251).astype(dtype).reshape(shape)
+
+
+def _array(spec: ArraySpec) -> Array:
+    if spec.layout == "strided" and spec.shape:
+        doubled = (*spec.shape[:-1], spec.shape[-1] * 2)
+        return noise(spec.dtype, doubled, spec.seed)[..., ::2]
+    made = noise(spec.dtype, spec.shape, spec.seed)
+    return np.asfortranarray(made) if spec.layout == "F" else made
+
+
+def _tree(value: Any) -> Any:
+    if isinstance(value, np.ndarray):
+        raw = np.ascontiguousarray(value).tobytes()
+        return ["array", str(value.dtype), list(value.shape), hashlib.blake2b(raw, digest_size=8).hexdigest()]
+    if isinstance(value, dict):
+        return {str(key): _tree(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_tree(item) for item in value]
+    return value

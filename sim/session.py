@@ -1,0 +1,263 @@
+"""PURE. What the emulated programs do in a session: trials, streams, states, and the terminal that conducts them.
+
+Time and what was said come in, acts come out: the same for processes and, later, for a virtual world.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import heapq
+import math
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+from msgspec import Struct
+
+from sim.payloads import frame
+from sim.topology import Machine, Stream, Topology
+
+__all__ = ["Act", "Close", "Conductor", "Item", "Open", "Rig", "Say", "item_of", "route_of", "seed_of", "stream_name"]
+
+CATCH_UP = 50  # items of one stream sent in one go after a pause, before others have their turn
+
+
+class Say(Struct, frozen=True):
+    """Send a message, confirmed; once it is, do what comes `then`."""
+
+    to: str
+    key: str
+    value: Any = None
+    then: tuple[Say | Open | Item | Close, ...] = ()
+
+
+class Open(Struct, frozen=True):
+    """Open a stream."""
+
+    stream: str
+    session: int
+
+
+class Item(Struct, frozen=True):
+    """Append item `n` to a stream."""
+
+    stream: str
+    session: int
+    n: int
+
+
+class Close(Struct, frozen=True):
+    """End a stream."""
+
+    stream: str
+    session: int
+
+
+Act = Say | Open | Item | Close
+
+
+class Rig:
+    """The program of one pilot or child, as far as a session goes. Every method returns acts, in order."""
+
+    def __init__(self, topology: Topology, machine: Machine, *, seed: int) -> None:
+        self.machine = machine
+        self.state = "IDLE"
+        self._topology = topology
+        self._seed = seed
+        self._session = 0
+        self._subject = ""
+        self._timers: list[tuple[float, int, tuple[Any, ...]]] = []
+        self._count = 0
+        self._trial = 0
+
+    def started(self, value: Any, *, now: float) -> list[Act]:
+        """A START came. One that comes while a task runs is answered by nothing: it would be a second task."""
+        if self.state == "RUNNING":
+            return []
+        facts = value if isinstance(value, dict) else {}
+        self._session = int(facts.get("session", 0))
+        self._subject = str(facts.get("subject", ""))
+        self.state = "RUNNING"
+        acts: list[Act] = [Say(self.machine.id, "STATE", self.state)]
+        if self.machine.children:
+            acts.append(Say(self.machine.id, "CHILD", {"KEY": "START", **facts}))
+        for name, stream in self.machine.streams.items():
+            acts.append(Open(name, self._session))
+            if stream.rate_hz:
+                self._later(now, ("item", name, 0, now, math.inf))
+        if self.machine.trials:
+            self._later(now, ("trial",))
+        return acts
+
+    def stopped(self, value: Any, *, now: float) -> list[Act]:
+        """A STOP came: end the streams, stop the children, and only when they have stopped, be idle.
+
+        In between the station is asked for our state, which it must not have taken from a child.
+        """
+        del value, now
+        if self.state != "RUNNING":
+            return []
+        self.state = "IDLE"
+        self._timers.clear()
+        acts: list[Act] = [Close(name, self._session) for name in self.machine.streams]
+        idle: tuple[Act, ...] = (Say(self.machine.id, "PING", then=(Say(self.machine.id, "STATE", "IDLE"),)),)
+        stop_children = Say(self.machine.id, "CHILD", {"KEY": "STOP"}, then=idle)
+        return [*acts, stop_children] if self.machine.children else [*acts, *idle]
+
+    def handle_timer(self, *, now: float) -> list[Act]:
+        """What is due by now."""
+        acts: list[Act] = []
+        while self._timers and self._timers[0][0] <= now:
+            at, _, (what, *facts) = heapq.heappop(self._timers)
+            if what == "item":
+                acts += self._items(now, *facts)
+            elif what == "trial":
+                acts += self._begin_trial(at)
+            else:
+                acts.append(self._stage(*facts))
+        return acts
+
+    def next_timer(self) -> float | None:
+        """When something is due."""
+        return self._timers[0][0] if self._timers else None
+
+    def _later(self, at: float, what: tuple[Any, ...]) -> None:
+        self._count += 1
+        heapq.heappush(self._timers, (at, self._count, what))
+
+    def _items(self, now: float, name: str, n: int, begun: float, last: float) -> Iterator[Act]:
+        """Items by the clock: one that comes late is sent at once, and the rate holds over time."""
+        stream = self.machine.streams[name]
+        rate = stream.rate_hz or (stream.burst.rate_hz if stream.burst else 1.0)
+        first = n
+        while n < last and begun + (n - first) / rate <= now and n - first < CATCH_UP:
+            yield Item(name, self._session, n)
+            n += 1
+        if n < last:
+            self._later(begun + (n - first) / rate, ("item", name, n, begun + (n - first) / rate, last))
+
+    def _begin_trial(self, at: float) -> list[Act]:
+        trials = self.machine.trials
+        if trials is None:
+            return []
+        share = _share(self._seed, self.machine.id, self._session, self._trial)
+        low, high = trials.every_s
+        takes = (low + share * (high - low)) / self._topology.session.pace
+        for stage in range(trials.stages):
+            self._later(at + takes * stage / trials.stages, ("stage", self._trial, stage))
+        for name, stream in self.machine.streams.items():
+            if stream.burst:
+                first = self._trial * stream.burst.n
+                self._later(at, ("item", name, first, at, first + stream.burst.n))
+        self._trial += 1
+        self._later(at + takes, ("trial",))
+        return []
+
+    def _stage(self, trial: int, stage: int) -> Act:
+        trials = self.machine.trials
+        share = _share(self._seed, self.machine.id, trial, stage)
+        value = {
+            "pilot": self.machine.id,
+            "subject": self._subject,
+            "session": self._session,
+            "trial_num": trial,
+            "stage": stage,
+            "rt": math.nan if share < 0.2 else round(share, 6),  # no answer, no reaction time
+            "note": "x" * (trials.bytes if trials else 0),
+        }
+        return Say(self._topology.terminal.id, "DATA", value)
+
+
+class Conductor:
+    """The program of the terminal: asks who is there, starts every pilot, graduates some, stops all."""
+
+    def __init__(self, topology: Topology, *, seed: int) -> None:
+        self._topology = topology
+        self._seed = seed
+        self._sessions = dict.fromkeys((pilot.id for pilot in topology.pilots), 0)
+        self._timers: list[tuple[float, str, str]] = []
+        self.done = False
+
+    def begin(self, *, now: float) -> list[Act]:
+        """INIT, and START to every pilot."""
+        session = self._topology.session
+        self._timers = [(now + g.at_s, "graduate", g.pilot) for g in session.graduate]
+        self._timers.append((now + session.duration_s, "stop", ""))
+        self._timers.sort()
+        here = self._topology.terminal.id
+        return [Say(here, "INIT"), *(self._start(pilot) for pilot in self._topology.pilots)]
+
+    def handle_timer(self, *, now: float) -> list[Act]:
+        """What is due by now."""
+        acts: list[Act] = []
+        while self._timers and self._timers[0][0] <= now:
+            _, what, pilot = self._timers.pop(0)
+            if what == "graduate":
+                self._sessions[pilot] += 1
+                acts.append(Say(pilot, "STOP", {"graduation": True}))
+                acts.append(self._start(self._topology.machine(pilot)))
+            else:
+                self.done = True
+                acts += [Say(pilot.id, "STOP", {}) for pilot in self._topology.pilots]
+        return acts
+
+    def next_timer(self) -> float | None:
+        """When something is due."""
+        return self._timers[0][0] if self._timers else None
+
+    def questions(self) -> list[Act]:
+        """COHERE to every pilot that made trials, for each of its sessions."""
+        return [
+            Say(pilot.id, "COHERE", {"subject": subject_of(pilot, session), "session": session})
+            for pilot in self._topology.pilots
+            if pilot.trials is not None and pilot.program is None
+            for session in range(self._sessions[pilot.id] + 1)
+        ]
+
+    def _start(self, pilot: Machine) -> Act:
+        session = self._sessions[pilot.id]
+        sounds = [{"type": "File", "path": name} for name in pilot.task.get("sounds", [])]
+        value = {**pilot.task, "subject": subject_of(pilot, session), "session": session, "pilot": pilot.id}
+        if sounds:
+            value["stim"] = {"sounds": {"L": sounds}}
+        return Say(pilot.id, "START", value)
+
+
+def subject_of(pilot: Machine, session: int) -> str:
+    """Subjects take turns, a session each."""
+    return pilot.subjects[session % len(pilot.subjects)] if pilot.subjects else f"{pilot.id}_subject"
+
+
+def stream_name(machine: str, stream: str, session: int) -> str:
+    """What an item says it belongs to."""
+    return f"{machine}/{stream}/{session}"
+
+
+def route_of(topology: Topology, machine: Machine, stream: Stream) -> tuple[str, str]:
+    """Where a stream is sent, and under which key: to somebody's program, to the terminal, or through the parent."""
+    if stream.to is not None and stream.to != topology.terminal.id:
+        return stream.to, "STREAM_VIDEO"
+    if stream.to is None and machine.parent != topology.terminal.id:
+        return str(machine.parent), "CONTINUOUS"
+    return topology.terminal.id, "CONTINUOUS"
+
+
+def item_of(seed: int, machine: str, name: str, stream: Stream, session: int, n: int) -> dict[str, Any]:
+    """Item `n` of a stream: the same whoever asks, so that what arrives can be held against it bit for bit."""
+    head = {"stream": stream_name(machine, name, session), "n": n}
+    if stream.shape is not None:
+        own = seed_of(seed, machine, name)
+        picture = frame(stream.dtype or "uint8", stream.shape, seed=own, n=n, content=stream.content)
+        return {**head, "frame": picture}
+    if stream.fields:
+        return {**head, **{field: math.sin(n / 40 + k) for k, field in enumerate(stream.fields)}}
+    return {**head, "text": "y" * (stream.bytes or 0)}
+
+
+def seed_of(seed: int, *names: object) -> int:
+    """A seed of its own for whatever has these names."""
+    return int.from_bytes(hashlib.blake2b(repr((seed, *names)).encode(), digest_size=6).digest(), "big")
+
+
+def _share(seed: int, *names: object) -> float:
+    return float(np.random.default_rng(seed_of(seed, *names)).random())

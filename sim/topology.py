@@ -1,0 +1,182 @@
+"""A lab as it was written down: YAML -> checked Topology -> networkx.DiGraph.
+
+This file holds what the rest of `sim` sees: the types, `load`, `graph` and `schema`. What serves it, in order:
+`yamlfile.py` reads, `labfile.py` holds each key against its type, `expand.py` counts out the machines, `labcheck.py`
+looks at what the keys must be to each other. Every mistake of a file is found in one go, and told by its line.
+"""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from sim import labcheck, labfile, yamlfile
+from sim.expand import Found, expand
+from sim.labfile import (
+    Burst,
+    Expect,
+    ExpectStream,
+    ExpectTrials,
+    Files,
+    Graduation,
+    Session,
+    Storm,
+    Stream,
+    schema,
+)
+
+if TYPE_CHECKING:
+    import networkx as nx
+
+__all__ = [
+    "load",
+    "graph",
+    "schema",
+    "Topology",
+    "Machine",
+    "Trials",
+    "Stream",
+    "Burst",
+    "Files",
+    "Session",
+    "Graduation",
+    "Storm",
+    "Expect",
+    "ExpectTrials",
+    "ExpectStream",
+    "TopologyError",
+]
+
+
+class TopologyError(Exception):
+    """A file that is no topology. `mistakes` has one sentence each, `topologies/lab.yaml:12: …`."""
+
+    def __init__(self, mistakes: list[str]) -> None:
+        super().__init__(mistakes)
+        self.mistakes = mistakes
+
+    def __str__(self) -> str:
+        return "\n".join(self.mistakes)
+
+
+class Trials(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One DATA message a stage. A trial takes `every_s[0]` to `every_s[1]` seconds, divided by the session's pace."""
+
+    every_s: tuple[float, float] = (3.0, 12.0)
+    stages: int = 3
+    bytes: int = 300
+
+
+class Machine(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One machine, with its kind's keys and its templates filled in. Others are named by their ids."""
+
+    id: str
+    parent: str | None = None  # None: the terminal
+    kind: str | None = None
+    host: str | None = None  # host and port are the real lab's; a rehearsal picks its own
+    port: int | None = None
+    subjects: tuple[str, ...] = ()
+    task: dict[str, Any] = {}
+    trials: Trials | None = None
+    streams: dict[str, Stream] = {}
+    program: str | None = None  # module:Class, looked for in the topology's folder first
+    env: dict[str, str] = {}
+    params: dict[str, Any] = {}
+    children: tuple[str, ...] = ()
+
+
+class Topology(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A lab and its rehearsal, whole and right. Made by `load`; travels as JSON."""
+
+    name: str
+    path: str  # as it was given to `load`, so that a replay file names no folder of somebody's machine
+    machines: tuple[Machine, ...]  # the terminal first, every parent before its children, in the order of the file
+    files: Files = Files()
+    session: Session = Session()
+    storm: Storm = Storm()
+    expect: Expect = Expect()
+    repeat_interval_s: float = 5.0
+    ping_interval_s: float = 5.0
+
+    @property
+    def terminal(self) -> Machine:
+        return self.machines[0]
+
+    @property
+    def pilots(self) -> tuple[Machine, ...]:
+        """The machines right below the terminal, with trials or without."""
+        return tuple(machine for machine in self.machines if machine.parent == self.terminal.id)
+
+    def machine(self, id: str) -> Machine:
+        """The machine of that id; KeyError if there is none."""
+        for machine in self.machines:
+            if machine.id == id:
+                return machine
+        raise KeyError(f"{self.name} has no machine {id!r}")
+
+    @property
+    def folder(self) -> Path:
+        """Where programs are found, and from where `files.dir` is seen."""
+        return Path(self.path).parent
+
+    @property
+    def file_dir(self) -> Path:
+        """The terminal's folder of files. Those of `files.synthetic_kb` need not be there."""
+        return self.folder / self.files.dir
+
+
+def load(path: str | Path) -> Topology:
+    """Read and check a file. Raises TopologyError with every mistake there is in it."""
+    mistakes = yamlfile.Mistakes(str(path))
+    read = yamlfile.read(Path(path), mistakes)
+    if read is None:
+        raise TopologyError(list(mistakes))
+    root = labfile.fit(read, labfile.LabFile, mistakes)
+    machines = expand(root, mistakes)
+    labcheck.check(machines, root, Path(path), mistakes)
+    if mistakes:
+        raise TopologyError(list(mistakes))
+    return _resolve(root, machines, Path(path))
+
+
+def graph(topology: Topology) -> "nx.DiGraph[str]":
+    """Edges from parent to child. Each node is an id, with `machine` and with `depth`, 0 for the terminal."""
+    import networkx as nx
+
+    tree: nx.DiGraph[str] = nx.DiGraph(name=topology.name)
+    for machine in topology.machines:
+        depth = 0 if machine.parent is None else tree.nodes[machine.parent]["depth"] + 1
+        tree.add_node(machine.id, machine=machine, depth=depth)
+        if machine.parent is not None:
+            tree.add_edge(machine.parent, machine.id)
+    return tree
+
+
+def _resolve(root: yamlfile.Node, machines: list[Found], path: Path) -> Topology:
+    top = {key: _plain(node) for key, node in root.mapping.items() if node.value is not None}
+    for key in ("terminal", "kinds", "pilots"):
+        top.pop(key, None)
+    name = path.stem
+    if labcheck.bad_name(name):
+        name = "".join("_" if labcheck.bad_name(c) else c for c in name)[:60] or "lab"
+    lab = {"name": name, "path": path.as_posix()} | top | {"machines": [_machine(found) for found in machines]}
+    return msgspec.convert(lab, Topology)
+
+
+def _machine(found: Found) -> dict[str, Any]:
+    keys = {key: node.plain for key, node in found.entry.mapping.items() if key not in {"from", "to"}}
+    trials = keys.get("trials")
+    if trials is not None and isinstance(trials.get("every_s"), int | float):
+        trials["every_s"] = [trials["every_s"], trials["every_s"]]
+    return keys | {
+        "id": found.id,
+        "parent": found.parent.id if found.parent is not None else None,
+        "children": [child.id for child in found.children],
+    }
+
+
+def _plain(node: yamlfile.Node) -> Any:
+    """Without lines, and without nulls: a key that is null is as good as absent."""
+    if isinstance(node.value, dict):
+        return {key: _plain(under) for key, under in node.value.items() if under.value is not None}
+    return [_plain(item) for item in node.items] if isinstance(node.value, list) else node.value
