@@ -82,6 +82,7 @@ class Endpoint:
         self._epoch = epoch
         self._confirms = 0
         self._probe_at: float | None = None
+        self._answers = False  # whether the upstream has sent a probe back
         self._unanswered = 0
 
     # -- what this endpoint's own program does -------------------------------------------------------------------
@@ -104,17 +105,18 @@ class Endpoint:
         if not isinstance(message.to, str):
             raise BadMessage(f"message {message.get('id')} is to {message.to!r}; hops are given apart")
         message["inc"] = self.incarnation
+        hops = self._from_here(hops)
         if hops or self._is_far(message.to):
-            message["via"] = self._way_back(hops)
+            message["via"] = self._way_back(hops, message.to)
         if repeat is None:
             repeat = "NOREPEAT" not in message.flags and self._can_confirm(message.to)
         if not repeat:
             message.flags["NOREPEAT"] = True
-            return self._send_raw(message.to, tuple(hops), message.serialize(pack=self._packs(message)))
+            return self._send_raw(message.to, hops, message.serialize(pack=self._packs(message)))
         message.flags.pop("NOREPEAT", None)
         if message.id in self.outbox:
             raise BadMessage(f"message {message.id} awaits its confirmation; what is sent anew needs an id of its own")
-        entry = Entry(message, tuple(hops), pack=self._packs(message))
+        entry = Entry(message, hops, pack=self._packs(message))
         is_open = self._is_open(entry.target)
         until = None if expires_after is None else now + expires_after
         return self._transmit_all(self.outbox.put(entry, now=now, is_open=is_open, expires_at=until))
@@ -132,9 +134,8 @@ class Endpoint:
         effects = [] if self.routes.has(peer) else self.meet(peer, now=now)
         if peer == self.routes.upstream:
             self._unanswered = 0
-        if tuple(frames) == PROBE:
-            self.ours.add(peer)
-            return effects if peer == self.routes.upstream else [*effects, Transmit(peer, PROBE)]
+        if frames and not frames[-1]:
+            return effects + self._answer_probe(peer, frames)
         try:
             packet = read_frames(frames, me=self.id)
         except ValueError as error:
@@ -150,7 +151,7 @@ class Endpoint:
         if peer == self.routes.upstream:
             self._unanswered = 0
             self._probe_at = now + self.settings.liveness_s
-        return [Met(peer), *self.ready(peer), *self._reopen(now)]
+        return [Met(peer), *self.ready(peer), *self._reopen(peer, now)]
 
     def lose(self, peer: str, *, now: float) -> list[Effect]:
         """The neighbour `peer` went away, with all that lay behind it."""
@@ -160,6 +161,7 @@ class Endpoint:
         self.ours.discard(peer)  # what comes back under this id may be another program
         if peer == self.routes.upstream:
             self._probe_at = None
+            self._answers = False
         waiting = self._backlogs.pop(peer, None)
         gone = len(waiting.take()) if waiting else 0
         self._close_what_has_no_path()
@@ -167,7 +169,7 @@ class Endpoint:
 
     def learn(self, name: str, peer: str, *, now: float) -> list[Effect]:
         """`name` lies behind the neighbour `peer`."""
-        return self._reopen(now) if self.routes.learn(name, peer) else []
+        return self._reopen(name, now) if self.routes.learn(name, peer) else []
 
     def full(self, peer: str, refused: Iterable[tuple[bytes, ...]]) -> None:
         """The pipe to `peer` took none of `refused`; until `ready`, what goes there waits within its bound."""
@@ -206,7 +208,7 @@ class Endpoint:
         return [e for entry in entries for e in self._send_raw(entry.message.to, entry.hops, entry.wire())]
 
     def _pass_on(self, packet: Packet, *, from_above: bool, peer: str) -> list[Effect]:
-        hop = self.routes.next_hop(packet.target, from_above=from_above)
+        hop = self._next_hop(packet.target, from_above=from_above)
         if hop is None:
             # A plot that is not open is nobody's loss.
             return [] if packet.target.startswith("P_") else [Dropped(UNKNOWN, peer, packet.target)]
@@ -223,14 +225,19 @@ class Endpoint:
     def _is_far(self, to: str) -> bool:
         return not self.forwards and to != self.routes.upstream
 
-    def _way_back(self, hops: Sequence[str]) -> list[str]:
+    def _from_here(self, hops: Sequence[str]) -> tuple[str, ...]:
+        """`hops` without this endpoint, where the way begins with it."""
+        return tuple(hops[1:] if hops and hops[0] == self.id else hops)
+
+    def _way_back(self, hops: Sequence[str], to: str) -> list[str]:
         """The stations a confirmation passes, in the order in which the message passed them."""
-        first = [self.routes.upstream] if self.routes.upstream and not self.forwards else []
-        way = [*first, *hops[:-1]]
-        return way[1:] if way[:2] == [self.routes.upstream] * 2 else way
+        way, upstream = list(hops[:-1]), self.routes.upstream
+        goes_up = not self.forwards and self._next_hop(hops[0] if hops else to) == upstream
+        return [upstream, *way] if goes_up and upstream and way[:1] != [upstream] else way
 
     def _can_confirm(self, to: str) -> bool:
-        return not self.forwards or to in self.ours or self.routes.has(to) or to.removeprefix("_") in self.ours
+        names = {to, to.removeprefix("_")}
+        return not self.forwards or not names.isdisjoint(self.ours) or not names.isdisjoint(self.routes.met)
 
     def _packs(self, message: Message) -> bool:
         return bool(message.blosc) or message.to.removeprefix("_") not in self.ours
@@ -238,10 +245,9 @@ class Endpoint:
     # -- receiving -----------------------------------------------------------------------------------------------
 
     def _is_mine(self, packet: Packet, peer: str) -> bool:
-        if any(hop != self.id for hop in packet.hops):
-            return False
         program = "_" + self.id
-        return packet.recipient == self.id or (packet.recipient == program and peer != program)
+        mine = (self.id,) if peer == program else (self.id, program)
+        return packet.recipient in mine and all(hop in mine for hop in packet.hops)
 
     def _forward(self, packet: Packet, peer: str, now: float) -> list[Effect]:
         if not self.forwards and peer == self.routes.upstream:
@@ -260,7 +266,8 @@ class Endpoint:
             message = Message(packet.payload)
             if not message.validate():
                 raise BadMessage(f"no message without id, to, sender and key: {packet.payload[:60]!r}")
-        except BadMessage as error:
+            (message.id + message.sender).encode()  # both go into what is told the sender
+        except ValueError as error:  # a BadMessage, or half a character, which JSON can spell and UTF-8 cannot
             return [Dropped(str(error), peer, self.id)]
         message.came_from = peer
         if "inc" in message:
@@ -287,7 +294,7 @@ class Endpoint:
         first, count = message.get("first"), message.get("items")
         if not (isinstance(first, int) and isinstance(count, int)):
             return [Deliver(0, peer, message)]
-        missing = self._gaps.arrive((message.sender, message.get("inc")), first, count)
+        missing = self._gaps.arrive((message.sender, str(message.get("inc"))), first, count)
         if missing < 0:
             return [Dropped("a stream's batch that came again, or too late", peer, self.id)]
         gap = [Gap(message.sender, first - missing, missing)] if missing else []
@@ -332,7 +339,7 @@ class Endpoint:
             confirm[verdict.value] = True
         if missing is not None:
             confirm["missing"] = list(missing)
-        back = tuple(reversed(receipt.via))
+        back = self._from_here(tuple(reversed(receipt.via)))
         hops = (*back, receipt.sender) if back else ()
         return self._send_raw(receipt.sender, hops, confirm.serialize())
 
@@ -351,16 +358,25 @@ class Endpoint:
 
     # -- paths ---------------------------------------------------------------------------------------------------
 
+    def _next_hop(self, name: str, *, from_above: bool = False) -> str | None:
+        """The neighbour on the way to `name`. A station's own program is below it, or nowhere."""
+        own = self.forwards and name == "_" + self.id
+        return self.routes.next_hop(name, from_above=from_above or own)
+
     def _is_open(self, target: str) -> bool:
-        hop = self.routes.next_hop(target)
+        hop = self._next_hop(target)
         return hop is not None and self.routes.has(hop)
 
-    def _reopen(self, now: float) -> list[Effect]:
+    def _reopen(self, name: str, now: float) -> list[Effect]:
+        """There is a new way to `name`: what waits for one goes out, and what went another way goes out again."""
+        for recipient, target in self.outbox.recipients(is_open=True):
+            if target.removeprefix("_") == name.removeprefix("_"):
+                self.outbox.close(recipient)
         entries = [
             entry
-            for name, target in self.outbox.recipients(is_open=False)
+            for recipient, target in self.outbox.recipients(is_open=False)
             if self._is_open(target)
-            for entry in self.outbox.open(name, now=now)
+            for entry in self.outbox.open(recipient, now=now)
         ]
         return self._transmit_all(entries)
 
@@ -371,11 +387,18 @@ class Endpoint:
 
     # -- timers --------------------------------------------------------------------------------------------------
 
+    def _answer_probe(self, peer: str, frames: Sequence[bytes]) -> list[Effect]:
+        if peer == self.routes.upstream:
+            self._answers = True  # as stations of Autopilot's own do: it shows life, and not whose kind it is
+            return []
+        self.ours.add(peer)
+        return [Transmit(peer, tuple(frames))]
+
     def _probe(self, now: float) -> list[Effect]:
         upstream = self.routes.upstream or ""
         self._probe_at = now + self.settings.liveness_s
-        if upstream not in self.ours:
-            return []  # Autopilot's own never answer; silence from them says nothing
+        if not self._answers and upstream not in self.ours:
+            return []  # silence of one that has never answered says nothing
         if self._unanswered >= UNANSWERED:
             self._unanswered = 0
             return [Reconnect(upstream)]

@@ -19,6 +19,7 @@ __all__ = ["Arrival", "Inbox", "Receipt", "Verdict"]
 
 LIVES = 4  # former lives of one sender that are remembered: their late frames must not look new
 Key = tuple[Any, ...]
+Pair = tuple[str, str]  # sender and recipient: a station is `rig_1` and `_rig_1`, and each has numbers of its own
 
 
 class Verdict(Enum):
@@ -62,7 +63,7 @@ class _Channel:
         self.skipped: set[int] = set()
 
     def busy(self) -> bool:
-        return bool(self.held or self.open_tickets)
+        return bool(self.held) or Verdict.RECEIVED in self.open_tickets.values()
 
 
 class Inbox:
@@ -72,7 +73,7 @@ class Inbox:
         self._hold = hold
         self._senders = senders
         self._remember = remember
-        self._lives: OrderedDict[str, OrderedDict[str, _Channel]] = OrderedDict()
+        self._lives: OrderedDict[Pair, OrderedDict[str, _Channel]] = OrderedDict()
         self._seen: OrderedDict[Key, Verdict] = OrderedDict()
         self._tickets: dict[int, tuple[Receipt, Key]] = {}
         self._last_ticket = 0
@@ -85,7 +86,7 @@ class Inbox:
         low = message.get("low", seq)
         if not (isinstance(low, int) and 1 <= low <= seq):
             return Arrival(dropped="numbered, but not so that it can be put in order")
-        channel, flushed = self._channel(receipt.sender, inc, low)
+        channel, flushed = self._channel((receipt.sender, str(message.to)), inc, low)
         arrival = self._numbered(channel, message, seq, low)
         arrival.deliver[:0] = flushed
         return arrival
@@ -99,12 +100,11 @@ class Inbox:
             if key in self._seen:
                 self._seen[key] = verdict
             return receipt
-        sender, inc, seq = key
-        channel = self._lives.get(sender, OrderedDict()).get(inc)
-        if channel is not None:
-            del channel.open_tickets[seq]
-            if verdict is Verdict.FAILED and seq >= channel.low:
-                channel.open_tickets[seq] = Verdict.FAILED
+        pair, inc, seq = key
+        channel = self._lives[pair][inc]  # it was busy, and what is busy is not forgotten
+        del channel.open_tickets[seq]
+        if verdict is Verdict.FAILED and seq >= channel.low:
+            channel.open_tickets[seq] = Verdict.FAILED
         return receipt
 
     # -- numbered ------------------------------------------------------------------------------------------------
@@ -163,14 +163,15 @@ class Inbox:
     def _issue(self, channel: _Channel, seq: int, message: Message) -> tuple[int, Message]:
         channel.open_tickets[seq] = Verdict.RECEIVED
         receipt = receipt_of(message)
-        return self._ticket(receipt, (receipt.sender, message.inc, seq)), message
+        return self._ticket(receipt, ((receipt.sender, str(message.to)), message.inc, seq)), message
 
-    def _channel(self, sender: str, inc: str, low: int) -> tuple[_Channel, list[tuple[int, Message]]]:
-        """The channel of this life of `sender`; with a new life, what its former ones left behind a gap goes on."""
-        lives = self._lives.get(sender)
+    def _channel(self, pair: Pair, inc: str, low: int) -> tuple[_Channel, list[tuple[int, Message]]]:
+        """The channel of this life of a sender; with a new life, what its former ones left behind a gap goes on."""
+        lives = self._lives.get(pair)
         if lives is None:
-            lives = self._lives[sender] = OrderedDict()
+            lives = self._lives[pair] = OrderedDict()
             self._forget_idle_senders()
+        self._lives.move_to_end(pair)
         channel = lives.get(inc)
         if channel is not None:
             return channel, []
@@ -219,7 +220,12 @@ class Inbox:
 def receipt_of(message: Message) -> Receipt:
     """Where the confirmation of `message` goes. What is odd in its extra attributes counts as absent."""
     via = message.get("via")
-    hops = tuple(via) if isinstance(via, list) and all(isinstance(hop, str) for hop in via) else ()
+    hops = tuple(via) if isinstance(via, list) and all(map(_is_text, via)) else ()
     inc, seq = message.get("inc"), message.get("seq")
-    numbered = isinstance(inc, str) and isinstance(seq, int) and not isinstance(seq, bool) and seq > 0
+    numbered = _is_text(inc) and isinstance(seq, int) and not isinstance(seq, bool) and seq > 0
     return Receipt(sender=message.sender, id=message.id, via=hops, re=(inc, seq) if numbered else None)
+
+
+def _is_text(value: Any) -> bool:
+    """Whether it is text that can go back to its sender: JSON can spell half a character, which UTF-8 cannot."""
+    return isinstance(value, str) and (value.isascii() or not any("\ud800" <= letter <= "\udfff" for letter in value))

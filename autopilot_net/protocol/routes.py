@@ -15,11 +15,13 @@ class Routes:
         self.upstream = upstream
         self.up = False  # whether the upstream is believed to be there
         self.was_up = False  # whether it ever was
+        self.met = {upstream}  # who is, or once was, a neighbour: no station is between
         self.below: dict[str, None] = {}  # a dict keeps the order in which they came, which a set would not
         self.behind: dict[str, str] = {}
 
     def meet(self, peer: str) -> bool:
         """Note that a neighbour is there; whether that is news."""
+        self.met.add(peer)
         if peer == self.upstream:
             news, self.up, self.was_up = not self.up, True, True
             return news
@@ -42,17 +44,17 @@ class Routes:
 
     def learn(self, name: str, peer: str) -> bool:
         """Note that `name` lies behind the neighbour `peer`; whether that is news."""
-        if peer not in self.below or name in self.below or self.behind.get(name) == peer:
+        if peer not in self.below or name in self.below or name == self.upstream or self.behind.get(name) == peer:
             return False
         self.behind[name] = peer
         return True
 
     def forget(self, name: str, peer: str) -> bool:
         """`peer` says that `name` is not behind it; whether that was believed."""
-        if self.behind.get(name) != peer:
-            return False
-        del self.behind[name]
-        return True
+        believed = {known for known in (name, name.removeprefix("_")) if self.behind.get(known) == peer}
+        for known in believed:
+            del self.behind[known]
+        return bool(believed)
 
     def next_hop(self, name: str, *, from_above: bool = False) -> str | None:
         """The neighbour to hand a message for `name` to. What came from above is never handed back up: None."""

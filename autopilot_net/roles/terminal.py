@@ -8,7 +8,7 @@ from typing import Any
 
 from autopilot_net.errors import BadMessage, FileRefused
 from autopilot_net.message import Message
-from autopilot_net.roles.host import Host, Role, machine_of
+from autopilot_net.roles.host import Host, Role, machine_of, origin_of
 
 __all__ = ["MAX_PART", "Terminal"]
 
@@ -83,7 +83,7 @@ class Terminal(Role):
             {name: known[name] for name in known if name != "way"},
             repeat=True,
             flags=(),
-            origin={"sender": message.sender, "id": message.id},
+            origin=origin_of(message),
             way=way,
         )
 

@@ -1,0 +1,99 @@
+"""Bare zmq actors: they send what no station would, and are believed more than the library they stand beside.
+
+Each is a DEALER of its own name on a station's port, written with pyzmq alone. It frames by hand, so that a mistake in
+the library's framing is not made here too.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+
+import numpy as np
+import zmq
+
+from sim.scenario import Opaque, Twice
+
+__all__ = ["Actor", "opaque_bytes", "twice_id"]
+
+
+class Actor:
+    """One actor on the machine `at`, whose station listens at `port`."""
+
+    def __init__(self, context: zmq.Context[zmq.Socket[bytes]], name: str, at: str, port: int) -> None:
+        self.name = name
+        self.at = at
+        self._socket = context.socket(zmq.DEALER)
+        self._socket.setsockopt(zmq.IDENTITY, name.encode())
+        self._socket.setsockopt(zmq.PROBE_ROUTER, 1)
+        self._socket.setsockopt(zmq.LINGER, 0)
+        self._socket.connect(f"tcp://127.0.0.1:{port}")
+
+    def close(self) -> None:
+        """Go away."""
+        self._socket.close()
+
+    def hello(self, deadline: float) -> bool:
+        """Wait until the station has echoed our empty message: then it knows us."""
+        return self.receive(deadline, lambda frames: frames == [b""]) is not None
+
+    def send(self, *frames: bytes) -> None:
+        """Send frames as they are."""
+        self._socket.send_multipart(frames)
+
+    def receive(self, deadline: float, wanted: object) -> list[bytes] | None:
+        """The next message that `wanted` (a function of its frames) takes; None if none came by then."""
+        while (left := deadline - time.monotonic()) > 0:
+            if not self._socket.poll(int(left * 1000) + 1):
+                return None
+            frames = self._socket.recv_multipart()
+            if callable(wanted) and wanted(frames):
+                return frames
+        return None
+
+    def twice(self, op: Twice, example: int, number: int) -> str:
+        """Send one message several times, as a sender would that repeats; returns its id."""
+        message = {
+            "id": twice_id(self.name, example, number),
+            "to": op.to,
+            "sender": self.name,
+            "key": "STORM",
+            "value": {"example": example, "op": number, "n": 0, "payload": None},
+            "timestamp": "2020-01-01T00:00:00",
+            "ttl": 5,
+            "flags": {},
+        }
+        if op.numbered:
+            message |= {"inc": f"actor{example}.{number}", "seq": 1, "low": 1}
+        raw = json.dumps(message | {"via": [self.at]}).encode()
+        for _ in range(op.times):
+            self.send(self.at.encode(), op.to.encode(), raw)
+        return str(message["id"])
+
+    def confirmed(self, message_id: str, deadline: float) -> bool:
+        """Whether a CONFIRM for `message_id` comes by then that says it was handled."""
+
+        def is_it(frames: list[bytes]) -> bool:
+            try:
+                said = json.loads(frames[-1])
+            except ValueError:
+                return False
+            is_about = said.get("key") == "CONFIRM" and said.get("value") == message_id
+            return is_about and not said.get("received") and not said.get("failed")
+
+        return self.receive(deadline, is_it) is not None
+
+    def opaque(self, op: Opaque, way: list[str], recipient: str) -> None:
+        """Send bytes that are no message along `way`, the stations of the path, to another actor."""
+        frames = [name.encode() for name in (*way, recipient, recipient)]
+        self.send(*frames, opaque_bytes(op))
+
+
+def opaque_bytes(op: Opaque) -> bytes:
+    """What an opaque message carries: no JSON, no UTF-8, and never empty."""
+    return b"\xff\x00" + np.random.default_rng(op.seed).integers(0, 256, op.size, np.uint8).tobytes()
+
+
+def twice_id(actor: str, example: int, number: int) -> str:
+    """The id of the message that is sent twice."""
+    return f"{actor}_{example}.{number}"

@@ -1,0 +1,129 @@
+"""What happened, in order: JSON lines that every process appends as it goes, whole after a SIGKILL; and their reader.
+
+Two kinds of file lie in a run's `journal` folder: `*.events.jsonl`, written by the emulated programs (`Entry`), and
+`*.trace.jsonl`, written by the library's own `trace=` (`Trace`). Both use CLOCK_MONOTONIC, which is one clock for all
+processes of a machine.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from msgspec import Struct, field
+
+__all__ = ["Entry", "Journal", "Reader", "Trace", "Writer"]
+
+
+class Entry(Struct, kw_only=True, omit_defaults=True):
+    """One line of a program: `by` did `what` at `t` (ns)."""
+
+    t: int
+    by: str
+    life: int = 0
+    what: str  # made, settled, began, handled, item_made, item_got, state, shook, cohere, exception, start, stop, …
+    id: str = ""
+    key: str = ""
+    to: str = ""
+    sender: str = ""
+    hops: list[str] = field(default_factory=list)
+    sought: bool = False
+    print: str = ""  # the fingerprint of a value
+    first: str = ""  # of what was relayed: the id under which it began
+    first_sender: str = ""
+    redelivered: bool = False
+    stream: str = ""
+    n: int = 0
+    example: int = -1
+    value: Any = None
+
+
+class Trace(Struct, kw_only=True):
+    """One effect, as the library traced it."""
+
+    t: int
+    at: str
+    life: str
+    do: str
+    peer: str = ""
+    frames: list[str] = field(default_factory=list)
+    size: int = 0
+    digest: str = ""
+    head: str = ""
+    id: str = ""
+    to: str = ""
+    sender: str = ""
+    key: str = ""
+    ticket: int = 0
+    redelivered: bool = False
+    reason: str = ""
+    recipient: str = ""
+    count: int = 0
+    first: int = 0
+    missing: int = 0
+
+
+class Journal(Struct):
+    """All of a run, or of a part of it, in the order of time."""
+
+    entries: list[Entry] = field(default_factory=list)
+    traces: list[Trace] = field(default_factory=list)
+
+    def of(self, *what: str) -> Iterator[Entry]:
+        """The entries of these kinds."""
+        return (entry for entry in self.entries if entry.what in what)
+
+    def example(self, number: int) -> list[Entry]:
+        """The entries of one storm."""
+        return [entry for entry in self.entries if entry.example == number]
+
+
+class Writer:
+    """Appends entries. Each is one write, which the system completes even if the process is killed in it."""
+
+    def __init__(self, folder: Path, by: str, *, life: int = 0) -> None:
+        self._fd = os.open(
+            folder / f"{by}.events.jsonl", os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644
+        )
+        self._by = by
+        self._life = life
+        self._encoder = msgspec.json.Encoder()
+
+    def write(self, what: str, **facts: Any) -> None:
+        """Note that `what` happened, now."""
+        entry = Entry(t=time.monotonic_ns(), by=facts.pop("by", self._by), life=self._life, what=what, **facts)
+        os.write(self._fd, self._encoder.encode(entry) + b"\n")
+
+
+class Reader:
+    """Reads a folder as it grows. What a dying process left of its last line is not believed."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._read: dict[Path, int] = {}
+        self.journal = Journal()
+
+    def more(self) -> Journal:
+        """What is new since the last call, added to `journal` too."""
+        new = Journal(
+            entries=sorted(self._new("*.events.jsonl", Entry), key=lambda entry: entry.t),
+            traces=sorted(self._new("*.trace.jsonl", Trace), key=lambda trace: trace.t),
+        )
+        self.journal.entries += new.entries
+        self.journal.traces += new.traces
+        return new
+
+    def _new(self, pattern: str, kind: Any) -> Iterable[Any]:
+        decoder = msgspec.json.Decoder(kind)
+        for path in sorted(self._folder.glob(pattern)):
+            start = self._read.get(path, 0)
+            with path.open("rb") as file:
+                file.seek(start)
+                whole, newline, _ = file.read().rpartition(b"\n")
+            self._read[path] = start + len(whole) + len(newline)
+            for line in whole.splitlines():
+                yield decoder.decode(line)

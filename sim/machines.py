@@ -1,0 +1,166 @@
+"""An emulated machine in processes: its station, as it is in a lab, and the process beside it for its program."""
+
+from __future__ import annotations
+
+import logging
+import multiprocessing
+import os
+import signal
+import sys
+import threading
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Any
+
+from autopilot_net import Message, Pilot_Station, Station, Terminal_Station
+from sim.journal import Writer
+from sim.programs import ProgramRunner
+from sim.speaker import Place, Speaker
+from sim.topology import Machine
+
+__all__ = ["ProgramProcess", "make_station"]
+
+CRASH_HOLD_S = 0.2  # how long a handler goes on before it is killed: a confirmation sent too early is out by then
+
+
+class StationPart:
+    """What the rehearsal adds to a station: listens for storms, and a line to the parent."""
+
+    def __init__(self, place: Place, machine: Machine, line: Connection, life: int) -> None:
+        self.place = place
+        self.machine = machine
+        self.line = line
+        self.life = life
+        self.speaker: Any = None
+
+    def enter(self) -> None:
+        """First thing in the process."""
+        enter(self.place, f"{self.machine.id}.station")
+
+    def attach(self, station: Station) -> None:
+        """Begin, in the station's process, once it is bound."""
+        writer = Writer(self.place.journal, self.machine.id, life=self.life)
+        self.speaker = Speaker(writer, lambda *words: self.line.send((*words, self.machine.id)))
+        self.speaker.add(station)
+        self.speaker.journal.write("start")
+        threading.Thread(target=self._listen, name="parent's orders", daemon=True).start()
+        self.line.send(("ready", self.machine.id))
+
+    def storm(self, message: Message) -> None:
+        """A storm's message."""
+        self.speaker.heard_storm(self.machine.id, message)
+
+    def item(self, message: Message) -> None:
+        """A storm's stream's item."""
+        self.speaker.heard_item(self.machine.id, message)
+
+    def crash(self, message: Message) -> None:
+        """Be killed in this handler, the first time; be done with it the second."""
+        marker = self.place.folder / f"crashed-{message.sender}-{message.value['example']}"
+        self.speaker.heard(message, "began", example=message.value["example"])
+        if not marker.exists():
+            marker.touch()
+            threading.Event().wait(CRASH_HOLD_S)
+            os.kill(os.getpid(), signal.SIGKILL)
+        self.speaker.heard(message, example=message.value["example"])
+
+    def _listen(self) -> None:
+        try:
+            while True:
+                order, *facts = self.line.recv()
+                if order == "storm":
+                    self.speaker.storm(*facts)
+                elif order == "expect":
+                    self.speaker.tally.expect(*facts)
+        except (EOFError, OSError):
+            return  # the parent is gone, and the station minds that by itself
+
+
+class RehearsalTerminal(Terminal_Station):
+    """The terminal's station, with a part in the rehearsal."""
+
+    part: StationPart
+
+    def run(self) -> None:
+        """Enter the run first."""
+        self.part.enter()
+        super().run()
+
+    def begin_role(self) -> None:
+        """Begin the rehearsal's part too."""
+        super().begin_role()
+        self.part.attach(self)
+
+
+class RehearsalPilot(Pilot_Station):
+    """A pilot's station, with a part in the rehearsal."""
+
+    part: StationPart
+
+    def run(self) -> None:
+        """Enter the run first."""
+        self.part.enter()
+        super().run()
+
+    def begin_role(self) -> None:
+        """Begin the rehearsal's part too."""
+        super().begin_role()
+        self.part.attach(self)
+
+
+def make_station(place: Place, machine: Machine, ports: dict[str, int], line: Connection, life: int) -> Station:
+    """The station of `machine`, at its port, not yet started."""
+    part = StationPart(place, machine, line, life)
+    listens = {"STORM": part.storm, "STORM_ITEM": part.item, "CRASH": part.crash}
+    common: dict[str, Any] = {
+        "id": machine.id,
+        "listen_port": ports[machine.id],
+        "listens": listens,
+        "repeat_interval": place.topology.repeat_interval_s,
+        "trace": place.journal / f"{machine.id}.station.trace.jsonl",
+        "file_dir": place.folder / "files" / machine.id,
+    }
+    station: RehearsalTerminal | RehearsalPilot
+    if machine.parent is None:
+        expected: dict[str, Any] = {other.id: {} for other in place.topology.machines[1:]}
+        station = RehearsalTerminal(expected, **common)
+    else:
+        station = RehearsalPilot(
+            push_id=machine.parent,
+            push_port=ports[machine.parent],
+            terminal_id=place.topology.terminal.id,
+            children=machine.children,
+            ping_interval=place.topology.ping_interval_s,
+            **common,
+        )
+    station.part = part
+    return station
+
+
+class ProgramProcess(multiprocessing.Process):
+    """The process of a machine's program: its `_id` node, and the node that storms speak through."""
+
+    def __init__(self, place: Place, machine: Machine, port: int, line: Connection) -> None:
+        super().__init__(name=f"program {machine.id}", daemon=True)
+        self._place = place
+        self._machine = machine
+        self._port = port
+        self._line = line
+
+    def run(self) -> None:
+        """Run the program until it is told to quit, or the parent is gone."""
+        enter(self._place, f"{self._machine.id}.program")
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        os.environ.update(self._machine.env)
+        sys.path.insert(0, str(Path(self._place.topology.path).resolve().parent))
+        ProgramRunner(self._place, self._machine, self._port, self._line).run()
+
+
+def enter(place: Place, name: str) -> None:
+    """Join the run's process group, so that it can be ended whole, and write to a log of our own."""
+    os.setpgid(0, place.group)
+    log = os.open(place.folder / "logs" / f"{name}.log", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+    os.dup2(log, 1)
+    os.dup2(log, 2)
+    os.close(log)
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s", force=True)

@@ -1,0 +1,98 @@
+"""Journal, checks and figures in, a page out: `Report` -> report.html and report.json. A pure rendering: nothing is judged here.
+
+The page is one file that opens without a network: its styles and scripts are in it, and its own policy forbids the
+browser to fetch anything. What is on it and in what order is in `report.html.j2`, its pictures in `charts.py`.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+if TYPE_CHECKING:
+    from sim.verdict import Report
+
+__all__ = ["write", "point_latest"]
+
+TEMPLATE = Path(__file__).with_name("report.html.j2")
+VERDICTS = {"held": "Held", "broke": "Broke", "unsettled": "Did not settle", "interrupted": "Interrupted"}
+
+
+def write(report: Report, folder: Path) -> Path:
+    """Write report.html and report.json into `folder`, made if need be, each whole or not at all. Returns the page's path.
+
+    The page is about 1.3 MB, nearly all of it bokeh. bokeh is imported here: it takes most of a second.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    _replace(folder / "report.json", msgspec.json.format(msgspec.json.encode(report)) + b"\n")
+    page = folder / "report.html"
+    _replace(page, _render(report).encode())
+    return page
+
+
+def point_latest(reports: Path, folder: Path) -> None:
+    """Make `reports/latest` a relative link to `folder`, in one step: whoever follows it finds the old or the new.
+
+    Raises OSError where there is something else named `latest`, or no links.
+    """
+    link = reports / f".latest-{os.getpid()}"
+    link.unlink(missing_ok=True)
+    link.symlink_to(os.path.relpath(folder.resolve(), reports.resolve()), target_is_directory=True)
+    try:
+        link.replace(reports / "latest")
+    except OSError:
+        link.unlink()
+        raise
+
+
+def _replace(path: Path, content: bytes) -> None:
+    part = path.with_name(f".{path.name}.part")
+    part.write_bytes(content)
+    part.replace(path)
+
+
+def _render(report: Report) -> str:
+    from bokeh.resources import Resources
+    from jinja2 import Environment, StrictUndefined
+
+    from sim import charts
+
+    script, holders = charts.draw(report)
+    jinja = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    jinja.filters |= {"num": _number, "ms": _milliseconds, "counted": _counted, "headline": _headline}
+    return jinja.from_string(TEMPLATE.read_text(encoding="utf-8")).render(
+        report=report,
+        verdict=VERDICTS[report.verdict],
+        charts=holders,
+        script=script,
+        bokeh=Resources(mode="inline", components=["bokeh"]).render() if script else "",
+        fared=[(mark, sum(m.fared == fared for m in report.machines)) for fared, mark in charts.FARED.items()],
+        quantiles=charts.QUANTILES.values(),
+        events=[charts.event_mark(what) for what in dict.fromkeys(event.what for event in report.timeline)],
+        processes=sorted(report.processes, key=lambda process: (-process.cpu_pct, process.name)),
+    )
+
+
+def _number(value: float, digits: int = 0) -> str:
+    return f"{value:,.{digits}f}"
+
+
+def _milliseconds(value: float) -> str:
+    """As many digits as mean something: 0.12, 3.4, 1,204."""
+    return _number(value, 2 if value < 1 else 1 if value < 100 else 0)
+
+
+def _counted(things: Sequence[Any] | int, one: str, many: str | None = None) -> str:
+    count = things if isinstance(things, int) else len(things)
+    return f"{count:,} {one if count == 1 else many or one + 's'}"
+
+
+def _headline(traceback: str) -> str:
+    """Whose exception, and what it said: the first line and the last, without Python's own words."""
+    lines = [line.strip() for line in traceback.strip().splitlines()] or ["an exception that says nothing"]
+    first = lines[0].removesuffix("Traceback (most recent call last):").rstrip(" :")
+    return " — ".join(dict.fromkeys(part for part in (first, lines[-1]) if part))
