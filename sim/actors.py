@@ -9,12 +9,11 @@ from __future__ import annotations
 import json
 import time
 
-import numpy as np
 import zmq
 
-from sim.scenario import Opaque, Twice
+from sim.scenario import Twice, twice_id
 
-__all__ = ["Actor", "opaque_bytes", "twice_id"]
+__all__ = ["Actor"]
 
 
 class Actor:
@@ -83,17 +82,8 @@ class Actor:
 
         return self.receive(deadline, is_it) is not None
 
-    def opaque(self, op: Opaque, way: list[str], recipient: str) -> None:
+    def opaque(self, raw: bytes, way: list[str], recipient: str) -> None:
         """Send bytes that are no message along `way`, the stations of the path, to another actor."""
         frames = [name.encode() for name in (*way, recipient, recipient)]
-        self.send(*frames, opaque_bytes(op))
+        self.send(*frames, raw)
 
-
-def opaque_bytes(op: Opaque) -> bytes:
-    """What an opaque message carries: no JSON, no UTF-8, and never empty."""
-    return b"\xff\x00" + np.random.default_rng(op.seed).integers(0, 256, op.size, np.uint8).tobytes()
-
-
-def twice_id(actor: str, example: int, number: int) -> str:
-    """The id of the message that is sent twice."""
-    return f"{actor}_{example}.{number}"

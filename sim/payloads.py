@@ -13,7 +13,7 @@ from typing import Any, Literal
 import numpy as np
 from msgspec import Struct
 
-__all__ = ["ArraySpec", "Payload", "build", "fingerprint", "frame", "noise"]
+__all__ = ["ArraySpec", "Payload", "build", "fingerprint", "frame", "noise", "opaque_bytes"]
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
@@ -69,6 +69,12 @@ def noise(dtype: str, shape: tuple[int, ...], seed: int) -> Array:
     if kind.kind == "b":
         return rng.integers(0, 2, size).astype(kind).reshape(shape)
     return rng.integers(0, 256, size * kind.itemsize, np.uint8).view(kind).reshape(shape)
+
+
+def opaque_bytes(size: int, seed: int, example: int, n: int) -> bytes:
+    """What op `n` of a storm carries that is no message: no JSON, no UTF-8, and unlike any other of the run."""
+    stamp = b"\xff\x00" + example.to_bytes(4, "big") + n.to_bytes(4, "big")
+    return stamp + noise("uint8", (size,), seed).tobytes()
 
 
 def _gradient(dtype: str, shape: tuple[int, ...]) -> Array:

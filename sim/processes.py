@@ -22,12 +22,12 @@ from typing import Any
 import zmq
 
 from sim import guardian
-from sim.actors import Actor, opaque_bytes, twice_id
+from sim.actors import Actor
 from sim.journal import Writer
 from sim.machines import ProgramProcess, make_station
-from sim.payloads import noise
+from sim.payloads import noise, opaque_bytes
 from sim.programs import machine_of_probe
-from sim.scenario import Crash, Example, Flow, Op, Opaque, Send, Twice
+from sim.scenario import Crash, Example, Flow, Op, Opaque, Send, Twice, twice_id
 from sim.speaker import Place
 from sim.topology import Machine, Topology, graph
 
@@ -181,7 +181,7 @@ class Lab:
                 self._journal.write("made twice", by=actor.name, id=said, key="STORM", to=op.to, example=number, n=n)
             elif isinstance(op, Opaque):
                 actor, other = self._actor(op.at), self._actor(op.to, "b")
-                actor.opaque(op, self.path(op.at, op.to), other.name)
+                actor.opaque(opaque_bytes(op.size, op.seed, number, n), self.path(op.at, op.to), other.name)
 
     def _hear_actors(self, example: Example, number: int) -> None:
         deadline = time.monotonic() + ACTOR_S
@@ -192,7 +192,7 @@ class Lab:
                 how = "confirmed" if actor.confirmed(said, deadline) else "no confirmation came"
                 self._journal.write("settled", by=actor.name, id=said, key="STORM", to=op.to, example=number, value=how)
             elif isinstance(op, Opaque):
-                other, sent = self._actor(op.to, "b"), opaque_bytes(op)
+                other, sent = self._actor(op.to, "b"), opaque_bytes(op.size, op.seed, number, n)
                 came = other.receive(deadline, lambda frames, sent=sent: frames == [sent]) is not None
                 self._journal.write("opaque", by=other.name, value=came, example=number, n=n)
 
@@ -252,7 +252,8 @@ class Lab:
         self.kill()
         for process in every:
             process.join(STOP_S)
-        for thing in (*self._lines.values(), *self._actors.values(), *self._held):
+        things: list[Any] = [*self._lines.values(), *self._actors.values(), *self._held]
+        for thing in things:
             thing.close()
         if self._context is not None:
             self._context.term()

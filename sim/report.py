@@ -1,7 +1,8 @@
-"""Journal, checks and figures in, a page out: `Report` -> report.html and report.json. A pure rendering: nothing is judged here.
+"""`Report` -> report.html and report.json. A pure rendering: nothing is judged here.
 
 The page is one file that opens without a network: its styles and scripts are in it, and its own policy forbids the
-browser to fetch anything. What is on it and in what order is in `report.html.j2`, its pictures in `charts.py`.
+browser to fetch anything. What is on it and in what order is in `report.html.j2`; its pictures are in `charts.py` and
+`treechart.py`.
 """
 
 from __future__ import annotations
@@ -23,9 +24,10 @@ VERDICTS = {"held": "Held", "broke": "Broke", "unsettled": "Did not settle", "in
 
 
 def write(report: Report, folder: Path) -> Path:
-    """Write report.html and report.json into `folder`, made if need be, each whole or not at all. Returns the page's path.
+    """Write report.html and report.json into `folder`, each whole or not at all, and return the path of the page.
 
-    The page is about 1.3 MB, nearly all of it bokeh. bokeh is imported here: it takes most of a second.
+    The folder is made if need be. The page is about 1.4 MB, nearly all of it bokeh, which is imported here: it takes
+    most of a second.
     """
     folder.mkdir(parents=True, exist_ok=True)
     _replace(folder / "report.json", msgspec.json.format(msgspec.json.encode(report)) + b"\n")
@@ -60,6 +62,7 @@ def _render(report: Report) -> str:
     from jinja2 import Environment, StrictUndefined
 
     from sim import charts
+    from sim.treechart import FARED
 
     script, holders = charts.draw(report)
     jinja = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
@@ -70,7 +73,7 @@ def _render(report: Report) -> str:
         charts=holders,
         script=script,
         bokeh=Resources(mode="inline", components=["bokeh"]).render() if script else "",
-        fared=[(mark, sum(m.fared == fared for m in report.machines)) for fared, mark in charts.FARED.items()],
+        fared=[(mark, sum(m.fared == fared for m in report.machines)) for fared, mark in FARED.items()],
         quantiles=charts.QUANTILES.values(),
         events=[charts.event_mark(what) for what in dict.fromkeys(event.what for event in report.timeline)],
         processes=sorted(report.processes, key=lambda process: (-process.cpu_pct, process.name)),

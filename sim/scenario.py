@@ -10,7 +10,19 @@ from msgspec import Struct
 from sim.payloads import Payload
 from sim.topology import Topology
 
-__all__ = ["Crash", "Example", "Flow", "Opaque", "Op", "Scenario", "Send", "Twice", "load_scenario", "save_scenario"]
+__all__ = [
+    "Crash",
+    "Example",
+    "Flow",
+    "Op",
+    "Opaque",
+    "Scenario",
+    "Send",
+    "Twice",
+    "load_scenario",
+    "save_scenario",
+    "twice_id",
+]
 
 
 class Send(Struct, frozen=True, tag="send"):
@@ -76,6 +88,11 @@ class Scenario(Struct, frozen=True):
     examples: tuple[Example, ...] = ()
     session: bool = True
     why: str = ""  # what failed, if it is kept because something did
+
+
+def twice_id(actor: str, example: int, number: int) -> str:
+    """The id of a message that a bare actor sends more than once."""
+    return f"{actor}_{example}.{number}"
 
 
 def save_scenario(scenario: Scenario, path: Path) -> None:

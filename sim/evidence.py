@@ -1,0 +1,129 @@
+"""PURE. What was planned and what was written down, put side by side so that checks can look things up.
+
+Nothing here asks the library what should have happened: paths come from the graph, contents from the plan.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+import json
+import re
+from collections import defaultdict
+from collections.abc import Iterable
+from typing import Any
+
+import networkx as nx
+from msgspec import Struct, field
+
+from sim.journal import Entry, Journal, Trace
+from sim.scenario import Example
+from sim.topology import Topology
+from sim.verdict import Check
+
+__all__ = ["Evidence", "Index", "digest", "machine_behind", "result_of"]
+
+ID = re.compile(r'\{"id": ?("(?:[^"\\]|\\.)*")')
+
+
+class Evidence(Struct, kw_only=True):
+    """All that a verdict rests on."""
+
+    topology: Topology
+    graph: Any  # nx.DiGraph, parent -> child
+    seed: int
+    journal: Journal
+    examples: dict[int, Example] = field(default_factory=dict)
+    session: bool = True  # whether one was played
+    unsettled: list[str] = field(default_factory=list)  # what did not settle, in words
+    expected: dict[str, Any] = field(default_factory=dict)  # by the lab's own programs; None of one that does not say
+    died: list[str] = field(default_factory=list)  # processes that ended and should not have
+
+
+class Index:
+    """The journal by what checks ask for."""
+
+    def __init__(self, evidence: Evidence) -> None:
+        self.evidence = evidence
+        self._tree = evidence.graph.to_undirected(as_view=True)
+        self.made = [entry for entry in evidence.journal.of("made") if entry.by]
+        self.handled: dict[str, list[Entry]] = defaultdict(list)  # by the id it began under
+        self.settled: dict[tuple[str, str], Entry] = {}
+        self.began: dict[str, list[Entry]] = defaultdict(list)
+        self.sendings: dict[str, dict[str, list[tuple[str, str]]]] = defaultdict(lambda: defaultdict(list))
+        self.by_digest: dict[str, list[tuple[str, str]]] = defaultdict(list)
+        for entry in evidence.journal.entries:
+            if entry.what == "handled":
+                self.handled[entry.first or entry.id].append(entry)
+            elif entry.what == "settled":
+                self.settled[entry.by, entry.id] = entry
+            elif entry.what == "began":
+                self.began[entry.id].append(entry)
+        for trace in evidence.journal.traces:
+            if trace.do == "Transmit":
+                self._transmit(trace)
+
+    def path(self, frm: str, to: str) -> list[str]:
+        """The participants from one to the other, both included, as the tree has them.
+
+        What goes to a program from elsewhere is its station's.
+        """
+        start, end = machine_behind(frm), machine_behind(to)
+        stations = [str(name) for name in nx.shortest_path(self._tree, start, end)]
+        first = [] if frm == start else [frm]
+        last = [to] if is_node(to) and not to.startswith("_") else []
+        return [*first, *stations, *last]
+
+    def edges(self, frm: str, to: str) -> list[tuple[str, str]]:
+        """The links a message crosses, in order."""
+        path = self.path(frm, to)
+        return list(itertools.pairwise(path))
+
+    def depth(self, machine: str) -> int:
+        """How far below the terminal."""
+        return int(self.evidence.graph.nodes[machine]["depth"])
+
+    def way(self, machine: str) -> list[str]:
+        """The machines from below the terminal down to `machine`."""
+        return self.path(self.evidence.topology.terminal.id, machine)[1:]
+
+    def _transmit(self, trace: Trace) -> None:
+        edge = (trace.at, trace.peer)
+        self.by_digest[trace.digest].append(edge)
+        found = ID.match(trace.head)
+        if found:
+            self.sendings[json.loads(found[1])][trace.digest].append(edge)
+
+
+def result_of(
+    name: str, looked_at: str, count: int, broke: list[str], *, unknown: Iterable[str] = (), figures: str = ""
+) -> Check:
+    """A check's outcome: what broke comes first, then what could not be decided."""
+    doubts = [f"not known: {sentence}" for sentence in unknown]
+    if not count and not broke:
+        doubts.append("there was nothing to look at")
+    return Check(
+        name=name,
+        looked_at=looked_at,
+        count=count,
+        result="fail" if broke else "unknown" if doubts else "pass",
+        figures=figures,
+        violations=[*broke, *doubts],
+    )
+
+
+def digest(payload: bytes) -> str:
+    """The fingerprint that traces note of a payload."""
+    return hashlib.blake2b(payload, digest_size=10).hexdigest()
+
+
+def is_node(name: str) -> bool:
+    """Whether a participant is a node rather than a station."""
+    return name.startswith(("_", "actor.")) or name.endswith(".probe")
+
+
+def machine_behind(name: str) -> str:
+    """The machine a participant is on."""
+    if name.startswith("actor."):
+        return name.removeprefix("actor.").rpartition(".")[0]
+    return name.removeprefix("_").removesuffix(".probe")

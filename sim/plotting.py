@@ -1,0 +1,124 @@
+"""What the charts of a report share: its colours, its marks, its kind of figure, and labels that are text and no more.
+
+Colour never speaks alone: a mark has a shape that no other mark of its chart has, and the page's legends draw it too.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import pi
+from typing import Any
+
+__all__ = [
+    "ACCENT",
+    "BAD",
+    "FONT",
+    "GOOD",
+    "INK",
+    "LINE",
+    "QUIET",
+    "UNSURE",
+    "Mark",
+    "figure",
+    "hover",
+    "label",
+    "name_rows",
+    "plain",
+    "scatter",
+]
+
+INK, QUIET, LINE, RULE = "#1f2933", "#616e7c", "#b8c1cc", "#e4e7eb"
+ACCENT, GOOD, BAD, UNSURE = "#3e6c9e", "#23766b", "#b42318", "#8a6100"
+FONT = "system-ui, 'Segoe UI', Roboto, 'Helvetica Neue', sans-serif"
+
+
+@dataclass(frozen=True)
+class Shape:
+    """A shape twice: bokeh's, at the size where it looks as large as the others, and an SVG path 12 by 12."""
+
+    marker: str
+    path: str
+    size: int = 12
+    angle: float = 0
+
+
+SHAPES = {
+    "circle": Shape("circle", "M6 1a5 5 0 1 0 .01 0z"),
+    "square": Shape("square", "M1.5 1.5h9v9h-9z", size=11),
+    "diamond": Shape("diamond", "M6 .5 10 6 6 11.5 2 6z", size=16),
+    "up": Shape("triangle", "M6 1 11.5 10.5H.5z", size=13),
+    "down": Shape("inverted_triangle", "M6 11 11.5 1.5H.5z", size=13),
+    "star": Shape("star", "M6 .3 7.6 4.3 11.8 4.5 8.6 7.2 9.6 11.4 6 9.1 2.4 11.4 3.4 7.2 .2 4.5 4.4 4.3z", size=16),
+    "hexagon": Shape("hex", "M6 .5 10.8 3.2V8.8L6 11.5 1.2 8.8V3.2z"),
+    "plus": Shape("plus", "M4.2 .8h3.6v3.4h3.4v3.6H7.8v3.4H4.2V7.8H.8V4.2h3.4z", size=14),
+    "cross": Shape(
+        "plus", "M1 3.3 3.3 1 6 3.7 8.7 1 11 3.3 8.3 6 11 8.7 8.7 11 6 8.3 3.3 11 1 8.7 3.7 6z", size=15, angle=pi / 4
+    ),
+    "pin": Shape("square_pin", "M.8 .8Q6 4 11.2 .8Q8 6 11.2 11.2Q6 8 .8 11.2Q4 6 .8 .8z", size=13),
+    "bar": Shape("dash", "M5 .5h2v11H5z", size=14, angle=pi / 2),
+}
+
+
+@dataclass(frozen=True)
+class Mark:
+    """One kind of dot, and what it says in words. `shape` is one of SHAPES."""
+
+    shape: str
+    colour: str
+    words: str
+
+    @property
+    def path(self) -> str:
+        return SHAPES[self.shape].path
+
+
+def figure(*, height: int, **more: Any) -> Any:
+    """As wide as the page lets it be; no toolbar, so that scrolling over it scrolls the page."""
+    from bokeh.plotting import figure as new_figure
+
+    p = new_figure(height=height, sizing_mode="stretch_width", toolbar_location=None, tools="", **more)
+    p.background_fill_color = p.border_fill_color = None
+    p.outline_line_color = None
+    p.axis.axis_line_color = p.axis.minor_tick_line_color = None
+    p.axis.major_tick_line_color = RULE
+    p.axis.major_label_text_font = p.axis.axis_label_text_font = FONT
+    p.axis.major_label_text_font_size = p.axis.axis_label_text_font_size = "12px"
+    p.axis.axis_label_text_font_style = "normal"
+    p.axis.major_label_text_color = INK
+    p.axis.axis_label_text_color = QUIET
+    p.grid.grid_line_color = RULE
+    return p
+
+
+def scatter(
+    p: Any, data: dict[str, Any], mark: Mark, tips: list[tuple[str, str]], *, larger: int = 0, **more: Any
+) -> None:
+    """Draw a mark at each `x`, `y` of the data. `tips` say what pointing at one shows: bokeh puts that in as text."""
+    shape = SHAPES[mark.shape]
+    look = {"fill_color": mark.colour, "line_color": "white", "size": shape.size + larger} | more
+    dots = p.scatter("x", "y", source=data, marker=shape.marker, angle=shape.angle, **look)
+    hover(p, dots, tips)
+
+
+def name_rows(p: Any, names: list[str], *, at: float = 0) -> None:
+    """Row 0, the lowest, has the first name."""
+    from bokeh.models import FixedTicker
+
+    p.yaxis.ticker = FixedTicker(ticks=[row + at for row in range(len(names))])
+    p.yaxis.major_label_overrides = {row + at: name for row, name in enumerate(names)}
+    p.yaxis.major_tick_line_color = None
+
+
+def hover(p: Any, renderer: Any, tips: list[tuple[str, str]]) -> None:
+    from bokeh.models import HoverTool
+
+    p.add_tools(HoverTool(renderers=[renderer], tooltips=tips, point_policy="follow_mouse"))
+
+
+def label(id: str) -> str:
+    return plain(id if len(id) <= 22 else f"{id[:12]}…{id[-9:]}")
+
+
+def plain(text: str) -> str:
+    """Text that bokeh takes for text: what it takes for TeX, it would fetch a typesetter from the web for."""
+    return text.replace("$$", "$\u200b$").replace("\\[", "\\\u200b[").replace("\\(", "\\\u200b(")

@@ -1,0 +1,298 @@
+"""A report is one page that says everything in order, fetches nothing, and believes no text that it is given."""
+
+import json
+import shutil
+import subprocess
+from html.parser import HTMLParser
+from pathlib import Path
+
+import msgspec
+import networkx as nx
+import pytest
+
+from sim.report import point_latest, write
+from sim.treechart import tidy
+from sim.verdict import (
+    Check,
+    Cpu,
+    Event,
+    Latency,
+    MachineRow,
+    ProcessRow,
+    Rate,
+    Report,
+    StreamRow,
+    TrialRow,
+)
+
+ORDER = [
+    "verdict",
+    "broke",
+    "run",
+    "topology",
+    "checks",
+    "latency",
+    "rates",
+    "timeline",
+    "trials",
+    "streams",
+    "processes",
+    "not-proven",
+]
+CHROMIUM = next(filter(None, map(shutil.which, ["chromium", "chromium-browser", "google-chrome"])), None)
+EVIL = "</script><script>document.title='evil'</script><img src=http://evil.example/x.png>"
+TEX = "$$x^2$$"
+# Walks into every shadow root, where bokeh keeps its canvases, and counts those with ink on them.
+COUNT_DRAWN = """<script>
+function canvases(root) {
+  return [...root.querySelectorAll("*")].flatMap(e => [
+    ...(e.tagName == "CANVAS" ? [e] : []), ...(e.shadowRoot ? canvases(e.shadowRoot) : [])])
+}
+function inked(c) {
+  return c.width > 0 && c.getContext("2d").getImageData(0, 0, c.width, c.height).data.some(byte => byte > 0)
+}
+setTimeout(() => { document.body.dataset.drawn = canvases(document).filter(inked).length }, 3000)
+</script></body>"""
+
+
+class Page(HTMLParser):
+    """What a browser would see: the sections' ids, each element's attributes, the text outside styles and scripts."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.sections: list[str] = []
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.texts: dict[str, str] = {}
+        self._raw = ""
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attrs)))
+        self._raw = tag if tag in ("script", "style") else ""
+        if tag in ("section", "header"):
+            self.sections.append(dict(attrs)["id"] or "")
+
+    def handle_endtag(self, tag: str) -> None:
+        self._raw = "" if tag == self._raw else self._raw
+
+    def handle_data(self, data: str) -> None:
+        if self.sections and not self._raw:
+            self.texts[self.sections[-1]] = self.texts.get(self.sections[-1], "") + data
+
+
+def page_of(report: Report, folder: Path) -> Page:
+    return Page(write(report, folder).read_text(encoding="utf-8"))
+
+
+@pytest.fixture
+def nothing() -> Report:
+    return Report(
+        lab="pair",
+        file="topologies/pair.yaml",
+        seed=1,
+        started="2026-01-02T03:04:05+00:00",
+        took_s=0.1,
+        up_s=None,
+        verdict="interrupted",
+        sentence="Stopped before a machine was up.",
+        advice="Run it again.",
+    )
+
+
+@pytest.fixture
+def held() -> Report:
+    return Report(
+        lab="pair",
+        file="topologies/pair.yaml",
+        seed=81724,
+        started="2026-01-02T03:04:05+00:00",
+        took_s=31.4,
+        up_s=4.1,
+        verdict="held",
+        sentence="Every message arrived once.",
+        advice="Nothing to do.",
+        versions={"python": "3.11.7"},
+        platform="Linux, 2 cores",
+        machines=[
+            MachineRow(id="T", parent=None, kind=None, depth=0, fared="well", sent=3, handled=12345),
+            MachineRow(id="rig_1", parent="T", kind="box", depth=1, fared="well"),
+        ],
+        checks=[Check(name="trials", looked_at="812 trials of 1 rig", count=12812, result="pass")],
+        latencies=[Latency(hops=1, count=4000, p50_ms=0.0, p90_ms=0.9, p99_ms=4.2, max_ms=1204.0)],
+        rates=[Rate(second=second, by_key={f"KEY_{n}": n + 1 for n in range(12)}) for second in (2, 5)],
+        timeline=[
+            Event(at_s=0.5, machine="rig_1", what="ready"),
+            Event(at_s=2.0, machine="", what="something new"),
+        ],
+        trials=[TrialRow(rig="rig_1", made=9, sent=9, handled=9, confirmed=9, twice=0)],
+        streams=[StreamRow(machine="rig_1", stream="wheel", to="T", reliable=True, sent=10, received=10)],
+        processes=[ProcessRow(name=f"process {n}", pid=n, memory_mb=20.0, cpu_pct=float(n)) for n in range(25)],
+        cpu=Cpu(cores=2, median_pct=61.0, max_pct=97.0, overloaded_s=0.0),
+        not_proven=["real wifi"],
+    )
+
+
+@pytest.fixture
+def broke(held: Report) -> Report:
+    """The same lab with everything wrong with it, and a name in it that is an attack."""
+    return msgspec.structs.replace(
+        held,
+        lab=EVIL,
+        verdict="broke",
+        sentence=f"{EVIL} lost trials.",
+        broke=[f"{EVIL} raised ValueError", "rig_1 lost 3 trials"],
+        exceptions=[f"rig_1: Traceback (most recent call last):\n  File x, line 1\nValueError: {EVIL}"],
+        replay="python -m sim replay reports/x/smallest.json",
+        machines=[
+            *held.machines,
+            MachineRow(id=EVIL, parent="rig_1", kind=EVIL, depth=2, fared="badly", why=EVIL),
+            MachineRow(id=TEX, parent="rig_1", kind=TEX, depth=2, fared="unknown"),
+        ],
+        checks=[
+            Check(
+                name="trials",
+                looked_at="812 trials",
+                count=812,
+                result="fail",
+                violations=[f"violation {n} {EVIL}." for n in range(25)],
+            )
+        ],
+        latencies=[msgspec.structs.replace(held.latencies[0], flagged=True)],
+        rates=[Rate(second=0, by_key={EVIL: 3, TEX: 1})],
+        timeline=[Event(at_s=1.0, machine=EVIL, what=EVIL, note=EVIL)],
+        trials=[
+            TrialRow(
+                rig=EVIL, made=9, sent=9, handled=3, confirmed=9, twice=0, missing=[f"t{n}{EVIL}" for n in range(6)]
+            )
+        ],
+        streams=[
+            StreamRow(
+                machine=EVIL, stream=EVIL, to="T", reliable=False, sent=9, received=8, missing=["3"], where="at T"
+            )
+        ],
+        not_proven=[EVIL],
+    )
+
+
+@pytest.mark.parametrize("name", ["nothing", "held", "broke"])
+def test_the_sections_come_in_order_and_each_says_something(
+    name: str, request: pytest.FixtureRequest, tmp_path: Path
+) -> None:
+    page = page_of(request.getfixturevalue(name), tmp_path)
+    assert page.sections == ORDER
+    for section in ORDER:
+        assert len(page.texts[section].split()) > 3, section
+
+
+@pytest.mark.parametrize("name", ["nothing", "held", "broke"])
+def test_nothing_is_fetched_from_outside(name: str, request: pytest.FixtureRequest, tmp_path: Path) -> None:
+    page = page_of(request.getfixturevalue(name), tmp_path)
+    for tag, attributes in page.tags:
+        for key in ("src", "href", "data", "action", "srcset"):
+            link = attributes.get(key)
+            assert link is None or link.startswith("#") or link == "data:,", (tag, attributes)
+    policy = [dict(a)["content"] or "" for tag, a in page.tags if a.get("http-equiv") == "Content-Security-Policy"]
+    assert len(policy) == 1
+    assert "default-src 'none'" in policy[0]
+    assert "http" not in policy[0]
+
+
+def test_text_of_users_stays_text(held: Report, broke: Report, tmp_path: Path) -> None:
+    good, bad = page_of(held, tmp_path / "held"), page_of(broke, tmp_path / "broke")
+    assert [tag for tag, _ in bad.tags].count("script") == [tag for tag, _ in good.tags].count("script")
+    assert "img" not in [tag for tag, _ in bad.tags]
+    for section in ("verdict", "broke", "checks", "trials", "streams", "not-proven"):
+        assert EVIL in bad.texts[section], section
+
+
+def test_what_bokeh_takes_for_tex_is_kept_from_it(broke: Report, tmp_path: Path) -> None:
+    assert TEX not in write(broke, tmp_path).read_text(encoding="utf-8")
+
+
+def test_an_exception_comes_first_and_then_what_broke_and_its_replay(broke: Report, tmp_path: Path) -> None:
+    text = page_of(broke, tmp_path).texts["broke"]
+    places = [text.index(part) for part in ("rig_1 — ValueError", "File x", "rig_1 lost 3 trials", broke.replay or "")]
+    assert places == sorted(places)
+
+
+def test_violations_past_the_twentieth_are_folded_away(broke: Report, tmp_path: Path) -> None:
+    text = page_of(broke, tmp_path).texts["checks"]
+    assert text.index("violation 19 ") < text.index("5 more") < text.index("violation 20 ")
+
+
+def test_figures_are_easy_to_read_and_flagged_ones_say_so(held: Report, broke: Report, tmp_path: Path) -> None:
+    good, bad = page_of(held, tmp_path / "held"), page_of(broke, tmp_path / "broke")
+    assert "12,812" in good.texts["checks"]
+    assert "1,204" in good.texts["latency"]
+    assert "taken while the CPUs were overloaded" not in good.texts["latency"]
+    assert "taken while the CPUs were overloaded" in bad.texts["latency"]
+
+
+def test_what_is_empty_says_so_in_a_sentence(nothing: Report, tmp_path: Path) -> None:
+    page = page_of(nothing, tmp_path)
+    assert "Nothing was seen to break." in page.texts["broke"]
+    for section in ORDER[3:]:
+        assert page.texts[section].strip().endswith("."), section
+
+
+@pytest.mark.parametrize("name", ["nothing", "held", "broke"])
+def test_the_json_is_the_report(name: str, request: pytest.FixtureRequest, tmp_path: Path) -> None:
+    report = request.getfixturevalue(name)
+    write(report, tmp_path)
+    content = (tmp_path / "report.json").read_bytes()
+    assert msgspec.json.decode(content, type=Report) == report
+    assert json.loads(content)["lab"] == report.lab
+
+
+def test_writing_again_replaces_and_leaves_nothing_else(held: Report, nothing: Report, tmp_path: Path) -> None:
+    write(held, tmp_path / "new" / "folder")
+    page = write(nothing, tmp_path / "new" / "folder")
+    assert sorted(path.name for path in page.parent.iterdir()) == ["report.html", "report.json"]
+    assert nothing.sentence in page.read_text(encoding="utf-8")
+
+
+def test_latest_follows_the_newest_run_also_when_all_is_moved(tmp_path: Path) -> None:
+    reports = tmp_path / "reports"
+    for run in ("pair-1", "pair-2"):
+        (reports / run).mkdir(parents=True)
+        point_latest(reports, reports / run)
+        assert (reports / "latest").readlink() == Path(run)
+    moved = reports.rename(tmp_path / "moved")
+    assert (moved / "latest").resolve() == moved / "pair-2"
+    assert sorted(path.name for path in moved.iterdir()) == ["latest", "pair-1", "pair-2"]
+
+
+def test_a_folder_named_latest_is_not_replaced(tmp_path: Path) -> None:
+    (tmp_path / "latest").mkdir()
+    (tmp_path / "pair-1").mkdir()
+    with pytest.raises(OSError, match="latest"):
+        point_latest(tmp_path, tmp_path / "pair-1")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["latest", "pair-1"]
+
+
+def test_a_tree_is_laid_out_with_no_two_of_a_row_in_one_place() -> None:
+    tree: nx.DiGraph[str] = nx.DiGraph([("T", "a"), ("T", "b"), ("T", "c"), ("b", "b1"), ("b", "b2"), ("c", "c1")])
+    xs = tidy(tree)
+    assert xs["a"] < xs["b"] < xs["c"]
+    assert xs["b"] == (xs["b1"] + xs["b2"]) / 2
+    assert xs["c"] == xs["c1"] > xs["b2"]
+    assert xs["T"] == (xs["a"] + xs["c"]) / 2
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="needs chromium, to see that the page draws")
+@pytest.mark.parametrize("name", ["held", "broke"])
+def test_a_browser_without_a_network_draws_every_chart(
+    name: str, request: pytest.FixtureRequest, tmp_path: Path
+) -> None:
+    page = write(request.getfixturevalue(name), tmp_path)
+    page.write_text(page.read_text(encoding="utf-8").replace("</body>", COUNT_DRAWN), encoding="utf-8")
+    flags = "--headless --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking"
+    flags += " --disable-component-update --disable-sync --virtual-time-budget=5000 --enable-logging=stderr --dump-dom"
+    command = [str(CHROMIUM), *flags.split(), f"--user-data-dir={tmp_path / 'chromium'}", page.as_uri()]
+    shown = subprocess.run(command, capture_output=True, text=True, timeout=100, check=True)
+    (body,) = [attributes for tag, attributes in Page(shown.stdout).tags if tag == "body"]
+    assert int(body["data-drawn"] or 0) >= 4
+    assert shown.stdout.count("bk-Figure") >= 4
+    said = [line for line in shown.stderr.splitlines() if "CONSOLE" in line]
+    assert not [line for line in said if "refused" in line.lower() or "error" in line.lower()], said
+    assert "<title>evil</title>" not in shown.stdout
