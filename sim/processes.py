@@ -54,6 +54,7 @@ class Lab:
         self.died: list[str] = []
         self.settle_s = 3.0 + 7 * topology.repeat_interval_s
         self._seed = seed
+        self._expected: dict[str, Any] = {}
         self._heard: set[tuple[Any, ...]] = set()
         self._lines: dict[str, Connection] = {}
         self._stations: dict[str, Any] = {}
@@ -144,15 +145,11 @@ class Lab:
 
     def expected(self) -> dict[str, Any]:
         """What each of the lab's own programs says that it should have produced; None of one that does not say."""
-        own = ["_" + machine.id for machine in self.topology.machines if machine.program]
+        own = [machine.id for machine in self.topology.machines if machine.program]
         for name in own:
-            self._send(name, "expected")
-
-        def answers() -> dict[str, Any]:
-            return {words[-1]: words[1] for words in self._told("expected")}
-
-        self._wait(lambda: len(answers()) == len(own), 5.0)
-        return {name.removeprefix("_"): answers().get(name) for name in own}
+            self._send("_" + name, "expected")
+        self._wait(lambda: len(self._expected) == len(own), 5.0)
+        return {name: self._expected.get(name) for name in own}
 
     # -- storms --------------------------------------------------------------------------------------------------
 
@@ -330,10 +327,10 @@ class Lab:
             elif words[0] == "exception":
                 self.exceptions.append(words[1])
                 continue
-            self._heard.add(tuple(tuple(word) if isinstance(word, list) else _hashable(word) for word in words))
-
-    def _told(self, what: str) -> list[tuple[Any, ...]]:
-        return [words for words in self._heard if words[0] == what]
+            elif words[0] == "expected":
+                self._expected[words[-1].removeprefix("_")] = words[1]
+                continue
+            self._heard.add(tuple(tuple(word) if isinstance(word, list) else word for word in words))
 
     def _note_end(self, name: str) -> None:
         line = self._lines.get(name)
@@ -370,10 +367,6 @@ def recipient_process(participant: str) -> str:
     """The process whose handler runs for a recipient: what goes to `_rig_1` from elsewhere is its station's."""
     machine = machine_of_probe(participant)
     return participant.removeprefix("_") if machine is None else "_" + machine
-
-
-def _hashable(word: Any) -> Any:
-    return repr(word) if isinstance(word, dict) else word
 
 
 def preload() -> None:

@@ -1,4 +1,4 @@
-"""Storms on a live lab: drawn by hypothesis, each settled and checked; what fails is tried again on fresh ones, and shrunk.
+"""Storms on a live lab: drawn by hypothesis, each settled and checked; what fails is tried again, and shrunk.
 
 Process runs are not deterministic. So hypothesis only draws here: its own shrinking would run on a lab that a failure
 has already bent. A storm that failed is played on fresh labs up to five times, and shrunk only if it fails each time.

@@ -1,0 +1,247 @@
+"""The command line: `python -m sim FILE`, `replay`, `schema`. What is said to a person, and the exit code."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import random
+import re
+import signal
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated, Any
+
+import msgspec
+from cyclopts import App, Parameter
+from msgspec.structs import replace
+from rich.console import Console
+from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
+from rich.table import Table
+from rich.tree import Tree
+
+from sim.rehearse import EXIT, Told, rehearse
+from sim.scenario import Scenario, load_scenario
+from sim.topology import Topology, TopologyError, load, schema
+from sim.verdict import Report
+
+__all__ = ["main"]
+
+HELP = """Rehearse a lab: every station of a topology as a real process, a session, storms, and a verdict.
+
+    python -m sim topologies/lab.yaml                     the whole rehearsal
+    python -m sim topologies/lab.yaml --seed 7            the same storms again
+    python -m sim topologies/lab.yaml --no-storm --quiet  the session alone; one line at the end
+    python -m sim topologies/lab.yaml --json | jq .verdict
+    python -m sim replay reports/latest/smallest.json     what failed, again
+
+Exit code: 0 it held · 1 something broke · 2 the file or the command is wrong · 3 it did not settle · 130 Ctrl-C.
+"""
+MARK = {"pass": "[green]✓[/]", "fail": "[bold red]✗[/]", "unknown": "[yellow]?[/]"}
+COLOUR = {"held": "green", "broke": "bold red", "unsettled": "yellow", "interrupted": "yellow"}
+
+app = App(name="python -m sim", help=HELP, help_format="plaintext", version_flags=[])
+
+Quiet = Annotated[bool, Parameter(negative="", help="Say nothing but the last line.")]
+AsJson = Annotated[bool, Parameter(name="--json", negative="", help="Print the report as JSON, and nothing else.")]
+Reports = Annotated[Path, Parameter(name="--report", help="The folder that reports are written to.")]
+
+
+@app.default
+def run(
+    file: Annotated[Path, Parameter(help="A topology, as YAML.")],
+    *,
+    seed: Annotated[int | None, Parameter(help="Draw the storms of that run again.")] = None,
+    examples: Annotated[int | None, Parameter(help="How many storms, instead of the file's.")] = None,
+    duration: Annotated[float | None, Parameter(help="Seconds of session, instead of the file's.")] = None,
+    report: Reports = Path("reports"),
+    as_json: AsJson = False,
+    quiet: Quiet = False,
+    storm: Annotated[bool, Parameter(negative="--no-storm", help="Play storms after the session.")] = True,
+) -> int:
+    """Rehearse the lab that FILE describes."""
+    try:
+        topology = _with(load(file), duration)
+    except TopologyError as error:
+        return _refuse(str(error))
+    if examples is not None and examples < 0:
+        return _refuse(f"--examples {examples}: a number of storms is 0 or more")
+    draw = 0 if not storm else topology.storm.examples if examples is None else examples
+    scenario = Scenario(topology=topology, seed=random.randrange(100_000) if seed is None else seed)
+    return _rehearse(scenario, report, draw=draw, as_json=as_json, quiet=quiet)
+
+
+@app.command
+def replay(
+    file: Annotated[Path, Parameter(help="A scenario, as a rehearsal writes it beside its report.")],
+    *,
+    report: Reports = Path("reports"),
+    as_json: AsJson = False,
+    quiet: Quiet = False,
+) -> int:
+    """Run a scenario from a file again: what failed, on a fresh lab."""
+    try:
+        scenario = load_scenario(file)
+    except FileNotFoundError:
+        return _refuse(f"{file}: there is no such file")
+    except OSError as error:
+        return _refuse(f"{file}: it cannot be read: {error.strerror}")
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        return _refuse(f"{file}: no scenario that a rehearsal wrote: {error}")
+    return _rehearse(scenario, report, draw=0, as_json=as_json, quiet=quiet)
+
+
+@app.command(name="schema")
+def print_schema() -> int:
+    """Print the JSON Schema of a topology, for editors."""
+    sys.stdout.write(json.dumps(schema(), indent=2) + "\n")
+    return 0
+
+
+def main() -> None:
+    """Run, and exit with the code that says how it went."""
+    try:
+        code = app(result_action="return_value", exit_on_error=False, print_error=True)
+    except KeyboardInterrupt:
+        code = EXIT["interrupted"]
+    except Exception as error:
+        if type(error).__module__.startswith("cyclopts"):
+            sys.exit(2)  # it has said what is wrong with the command
+        raise
+    sys.exit(code if isinstance(code, int) else 0)
+
+
+def _rehearse(scenario: Scenario, reports: Path, *, draw: int, as_json: bool, quiet: bool) -> int:
+    console = Console(quiet=quiet or as_json, highlight=False)
+    folder = _folder(reports, scenario.topology.name)
+    if folder is None:
+        return _refuse(f"{reports}: reports cannot be written there")
+    topology = scenario.topology
+    console.print(_tree(topology))
+    processes = 2 * len(topology.machines)
+    console.print(f"{topology.name}  {len(topology.machines)} machines  {processes} processes  seed {scenario.seed}")
+    with _progress(console) as say:
+        report = rehearse(scenario, folder, draw=draw, say=say)
+    with _uninterrupted():
+        page = _write(report, folder, reports)
+    if as_json:
+        sys.stdout.buffer.write(msgspec.json.encode(report) + b"\n")
+        return EXIT[report.verdict]
+    _show(console, report, page)
+    _last_line(report)
+    return EXIT[report.verdict]
+
+
+def _write(report: Report, folder: Path, reports: Path) -> Path:
+    from sim.report import point_latest, write
+
+    page = write(report, folder)
+    with contextlib.suppress(OSError):  # a file system without links has no latest
+        point_latest(reports, folder)
+    return page
+
+
+@contextlib.contextmanager
+def _uninterrupted() -> Iterator[None]:
+    """The report is written even if Ctrl-C is pressed once more."""
+    former = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, former)
+
+
+def _folder(reports: Path, lab: str) -> Path | None:
+    name = f"{re.sub(r'[^A-Za-z0-9_.-]+', '_', lab)}-{time.strftime('%Y%m%d-%H%M%S')}"
+    for number in range(100):
+        folder = reports / (f"{name}-{number}" if number else name)
+        try:
+            folder.mkdir(parents=True)
+        except FileExistsError:
+            if not reports.is_dir():
+                return None
+            continue
+        except OSError:
+            return None
+        return folder
+    return None
+
+
+def _with(topology: Topology, duration: float | None) -> Topology:
+    if duration is None:
+        return topology
+    if not 0 < duration < float("inf"):
+        raise TopologyError([f"--duration {duration}: a session takes more than 0 seconds"])
+    kept = tuple(g for g in topology.session.graduate if g.at_s < duration)
+    return replace(topology, session=replace(topology.session, duration_s=duration, graduate=kept))
+
+
+def _refuse(sentence: str) -> int:
+    sys.stderr.write(sentence.rstrip() + "\n")
+    return 2
+
+
+def _tree(topology: Topology) -> Tree:
+    nodes: dict[str, Tree] = {}
+    for machine in topology.machines:
+        what = ", ".join([*(machine.streams or ()), *(["trials"] if machine.trials else [])])
+        own = f" [cyan]{machine.program}[/]" if machine.program else ""
+        label = f"[bold]{machine.id}[/]{f' [dim]{machine.kind}[/]' if machine.kind else ''}{own} [dim]{what}[/]"
+        nodes[machine.id] = Tree(label) if machine.parent is None else nodes[machine.parent].add(label)
+    return nodes[topology.terminal.id]
+
+
+@contextlib.contextmanager
+def _progress(console: Console) -> Iterator[Any]:
+    """Shows what is going on, on a terminal; a line a phase elsewhere."""
+    if not console.is_terminal:
+        yield lambda told: console.print(_phase(told)) if told.ended else None
+        return
+    columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=console, transient=True) as bars:
+        task: TaskID = bars.add_task("starting", total=None)
+
+        def say(told: Told) -> None:
+            if told.ended:
+                bars.console.print(_phase(told))
+            else:
+                total = None if told.share is None else 1.0
+                bars.update(task, description=f"{told.phase} {told.note}", total=total, completed=told.share or 0.0)
+
+        yield say
+
+
+def _phase(told: Told) -> str:
+    return f"{MARK['pass' if told.ok else 'fail']} {told.phase} {told.note}".rstrip()
+
+
+def _show(console: Console, report: Report, page: Path) -> None:
+    table = Table(box=None, header_style="dim", pad_edge=False)
+    for column in ("", "CHECK", "LOOKED AT", "RESULT"):
+        table.add_column(column, overflow="fold")
+    for check in report.checks:
+        first = check.violations[0] if check.violations else check.figures
+        more = f" (and {len(check.violations) - 1} more)" if len(check.violations) > 1 else ""
+        table.add_row(MARK[check.result], check.name, check.looked_at, _plain(f"{check.result}  {first}{more}"))
+    console.print(table)
+    for exception in report.exceptions:
+        console.print(_plain(exception), style="red")
+    console.print(f"NOT PROVEN  {'; '.join(report.not_proven)}", style="dim")
+    if report.cpu is not None:
+        load = f"CPU {report.cpu.median_pct:.0f} % median, {report.cpu.max_pct:.0f} % at most"
+        busy = f", over 90 % for {report.cpu.overloaded_s:.1f} s (latency there is flagged)"
+        console.print(load + (busy if report.cpu.overloaded_s else ""), style="dim")
+    console.print(f"report  {page}", soft_wrap=True)
+    if report.replay:
+        console.print(f"replay  {report.replay}", soft_wrap=True)
+
+
+def _last_line(report: Report) -> None:
+    console = Console(highlight=False)
+    console.print(_plain(report.sentence), style=COLOUR[report.verdict], soft_wrap=True)
+
+
+def _plain(text: str) -> str:
+    """Text of users is not markup."""
+    return text.replace("[", "\\[")

@@ -1,0 +1,85 @@
+"""How loaded the machine is, and what each process of a run uses, sampled twice a second while it lasts."""
+
+from __future__ import annotations
+
+import statistics
+import threading
+import time
+from collections.abc import Callable
+
+import psutil
+
+from sim.verdict import Cpu, ProcessRow
+
+__all__ = ["OVERLOAD_PCT", "Sampler"]
+
+OVERLOAD_PCT = 90.0
+EVERY_S = 0.5
+
+
+class Sampler:
+    """Samples in a thread from `start` to `stop`. `processes` gives name → process id."""
+
+    def __init__(self, processes: Callable[[], dict[str, int]]) -> None:
+        self._processes = processes
+        self._load: list[tuple[int, float]] = []  # (ns, per cent of all cores)
+        self._memory: dict[tuple[str, int], float] = {}
+        self._cpu: dict[tuple[str, int], tuple[float, float, float]] = {}  # first seen, last seen, CPU seconds
+        self._started: dict[tuple[str, int], float] = {}  # CPU seconds when it was first seen
+        self._known: dict[int, psutil.Process] = {}
+        self._done = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="sampler", daemon=True)
+
+    def start(self) -> None:
+        """Begin."""
+        psutil.cpu_percent()
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End."""
+        self._done.set()
+        if self._thread.ident:
+            self._thread.join(2.0)
+
+    def cpu(self) -> Cpu:
+        """The load of the whole machine."""
+        loads = [load for _, load in self._load] or [0.0]
+        return Cpu(
+            cores=psutil.cpu_count() or 1,
+            median_pct=round(statistics.median(loads), 1),
+            max_pct=max(loads),
+            overloaded_s=EVERY_S * sum(1 for load in loads if load > OVERLOAD_PCT),
+        )
+
+    def overloaded(self) -> list[tuple[int, int]]:
+        """The spans of time (ns) in which figures are to be taken with salt."""
+        return [(at - int(EVERY_S * 1e9), at) for at, load in self._load if load > OVERLOAD_PCT]
+
+    def rows(self) -> list[ProcessRow]:
+        """A row a process."""
+        rows = []
+        for (name, pid), (first, last, used) in sorted(self._cpu.items()):
+            share = 100 * used / (last - first) if last > first else 0.0
+            memory = round(self._memory[name, pid], 1)
+            rows.append(ProcessRow(name=name, pid=pid, memory_mb=memory, cpu_pct=round(share, 1)))
+        return rows
+
+    def _run(self) -> None:
+        while not self._done.wait(EVERY_S):
+            self._load.append((time.monotonic_ns(), psutil.cpu_percent()))
+            for name, pid in self._processes().items():
+                try:
+                    self._sample(name, pid)
+                except psutil.Error:
+                    continue  # it has ended meanwhile
+
+    def _sample(self, name: str, pid: int) -> None:
+        process = self._known.setdefault(pid, psutil.Process(pid))
+        with process.oneshot():
+            times = process.cpu_times()
+            memory = process.memory_info().rss / 1e6
+        now, used = time.monotonic(), times.user + times.system
+        first = self._cpu.get((name, pid), (now, now, 0.0))[0]
+        start = self._started.setdefault((name, pid), used)
+        self._cpu[name, pid] = (first, now, used - start)
+        self._memory[name, pid] = max(memory, self._memory.get((name, pid), 0.0))

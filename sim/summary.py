@@ -1,0 +1,158 @@
+"""PURE. Evidence and checks -> the report's figures: latencies, rates, the timeline, how each machine fared."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Sequence
+
+from sim.evidence import Evidence, Index, machine_behind
+from sim.journal import Entry
+from sim.verdict import Check, Event, Latency, MachineRow, Rate
+
+__all__ = ["advice_for", "latencies", "machine_rows", "rates", "sentence_for", "timeline"]
+
+TOLD = {"start", "kill", "restart", "died"}  # what the timeline shows as it is called in the journal
+
+
+def latencies(index: Index, overloaded: Sequence[tuple[int, int]]) -> list[Latency]:
+    """Milliseconds from made to handled, by the number of links crossed. `overloaded` are spans of time (ns)."""
+    took: dict[int, list[float]] = defaultdict(list)
+    flagged: Counter[int] = Counter()
+    terminal = "_" + index.evidence.topology.terminal.id
+    for entry in index.made:
+        handled = index.handled[entry.id]
+        if not handled or entry.key not in ("STORM", "DATA"):
+            continue
+        hops = len(index.edges(entry.by, entry.to)) + (entry.key == "DATA" and handled[0].by == terminal)
+        took[hops].append((handled[0].t - entry.t) / 1e6)
+        flagged[hops] += any(start <= handled[0].t <= end for start, end in overloaded)
+    rows = []
+    for hops, values in sorted(took.items()):
+        values.sort()
+        rows.append(
+            Latency(
+                hops=hops,
+                count=len(values),
+                p50_ms=_quantile(values, 0.5),
+                p90_ms=_quantile(values, 0.9),
+                p99_ms=_quantile(values, 0.99),
+                max_ms=round(values[-1], 3),
+                flagged=flagged[hops] > len(values) // 10,
+            )
+        )
+    return rows
+
+
+def rates(evidence: Evidence) -> list[Rate]:
+    """Messages handled in each second, by key."""
+    begun = _begin(evidence)
+    seconds: dict[int, Counter[str]] = defaultdict(Counter)
+    for trace in evidence.journal.traces:
+        if trace.do == "Deliver":
+            seconds[(trace.t - begun) // 10**9][trace.key] += 1
+    return [Rate(second=second, by_key=dict(sorted(keys.items()))) for second, keys in sorted(seconds.items())]
+
+
+def timeline(evidence: Evidence) -> list[Event]:
+    """What happened to each machine, in order."""
+    begun = _begin(evidence)
+    events = []
+    storms: set[int] = set()
+    for entry in evidence.journal.entries:
+        for what, machine, note in _told(entry, storms):
+            at = round((entry.t - begun) / 1e9, 3)
+            events.append(Event(at_s=at, machine=machine, what=what, note=note))
+    return events
+
+
+def _told(entry: Entry, storms: set[int]) -> Iterable[tuple[str, str, str]]:
+    if entry.what in TOLD:
+        yield entry.what, machine_behind(entry.to or entry.by), ""
+    elif entry.what == "shook":
+        yield "handshake", str(entry.value["machine"]), f"by way of {' → '.join(entry.value.get('way') or [])}"
+    elif entry.what == "handled" and entry.key in ("START", "STOP"):
+        is_graduation = isinstance(entry.value, dict) and bool(entry.value.get("graduation"))
+        yield "graduation" if is_graduation else entry.key, machine_behind(entry.by), ""
+    elif entry.what == "exception":
+        machine = entry.value.get("machine") if isinstance(entry.value, dict) else machine_behind(entry.by)
+        yield "exception", str(machine), str(entry.value)[:200]
+    elif entry.example >= 0 and entry.example not in storms:
+        storms.add(entry.example)
+        yield "storm", "", f"storm {entry.example}"
+
+
+def machine_rows(index: Index, checks: Sequence[Check]) -> list[MachineRow]:
+    """How each machine fared: badly if a violation names it."""
+    sent: Counter[str] = Counter(machine_behind(entry.by) for entry in index.made)
+    handled: Counter[str] = Counter()
+    for trace in index.evidence.journal.traces:
+        if trace.do == "Deliver":
+            handled[machine_behind(trace.at)] += 1
+    broke = [sentence for check in checks if check.result == "fail" for sentence in check.violations]
+    doubts = [sentence for check in checks if check.result == "unknown" for sentence in check.violations]
+    rows = []
+    for machine in index.evidence.topology.machines:
+        why = _first_naming(machine.id, broke)
+        doubt = _first_naming(machine.id, doubts)
+        rows.append(
+            MachineRow(
+                id=machine.id,
+                parent=machine.parent,
+                kind=machine.kind,
+                depth=index.depth(machine.id),
+                fared="badly" if why else "unknown" if doubt else "well",
+                why=why or doubt,
+                sent=sent[machine.id],
+                handled=handled[machine.id],
+            )
+        )
+    return rows
+
+
+def sentence_for(verdict: str, checks: Sequence[Check], *, machines: int) -> str:
+    """The verdict in words."""
+    failed = [check for check in checks if check.result == "fail"]
+    if verdict == "broke":
+        names = ", ".join(check.name for check in failed)
+        first = failed[0].violations[0] if failed else ""
+        return f"BROKE: {names}. {first}"
+    if verdict == "held":
+        trials = next((f"{c.looked_at}, {c.figures}" for c in checks if c.name == "trials"), "no trial was asked for")
+        return f"HELD: {machines} machines, {trials}"
+    if verdict == "interrupted":
+        return "INTERRUPTED: what there was until then is below, and proves nothing"
+    doubts = [check for check in checks if check.result == "unknown"]
+    return f"NOT SETTLED: {doubts[0].violations[0] if doubts else 'it is not known whether all held'}"
+
+
+def advice_for(verdict: str, checks: Sequence[Check], *, has_exception: bool) -> str:
+    """What to do about it."""
+    if has_exception:
+        return "Begin with the exception: what else broke may follow from it."
+    failed = {check.name for check in checks if check.result == "fail"}
+    if verdict == "broke" and failed == {"expect"}:
+        return "Everything held but the lab's own limits under `expect`: raise them, or lighten the load."
+    if verdict == "broke":
+        return "Run it again with the command below; if it breaks again, keep the file it names and report it."
+    if verdict == "unsettled":
+        return "Something was still under way when time was up: a handler hangs, or the load is too much for here."
+    if verdict == "interrupted":
+        return "Run it again, and let it end."
+    return "Rehearse again when the lab's file changes. Below is also what a rehearsal on one machine cannot prove."
+
+
+def _first_naming(machine: str, sentences: Iterable[str]) -> str:
+    for sentence in sentences:
+        words = sentence.replace("→", " ").replace(",", " ").replace(":", " ").split()
+        if any(machine_behind(word) == machine or word.startswith((f"{machine}_", f"_{machine}_")) for word in words):
+            return sentence
+    return ""
+
+
+def _quantile(values: Sequence[float], share: float) -> float:
+    return round(values[min(len(values) - 1, math.ceil(share * len(values)) - 1)], 3)
+
+
+def _begin(evidence: Evidence) -> int:
+    return min((entry.t for entry in evidence.journal.entries), default=0)
