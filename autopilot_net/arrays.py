@@ -22,7 +22,7 @@ __all__ = ["MAX_ARRAY_BYTES", "encode_array", "serialize_array", "is_array", "de
 
 MAX_ARRAY_BYTES = 256 * 2**20  # what one array may decompress to, and so the most that is sent as one
 
-_MAX_DIMENSIONS = 32  # numpy 1's limit, and so theirs
+_MAX_DIMENSIONS = 32  # what numpy 1 can hold, which older peers run
 _PICKLE_OVERHEAD = 4096  # what a pickle may add to an array's bytes; it adds some 200
 _BLOSC_OVERHEAD = 64  # likewise what a blosc buffer may add to incompressible bytes; it adds 16 or 32
 _BLOSC, _BLOSC2 = 2, 5  # the first byte of their buffers, a version
@@ -39,8 +39,8 @@ _DTYPE = re.compile(
     re.ASCII,
 )
 
-# How numpy 2 and numpy 1 name the builder that a pickle of protocol 3 starts with. Numpy 2 reads both; theirs runs on
-# numpy 1, which reads its own only.
+# How numpy 2 and numpy 1 name the builder that a pickle of protocol 3 starts with. Numpy 2 reads both, numpy before
+# 1.26 its own only.
 _NUMPY_2 = b"\x80\x03cnumpy._core.multiarray\n"
 _NUMPY_1 = b"\x80\x03cnumpy.core.multiarray\n"
 

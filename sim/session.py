@@ -68,6 +68,7 @@ class Rig:
         self._subject = ""
         self._timers: list[tuple[float, int, tuple[Any, ...]]] = []
         self._count = 0
+        self._numbers: dict[str, int] = {}
         self._trial = 0
 
     def started(self, value: Any, *, now: float) -> list[Act]:
@@ -78,6 +79,7 @@ class Rig:
         self._session = int(facts.get("session", 0))
         self._subject = str(facts.get("subject", ""))
         self.state = "RUNNING"
+        self._numbers = dict.fromkeys(self.machine.streams, 0)
         acts: list[Act] = [Say(self.machine.id, "STATE", self.state)]
         if self.machine.children:
             acts.append(Say(self.machine.id, "CHILD", {"KEY": "START", **facts}))
@@ -125,16 +127,22 @@ class Rig:
         self._count += 1
         heapq.heappush(self._timers, (at, self._count, what))
 
-    def _items(self, now: float, name: str, n: int, begun: float, last: float) -> Iterator[Act]:
-        """Items by the clock: one that comes late is sent at once, and the rate holds over time."""
+    def _items(self, now: float, name: str, done: int, begun: float, count: float) -> Iterator[Act]:
+        """Items by the clock: one that comes late is sent at once, and the rate holds over time.
+
+        `done` of `count` are sent of what `begun` then. Bursts of two trials may overlap, so the number an item gets is
+        the stream's own.
+        """
         stream = self.machine.streams[name]
         rate = stream.rate_hz or (stream.burst.rate_hz if stream.burst else 1.0)
-        first = n
-        while n < last and begun + (n - first) / rate <= now and n - first < CATCH_UP:
-            yield Item(name, self._session, n)
-            n += 1
-        if n < last:
-            self._later(begun + (n - first) / rate, ("item", name, n, begun + (n - first) / rate, last))
+        most = done + CATCH_UP
+        while done < min(count, most) and begun + done / rate <= now:
+            number = self._numbers[name]
+            self._numbers[name] += 1
+            yield Item(name, self._session, number)
+            done += 1
+        if done < count:
+            self._later(begun + done / rate, ("item", name, done, begun, count))
 
     def _begin_trial(self, at: float) -> list[Act]:
         trials = self.machine.trials
@@ -147,8 +155,7 @@ class Rig:
             self._later(at + takes * stage / trials.stages, ("stage", self._trial, stage))
         for name, stream in self.machine.streams.items():
             if stream.burst:
-                first = self._trial * stream.burst.n
-                self._later(at, ("item", name, first, at, first + stream.burst.n))
+                self._later(at, ("item", name, 0, at, stream.burst.n))
         self._trial += 1
         self._later(at + takes, ("trial",))
         return []
