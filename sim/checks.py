@@ -45,7 +45,7 @@ def check_storm(evidence: Evidence) -> list[str]:
 def check_processes(index: Index) -> Check:
     """No process ended that should not have; no program raised."""
     evidence = index.evidence
-    broke = [f"{_name(entry)}" for entry in evidence.journal.of("exception")]
+    broke = [f"{raised['machine']}: {raised['exception']}" for raised in index.exceptions()]
     broke += [f"the process {name} ended by itself" for name in evidence.died]
     count = 2 * len(evidence.topology.machines)
     return result_of("programs", f"{count} processes", count, broke, figures="" if broke else "none raised, none ended")
@@ -319,8 +319,3 @@ def trial_p99(index: Index) -> float:
 def _message(entry: Entry) -> str:
     return f"{entry.key} {entry.id} from {entry.by} to {entry.to}"
 
-
-def _name(entry: Entry) -> str:
-    if isinstance(entry.value, dict):
-        return f"{entry.value.get('machine')}: {entry.value.get('exception')}"
-    return f"{entry.by}: {str(entry.value).strip().splitlines()[-1] if entry.value else 'raised'}"

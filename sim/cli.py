@@ -6,7 +6,6 @@ import contextlib
 import json
 import random
 import re
-import signal
 import sys
 import time
 from collections.abc import Iterator
@@ -21,6 +20,7 @@ from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn
 from rich.table import Table
 from rich.tree import Tree
 
+from sim.processes import uninterrupted
 from sim.rehearse import EXIT, Told, rehearse
 from sim.scenario import Scenario, load_scenario
 from sim.topology import Topology, TopologyError, load, schema
@@ -123,7 +123,7 @@ def _rehearse(scenario: Scenario, reports: Path, *, draw: int, as_json: bool, qu
     console.print(f"{topology.name}  {len(topology.machines)} machines  {processes} processes  seed {scenario.seed}")
     with _progress(console) as say:
         report = rehearse(scenario, folder, draw=draw, say=say)
-    with _uninterrupted():
+    with uninterrupted():
         page = _write(report, folder, reports)
     if as_json:
         sys.stdout.buffer.write(msgspec.json.encode(report) + b"\n")
@@ -140,16 +140,6 @@ def _write(report: Report, folder: Path, reports: Path) -> Path:
     with contextlib.suppress(OSError):  # a file system without links has no latest
         point_latest(reports, folder)
     return page
-
-
-@contextlib.contextmanager
-def _uninterrupted() -> Iterator[None]:
-    """The report is written even if Ctrl-C is pressed once more."""
-    former = signal.signal(signal.SIGINT, signal.SIG_IGN)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, former)
 
 
 def _folder(reports: Path, lab: str) -> Path | None:

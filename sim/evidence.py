@@ -63,6 +63,11 @@ class Index:
             if trace.do == "Transmit":
                 self._transmit(trace)
 
+    def exceptions(self) -> list[dict[str, str]]:
+        """What programs raised: machine, exception and traceback, once each, however often it was told."""
+        raised = [{name: str(told) for name, told in e.value.items()} for e in self.evidence.journal.of("exception")]
+        return list({(one["machine"], one["exception"]): one for one in raised}.values())
+
     def path(self, frm: str, to: str) -> list[str]:
         """The participants from one to the other, both included, as the tree has them.
 

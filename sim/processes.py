@@ -6,14 +6,17 @@ each process over a pipe of its own. It waits for words and for ends of processe
 
 from __future__ import annotations
 
+import contextlib
 import multiprocessing
 import os
+import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from multiprocessing import connection
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -31,7 +34,7 @@ from sim.scenario import Crash, Example, Flow, Op, Opaque, Send, Twice, twice_id
 from sim.speaker import Place
 from sim.topology import Machine, Topology, graph
 
-__all__ = ["Lab", "LabError", "preload", "recipient_process", "sender_process"]
+__all__ = ["Lab", "LabError", "preload", "recipient_process", "sender_process", "uninterrupted"]
 
 STOP_S = 3.0
 ACTOR_S = 3.0  # how long after all else has settled an actor waits for what can no longer be repeated
@@ -238,6 +241,10 @@ class Lab:
 
     def stop(self) -> None:
         """End everything: programs say KILL to their stations; what is left after a moment is killed as a group."""
+        with uninterrupted():
+            self._stop()
+
+    def _stop(self) -> None:
         self._may_end = True
         for name in list(self._lines):
             if name.startswith("_"):
@@ -367,6 +374,19 @@ def recipient_process(participant: str) -> str:
     """The process whose handler runs for a recipient: what goes to `_rig_1` from elsewhere is its station's."""
     machine = machine_of_probe(participant)
     return participant.removeprefix("_") if machine is None else "_" + machine
+
+
+@contextlib.contextmanager
+def uninterrupted() -> Iterator[None]:
+    """Ctrl-C waits: what must be done, ending processes and writing the report, is done even if it is pressed twice."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    former = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, former)
 
 
 def preload() -> None:

@@ -209,7 +209,9 @@ class ProgramRunner:
             self.lab_program = getattr(importlib.import_module(module), cls)(self.node, settings)
         except BaseException as error:  # noqa: BLE001  # even a SystemExit at import must be told at home
             trace = traceback.format_exc()
-            self.speaker.journal.write("exception", value=trace)
+            said = f"{type(error).__name__}: {error}"
+            facts = {"machine": self.machine.id, "exception": said, "traceback": trace}
+            self.speaker.journal.write("exception", value=facts)  # here too: the way home may be what is broken
             self.node.report(error, trace)
             return
         for method in dir(self.lab_program):
@@ -333,7 +335,8 @@ class Player:
             try:
                 self.perform(acts)
             except AutopilotNetError as error:
-                self._runner.speaker.journal.write("exception", value=str(error))
+                facts = {"machine": self._machine.id, "exception": str(error), "traceback": ""}
+                self._runner.speaker.journal.write("exception", value=facts)
             if self._conductor is not None and self._conductor.done:
                 self._runner.tell("played")
                 self._conductor.done = False

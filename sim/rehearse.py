@@ -20,7 +20,7 @@ from msgspec.structs import replace
 from sim.checks import check_all, trial_rows
 from sim.evidence import Evidence, Index
 from sim.journal import Reader
-from sim.processes import Lab, LabError, preload
+from sim.processes import Lab, LabError, preload, uninterrupted
 from sim.sampler import Sampler
 from sim.scenario import Crash, Example, Flow, Scenario, Send, save_scenario
 from sim.storm import Failure, Retrial, confirm_and_shrink, draw_storms, play_storm
@@ -88,7 +88,8 @@ def rehearse(scenario: Scenario, folder: Path, *, draw: int, say: Callable[[Told
     if run.failure is not None and not run.interrupted:
         _try_again(scenario, run, folder, say)
     say(Told("checks"))
-    report = _report(scenario, lab, reader, run, sampler, folder)
+    with uninterrupted():
+        report = _report(scenario, lab, reader, run, sampler, folder)
     report.started, report.took_s = started.isoformat(timespec="seconds"), round(time.monotonic() - begun, 1)
     return report
 
@@ -222,7 +223,7 @@ def _report(
     checks = check_all(evidence)
     checks += _up_check(run)
     verdict = _verdict(checks, run)
-    exceptions = [_exception(entry.value) for entry in evidence.journal.of("exception")]
+    exceptions = [f"{one['machine']}: {one['traceback'] or one['exception']}" for one in index.exceptions()]
     return Report(
         lab=topology.name,
         file=topology.path,
@@ -296,13 +297,6 @@ def _not_proven(topology: Topology, run: _Run) -> list[str]:
     silent = [f"not checked: what {machine.program} on {machine.id} sent" for machine in own]
     calm = [] if run.played else ["anything that storms would show: none was played"]
     return [*silent, *calm, *NOT_PROVEN]
-
-
-def _exception(value: object) -> str:
-    if isinstance(value, dict):
-        told = value.get("traceback") or value.get("exception")
-        return f"{value.get('machine')}: {told}"
-    return str(value)
 
 
 def _versions() -> dict[str, str]:
