@@ -10,7 +10,7 @@ from autopilot_net.driver import Driver, Line
 from autopilot_net.errors import AutopilotNetError, BadMessage
 from autopilot_net.message import Message, plain_json
 from autopilot_net.protocol.effects import Dropped, Effect
-from autopilot_net.protocol.streams import Batcher
+from autopilot_net.protocol.streams import END, Batcher
 
 __all__ = ["Stream"]
 
@@ -63,8 +63,10 @@ class Stream:
         return self._batcher.ended
 
     def append(self, item: Any) -> None:
-        """Add one item. Raises `AutopilotNetError` after the end."""
+        """Add one item. Raises `AutopilotNetError` after the end; to end it once more is harmless."""
         if self.ended:
+            if isinstance(item, str) and item == END:
+                return
             raise AutopilotNetError(f"stream {self.id} has ended; open another")
         if not self._drop_oldest:
             self._driver.wait_until(lambda: len(self._batcher) < self._q_size)
@@ -80,7 +82,7 @@ class Stream:
     def close(self) -> None:
         """Send what is left, and end. Harmless if it has ended."""
         if not self.ended:
-            self._driver.run(self._line, lambda now: self._append("END", now))
+            self._driver.run(self._line, lambda now: self._append(END, now))
 
     def wait(self, timeout: float | None = None) -> bool:
         """Wait until every item is sent and, of a reliable stream, settled; False if `timeout` came first."""

@@ -22,8 +22,10 @@ def check_all(evidence: Evidence) -> list[Check]:
     """Every check of a whole run."""
     index = Index(evidence)
     checks = [check_processes(index), check_handshake(index)]
+    if evidence.session and any(m.trials is not None and m.program is None for m in evidence.topology.machines):
+        checks += [check_trials(index)]
     if evidence.session:
-        checks += [check_trials(index), check_session(index)]
+        checks += [check_session(index)]
     if evidence.examples:
         checks += [check_hops(index)]
     checks += [check_confirm(index), check_order(index)]
@@ -236,9 +238,10 @@ def check_session(index: Index) -> Check:
             states, broke = states + count, broke + wrong
     asked, wrong = _wrong_coherence(index)
     broke += wrong
-    if evidence.unsettled and not broke:
-        return result_of("session", f"{states} states", states, [], unknown=evidence.unsettled)
-    return result_of("session", f"{states} states, {asked} sessions' data", states, broke, figures=f"{asked} coherent")
+    orders = sum(1 for entry in index.made if entry.key in ("START", "STOP"))
+    count = orders + states + asked
+    looked_at = f"{orders} orders, {states} states, data of {asked} sessions"
+    return result_of("session", looked_at, count, broke, unknown=evidence.unsettled)
 
 
 def _wrong_states(index: Index, machine: str) -> tuple[int, list[str]]:

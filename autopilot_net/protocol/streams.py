@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 from typing import Any
 
-__all__ = ["Batcher", "GapWatch"]
+__all__ = ["END", "Batcher", "GapWatch"]
 
 END = "END"
 
