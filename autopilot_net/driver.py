@@ -210,7 +210,10 @@ class Driver:
         self._perform()
         self.handlers.watch()
         with self._lock:
-            closing, self._closing_lines = self._closing_lines, []
+            # What another thread has queued since would go to a closed socket, and so would what a full pipe refused.
+            busy = {line for line, _ in self._todo} | {line for line in self._lines if line.endpoint.holds_back()}
+            closing = [line for line in self._closing_lines if line not in busy]
+            self._closing_lines = [line for line in self._closing_lines if line in busy]
             self._lines = [line for line in self._lines if line not in closing]
         for line in closing:
             line.pipes.close()
@@ -219,7 +222,7 @@ class Driver:
         now = time.monotonic()
         slow_at = self.handlers.slow_at()
         with self._lock:
-            if self._todo or self._closing_lines:
+            if self._todo:
                 return 0
             due = [t for line in self._lines for t in line.due()]
             if any(line.endpoint.waiting_peers() for line in self._lines):

@@ -37,7 +37,7 @@ from sim.topology import Machine, Topology, graph
 __all__ = ["Lab", "LabError", "preload", "recipient_process", "sender_process", "uninterrupted"]
 
 STOP_S = 3.0
-ACTOR_S = 3.0  # how long after all else has settled an actor waits for what can no longer be repeated
+ACTOR_S = 5.0  # how long after all else has settled an actor waits for what can no longer be repeated
 READY_S = 60.0
 
 
@@ -233,7 +233,7 @@ class Lab:
             if self._context is None:
                 self._context = zmq.Context()
             actor = self._actors[name] = Actor(self._context, name, machine, self._ports[machine])
-            if not actor.hello(time.monotonic() + ACTOR_S):
+            if not actor.hello(time.monotonic() + READY_S):
                 raise LabError(f"the station {machine} does not answer a bare zmq peer")
         return self._actors[name]
 

@@ -184,6 +184,10 @@ class Endpoint:
         """The neighbours whose pipes are full."""
         return [peer for peer in self._backlogs if self.routes.has(peer)]
 
+    def holds_back(self) -> bool:
+        """Whether something waits for a neighbour: one whose pipe is full, or one that is yet to be met."""
+        return bool(self._backlogs)
+
     # -- what time does ------------------------------------------------------------------------------------------
 
     def handle_timer(self, *, now: float) -> list[Effect]:
