@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 
-from sim.evidence import Evidence, Index, digest, result_of
+from sim.evidence import Evidence, Index, digest, many, result_of
 from sim.journal import Entry
 from sim.payloads import opaque_bytes
 from sim.scenario import Opaque
@@ -75,7 +75,7 @@ def check_handshake(index: Index) -> Check:
         ]
     broke += [f"{name} shook hands, and is not in the lab" for name in sorted(set(shook) - {m.id for m in machines})]
     return result_of(
-        "handshake", f"{len(machines)} routes", len(machines), broke, figures=f"slowest after {max(took):.1f} s"
+        "handshake", many(len(machines), "route"), len(machines), broke, figures=f"slowest after {max(took):.1f} s"
     )
 
 
@@ -94,7 +94,7 @@ def check_hops(index: Index) -> Check:
             if isinstance(op, Opaque):
                 count += 1
                 broke += _wrong_opaque(index, number, n, op)
-    return result_of("hops", f"{count:,} messages", count, broke)
+    return result_of("hops", many(count, "message"), count, broke)
 
 
 def _wrong_hops(index: Index, entry: Entry) -> list[str]:
@@ -141,7 +141,7 @@ def check_confirm(index: Index) -> Check:
         broke += _wrong_twice(index, entry)
     count = len(index.made) + sum(1 for _ in index.evidence.journal.of("made twice"))
     again = sum(max(0, len(index.sendings[entry.id]) - 1) for entry in index.made)
-    return result_of("confirm", f"{count:,} messages", count, broke, unknown=unknown, figures=f"{again} repeated")
+    return result_of("confirm", many(count, "message"), count, broke, unknown=unknown, figures=f"{again} repeated")
 
 
 def _wrong_handling(index: Index, entry: Entry, told: Entry | None) -> list[str]:
@@ -191,7 +191,7 @@ def check_order(index: Index) -> Check:
         if late is not None:
             broke.append(f"{kind} from {frm} to {to}: {ids[places[late]]} was handled after {ids[places[late - 1]]}")
     count = sum(map(len, wanted.values()))
-    return result_of("order", f"{count:,} messages of {len(wanted):,} pairs", count, broke)
+    return result_of("order", f"{many(count, 'message')} of {many(len(wanted), 'pair')}", count, broke)
 
 
 def check_trials(index: Index) -> Check:
@@ -201,7 +201,7 @@ def check_trials(index: Index) -> Check:
     figures = f"{sum(len(row.missing) for row in rows)} lost, {sum(row.twice for row in rows)} twice"
     broke = [f"{row.rig}: {len(row.missing)} of {row.made} lost, first {row.missing[0]}" for row in rows if row.missing]
     broke += [f"{row.rig}: {row.twice} of {row.made} handled twice" for row in rows if row.twice]
-    return result_of("trials", f"{made:,} messages of {len(rows)} rigs", made, broke, figures=figures)
+    return result_of("trials", f"{many(made, 'message')} of {many(len(rows), 'rig')}", made, broke, figures=figures)
 
 
 def trial_rows(index: Index) -> list[TrialRow]:
@@ -240,7 +240,7 @@ def check_session(index: Index) -> Check:
     broke += wrong
     orders = sum(1 for entry in index.made if entry.key in ("START", "STOP"))
     count = orders + states + asked
-    looked_at = f"{orders} orders, {states} states, data of {asked} sessions"
+    looked_at = f"{many(orders, 'order')}, {many(states, 'state')}, data of {many(asked, 'session')}"
     return result_of("session", looked_at, count, broke, unknown=evidence.unsettled)
 
 
@@ -308,7 +308,7 @@ def check_expect(index: Index) -> Check:
             pct = 100 * missing / row.sent if row.sent else 0.0
             limits.append((f"{row.machine} {row.stream}: % missing", pct, limit.missing_pct))
     broke = [f"{what}: {figure:.4g} > {limit:g}" for what, figure, limit in limits if figure > limit]
-    return result_of("expect", f"{len(limits)} limits", len(limits), broke)
+    return result_of("expect", many(len(limits), "limit"), len(limits), broke)
 
 
 def trial_p99(index: Index) -> float:

@@ -21,7 +21,7 @@ from sim.scenario import Example
 from sim.topology import Topology
 from sim.verdict import Check
 
-__all__ = ["Evidence", "Index", "digest", "machine_behind", "result_of"]
+__all__ = ["Evidence", "Index", "digest", "machine_behind", "many", "result_of"]
 
 ID = re.compile(r'\{"id": ?("(?:[^"\\]|\\.)*")')
 
@@ -115,6 +115,11 @@ def result_of(
         figures=figures,
         violations=[*broke, *doubts],
     )
+
+
+def many(count: int, what: str) -> str:
+    """'1 rig', '1,204 items'."""
+    return f"{count:,} {what}" if count == 1 else f"{count:,} {what}s"
 
 
 def digest(payload: bytes) -> str:

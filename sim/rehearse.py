@@ -84,7 +84,8 @@ def rehearse(scenario: Scenario, folder: Path, *, draw: int, say: Callable[[Told
         run.fell = str(error)
     finally:
         sampler.stop()
-    reader.more()
+    with uninterrupted():
+        reader.more()
     if run.failure is not None and not run.interrupted:
         _try_again(scenario, run, folder, say)
     say(Told("checks"))

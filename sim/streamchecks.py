@@ -6,7 +6,7 @@ import itertools
 from collections import Counter, defaultdict
 from typing import Any
 
-from sim.evidence import Index, machine_behind, result_of
+from sim.evidence import Index, machine_behind, many, result_of
 from sim.journal import Entry
 from sim.payloads import fingerprint
 from sim.session import item_of, route_of
@@ -30,7 +30,7 @@ def check_streams(index: Index) -> Check:
     rows = stream_rows(index)
     broke = [sentence for row in rows for sentence in _faults(row)]
     items = sum(row.sent for row in rows)
-    return result_of("streams", f"{items:,} items of {len(rows)} streams", items, broke)
+    return result_of("streams", f"{many(items, 'item')} of {many(len(rows), 'stream')}", items, broke)
 
 
 def stream_rows(index: Index) -> list[StreamRow]:
