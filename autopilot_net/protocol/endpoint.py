@@ -276,11 +276,17 @@ class Endpoint:
         message.came_from = peer
         if "inc" in message:
             self.ours.add(message.sender)
-        effects = [] if message.sender == peer else self.learn(message.sender, peer, now=now)
+        effects = self._place(message.sender, peer, now)
         special = {"CONFIRM": self._read_confirm, "GONE": self._read_gone}.get(message.key)
         if special is not None:
             return effects + special(message, packet, peer, now)
         return effects + self._read_for_handler(message, peer, now)
+
+    def _place(self, sender: str, peer: str, now: float) -> list[Effect]:
+        """Note where a sender is. One that was away and is heard from above has moved, and is found there."""
+        if peer == self.routes.upstream:
+            return self._reopen(sender, now) if self.routes.found_above(sender) else []
+        return [] if sender == peer else self.learn(sender, peer, now=now)
 
     def _read_for_handler(self, message: Message, peer: str, now: float) -> list[Effect]:
         if "NOREPEAT" in message.flags:
@@ -369,7 +375,7 @@ class Endpoint:
 
     def _is_open(self, target: str) -> bool:
         hop = self._next_hop(target)
-        return hop is not None and self.routes.has(hop)
+        return hop is not None and self.routes.has(hop) and not self.routes.is_away(target)
 
     def _reopen(self, name: str, now: float) -> list[Effect]:
         """There is a new way to `name`: what waits for one goes out, and what went another way goes out again."""

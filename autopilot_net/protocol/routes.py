@@ -18,6 +18,7 @@ class Routes:
         self.met = {upstream}  # who is, or once was, a neighbour: no station is between
         self.below: dict[str, None] = {}  # a dict keeps the order in which they came, which a set would not
         self.behind: dict[str, str] = {}
+        self.away: set[str] = set()  # what was below until its neighbour was lost, and has not been heard of since
 
     def meet(self, peer: str) -> bool:
         """Note that a neighbour is there; whether that is news."""
@@ -26,6 +27,7 @@ class Routes:
             news, self.up, self.was_up = not self.up, True, True
             return news
         news = peer not in self.below
+        self.away.discard(peer)
         self.below[peer] = None
         self.behind.pop(peer, None)
         return news
@@ -35,8 +37,11 @@ class Routes:
         if peer == self.upstream:
             news, self.up = self.up, False
             return news
+        was_below = self.below.pop(peer, peer) is None
+        if was_below:
+            self.away |= {peer, *(name for name, via in self.behind.items() if via == peer)}
         self.behind = {name: via for name, via in self.behind.items() if via != peer}
-        return self.below.pop(peer, peer) is None
+        return was_below
 
     def has(self, peer: str) -> bool:
         """Whether `peer` is a neighbour that is there."""
@@ -46,8 +51,19 @@ class Routes:
         """Note that `name` lies behind the neighbour `peer`; whether that is news."""
         if peer not in self.below or name in self.below or name == self.upstream or self.behind.get(name) == peer:
             return False
+        self.away.discard(name)
         self.behind[name] = peer
         return True
+
+    def is_away(self, name: str) -> bool:
+        """Whether `name` was below, and its path is known to be down: what is our own waits for it, and goes nowhere."""
+        return name in self.away or name.removeprefix("_") in self.away
+
+    def found_above(self, name: str) -> bool:
+        """Something came from `name` by way of our upstream, so that is where it is now; whether it was away."""
+        was_away = self.is_away(name)
+        self.away -= {name, name.removeprefix("_")}
+        return was_away
 
     def forget(self, name: str, peer: str) -> bool:
         """`peer` says that `name` is not behind it; whether that was believed."""
