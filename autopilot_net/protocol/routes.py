@@ -27,7 +27,7 @@ class Routes:
             news, self.up, self.was_up = not self.up, True, True
             return news
         news = peer not in self.below
-        self.away.discard(peer)
+        self.away -= {peer, "_" + peer}
         self.below[peer] = None
         self.behind.pop(peer, None)
         return news
@@ -51,12 +51,12 @@ class Routes:
         """Note that `name` lies behind the neighbour `peer`; whether that is news."""
         if peer not in self.below or name in self.below or name == self.upstream or self.behind.get(name) == peer:
             return False
-        self.away.discard(name)
+        self.away -= {name, "_" + name}
         self.behind[name] = peer
         return True
 
     def is_away(self, name: str) -> bool:
-        """Whether `name` was below, and its path is known to be down: what is our own waits for it, and goes nowhere."""
+        """Whether `name` was below, and its path is known to be down: what is our own waits for it."""
         return name in self.away or name.removeprefix("_") in self.away
 
     def found_above(self, name: str) -> bool:

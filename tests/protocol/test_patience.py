@@ -191,10 +191,34 @@ def test_a_child_that_was_away_and_is_heard_from_above_is_found_there() -> None:
     wire.send("rig_1", "wheel", "START")
     wire.run(60)
     wire.endpoints["rig_1"].routes.found_above("T")  # of one that was never away nothing changes
-    moved = Message(id="wheel_1", to="rig_1", sender="wheel", key="STATE", value=None, flags={"NOREPEAT": True}, inc="w")
+    moved = Message(id="wheel_1", to="rig_1", sender="wheel", key="STATE", flags={"NOREPEAT": True}, inc="w")
     effects = wire.endpoints["rig_1"].receive("T", [moved.serialize()], now=wire.now)
     up = [effect for effect in effects if isinstance(effect, Transmit)]
     assert [effect.peer for effect in up] == ["T"]
+
+
+@pytest.mark.parametrize("comes_back", ["wheel", "rig_1"])
+def test_a_program_is_back_when_its_machine_is(comes_back: str) -> None:
+    wire = lab()
+    sender = "rig_1" if comes_back == "wheel" else "T"
+    wire.send("_wheel", sender, "so its way is known", repeat=False)
+    wire.run()
+    wire.cut(comes_back)
+    wire.send(sender, "_wheel", "START")
+    wire.run(60)
+    wire.connect(comes_back)
+    wire.send("wheel", sender, "handshake")
+    wire.run()
+    assert wire.got("wheel") == ["START"]
+
+
+def test_who_was_away_and_is_heard_from_above_is_found_there() -> None:
+    pilot = station(below=("wheel",))
+    pilot.lose("wheel", now=0)
+    assert pilot.send(Message(id="1", to="wheel", sender="s", key="K"), repeat=True, now=0) == []
+    hello = Message(id="w", to="s", sender="wheel", key="K", flags={"NOREPEAT": True})
+    effects = pilot.receive("parent", [hello.serialize()], now=1)
+    assert [effect.peer for effect in effects if isinstance(effect, Transmit)] == ["parent"]
 
 
 def test_a_meeting_costs_no_patience_and_doubles_no_timer() -> None:
