@@ -327,8 +327,7 @@ class Endpoint:
         gap = message.get("missing")
         if not (isinstance(gap, list) and len(gap) == 2 and all(isinstance(n, int) for n in gap)):
             return []
-        again, expired = self.outbox.missing(message.sender, re, gap[0], gap[1], now=now)
-        return [*self._expire(expired), *self._transmit_all(again)]
+        return self._transmit_all(self.outbox.missing(message.sender, re, gap[0], gap[1], now=now))
 
     def _settle(self, about: str, recipient: str, re: Any, now: float, *, failed: bool) -> list[Effect]:
         settled, more = self.outbox.confirm(about, recipient, re, now=now)

@@ -150,12 +150,13 @@ class Outbox:
         if entry:
             entry.ttl = entry.patience
 
-    def missing(self, recipient: str, re: Any, first: int, last: int, *, now: float) -> tuple[list[Entry], list[Entry]]:
-        """`recipient` lacks the numbers `first` to `last`: what to send again, and what has no patience left."""
+    def missing(self, recipient: str, re: Any, first: int, last: int, *, now: float) -> list[Entry]:
+        """`recipient` lacks the numbers `first` to `last`. What has no patience left waits: a copy may be under way."""
         channel = self._channels.get(recipient)
         if channel is None or not channel.open or not self._is_mine(re):
-            return [], []
-        return self._repeat((e for e in channel.flying.values() if first <= e.seq <= last), now)
+            return []
+        lacking = [e for e in channel.flying.values() if first <= e.seq <= last and e.ttl > 0]
+        return self._repeat(lacking, now)[0]
 
     # -- what time and the path do -------------------------------------------------------------------------------
 
