@@ -192,7 +192,7 @@ class Endpoint:
 
     def handle_timer(self, *, now: float) -> list[Effect]:
         """Whatever is due by now."""
-        again, expired = self.outbox.handle_timer(now=now)
+        again, expired = self.outbox.handle_timer(now=now, is_stuck=self._is_stuck)
         effects = [*self._expire(expired), *self._transmit_all(again)]
         if self._probe_at is not None and now >= self._probe_at:
             effects += self._probe(now)
@@ -375,6 +375,9 @@ class Endpoint:
     def _is_open(self, target: str) -> bool:
         hop = self._next_hop(target)
         return hop is not None and self.routes.has(hop) and not self.routes.is_away(target)
+
+    def _is_stuck(self, target: str) -> bool:
+        return self._next_hop(target) in self._backlogs
 
     def _reopen(self, name: str, now: float) -> list[Effect]:
         """There is a new way to `name`: what waits for one goes out, and what went another way goes out again."""

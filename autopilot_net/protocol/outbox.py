@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import heapq
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from msgspec import Struct
@@ -175,8 +175,13 @@ class Outbox:
         """The path is down: nothing is sent, and no patience is spent, until it is up."""
         self._channels[recipient].open = False
 
-    def handle_timer(self, *, now: float) -> tuple[list[Entry], list[Entry]]:
-        """What to send by now, and what has expired: its repeats are used up, or its time is."""
+    def handle_timer(
+        self, *, now: float, is_stuck: Callable[[str], bool] = lambda _: False
+    ) -> tuple[list[Entry], list[Entry]]:
+        """What to send by now, and what has expired: its repeats are used up, or its time is.
+
+        What waits in a full pipe (`is_stuck`, of the id whose path it takes) has yet to be sent, and is not repeated.
+        """
         sent: list[Entry] = []
         expired: list[Entry] = []
         while self._bounded and self._bounded[0][0] <= now:
@@ -187,7 +192,9 @@ class Outbox:
         while self._due and self._due[0][0] <= now:
             channel = self._channels[heapq.heappop(self._due)[1]]
             channel.armed = False
-            if channel.open:
+            if channel.open and is_stuck(channel.target):
+                self._arm(channel, at=now + self.repeat_interval)
+            elif channel.open:
                 again, dead = self._repeat((e for e in channel.flying.values() if e.due <= now), now)
                 sent += again
                 expired += dead
@@ -226,10 +233,11 @@ class Outbox:
         channel.flying[entry.seq] = entry
         self._arm(channel)
 
-    def _arm(self, channel: _Channel) -> None:
+    def _arm(self, channel: _Channel, at: float | None = None) -> None:
         if channel.flying and not channel.armed:
             channel.armed = True
-            heapq.heappush(self._due, (next(iter(channel.flying.values())).due, channel.recipient))
+            due = next(iter(channel.flying.values())).due if at is None else at
+            heapq.heappush(self._due, (due, channel.recipient))
 
     def _repeat(self, entries: Iterable[Entry], now: float) -> tuple[list[Entry], list[Entry]]:
         again: list[Entry] = []

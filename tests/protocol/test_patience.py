@@ -354,3 +354,21 @@ def test_what_is_sent_before_the_first_meeting_is_held_back_until_then() -> None
     met = endpoint.meet("T", now=1)
     assert [effect.peer for effect in met if isinstance(effect, Transmit)] == ["T"]
     assert not endpoint.holds_back()
+
+
+def test_what_waits_in_a_full_pipe_is_neither_repeated_nor_spent() -> None:
+    endpoint = Endpoint("n", upstream="T", incarnation="one")
+    endpoint.meet("T", now=0)
+    message = Message(id="n_1", to="T", sender="n", key="DATA")
+    (first,) = endpoint.send(message, repeat=True, now=0)
+    assert isinstance(first, Transmit)
+    endpoint.full("T", [first.frames])
+    assert [e for at in range(5, 65, 5) for e in endpoint.handle_timer(now=at) if not is_probe(e)] == []
+    assert message.ttl == 5
+    assert endpoint.ready("T") == [first]
+    assert [type(e) for e in endpoint.handle_timer(now=65) if not is_probe(e)] == [Transmit]
+    assert message.ttl == 4
+
+
+def is_probe(effect: object) -> bool:
+    return isinstance(effect, Transmit) and effect.frames == (b"",)
