@@ -23,15 +23,15 @@ class FileFolder:
         if offset < 0 or length < 0:
             raise FileRefused(f"{path}: {length} bytes from {offset} on is no part of a file")
         try:
-            with self._resolve(path).open("rb") as file:
+            with self._existing(path).open("rb") as file:
                 file.seek(offset)
                 return file.read(length)
-        except OSError as error:
-            raise FileRefused(f"{path} cannot be read: {error.strerror}") from error
+        except (OSError, OverflowError, ValueError) as error:  # the last two: for numbers that no file reaches
+            raise FileRefused(f"{path} cannot be read: {error}") from error
 
     def size_and_digest(self, path: str) -> tuple[int, str]:
         """The size in bytes and the SHA-256 of the whole file, read again only when it has changed."""
-        file = self._resolve(path)
+        file = self._existing(path)
         try:
             facts = file.stat()
             stamp = (facts.st_size, facts.st_mtime_ns)
@@ -39,17 +39,20 @@ class FileFolder:
                 with file.open("rb") as opened:
                     self._known[file] = (stamp, hashlib.file_digest(opened, "sha256").hexdigest())
         except OSError as error:
-            raise FileRefused(f"{path} is not in the file folder {self._root}: {error.strerror}") from error
+            raise FileRefused(f"{path} cannot be read: {error}") from error
         return facts.st_size, self._known[file][1]
 
     def lacks(self, path: str) -> bool:
         """Whether there is no whole file of that name."""
-        return not self._resolve(path).is_file()
+        return not os.path.isfile(self._resolve(path))  # Path.is_file raises where a name is too long
 
     def part_size(self, path: str) -> int:
         """How many bytes of it a transfer has left here."""
         part = self._part(path)
-        return part.stat().st_size if part.is_file() else 0
+        try:
+            return part.stat().st_size
+        except OSError:
+            return 0
 
     def write_part(self, path: str, offset: int, data: bytes) -> None:
         """Add `data` at `offset` of the part that is here."""
@@ -60,30 +63,47 @@ class FileFolder:
                 file.seek(offset)
                 file.write(data)
         except OSError as error:
-            raise FileRefused(f"{path} cannot be written: {error.strerror}") from error
+            raise FileRefused(f"{path} cannot be written: {error}") from error
 
     def finish(self, path: str, digest: str) -> bool:
         """Give the file its name if its SHA-256 is `digest` (or that is empty); else drop the part, and say False."""
         part = self._part(path)
-        with part.open("r+b") as file:
-            if digest and hashlib.file_digest(file, "sha256").hexdigest() != digest:
-                part.unlink()
-                return False
-            os.fsync(file.fileno())  # else a power cut could leave the name and lose the bytes
-        part.replace(self._resolve(path))
+        try:
+            with part.open("r+b") as file:
+                if digest and hashlib.file_digest(file, "sha256").hexdigest() != digest:
+                    part.unlink()
+                    return False
+                os.fsync(file.fileno())  # else a power cut could leave the name and lose the bytes
+            part.replace(self._resolve(path))
+        except OSError as error:
+            raise FileRefused(f"{path} cannot be given its name: {error}") from error
         return True
+
+    def _existing(self, path: str) -> Path:
+        file = self._resolve(path)
+        if not os.path.isfile(file):  # nor is a pipe one, which would keep its reader waiting
+            raise FileRefused(f"{path} is no file in the file folder {self._root}")
+        return file
 
     def _part(self, path: str) -> Path:
         file = self._resolve(path)
-        return file.with_name(f".{file.name}.part")
+        part = file.with_name(f".{file.name}.part")
+        if os.path.islink(part):
+            raise FileRefused(f"{path} is not written, for the name of its part, {part.name}, is a link")
+        return part
 
     def _resolve(self, path: str) -> Path:
         if self._root is None:
             raise FileRefused(f"{path} was asked for, and this station was given no file_dir")
         if not path or "\0" in path or Path(path).is_absolute():
             raise FileRefused(f"{path!r} is no path relative to the file folder")
-        root = self._root.resolve()
-        file = (root / path).resolve()
+        try:
+            root = self._root.resolve()
+            file = (root / path).resolve()
+        except (OSError, RuntimeError, ValueError) as error:  # a loop of links, or half a character
+            raise FileRefused(f"{path!r} is no name of a file: {error}") from error
         if not file.is_relative_to(root) or file == root:
             raise FileRefused(f"{path!r} leads out of the file folder")
+        if file.name.startswith(".") and file.name.endswith(".part"):
+            raise FileRefused(f"{path!r} is what a file is called that is not whole yet")
         return file

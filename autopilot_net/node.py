@@ -6,13 +6,14 @@ import logging
 import os
 import socket
 import threading
+import traceback
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import zmq
 
 from autopilot_net.delivery import Delivery
-from autopilot_net.errors import AutopilotNetError
+from autopilot_net.errors import AutopilotNetError, WindowFull
 from autopilot_net.message import Message, expand
 from autopilot_net.participant import (
     Listen,
@@ -80,6 +81,7 @@ class Net_Node:  # noqa: N801  # the name that labs' programs import
         self.closing = threading.Event()
         self.streams: dict[str, Stream] = {}
         self.ledger = Ledger()
+        self._ledger_lock = threading.Lock()
         self._expand = expand_on_receive
         self._upstream_ip = "127.0.0.1" if upstream_ip == "localhost" else upstream_ip
         self.context = zmq.Context.instance() if instance else zmq.Context()
@@ -95,8 +97,13 @@ class Net_Node:  # noqa: N801  # the name that labs' programs import
             slow_handler_s=slow_handler_s,
         )
         pipes = self._core.line.pipes
-        self.router_port = None if router_port is None else pipes.bind(listen_ip, router_port)
-        pipes.connect(upstream, self._upstream_ip, self.port)
+        try:
+            self.router_port = None if router_port is None else pipes.bind(listen_ip, router_port)
+            pipes.connect(upstream, self._upstream_ip, self.port)
+        except Exception:
+            self._core.start()  # what was opened so far is closed by the threads that would have used it
+            self.release()
+            raise
         self._core.start()
 
     def __getattr__(self, name: str) -> Any:
@@ -176,6 +183,8 @@ class Net_Node:  # noqa: N801  # the name that labs' programs import
         blocks, or with `wait=False` raises `WindowFull`; in a handler it queues. `expires_after` is in seconds.
         Raises `BadMessage`, naming the part, for what JSON cannot carry.
         """
+        if msg is not None and to:
+            msg.to = to if isinstance(to, str) else to[-1]
         to = to or (msg.to if msg is not None else self.upstream)
         if msg is None:
             if not key:
@@ -183,10 +192,29 @@ class Net_Node:  # noqa: N801  # the name that labs' programs import
             msg = self.prepare_message(to, key, value, repeat=repeat, flags=flags, blosc=blosc)
         if force_to and msg.to not in self._core.endpoint.routes.below:
             raise AutopilotNetError(f"{msg.to} is not connected to the router of {self.id}, so force_to cannot hold")
+        repeat = repeat or "NOREPEAT" not in msg.flags
+        options: dict[str, Any] = {"hops": split_hops(to), "repeat": repeat, "expires_after": expires_after}
         if msg.key == "DATA":
-            self.ledger.record(msg.id, msg.value)
-        repeat = repeat or (msg is not None and "NOREPEAT" not in msg.flags)
-        return self._core.send(msg, hops=split_hops(to), repeat=repeat, wait=wait, expires_after=expires_after)
+            return self._send_data(msg, wait, options)
+        return self._core.send(msg, wait=wait, **options)
+
+    def _send_data(self, msg: Message, wait: bool, options: dict[str, Any]) -> Delivery:
+        """Send, and note in the ledger what was sent and nothing else, in the order in which it went.
+
+        Never waits with the lock in hand: an answer to COHERE, in the handler thread, takes it too.
+        """
+        driver = self._core.driver
+        at_once = None if wait and driver.is_own_thread() else False
+        while True:
+            try:
+                with self._ledger_lock:
+                    delivery = self._core.send(msg, wait=at_once, **options)
+                    self.ledger.record(msg.id, msg.value)
+                    return delivery
+            except WindowFull:
+                if not wait:
+                    raise
+            driver.wait_until(lambda: self._core.endpoint.outbox.room(msg.to))
 
     def get_stream(
         self,
@@ -212,6 +240,8 @@ class Net_Node:  # noqa: N801  # the name that labs' programs import
         what waits. `subject` and `pilot` (the node's machine if None) go along with every item.
         """
         name = f"{self.id}_{id}"
+        if self.closing.is_set():
+            raise AutopilotNetError(f"{self.id} is closed, and opens no stream {name}")
         former = self.streams.get(id)
         if former is not None and not (former.ended and former.wait(DRAIN_S)):
             raise AutopilotNetError(f"stream {name} is open, or still being sent; end it before it is opened again")
@@ -283,13 +313,21 @@ class Net_Node:  # noqa: N801  # the name that labs' programs import
         for number, item in enumerate(items):
             one = item_message(message, number, key, item, headers)
             listen = find_listen(self.listens, one, self.id)
-            if listen is not None:
+            if listen is None:
+                continue
+            try:
                 results.append(listen(one if wants_message(listen) else one.value))
-        return results
+            except Exception as error:  # noqa: BLE001  # one bad item must not cost those that came along with it
+                self.on_exception(one, error, traceback.format_exc())
+        return [handle for result in results for handle in (result if isinstance(result, list) else [result])]
 
-    def _l_cohere(self, message: Message) -> Delivery:
+    def _l_cohere(self, message: Message) -> Delivery | None:
         question = message.value if isinstance(message.value, dict) else {}
-        answer = {"pilot": self.upstream, **self.ledger.answer(question)}
+        if "digest" in question:
+            logger.warning("%s: an answer to COHERE came, and no listen of this program's takes it", self.id)
+            return None
+        with self._ledger_lock:
+            answer = {"pilot": self.upstream, **self.ledger.answer(question)}
         return self.send(str(question.get("answer_to", self.upstream)), "COHERE", answer, repeat=True)
 
 

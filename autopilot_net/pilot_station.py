@@ -18,9 +18,9 @@ __all__ = ["Pilot_Station"]
 class Pilot_Station(Station):  # noqa: N801  # the name that labs' programs import
     """The station of a pilot, or of a child: `push_id` is the terminal, or the parent whose child this is.
 
-    `terminal_id` is the root's id where it is not the parent's. `children` are the ids expected below, which need not
-    be known: those that shake hands are added. Task files are kept in `file_dir`. `ping_interval` (seconds, None for
-    never) is how often it says by itself that it is there.
+    `terminal_id` is the root's id where it is not the parent's. `children` are the ids expected below, to which what
+    CHILD passes on goes even before they shake hands; those that do are added. Task files are kept in `file_dir`.
+    `ping_interval` (seconds, None for never) is how often it says by itself that it is there.
     """
 
     def __init__(
@@ -52,7 +52,11 @@ class Pilot_Station(Station):  # noqa: N801  # the name that labs' programs impo
     def begin_role(self) -> None:
         """Begin to say that it is there."""
         self._role = Pilot(
-            RoleHost(self, self.file_dir), terminal=self.terminal_id, ip=self.ip, ping_interval=self.ping_interval
+            RoleHost(self, self.file_dir),
+            terminal=self.terminal_id,
+            ip=self.ip,
+            ping_interval=self.ping_interval,
+            expected=self.children,
         )
         self._role.begin()
 

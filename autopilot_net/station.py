@@ -12,6 +12,7 @@ import pickle
 import signal
 import threading
 import time
+import traceback
 from collections.abc import Iterable, Mapping, Sequence
 from multiprocessing import connection
 from typing import Any
@@ -81,10 +82,11 @@ class Station(multiprocessing.Process):
         self.listen_ip, self.listen_port = listen_ip, listen_port or 0
         self.repeat_interval = repeat_interval
         self.listens: dict[str, Listen] = {"STREAM": self.l_stream, "KILL": self.l_kill, **(listens or {})}
-        self.msgs_received = multiprocessing.Value("L", 0)
-        self.closing = multiprocessing.Event()
-        self.ready = multiprocessing.Event()
-        self._bound = multiprocessing.Value("i", 0)
+        # Written by the station alone, and unlocked: a station killed with a lock in hand would hang who reads.
+        self.msgs_received = multiprocessing.Value("L", 0, lock=False)
+        self._bound = multiprocessing.Value("i", 0, lock=False)
+        self.closing = Flag()
+        self.ready = Flag()
         self._settings = Settings(repeat_interval=repeat_interval, liveness_s=liveness_s, window=window or Window())
         self._trace = None if trace is None else os.fspath(trace)
         self._slow_handler_s = slow_handler_s
@@ -104,6 +106,7 @@ class Station(multiprocessing.Process):
                 raise AutopilotNetError(f"station {self.id} ended before it listened; its process says why")
             if time.monotonic() > deadline:
                 self.kill()
+                self.join(RELEASE_S)
                 raise AutopilotNetError(f"station {self.id} did not listen within {timeout} s")
 
     def begin(self) -> None:
@@ -135,8 +138,12 @@ class Station(multiprocessing.Process):
     def run(self) -> None:
         """Be the station until it is released, or killed, or its parent is gone."""
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is its owner's to answer
-        signal.signal(signal.SIGTERM, lambda *_: threading.Thread(target=self.closing.set).start())
-        threading.Thread(target=self._mind_parent, name="parent", daemon=True).start()
+        told, teller = os.pipe()
+        os.set_blocking(teller, False)
+        signal.set_wakeup_fd(teller, warn_on_full_buffer=False)
+        signal.signal(signal.SIGTERM, lambda *_: None)
+        self._counting = threading.Lock()
+        threading.Thread(target=self._mind_owner, args=(told,), name="owner", daemon=True).start()
         context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
         self._core = self.init_networking(context)
         self.begin_role()
@@ -167,11 +174,17 @@ class Station(multiprocessing.Process):
     def begin_role(self) -> None:
         """Called in the station's process when it is bound, before it reads. Override it to begin what it does."""
 
-    def _mind_parent(self) -> None:
+    def _mind_owner(self, signals: int) -> None:
+        """End on SIGTERM, and with the parent.
+
+        Python runs a signal's handler in the main thread, and one that is about to wait for its end might never come
+        to it: one in some hundred SIGTERMs was lost, and a program that ends waits for its stations.
+        """
         parent = multiprocessing.parent_process()
-        if parent is not None:
-            connection.wait([parent.sentinel])
-            self.closing.set()
+        watched: list[int] = [signals, *([parent.sentinel] if parent else [])]
+        while connection.wait(watched) == [signals] and signal.SIGTERM not in os.read(signals, 64):
+            pass
+        self.closing.set()
 
     @property
     def core(self) -> Participant:
@@ -195,7 +208,7 @@ class Station(multiprocessing.Process):
         return dict(self.core.endpoint.routes.behind)
 
     @property
-    def senders(self) -> dict[str, None]:
+    def senders(self) -> dict[str, Any]:
         """The neighbours below that are there. In the station's process."""
         return dict(self.core.endpoint.routes.below)
 
@@ -276,7 +289,7 @@ class Station(multiprocessing.Process):
 
     def on_message(self, message: Message) -> Any:
         """Count, and handle, what came in."""
-        with self.msgs_received.get_lock():
+        with self._counting:
             self.msgs_received.value += 1
         return self.handle_listen(message)
 
@@ -303,7 +316,11 @@ class Station(multiprocessing.Process):
         results = []
         for number, item in enumerate(items):
             value = {**item, **headers} if isinstance(item, dict) and "NUMPY_ARRAY" not in item else item
-            results.append(self.handle_listen(item_message(message, number, key, value, headers)))
+            one = item_message(message, number, key, value, headers)
+            try:
+                results.append(self.handle_listen(one))
+            except Exception as error:  # noqa: BLE001  # one bad item must not cost those that came along with it
+                self.on_exception(one, error, traceback.format_exc())
         return [handle for result in results for handle in (result if isinstance(result, list) else [result])]
 
     def l_kill(self, message: Message) -> None:
@@ -319,3 +336,25 @@ class Station(multiprocessing.Process):
         if message.sender == "_" + self.id:
             return bool(message.came_from == message.sender)
         return self.pusher and bool(message.sender == self.push_id == message.came_from)
+
+
+class Flag:
+    """Raised once, by any process that holds it. Not an Event: whoever sets one whose waiter was killed hangs."""
+
+    def __init__(self) -> None:
+        self._raised = multiprocessing.Semaphore(0)
+
+    def set(self) -> None:
+        """Raise it."""
+        self._raised.release()
+
+    def is_set(self) -> bool:
+        """Whether it was raised."""
+        return self.wait(0)
+
+    def wait(self, timeout: float | None = None) -> bool:
+        """Wait until it is raised; False if it was not within `timeout` seconds."""
+        raised = self._raised.acquire(timeout=timeout)
+        if raised:
+            self._raised.release()
+        return raised

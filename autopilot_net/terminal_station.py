@@ -63,6 +63,12 @@ class Terminal_Station(Station):  # noqa: N801  # the name that labs' programs i
             raise refuse_closed(self.id)
         return self._role
 
+    @property
+    def senders(self) -> dict[str, Any]:
+        """The neighbours that are there, each with the state its machine has told. In the station's process."""
+        known = self.role.pilots
+        return {name: known.get(name.removeprefix("_"), {}).get("state") for name in super().senders}
+
     l_ping = delegate("l_ping", Terminal.ping)
     l_init = delegate("l_init", Terminal.init)
     l_change = delegate("l_change", Terminal.change)

@@ -23,8 +23,9 @@ class Ledger:
         """Note one message, under the id it had where it began. A value that names no subject belongs to subject ''."""
         facts = value if isinstance(value, dict) else {}
         session = _session(facts)
+        line = message_id.encode() + b"\0" + plain_json(value) + b"\0"  # first: what cannot travel is not counted
         self._ids.setdefault(session, []).append(message_id)
-        self._digests.setdefault(session, sha256()).update(message_id.encode() + b"\0" + plain_json(value) + b"\0")
+        self._digests.setdefault(session, sha256()).update(line)
 
     def answer(self, question: dict[str, Any]) -> dict[str, Any]:
         """`count` and `digest` for the subject and session asked about; `ids` of `range` [from, to), if asked."""

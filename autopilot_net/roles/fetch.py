@@ -26,6 +26,7 @@ class Fetch:
         self._terminal = terminal
         self._wanted: list[str] = []
         self._restarted: set[str] = set()
+        self._asked = ("", 0)  # the path and the offset of what is under way
         self._done: Done | None = None
 
     def all(self, paths: list[str], done: Done) -> None:
@@ -43,9 +44,11 @@ class Fetch:
         if "error" in value:
             self._end(f"{path}: {value['error']}")
             return
+        if value.get("offset", self._asked[1]) != self._asked[1]:
+            return  # to a question of a former life; the answer to ours is still to come
         try:
             whole = self._take(path, value)
-        except (FileRefused, KeyError, TypeError, ValueError, binascii.Error) as error:
+        except (FileRefused, KeyError, TypeError, ValueError, OverflowError, binascii.Error) as error:
             self._end(f"{path}: {error}")
             return
         if whole:
@@ -74,8 +77,19 @@ class Fetch:
             self._end(None)
             return
         path = self._wanted[0]
-        wanted = {"path": path, "offset": self._host.files.part_size(path), "length": PART}
-        self._host.send(self._terminal, "FILE", wanted, repeat=True, flags=())
+        try:
+            asked = self._asked = (path, self._host.files.part_size(path))
+        except FileRefused as error:
+            self._end(str(error))
+            return
+        wanted = {"path": path, "offset": asked[1], "length": PART}
+        handle = self._host.send(self._terminal, "FILE", wanted, repeat=True, flags=())
+        # It may be settled in another thread, and what follows belongs between two listens.
+        handle.then(lambda done: self._host.after(0, lambda: self._asked_for(asked, done)))
+
+    def _asked_for(self, asked: tuple[str, int], done: Any) -> None:
+        if done.expired and self._wanted and asked is self._asked:
+            self._end(f"{asked[0]}: the terminal was asked for it, and {done.reason}")
 
     def _end(self, error: str | None) -> None:
         done, self._done, self._wanted = self._done, None, []

@@ -7,7 +7,16 @@ from typing import Any, Protocol
 
 from autopilot_net.message import Message
 
-__all__ = ["Files", "Handle", "Host", "Role", "machine_of", "origin_of"]
+__all__ = ["Files", "Handle", "Host", "Role", "is_sought", "machine_of", "origin_of"]
+
+NOT_RELAYED = {
+    # what a relay says anew
+    *("id", "to", "sender", "key", "value", "timestamp", "ttl", "flags", "blosc", "changed", "origin"),
+    # what holds for one way of one message alone
+    *("inc", "seq", "low", "again", "via", "way", "first", "items", "re", "missing", "received", "failed"),
+    # what the makers of a message call their own parameters
+    *("self", "msg", "repeat", "expand_arrays"),
+}
 
 
 class Handle(Protocol):
@@ -82,21 +91,28 @@ class Role:
         """A message that begins here."""
         return self.host.send(to, key, value, repeat=repeat, flags=flags)
 
-    def relay(self, message: Message, to: str, *, key: str | None = None, value: Any = None) -> Handle:
-        """Pass `message` on as one of our own that remembers where it began.
+    def relay(
+        self, message: Message, to: str, *, key: str | None = None, value: Any = None, repeat: bool = True
+    ) -> Handle:
+        """Pass `message` on as one of our own that remembers where it began, with the extra attributes it has.
 
         Returned from a listen, it makes the original count as handled when this one is: a trial is confirmed to the
         rig when the program of the terminal has it, not when the terminal has queued it.
         """
-        passed = message.value if value is None else value
         return self.host.send(
-            to, key or message.key, passed, repeat=True, flags=_kept(message.flags), origin=origin_of(message)
+            to,
+            key or message.key,
+            message.value if value is None else value,
+            repeat=repeat,
+            flags=_kept(message.flags),
+            origin=origin_of(message),
+            **_extra(message),
         )
 
     def copy(self, message: Message, to: str, value: Any = None) -> None:
         """Send a copy that nobody waits for."""
         passed = message.value if value is None else value
-        self.host.send(to, message.key, passed, repeat=False, flags=_kept(message.flags))
+        self.host.send(to, message.key, passed, repeat=False, flags=_kept(message.flags), **_extra(message))
 
 
 def origin_of(message: Message) -> dict[str, str]:
@@ -110,6 +126,19 @@ def origin_of(message: Message) -> dict[str, str]:
 def machine_of(message: Message) -> str:
     """The machine it came from first: a program's messages are its machine's."""
     return origin_of(message)["sender"].removeprefix("_")
+
+
+def is_sought(message: Message) -> bool:
+    """Whether its sender waits for a confirmation.
+
+    What comes often, and unasked, is passed on no more firmly than it came: no window bounds it, and what waited for a
+    program that is away for a weekend would fill the memory.
+    """
+    return "NOREPEAT" not in message.flags
+
+
+def _extra(message: Message) -> dict[str, Any]:
+    return {name: message[name] for name in message if name not in NOT_RELAYED}
 
 
 def _kept(flags: Mapping[str, Any]) -> list[str]:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from autopilot_net.errors import FileRefused
 from autopilot_net.message import Message
 from autopilot_net.roles.fetch import Fetch, files_of
-from autopilot_net.roles.host import Handle, Host, Role, machine_of, origin_of
+from autopilot_net.roles.host import Handle, Host, Role, is_sought, machine_of, origin_of
 from autopilot_net.roles.terminal import way_of
 
 __all__ = ["Pilot"]
@@ -19,7 +19,13 @@ class Pilot(Role):
     """Stands between its own program, its children, and what is above."""
 
     def __init__(
-        self, host: Host, *, terminal: str = "T", ip: str = "", ping_interval: float | None = 5.0
+        self,
+        host: Host,
+        *,
+        terminal: str = "T",
+        ip: str = "",
+        ping_interval: float | None = 5.0,
+        expected: Iterable[str] = (),
     ) -> None:
         super().__init__(host)
         self.terminal = terminal
@@ -27,6 +33,7 @@ class Pilot(Role):
         self.state: Any = None
         self.subject: str | None = None
         self.children: dict[str, tuple[Any, list[str]]] = {}  # what is below: its handshake, and the way to it
+        self.expected = list(expected)  # children that are told what children are told, here or not
         self.ping_interval = ping_interval
         self._fetch = Fetch(host, terminal)
         self._held: deque[Callable[[], None]] = deque()  # what the program must get after a START that waits for files
@@ -83,7 +90,7 @@ class Pilot(Role):
             self.state = message.value
         elif machine_of(message) == self.terminal:
             return None  # the terminal's answer to a PING
-        return self.relay(message, self.parent)
+        return self.relay(message, self.parent, repeat=is_sought(message))
 
     def ping(self, message: Message) -> Any:
         """Push our state."""
@@ -100,10 +107,10 @@ class Pilot(Role):
     def start(self, message: Message) -> Any:
         """Fetch what files the task names and we lack, then hand it to the program. Nothing but the task waits."""
         value = message.value if isinstance(message.value, dict) else {}
-        if isinstance(value.get("subject"), str):
-            self.subject = value["subject"]
         if self._fetching:
             return self._in_turn(lambda: self.start(message))
+        if isinstance(value.get("subject"), str):
+            self.subject = value["subject"]
         try:
             lacking = [path for path in files_of(value) if self.host.files.lacks(path)]
         except FileRefused as error:
@@ -126,15 +133,17 @@ class Pilot(Role):
         self._fetch.arrived(message)
 
     def child(self, message: Message) -> Any:
-        """Pass `value["KEY"]` (START, if it names none) on to our children."""
+        """Pass `value["KEY"]` (START, if it names none) on to our children: who shook hands, and who is expected."""
         value = message.value if isinstance(message.value, dict) else {}
         key = str(value.get("KEY", "START"))
-        own = [name for name, (_, way) in self.children.items() if len(way) == 1]
-        return [self.relay(message, name, key=key) for name in own]
+        here = [name for name, (_, way) in self.children.items() if len(way) == 1]
+        return [self.relay(message, name, key=key) for name in dict.fromkeys([*self.expected, *here])]
 
     def cohere(self, message: Message) -> Any:
-        """Have the program's node count what it sent; it answers whoever asked first."""
+        """Have the program's node count what it sent; it answers whoever asked first. An answer is just passed on."""
         value = message.value if isinstance(message.value, dict) else {}
+        if "digest" in value:
+            return self.relay(message, self.program)
         return self.relay(message, self.program, value={**value, "answer_to": machine_of(message)})
 
     # -- what goes up --------------------------------------------------------------------------------------------
@@ -142,8 +151,9 @@ class Pilot(Role):
     def continuous(self, message: Message) -> Any:
         """A child's data: to the terminal, under our name and our subject's, unless it has its own."""
         value = message.value if isinstance(message.value, dict) else {"value": message.value}
-        value = {"subject": self.subject, **{k: v for k, v in value.items() if v is not None}, "continuous": True}
-        return self.relay(message, self.terminal, key="DATA", value={**value, "pilot": self.host.id})
+        subject = value.get("subject") or message.get("subject") or self.subject
+        value = {**value, "subject": subject, "continuous": True, "pilot": self.host.id}
+        return self.relay(message, self.terminal, key="DATA", value=value, repeat=is_sought(message))
 
     def pass_up(self, message: Message) -> Any:
         """To whoever is above."""

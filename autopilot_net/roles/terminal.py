@@ -8,7 +8,7 @@ from typing import Any
 
 from autopilot_net.errors import BadMessage, FileRefused
 from autopilot_net.message import Message
-from autopilot_net.roles.host import Host, Role, machine_of, origin_of
+from autopilot_net.roles.host import Host, Role, is_sought, machine_of, origin_of
 
 __all__ = ["MAX_PART", "Terminal"]
 
@@ -28,10 +28,11 @@ class Terminal(Role):
         """Answer that we are there."""
         self.host.send(message.sender, "STATE", None, repeat=False, flags=["NOLOG"])
 
-    def init(self, message: Message) -> Any:
-        """Ask every known machine for its state."""
+    def init(self, message: Message) -> None:
+        """Ask every known machine for its state. Its answer is the confirmation; one that is off is not waited for."""
         del message
-        return [self.send(name, "PING", None, flags=["NOLOG"]) for name in self.pilots]
+        for name in self.pilots:
+            self.send(name, "PING", None, repeat=False, flags=["NOLOG"])
 
     def change(self, message: Message) -> Any:
         """Pass a parameter change to the pilot it names."""
@@ -46,17 +47,17 @@ class Terminal(Role):
 
     def data(self, message: Message) -> Any:
         """A trial: to the program, whose word is the confirmation; a copy to the plot."""
-        self.copy(message, "P_" + _named(message, "pilot"))
+        self.copy(message, "P_" + _pilot_of(message))
         return self.relay(message, self.program)
 
     def continuous(self, message: Message) -> Any:
         """A stream's item: to the program; to the plot no more often than an eye can see."""
-        pilot = _named(message, "pilot")
+        pilot = _pilot_of(message)
         now = self.host.now()
-        if now - self._plotted.get(pilot, -1e9) >= 1.0 / self.data_fps:
+        if (now - self._plotted.get(pilot, -1e9)) * self.data_fps >= 1.0:
             self._plotted[pilot] = now
             self.copy(message, "P_" + pilot)
-        return self.relay(message, self.program)
+        return self.relay(message, self.program, repeat=is_sought(message))
 
     def state(self, message: Message) -> Any:
         """Keep a machine's state, and tell the program and the plot."""
@@ -66,7 +67,7 @@ class Terminal(Role):
         self.pilots.setdefault(machine, {})["state"] = message.value
         news = {"state": message.value, "pilot": machine}
         self.copy(message, "P_" + machine, news)
-        return self.relay(message, self.program, value=news)
+        return self.relay(message, self.program, value=news, repeat=is_sought(message))
 
     def handshake(self, message: Message) -> Any:
         """A machine is there, or there again, on the way that the message tells. What was known of it is kept."""
@@ -92,7 +93,7 @@ class Terminal(Role):
         wanted = message.value
         try:
             answer = self._whole(wanted) if isinstance(wanted, str) else self._part(wanted)
-        except (FileRefused, KeyError, TypeError, ValueError) as error:
+        except (FileRefused, KeyError, TypeError, ValueError, OverflowError) as error:
             path = wanted.get("path") if isinstance(wanted, dict) else wanted
             answer = {"path": str(path), "error": str(error)}
         return self.host.send(machine_of(message), "FILE", answer, repeat=True, flags=["MINPRINT"])
@@ -119,6 +120,13 @@ def way_of(message: Message, machine: str) -> list[str]:
     if isinstance(way, list) and way and all(isinstance(name, str) for name in way):
         return way
     return [machine]
+
+
+def _pilot_of(message: Message) -> str:
+    """The machine whose data it is: what a stream's item does not say, its headers or its sender do."""
+    named = message.value.get("pilot") if isinstance(message.value, dict) else None
+    named = named or message.get("pilot")
+    return named if isinstance(named, str) else machine_of(message)
 
 
 def _named(message: Message, name: str) -> str:
