@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -9,6 +10,8 @@ from typing import Any
 from autopilot_net.errors import AutopilotNetError, DeliveryExpired, WaitInHandler
 
 __all__ = ["Delivery", "all_of"]
+
+logger = logging.getLogger("autopilot_net")
 
 _lock = threading.Lock()  # one for all: it is held for a few assignments, and a lock each would cost more than it saves
 
@@ -82,7 +85,10 @@ class Delivery:
         if self._done is not None:
             self._done.set()
         for callback in callbacks:
-            callback(self)
+            try:
+                callback(self)
+            except Exception:  # the thread that settles has others to settle
+                logger.exception("what was to be called when %s is settled raised", self.id)
 
 
 def all_of(result: Any) -> list[Delivery]:

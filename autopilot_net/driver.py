@@ -46,6 +46,7 @@ logger = logging.getLogger("autopilot_net")
 FULL_RETRY_S = 0.005  # zmq does not say when one neighbour's pipe takes again, so it is tried
 LOG_EVERY_S = 1.0  # a peer that floods must not flood the log
 CLOSE_S = 5.0  # how long closing waits for a handler that does not return
+AWAY = "its neighbour went away"
 
 
 Refused = dict[tuple["Line", str], list[tuple[bytes, ...]]]
@@ -69,6 +70,7 @@ class Line:
         self.pipes = pipes
         self.source = source
         self.deliveries: dict[str, Delivery] = {}
+        self.stuck: dict[str, tuple[bytes, ...]] = {}  # of each full neighbour, the frames that must go first
 
     def due(self) -> Iterable[float]:
         """When this line wants the I/O thread to look after it."""
@@ -89,12 +91,12 @@ class Driver:
         self._room = threading.Condition(self._lock)
         self._todo: deque[tuple[Line, Effect]] = deque()
         self._closing_lines: list[Line] = []
-        self._bell, self._clapper = socket.socketpair()
-        self._bell.setblocking(False)
-        self._clapper.setblocking(False)
+        self._bell: socket.socket
+        self._clapper: socket.socket
         self._rung = False
         self._sleeps_until = math.inf  # the I/O thread wakes by itself at that time
-        self._stopping = False
+        self._stopped = False  # by `stop`, which may be called again
+        self._stopping = False  # nothing is sent any more
         self._quiet_until: dict[str, float] = {}
         self._io = threading.Thread(target=self._run, name=f"{name} I/O", daemon=True)
 
@@ -102,32 +104,39 @@ class Driver:
 
     def start(self) -> None:
         """Start both threads."""
+        self._bell, self._clapper = socket.socketpair()
+        self._bell.setblocking(False)
+        self._clapper.setblocking(False)
         self.handlers.start()
         self._io.start()
 
     def stop(self) -> None:
         """Stop both threads and close every socket. A call too many is harmless."""
         with self._lock:
-            already, self._stopping = self._stopping, True
-            self._room.notify_all()
-        self._ring()
+            already, self._stopped = self._stopped, True
         if already or not self._io.ident:
             return
+        self.handlers.stop(CLOSE_S)  # first, so that what it handled last is confirmed
+        with self._lock:
+            self._stopping = True
+            self._room.notify_all()
+        self._ring()
         if self._io is not threading.current_thread():
             self._io.join(CLOSE_S)
-        self.handlers.stop(CLOSE_S)
-        if self._trace is not None:
-            self._trace.close()
 
     def add(self, line: Line) -> None:
         """Look after `line` too. Its sockets were made by the caller, who must not touch them any more."""
         with self._lock:
+            if self._stopping:
+                line.pipes.close()
+                raise AutopilotNetError(f"{self.name} is closed, and opens no {line.endpoint.id}")
             self._lines = [*self._lines, line]
         self._ring()
 
     def retire(self, line: Line) -> None:
         """Close the sockets of `line` once what it sent has had its turn. For what runs under the lock."""
-        self._closing_lines.append(line)
+        if line not in self._closing_lines:
+            self._closing_lines.append(line)
 
     def send(
         self,
@@ -145,9 +154,9 @@ class Driver:
         `WindowFull`, and None queues: what a relay passes on is bounded by the windows of those who sent it.
         """
         with self._lock:
-            if self._stopping:
-                raise AutopilotNetError(f"{self.name} is closed, and sends nothing")
-            self._await_room(line, message, wait=wait)
+            if repeat or (repeat is None and "NOREPEAT" not in message.flags):
+                self._await_room(line, message, wait=wait)
+            self._refuse_closed()
             effects = line.endpoint.send(
                 message, hops=hops, repeat=repeat, expires_after=expires_after, now=time.monotonic()
             )
@@ -169,9 +178,15 @@ class Driver:
             self._ring()
 
     def wait_until(self, condition: Callable[[], bool], timeout: float | None = None) -> bool:
-        """Block until `condition`, looked at whenever something is settled, or the driver stops."""
+        """Block until `condition`, looked at whenever something is settled, or the driver stops; whether it holds."""
         with self._lock:
-            return self._room.wait_for(lambda: self._stopping or condition(), timeout)
+            self._room.wait_for(lambda: self._stopping or condition(), timeout)
+            return condition()
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether nothing is sent any more."""
+        return self._stopping
 
     @property
     def io_thread(self) -> threading.Thread:
@@ -185,6 +200,14 @@ class Driver:
     # -- the I/O thread ------------------------------------------------------------------------------------------
 
     def _run(self) -> None:
+        try:
+            self._loop()
+        except zmq.ContextTerminated:
+            logger.warning("%s: its zmq context was ended before it was", self.name)
+        finally:
+            self._close()
+
+    def _loop(self) -> None:
         poller = zmq.Poller()
         polled: set[Any] = set()
         while not self._stopping:
@@ -197,10 +220,19 @@ class Driver:
             poller.poll(self._timeout_ms())
             self._turn()
         self._turn()
+
+    def _close(self) -> None:
+        with self._lock:
+            self._stopping = True
+            self._room.notify_all()
         for line in self._lines:
             line.pipes.close()
         self._bell.close()
         self._clapper.close()
+        if self._trace is not None:
+            self._trace.close()
+        for delivery in [delivery for line in self._lines for delivery in line.deliveries.values()]:
+            delivery.settle(confirmed=False, reason=f"{self.name} was released before a confirmation came")
 
     def _turn(self) -> None:
         self._silence()
@@ -234,32 +266,53 @@ class Driver:
         return max(0, int((min(due) - now) * 1000) + 1) if due else None
 
     def _read(self, line: Line) -> None:
-        for peer, is_there in line.pipes.changes():
-            self._neighbour(line, peer, is_there=is_there)
         for peer, frames, is_new in line.pipes.receive():
             with self._lock:
-                now = time.monotonic()
                 if is_new and line.endpoint.routes.has(peer):
-                    self._queue(line, line.endpoint.lose(peer, now=now))  # the same id by a new connection: a reboot
+                    self._lose(line, peer)  # the same id by a new connection: a reboot
                 try:
-                    self._queue(line, line.endpoint.receive(peer, frames, now=now))
-                except Exception:  # whatever one message does, the thread must outlive it
-                    self.counters["broken"] += 1
-                    logger.exception("%s: a message from %s broke the core; please report this", self.name, peer)
+                    self._queue(line, line.endpoint.receive(peer, frames, now=time.monotonic()))
+                except Exception:  # noqa: BLE001  # whatever one message does, the thread must outlive it
+                    self._outlive(f"a message from {peer}")
+        for peer, is_there in line.pipes.changes():
+            self._neighbour(line, peer, is_there=is_there)
 
     def _neighbour(self, line: Line, peer: str, *, is_there: bool) -> None:
-        change = line.endpoint.meet if is_there else line.endpoint.lose
         with self._lock:
-            self._queue(line, change(peer, now=time.monotonic()))
+            if is_there:
+                self._queue(line, line.endpoint.meet(peer, now=time.monotonic()))
+            else:
+                self._lose(line, peer)
+
+    def _lose(self, line: Line, peer: str) -> None:
+        self._queue(line, line.endpoint.lose(peer, now=time.monotonic()))
+        if line.stuck.pop(peer, None):
+            self._queue(line, [Dropped(AWAY, peer, "")])
 
     def _time(self, line: Line) -> None:
         with self._lock:
-            now = time.monotonic()
             for peer in line.endpoint.waiting_peers():
-                self._queue(line, line.endpoint.ready(peer))
+                self._retry(line, peer)
+            now = time.monotonic()
             self._queue(line, line.endpoint.handle_timer(now=now))
-            if line.source is not None:
-                self._queue(line, line.source.pump(now))
+            try:
+                self._queue(line, line.source.pump(now) if line.source else ())
+            except Exception:  # noqa: BLE001  # likewise what a program appended, and has changed since
+                self._outlive("an item of its stream")
+
+    def _retry(self, line: Line, peer: str) -> None:
+        """Try one message on a neighbour that was full: to try all that waits would cost as much, each time."""
+        sent = line.pipes.send(peer, line.stuck[peer]) if peer in line.stuck else Sent.YES
+        if sent is Sent.GONE:
+            self._lose(line, peer)
+        elif sent is Sent.YES:
+            line.stuck.pop(peer, None)
+            self._queue(line, line.endpoint.ready(peer))
+
+    def _outlive(self, what: str) -> None:
+        """Go on: the thread has others to serve."""
+        self.counters["broken"] += 1
+        logger.exception("%s: %s broke what should bear it; please report this", self.name, what)
 
     def _queue(self, line: Line, effects: Iterable[Effect]) -> None:
         self._todo.extend((line, effect) for effect in effects)
@@ -277,7 +330,8 @@ class Driver:
             if isinstance(effect, Transmit):
                 self._transmit(line, effect, refused)
             elif isinstance(effect, Deliver):
-                calls.append(self.handlers.delivery(effect.message, self._done(line, effect.ticket)))
+                call = self.handlers.delivery(effect.message, self._done(line, effect.ticket))
+                calls += [call] if call else []
             elif isinstance(effect, Met | Lost):
                 calls.append(self.handlers.neighbour(effect.peer, isinstance(effect, Met)))
             else:
@@ -285,9 +339,22 @@ class Driver:
         if calls:
             self.handlers.put(calls)
         with self._lock:
-            for (line, peer), frames in refused.items():
-                line.endpoint.full(peer, frames)
+            if refused:
+                self._hold(refused)
             self._room.notify_all()
+
+    def _hold(self, refused: Refused) -> None:
+        """Let wait what full pipes refused, and behind it what was queued for the same neighbours meanwhile."""
+        todo, self._todo = self._todo, deque()
+        for line, effect in todo:
+            if isinstance(effect, Transmit) and (line, effect.peer) in refused:
+                refused[line, effect.peer].append(effect.frames)
+            else:
+                self._todo.append((line, effect))
+        for (line, peer), frames in refused.items():
+            if peer not in line.stuck:
+                line.stuck[peer] = frames.pop(0)
+            line.endpoint.full(peer, frames)
 
     def _done(self, line: Line, ticket: int) -> Callable[[bool], None] | None:
         if not ticket:
@@ -295,7 +362,7 @@ class Driver:
         return lambda failed: self.run(line, lambda now: line.endpoint.handled(ticket, failed=failed, now=now))
 
     def _transmit(self, line: Line, effect: Transmit, refused: Refused) -> None:
-        if (line, effect.peer) in refused:
+        if effect.peer in line.stuck or (line, effect.peer) in refused:
             refused[line, effect.peer].append(effect.frames)
             return
         sent = line.pipes.send(effect.peer, effect.frames)
@@ -303,6 +370,8 @@ class Driver:
             refused[line, effect.peer].append(effect.frames)
         elif sent is Sent.GONE:
             self._neighbour(line, effect.peer, is_there=False)
+            if effect.frames[-1]:  # nobody misses the answer to a probe
+                self._queue(line, [Dropped(AWAY, effect.peer, "")])
 
     def _note(self, line: Line, effect: Effect) -> None:
         if isinstance(effect, Confirmed | Expired):
@@ -331,7 +400,11 @@ class Driver:
         for line, effect in todo:
             by_line[line].append(effect)
         for line, effects in by_line.items():
-            self._trace.write(line.endpoint.id, line.endpoint.incarnation, effects)
+            try:
+                self._trace.write(line.endpoint.id, line.endpoint.incarnation, effects)
+            except OSError as error:  # a full disk ends the trace, and not the session
+                self.counters["untraced"] += len(effects)
+                self._warn("the trace", f"the trace lacks {len(effects)} effects: {error}")
 
     def _warn(self, peer: str, sentence: str) -> None:
         now = time.monotonic()
@@ -342,7 +415,7 @@ class Driver:
     # -- the bell ------------------------------------------------------------------------------------------------
 
     def _ring(self) -> None:
-        if self._rung or threading.get_ident() == self._io.ident:
+        if self._rung or self._io.ident in (None, threading.get_ident()):
             return
         self._rung = True
         with contextlib.suppress(OSError):  # full: it rings already; closed: nobody is left to hear it
@@ -353,7 +426,12 @@ class Driver:
             self._bell.recv(4096)
         self._rung = False
 
+    def _refuse_closed(self) -> None:
+        if self._stopping:
+            raise AutopilotNetError(f"{self.name} is closed, and sends nothing")
+
     def _await_room(self, line: Line, message: Message, *, wait: bool | None) -> None:
+        self._refuse_closed()
         outbox = line.endpoint.outbox
         if wait is None or outbox.room(message.to):
             return

@@ -35,7 +35,7 @@ class Host(Protocol):
         """A handler raised."""
 
     def is_concurrent(self, message: Message) -> bool:
-        """Whether the handler of `message` may run beside others."""
+        """Whether the handler of `message` may run beside others. Called in the I/O thread."""
 
 
 class Handlers:
@@ -47,8 +47,11 @@ class Handlers:
         self._slow_s = slow_handler_s
         self._batches: queue.SimpleQueue[list[Call] | None] = queue.SimpleQueue()
         self._running: tuple[float, str] | None = None
+        self._named: tuple[float, str] | None = None
+        self._put = self._done = 0  # batches
         self._stopping = False
         self._pool: ThreadPoolExecutor | None = None
+        self._pool_lock = threading.Lock()
         self._thread = threading.Thread(target=self._run, name=f"{name} handlers", daemon=True)
 
     @property
@@ -62,7 +65,8 @@ class Handlers:
 
     def stop(self, timeout: float) -> None:
         """Let the handler that runs end, for at most `timeout` seconds; run no other."""
-        self._stopping = True
+        with self._pool_lock:
+            self._stopping = True
         self._batches.put(None)
         if self._thread is not threading.current_thread() and self._thread.ident:
             self._thread.join(timeout)
@@ -70,11 +74,18 @@ class Handlers:
             self._pool.shutdown(wait=False, cancel_futures=True)
 
     def put(self, batch: list[Call]) -> None:
-        """Queue calls, in one go: crossing threads is what costs."""
+        """Queue calls, in one go: crossing threads is what costs. For the I/O thread."""
+        self._put += 1
         self._batches.put(batch)
 
-    def delivery(self, message: Message, done: Done | None) -> Call:
-        """The call that hands `message` to its handler; `done(failed)` says that it is handled, whenever that is."""
+    def delivery(self, message: Message, done: Done | None) -> Call | None:
+        """The call that hands `message` to its handler; `done(failed)` says that it is handled, whenever that is.
+
+        None if it is handed on already, beside the others: one that blocks must not keep it waiting.
+        """
+        if self._host.is_concurrent(message):
+            self._call_beside(message, done)
+            return None
         return lambda: self._handle(message, done)
 
     def neighbour(self, peer: str, is_there: bool) -> Call:
@@ -82,16 +93,20 @@ class Handlers:
         return lambda: self._host.on_neighbour(peer, is_there)
 
     def slow_at(self) -> float | None:
-        """When the handler that runs will be called slow."""
+        """When to `watch`, while there is anything to handle: the next handler may begin unseen."""
+        if self._put == self._done:
+            return None
         running = self._running
-        return None if running is None else running[0] + self._slow_s
+        began = time.monotonic() if running is None or running is self._named else running[0]
+        return began + self._slow_s
 
     def watch(self) -> None:
         """Name a handler that is slow, once."""
         running = self._running
-        if running is not None and time.monotonic() >= running[0] + self._slow_s:
+        is_news = running is not None and running is not self._named
+        if running is not None and is_news and time.monotonic() >= running[0] + self._slow_s:
             logger.warning("%s: the handler of %s has run for over %g s", self._name, running[1], self._slow_s)
-            self._running = None
+            self._named = running
 
     def _run(self) -> None:
         while (batch := self._batches.get()) is not None:
@@ -102,13 +117,17 @@ class Handlers:
                     call()
                 except Exception:
                     logger.exception("%s: a handler's own bookkeeping raised", self._name)
+            self._done += 1
 
-    def _handle(self, message: Message, done: Done | None) -> None:
-        if self._host.is_concurrent(message):
+    def _call_beside(self, message: Message, done: Done | None) -> None:
+        with self._pool_lock:
+            if self._stopping:
+                return
             if self._pool is None:
                 self._pool = ThreadPoolExecutor(4, thread_name_prefix=f"{self._name} concurrent")
             self._pool.submit(self._call, message, done)
-            return
+
+    def _handle(self, message: Message, done: Done | None) -> None:
         self._running = (time.monotonic(), message.key)
         self._call(message, done)
         self._running = None
@@ -116,11 +135,17 @@ class Handlers:
     def _call(self, message: Message, done: Done | None) -> None:
         try:
             result = self._host.on_message(message)
-        except Exception as error:  # noqa: BLE001  # a lab's handler may raise anything, and the next must still run
+        except BaseException as error:  # noqa: BLE001  # a lab's handler may exit, too, and the next must still run
             result = None
-            self._host.on_exception(message, error, traceback.format_exc())
+            self._report(message, error)
         if done is not None:
             _when_settled([delivery for delivery in all_of(result) if delivery.sought], done)
+
+    def _report(self, message: Message, error: BaseException) -> None:
+        try:
+            self._host.on_exception(message, error, traceback.format_exc())
+        except Exception:
+            logger.exception("%s: that the handler of %s raised could not be told", self._name, message.key)
 
 
 def _when_settled(deliveries: list[Delivery], then: Done) -> None:

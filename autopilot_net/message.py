@@ -142,8 +142,20 @@ def plain_json(value: Any, *, pack: bool = False, name: str = "the value") -> by
         if writer.non_finite:  # msgspec alone would write NaN as null, and a missing reaction time would become no time
             return json.dumps(tree, ensure_ascii=False, separators=(",", ":")).encode()
         return _encoder.encode(tree)
-    except UnicodeEncodeError as error:
-        raise BadMessage(f"{name} holds text that UTF-8 cannot carry: {error}") from error
+    except ValueError as error:  # half a character, or an integer of more digits than Python reads
+        raise BadMessage(f"{name}: JSON cannot carry what stands at {_culprit(tree) or 'itself'} ({error})") from error
+
+
+def _culprit(tree: Any) -> str:
+    """The path to the first part of `tree` that cannot be written."""
+    parts = tree.items() if type(tree) is dict else enumerate(tree) if type(tree) is list else ()
+    for key, item in parts:
+        try:
+            _encoder.encode({key: item} if type(tree) is dict else item)
+        except ValueError:
+            inner = _culprit(item)
+            return f"{key!a}.{inner}" if inner else f"{key!a}"
+    return ""
 
 
 class _Writer:
@@ -210,7 +222,7 @@ def _read(raw: bytes | str, *, expand_arrays: bool) -> dict[str, Any]:
 def _parse(raw: bytes | str) -> Any:
     try:
         return _decoder.decode(raw)
-    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
+    except (msgspec.DecodeError, RecursionError, UnicodeError):
         pass
     try:
         # What msgspec refuses may still be what Python peers write: NaN, infinities, numbers beyond a double.
@@ -242,5 +254,5 @@ def _name(fields: Mapping[str, Any]) -> str:
 
 def _rebuild(fields: dict[str, Any]) -> Message:
     message = Message()
-    message._fields.update(fields)
+    object.__setattr__(message, "_fields", dict(fields))
     return message

@@ -5,6 +5,8 @@ Observed with libzmq 4.3.5; each reason has a test in `tests/test_sockets.py`. U
 
 from __future__ import annotations
 
+import contextlib
+from collections import deque
 from collections.abc import Iterator
 from enum import Enum
 
@@ -69,6 +71,9 @@ class Pipes:
         self._router_monitor: zmq.Socket[bytes] | None = None
         self._dealer_monitor: zmq.Socket[bytes] | None = None
         self._fd_of: dict[str, int] = {}  # the monitor speaks of file descriptors, never of identities
+        self._live: set[int] = set()  # the connections below, as far as the monitor has told
+        self._is_up = False  # likewise the one above
+        self._news: deque[tuple[str, bool]] = deque()
 
     def bind(self, ip: str, port: int | None) -> int:
         """Listen; `port` None or 0 lets the system choose. Returns it. Raises `AutopilotNetError` if it is taken."""
@@ -79,13 +84,13 @@ class Pipes:
             self._router.close(0)
             self._router = None
             raise AutopilotNetError(f"{self._identity} cannot listen at {ip}:{port}: {error}") from error
-        self._router_monitor = self._router.get_monitor_socket(zmq.EVENT_DISCONNECTED)
+        self._router_monitor = self._router.get_monitor_socket(zmq.EVENT_ACCEPTED | zmq.EVENT_DISCONNECTED)
         endpoint = self._router.getsockopt_string(zmq.LAST_ENDPOINT)
         return int(endpoint.rpartition(":")[2])
 
     def connect(self, upstream: str, ip: str, port: int) -> None:
         """Connect to the ROUTER of `upstream`. Whether it is there shows later, by `changes`."""
-        self._upstream, self._address = upstream, f"tcp://{ip}:{port}"
+        self._upstream, self._address, self._is_up = upstream, f"tcp://{ip}:{port}", False
         self._dealer = dealer(self._context, self._identity)
         self._dealer_monitor = self._dealer.get_monitor_socket(zmq.EVENT_HANDSHAKE_SUCCEEDED | zmq.EVENT_DISCONNECTED)
         self._dealer.connect(self._address)
@@ -125,25 +130,36 @@ class Pipes:
         return Sent.YES
 
     def changes(self) -> Iterator[tuple[str, bool]]:
-        """The neighbours of which the monitors say that they came (True) or went (False), in order."""
-        for event in _drain(self._dealer_monitor):
-            yield self._upstream, event["event"] == zmq.EVENT_HANDSHAKE_SUCCEEDED
-        for event in _drain(self._router_monitor):
-            gone = [peer for peer, fd in self._fd_of.items() if fd == event["value"]]
-            for peer in gone:
-                del self._fd_of[peer]
-                yield peer, False
+        """The neighbours that came (True) or went (False), in order. To be asked after each `receive`.
+
+        What a neighbour sent last can be read when its connection has gone already, and makes it look alive: then it
+        is told once more that it went.
+        """
+        self._watch()
+        while self._news:
+            peer, is_there = self._news.popleft()
+            if not is_there:
+                self._fd_of.pop(peer, None)
+            yield peer, is_there
 
     def receive(self) -> Iterator[tuple[str, list[bytes], bool]]:
         """(neighbour, frames, whether it came by a new connection), up to a batch from each socket."""
         if self._dealer is not None:
-            for _ in range(BATCH):
-                try:
-                    yield self._upstream, self._dealer.recv_multipart(zmq.DONTWAIT), False
-                except zmq.Again:
-                    break
+            yield from self._receive_from_above(self._dealer)
         if self._router is not None:
             yield from self._receive_below(self._router)
+
+    def _receive_from_above(self, socket: zmq.Socket[bytes]) -> Iterator[tuple[str, list[bytes], bool]]:
+        for number in range(BATCH):
+            try:
+                frames = socket.recv_multipart(zmq.DONTWAIT)
+            except zmq.Again:
+                return
+            if not number and not self._is_up:
+                self._watch()
+                if not self._is_up:
+                    self._news.append((self._upstream, False))
+            yield self._upstream, frames, False
 
     def _receive_below(self, socket: zmq.Socket[bytes]) -> Iterator[tuple[str, list[bytes], bool]]:
         for _ in range(BATCH):
@@ -157,18 +173,42 @@ class Pipes:
                 peer = first.bytes.decode()
             except UnicodeDecodeError:
                 continue  # zmq names whoever did not name itself by five bytes; nobody could answer it by an id
-            fd = first.get(zmq.SRCFD)
-            is_new = self._fd_of.get(peer) != fd
-            if is_new:
-                self._fd_of[peer] = int(fd)
-            yield peer, frames, is_new
+            yield peer, frames, self._is_new(peer, int(first.get(zmq.SRCFD)), frames)
+
+    def _is_new(self, peer: str, fd: int, frames: list[bytes]) -> bool:
+        if self._fd_of.get(peer) == fd and frames != [b""]:
+            return False
+        # The system gives the number of a closed connection to the next: first hear whose it was. What comes first by
+        # a connection of ours is empty, and so is a liveness probe now and then.
+        self._watch()
+        if self._fd_of.get(peer) == fd:
+            return False
+        self._news = deque(news for news in self._news if news != (peer, False))
+        self._fd_of[peer] = fd
+        if fd not in self._live:
+            self._news.append((peer, False))
+        return True
+
+    def _watch(self) -> None:
+        """Hear what the monitors say. Each says it before the first message of a connection can be read."""
+        for event in _drain(self._dealer_monitor):
+            self._is_up = event["event"] == zmq.EVENT_HANDSHAKE_SUCCEEDED
+            self._news.append((self._upstream, self._is_up))
+        for event in _drain(self._router_monitor):
+            fd = event["value"]
+            change = self._live.add if event["event"] == zmq.EVENT_ACCEPTED else self._live.discard
+            change(fd)
+            for peer in [peer for peer, known in self._fd_of.items() if known == fd]:
+                del self._fd_of[peer]
+                self._news.append((peer, False))
 
     @staticmethod
     def _close(
         socket: zmq.Socket[bytes] | None, monitor: zmq.Socket[bytes] | None, *, linger: int
     ) -> None:
         if socket is not None:
-            socket.disable_monitor()
+            with contextlib.suppress(zmq.ContextTerminated):  # whoever ended the context waits for the closing
+                socket.disable_monitor()
             socket.close(linger)
         if monitor is not None:
             monitor.close(0)

@@ -64,12 +64,11 @@ class Stream:
 
     def append(self, item: Any) -> None:
         """Add one item. Raises `AutopilotNetError` after the end; to end it once more is harmless."""
-        if self.ended:
-            if isinstance(item, str) and item == END:
-                return
-            raise AutopilotNetError(f"stream {self.id} has ended; open another")
+        if isinstance(item, str) and item == END:
+            self.close()
+            return
         if not self._drop_oldest:
-            self._driver.wait_until(lambda: len(self._batcher) < self._q_size)
+            self._driver.wait_until(lambda: self.ended or len(self._batcher) < self._q_size)
         self._driver.run(self._line, lambda now: self._append(item, now))
 
     def extend(self, items: Iterable[Any]) -> None:
@@ -80,14 +79,13 @@ class Stream:
     put = append
 
     def close(self) -> None:
-        """Send what is left, and end. Harmless if it has ended."""
-        if not self.ended:
-            self._driver.run(self._line, lambda now: self._append(END, now))
+        """Send what is left, and end. Harmless if it has ended, or its node has."""
+        if not self._driver.is_closed:
+            self._driver.run(self._line, self._end)
 
     def wait(self, timeout: float | None = None) -> bool:
         """Wait until every item is sent and, of a reliable stream, settled; False if `timeout` came first."""
-        outbox = self._line.endpoint.outbox
-        return self._driver.wait_until(lambda: not len(self._batcher) and not len(outbox), timeout)
+        return self._driver.wait_until(self._is_sent, timeout)
 
     # -- the pump, for the I/O thread, under its lock --------------------------------------------------------------
 
@@ -96,7 +94,7 @@ class Stream:
         effects: list[Effect] = []
         while self._batcher.due(now=now) and self._has_room():
             effects += self._send(now)
-        if self.ended and not len(self._batcher) and not len(self._line.endpoint.outbox):
+        if self.ended and self._is_sent():
             self._driver.retire(self._line)
         return effects
 
@@ -105,9 +103,25 @@ class Stream:
         return self._batcher.next_timer() if self._has_room() else None
 
     def _has_room(self) -> bool:
-        return self._line.endpoint.outbox.room(self.to)
+        endpoint = self._line.endpoint
+        if self._reliable:
+            return endpoint.outbox.room(self.to)
+        return endpoint.routes.was_up and not endpoint.waiting_peers()  # what waits elsewhere is lost with its socket
+
+    def _is_sent(self) -> bool:
+        endpoint = self._line.endpoint
+        return not (len(self._batcher) or len(endpoint.outbox) or endpoint.waiting_peers())
+
+    def _end(self, now: float) -> list[Effect]:
+        if not self.ended:
+            self._batcher.append(END, now=now)
+        return self.pump(now)
 
     def _append(self, item: Any, now: float) -> list[Effect]:
+        if self.ended:
+            raise AutopilotNetError(f"stream {self.id} has ended; open another")
+        if self._driver.is_closed:
+            raise AutopilotNetError(f"stream {self.id} takes no item, for {self._driver.name} is closed")
         if self._drop_oldest and len(self._batcher) >= self._q_size:
             self._batcher.drop_oldest()
             self.dropped += 1
@@ -116,14 +130,16 @@ class Stream:
 
     def _send(self, now: float) -> list[Effect]:
         first, items = self._batcher.take()
-        try:
-            return self._line.endpoint.send(self._message(first, items, now), repeat=self._reliable, now=now)
-        except BadMessage as error:
-            good = [item for item in items if _can_travel(item)]
-            lost = Dropped(str(error), self.id, self.to, len(items) - len(good))
-            if not good or len(good) == len(items):
-                return [lost]
-            return [lost, *self._line.endpoint.send(self._message(first, good, now), repeat=self._reliable, now=now)]
+        batch, lost = items, list[Effect]()
+        while batch:
+            try:
+                message = self._message(first, batch, now)
+                return [*lost, *self._line.endpoint.send(message, repeat=self._reliable, now=now)]
+            except BadMessage as error:
+                good = [item for item in batch if _can_travel(item)]
+                batch = good if len(good) < len(batch) else []
+                lost = [Dropped(str(error), self.id, self.to, len(items) - len(batch))]
+        return lost
 
     def _message(self, first: int, items: list[Any], now: float) -> Message:
         flags = {"MINPRINT": True} if self._reliable else {"MINPRINT": True, "NOREPEAT": True}

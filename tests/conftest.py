@@ -1,0 +1,84 @@
+"""How the tests wait, and how long hypothesis searches: `dev` by default, `ci` where the environment says CI."""
+
+from __future__ import annotations
+
+import os
+import socket
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from typing import Any, TypeVar
+
+import pytest
+import zmq
+from hypothesis import settings
+
+T = TypeVar("T")
+Socket = zmq.Socket[bytes]
+Context = zmq.Context[Socket]
+
+DEADLINE_S = 20.0  # far beyond what anything here takes: only a failure waits that long
+LOOK_EVERY_S = 0.002
+
+settings.register_profile("dev", max_examples=30, deadline=None)
+settings.register_profile("ci", max_examples=100, deadline=None, derandomize=True)
+settings.load_profile("ci" if os.environ.get("CI") else "dev")
+
+
+def eventually(condition: Callable[[], T], timeout: float = DEADLINE_S) -> T:
+    """Wait until `condition()` is true, and return what it said; fail when it is not by then."""
+    deadline = time.monotonic() + timeout
+    never = threading.Event()
+    while not (said := condition()):
+        assert time.monotonic() < deadline, f"not within {timeout} s"
+        never.wait(LOOK_EVERY_S)
+    return said
+
+
+class _Keeping(Context):
+    """A context that holds its sockets, so that none is found unclosed before the test is over."""
+
+    _kept: Any = ()
+
+    def socket(self, *args: Any, **options: Any) -> Socket:
+        made = super().socket(*args, **options)
+        self._kept = (*self._kept, made)
+        return made
+
+
+@pytest.fixture
+def context() -> Iterator[Context]:
+    """A zmq context of the test's own. Whatever it left open is closed."""
+    made = _Keeping()
+    yield made
+    made.destroy(linger=0)
+
+
+@pytest.fixture
+def port() -> Iterator[int]:
+    """A port that nobody listens at and nobody else gets, on which a test can listen, again and again."""
+    with socket.socket() as holder:
+        holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        holder.bind(("127.0.0.1", 0))
+        chosen = int(holder.getsockname()[1])
+        if sys.platform != "linux":  # elsewhere a port that is held so cannot be listened at
+            holder.close()
+        yield chosen
+
+
+@pytest.fixture
+def no_thread_stays() -> Iterator[None]:
+    """Whatever the test started has ended by its end."""
+    before = set(threading.enumerate())
+    yield
+    eventually(lambda: set(threading.enumerate()) <= before)
+
+
+def plain(context: Context, kind: int, **options: Any) -> Socket:
+    """A socket as zmq makes it, but for `options`, which are named as zmq's own."""
+    made = context.socket(kind)
+    made.setsockopt(zmq.LINGER, 0)
+    for name, value in options.items():
+        made.setsockopt(getattr(zmq, name), value)
+    return made

@@ -1,0 +1,576 @@
+"""Each zmq setting, and each thing zmq does, shown on a plain socket and then on ours. All on loopback."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import struct
+import sys
+import time
+from collections.abc import Callable, Iterator
+from itertools import count
+
+import pytest
+import zmq
+from zmq.utils.monitor import recv_monitor_message
+
+from autopilot_net import AutopilotNetError, sockets
+from autopilot_net.sockets import BATCH, Pipes, Sent, dealer, router
+from tests.conftest import Context, Socket, eventually, plain
+
+LOCAL = "127.0.0.1"
+DEAF = {"RCVHWM": 1, "RCVBUF": 4096}  # of a peer that does not read: almost nothing goes on its way to it
+BIG = b"x" * 50_000
+linux = pytest.mark.skipif(sys.platform != "linux", reason="how the system numbers files")
+
+
+class Ends:
+    """The pipes of one endpoint, and all that they ever said."""
+
+    def __init__(self, context: Context, identity: str) -> None:
+        self.pipes = Pipes(context, identity)
+        self.port = 0
+        self.came: list[tuple[str, list[bytes], bool]] = []
+        self.news: list[tuple[str, bool]] = []
+
+    def bind(self, port: int = 0) -> Ends:
+        self.port = self.pipes.bind(LOCAL, port)
+        return self
+
+    def connect(self, upstream: str, port: int) -> Ends:
+        self.pipes.connect(upstream, LOCAL, port)
+        return self
+
+    @property
+    def monitor(self) -> Socket:
+        return self.pipes.sockets()[0]
+
+    @property
+    def router(self) -> Socket:
+        return self.pipes.sockets()[1]
+
+    dealer = router
+
+    def turn(self) -> None:
+        """What a driver does: wait a little, read, and ask what changed."""
+        poller = zmq.Poller()
+        for one in self.pipes.sockets():
+            poller.register(one, zmq.POLLIN)
+        poller.poll(5)
+        self.came += self.pipes.receive()
+        self.news += self.pipes.changes()
+
+    def until(self, condition: Callable[[], object], *others: Ends) -> None:
+        """Take turns, and let `others` take theirs, until `condition`."""
+
+        def look() -> object:
+            for one in (self, *others):
+                one.turn()
+            return condition()
+
+        eventually(look)
+
+    def heard(self, payload: bytes) -> bool:
+        return any(frames[-1] == payload for _, frames, _ in self.came)
+
+    def send(self, peer: str, *frames: bytes) -> Sent:
+        return self.pipes.send(peer, frames)
+
+
+def to(one: Socket, port: int) -> Socket:
+    one.connect(f"tcp://{LOCAL}:{port}")
+    return one
+
+
+def bound(one: Socket, port: int | None = None) -> tuple[Socket, int]:
+    one.bind(f"tcp://{LOCAL}:{port or '*'}")
+    return one, int(one.getsockopt_string(zmq.LAST_ENDPOINT).rpartition(":")[2])
+
+
+def named(context: Context, identity: bytes, port: int, **options: int) -> Socket:
+    """A plain DEALER that is connected."""
+    return to(plain(context, zmq.DEALER, IDENTITY=identity, **options), port)
+
+
+def read(one: Socket, timeout_ms: int = 10_000) -> list[bytes]:
+    assert one.poll(timeout_ms), "nothing came"
+    return one.recv_multipart()
+
+
+class Bare:
+    """A peer of nothing but TCP, which greets as a DEALER and from then on does only what it is told."""
+
+    def __init__(self, identity: bytes, port: int) -> None:
+        self.tcp = socket.create_connection((LOCAL, port))
+        self.tcp.sendall(b"\xff" + bytes(8) + b"\x7f\x03\x00" + b"NULL".ljust(20, b"\0") + bytes(32))
+        ready = b"\x05READY" + self._fact(b"Socket-Type", b"DEALER") + self._fact(b"Identity", identity)
+        self.tcp.sendall(b"\x04" + bytes([len(ready)]) + ready)
+        said = b""
+        while b"READY" not in said:
+            said += self.tcp.recv(1_000)
+
+    @staticmethod
+    def _fact(name: bytes, value: bytes) -> bytes:
+        return bytes([len(name)]) + name + struct.pack(">I", len(value)) + value
+
+    def send(self, payload: bytes) -> None:
+        self.tcp.sendall(b"\x00" + bytes([len(payload)]) + payload)
+
+    def die(self) -> None:
+        """As by a SIGKILL: the system closes the connection, and no goodbye is said."""
+        self.tcp.close()
+
+
+Bares = Callable[[bytes, int], Bare]
+
+
+@pytest.fixture
+def bare() -> Iterator[Bares]:
+    with contextlib.ExitStack() as stack:
+
+        def make(identity: bytes, port: int) -> Bare:
+            made = Bare(identity, port)
+            stack.callback(made.die)
+            return made
+
+        yield make
+
+
+# -- ROUTER_MANDATORY ----------------------------------------------------------------------------------------------
+
+
+def test_what_a_plain_router_sends_to_nobody_vanishes_and_ours_says_gone(context: Context) -> None:
+    silent, _ = bound(plain(context, zmq.ROUTER))
+    silent.send_multipart([b"nobody", b"x"], zmq.DONTWAIT)  # and no word of it
+    ours = Ends(context, "T").bind()
+    assert ours.send("nobody", b"x") is Sent.GONE
+
+
+def test_what_has_no_socket_at_all_is_gone(context: Context) -> None:
+    assert Pipes(context, "T").send("rig_1", (b"x",)) is Sent.GONE
+
+
+def test_of_a_neighbour_that_was_killed_only_a_send_and_the_monitor_know(context: Context, bare: Bares) -> None:
+    mandatory, port = bound(plain(context, zmq.ROUTER, ROUTER_MANDATORY=1))
+    rig = bare(b"rig_1", port)
+    rig.send(b"hello")
+    assert read(mandatory) == [b"rig_1", b"hello"]
+    rig.die()
+    with pytest.raises(zmq.ZMQError) as said:
+        eventually(lambda: mandatory.send_multipart([b"rig_1", b"x"], zmq.DONTWAIT))
+    assert said.value.errno == zmq.EHOSTUNREACH
+    assert not mandatory.poll(0)  # nothing to read tells of it
+
+    ours = Ends(context, "T").bind()
+    rig = bare(b"rig_1", ours.port)
+    rig.send(b"hello")
+    ours.until(lambda: ours.heard(b"hello"))
+    assert ours.send("rig_1", b"x") is Sent.YES
+    rig.die()
+    eventually(lambda: ours.send("rig_1", b"x") is Sent.GONE)
+    ours.until(lambda: ours.news == [("rig_1", False)])
+
+
+# -- ROUTER_HANDOVER -----------------------------------------------------------------------------------------------
+
+
+def test_a_plain_router_refuses_a_rebooted_rig_its_id_while_its_ghost_lives(context: Context) -> None:
+    server, port = bound(plain(context, zmq.ROUTER, ROUTER_MANDATORY=1))
+    ghost = named(context, b"rig_1", port)
+    ghost.send(b"before the power cut")
+    assert read(server) == [b"rig_1", b"before the power cut"]
+    rebooted = plain(context, zmq.DEALER, IDENTITY=b"rig_1")
+    monitor = rebooted.get_monitor_socket(zmq.EVENT_HANDSHAKE_SUCCEEDED)
+    to(rebooted, port).send(b"back again")
+    assert monitor.poll(10_000)
+    rebooted.disable_monitor()
+    named(context, b"marker", port).send(b"later")
+    assert read(server) == [b"marker", b"later"]
+    server.send_multipart([b"rig_1", b"START"])
+    assert read(ghost) == [b"START"]
+    assert not rebooted.poll(0)
+
+
+def test_a_rebooted_rig_gets_its_id_back_at_once_and_is_known_as_new(context: Context) -> None:
+    ours = Ends(context, "T").bind()
+    ghost = named(context, b"rig_1", ours.port)
+    ghost.send(b"before the power cut")
+    ours.until(lambda: ours.heard(b"before the power cut"))
+    rebooted = named(context, b"rig_1", ours.port)
+    rebooted.send(b"back again")
+    rebooted.send(b"and again")
+    ours.until(lambda: ours.heard(b"and again"))
+    assert ours.came == [
+        ("rig_1", [b"before the power cut"], True),
+        ("rig_1", [b"back again"], True),
+        ("rig_1", [b"and again"], False),
+    ]
+    assert ours.send("rig_1", b"START") is Sent.YES
+    assert read(rebooted) == [b"START"]
+    assert ours.news == []  # the ghost's end is not the end of the rig
+
+
+def test_a_rig_that_went_and_came_back_is_new(context: Context) -> None:
+    ours = Ends(context, "T").bind()
+    for life in (b"1", b"2", b"3"):
+        with named(context, b"rig_1", ours.port) as rig:
+            rig.send(life)
+            ours.until(lambda life=life: ours.heard(life))  # type: ignore[misc]
+            assert ours.send("rig_1", b"x") is Sent.YES
+            assert read(rig) == [b"x"]
+        ours.until(lambda life=life: len(ours.news) == int(life))  # type: ignore[misc]
+    assert ours.came == [("rig_1", [life], True) for life in (b"1", b"2", b"3")]
+    assert ours.news == [("rig_1", False)] * 3
+
+
+# -- PROBE_ROUTER --------------------------------------------------------------------------------------------------
+
+
+def test_a_plain_router_knows_nobody_until_the_first_message_comes_up(context: Context) -> None:
+    server, port = bound(plain(context, zmq.ROUTER, ROUTER_MANDATORY=1))
+    quiet = plain(context, zmq.DEALER, IDENTITY=b"rig_1")
+    monitor = quiet.get_monitor_socket(zmq.EVENT_HANDSHAKE_SUCCEEDED)
+    to(quiet, port)
+    assert monitor.poll(10_000)
+    quiet.disable_monitor()
+    named(context, b"marker", port).send(b"later")
+    assert read(server) == [b"marker", b"later"]  # so what is there of the quiet one has been seen
+
+
+def test_ours_is_seen_when_it_connects(context: Context) -> None:
+    ours = Ends(context, "T").bind()
+    rig = Ends(context, "rig_1").connect("T", ours.port)
+    rig.until(lambda: ours.came, ours)
+    assert ours.came == [("rig_1", [b""], True)]
+    assert rig.news == [("T", True)]
+    assert ours.send("rig_1", b"START") is Sent.YES
+    rig.until(lambda: rig.heard(b"START"))
+
+
+def test_the_probe_is_harmless_to_a_plain_router(context: Context) -> None:
+    theirs, port = bound(plain(context, zmq.ROUTER))
+    rig = Ends(context, "rig_1").connect("T", port)
+    rig.until(lambda: theirs.poll(0))
+    assert theirs.recv_multipart() == [b"rig_1", b""]
+
+
+# -- IMMEDIATE -----------------------------------------------------------------------------------------------------
+
+
+def test_a_plain_dealer_delivers_stale_frames_to_the_next_life_of_its_peer(context: Context, port: int) -> None:
+    rig = plain(context, zmq.DEALER, IDENTITY=b"rig_1", RECONNECT_IVL=10, SNDHWM=5)
+    monitor = rig.get_monitor_socket(zmq.EVENT_DISCONNECTED)
+    first, _ = bound(plain(context, zmq.ROUTER), port)
+    to(rig, port).send(b"hello")
+    assert read(first) == [b"rig_1", b"hello"]
+    first.close()
+    assert monitor.poll(10_000)
+    rig.disable_monitor()
+    stale = count()
+    sent = fill(lambda: blocks(lambda: rig.send(b"stale %d" % next(stale), zmq.DONTWAIT)))
+    assert 1 < sent <= 5  # up to its high-water mark
+    second, _ = eventually_bound(context, port)
+    assert [read(second) for _ in range(sent)] == [[b"rig_1", b"stale %d" % number] for number in range(sent)]
+
+
+def test_ours_keeps_nothing_for_a_dead_peer(context: Context, port: int) -> None:
+    first, _ = bound(plain(context, zmq.ROUTER), port)
+    rig = Ends(context, "rig_1").connect("T", port)
+    rig.until(lambda: rig.send("T", b"hello") is Sent.YES)
+    assert [read(first), read(first)] == [[b"rig_1", b""], [b"rig_1", b"hello"]]
+    first.close()
+    rig.until(lambda: ("T", False) in rig.news)
+    rig.until(lambda: rig.send("T", b"stale") is Sent.FULL)
+    second, _ = eventually_bound(context, port)
+    rig.until(lambda: rig.send("T", b"fresh") is Sent.YES)
+    assert [read(second), read(second)] == [[b"rig_1", b""], [b"rig_1", b"fresh"]]
+    rig.until(lambda: rig.news == [("T", True), ("T", False), ("T", True)])
+
+
+def eventually_bound(context: Context, port: int) -> tuple[Socket, int]:
+    """A socket's port is free a moment after it was closed: another thread closes it."""
+    server = plain(context, zmq.ROUTER)
+
+    def bind() -> bool:
+        try:
+            server.bind(f"tcp://{LOCAL}:{port}")
+        except zmq.ZMQError:
+            return False
+        return True
+
+    eventually(bind)
+    return server, port
+
+
+def fill(send: Callable[[], object]) -> int:
+    """How many messages a neighbour that reads nothing takes until it takes no more, and `send` says so."""
+    for sent in range(100_000):
+        if send():
+            return sent
+    raise AssertionError("it takes everything")
+
+
+def blocks(send: Callable[[], object]) -> bool:
+    try:
+        send()
+    except zmq.Again:
+        return True
+    return False
+
+
+# -- high water ----------------------------------------------------------------------------------------------------
+
+
+def test_one_full_neighbour_blocks_a_plain_router_that_says_it_can_send(context: Context) -> None:
+    server, port = bound(plain(context, zmq.ROUTER, ROUTER_MANDATORY=1, SNDHWM=10, SNDBUF=4096, SNDTIMEO=50))
+    named(context, b"deaf", port, **DEAF).send(b"hello")
+    named(context, b"other", port).send(b"hello")
+    read(server)
+    read(server)
+
+    began = time.monotonic()
+    assert fill(lambda: blocks(lambda: server.send_multipart([b"deaf", BIG])))  # without SNDTIMEO, for ever
+    assert time.monotonic() - began >= 0.05
+    assert server.poll(0, zmq.POLLOUT)  # which is true of the other neighbour, and says nothing of this one
+
+
+def test_one_full_neighbour_of_ours_says_so_at_once_and_blocks_nobody(context: Context) -> None:
+    ours = Ends(context, "T").bind()
+    deaf = named(context, b"deaf", ours.port, **DEAF)
+    other = named(context, b"other", ours.port)
+    deaf.send(b"hello")
+    other.send(b"hello")
+    ours.until(lambda: len(ours.came) == 2)
+    sent = fill(lambda: ours.send("deaf", BIG) is Sent.FULL)
+    assert ours.send("deaf", b"x") is Sent.FULL
+    assert ours.send("other", b"x") is Sent.YES
+    assert read(other) == [b"x"]
+    for _ in range(sent):
+        assert read(deaf) == [BIG]  # nothing that was taken is lost
+    eventually(lambda: ours.send("deaf", b"x") is Sent.YES)
+    assert read(deaf) == [b"x"]
+
+
+def test_an_upstream_that_does_not_read_is_full_and_not_gone(context: Context) -> None:
+    deaf, port = bound(plain(context, zmq.ROUTER, **DEAF))
+    rig = Ends(context, "rig_1").connect("T", port)
+    rig.until(lambda: rig.news == [("T", True)])
+    assert fill(lambda: rig.send("T", BIG) is Sent.FULL)
+    assert rig.send("T", b"x") is Sent.FULL
+    assert read(deaf) == [b"rig_1", b""]
+
+
+# -- the monitor ---------------------------------------------------------------------------------------------------
+
+
+def test_the_monitor_tells_an_fd_which_only_an_uncopied_frame_ties_to_an_identity(context: Context) -> None:
+    server, port = bound(plain(context, zmq.ROUTER))
+    monitor = server.get_monitor_socket(zmq.EVENT_ACCEPTED | zmq.EVENT_DISCONNECTED)
+    with named(context, b"rig_1", port) as rig:
+        rig.send(b"hello")
+        assert server.poll(10_000)
+        frame = server.recv(copy=False)
+    assert frame.bytes == b"rig_1"
+    events = []
+    for _ in range(2):
+        assert monitor.poll(10_000)
+        events.append(recv_monitor_message(monitor))
+    server.disable_monitor()
+    assert [event["event"] for event in events] == [zmq.EVENT_ACCEPTED, zmq.EVENT_DISCONNECTED]
+    assert [event["value"] for event in events] == [frame.get(zmq.SRCFD)] * 2
+    assert not any(b"rig_1" in str(event).encode() for event in events)
+
+
+def test_of_several_neighbours_the_one_that_went_is_told(context: Context) -> None:
+    ours = Ends(context, "T").bind()
+    rigs = {f"rig_{n}": named(context, f"rig_{n}".encode(), ours.port) for n in range(5)}
+    for rig in rigs.values():
+        rig.send(b"hello")
+    ours.until(lambda: len(ours.came) == 5)
+    for gone in ("rig_3", "rig_0", "rig_4"):
+        ours.news.clear()
+        rigs.pop(gone).close()
+        ours.until(lambda: ours.news)
+        assert ours.news == [(gone, False)]
+    assert all(ours.send(peer, b"x") is Sent.YES for peer in rigs)
+
+
+@pytest.mark.skipif(zmq.DRAFT_API, reason="a pyzmq that was built with the draft API has them")
+@pytest.mark.parametrize(("option", "value"), [("ROUTER_NOTIFY", 3), ("HELLO_MSG", b"hello")])
+def test_what_would_tell_more_simply_is_not_in_the_wheels(context: Context, option: str, value: int | bytes) -> None:
+    with pytest.raises(zmq.ZMQError):
+        plain(context, zmq.ROUTER).setsockopt(getattr(zmq, option), value)
+
+
+# -- last words ----------------------------------------------------------------------------------------------------
+
+
+def test_a_program_that_sends_and_is_gone_before_it_is_read_is_no_ghost(context: Context, bare: Bares) -> None:
+    """It is met by its first message, and nothing would ever say again that it went."""
+    ours = Ends(context, "T").bind()
+    program = bare(b"_rig_1", ours.port)
+    assert list(ours.pipes.changes()) == []
+    for number in range(BATCH + 10):
+        program.send(b"%d" % number)
+    program.die()
+    assert ours.monitor.poll(10_000)
+    ours.turn()
+    assert ours.came[0] == ("_rig_1", [b"0"], True)
+    assert len(ours.came) == BATCH
+    assert ours.news == [("_rig_1", False)]
+    ours.turn()
+    assert [frames for _, frames, _ in ours.came] == [[b"%d" % number] for number in range(BATCH + 10)]
+    assert ours.news[-1:] == [("_rig_1", False)]
+
+
+def test_the_last_words_of_an_upstream_do_not_bring_it_back(context: Context) -> None:
+    server, port = bound(plain(context, zmq.ROUTER))
+    rig = Ends(context, "rig_1").connect("T", port)
+    rig.until(lambda: server.poll(0))
+    assert server.recv_multipart() == [b"rig_1", b""]
+    server.send_multipart([b"rig_1", b"last words"])
+    assert rig.dealer.poll(10_000)
+    server.close(500)
+    assert rig.news == [("T", True)]
+    assert rig.monitor.poll(10_000)
+    assert list(rig.pipes.changes()) == [("T", False)]
+    last_words = list(rig.pipes.receive())
+    assert last_words in ([("T", [b"last words"], False)], [])  # zmq throws them away, or does not: it depends
+    assert list(rig.pipes.changes()) == [("T", False)] * len(last_words)
+
+
+@linux  # which gives the lowest number that is free
+@pytest.mark.parametrize("identity", ["new", "old"])
+def test_a_neighbour_by_the_number_of_a_connection_that_went_is_not_lost_with_it(
+    context: Context, bare: Bares, identity: str
+) -> None:
+    ours = Ends(context, "T").bind()
+    old = bare(b"old", ours.port)
+    old.send(b"hello")
+    ours.until(lambda: ours.came)
+    number = ours.pipes._fd_of["old"]
+    old.die()
+    assert ours.monitor.poll(10_000)  # and before anybody asks
+    bare(identity.encode(), ours.port).send(b"")
+    assert ours.router.poll(10_000)
+    assert list(ours.pipes.receive()) == [(identity, [b""], True)]
+    assert ours.pipes._fd_of == {identity: number}
+    lost = [] if identity == "old" else [("old", False)]
+    assert list(ours.pipes.changes()) == lost
+    assert ours.send(identity, b"x") is Sent.YES
+
+
+def test_whoever_has_a_name_that_is_no_text_is_not_heard(context: Context, bare: Bares) -> None:
+    ours = Ends(context, "T").bind()
+    nameless = bare(b"\xff\xfe", ours.port)
+    nameless.send(b"hello")
+    assert ours.router.poll(10_000)
+    assert list(ours.pipes.receive()) == []
+    bare(b"rig_1", ours.port).send(b"hello")
+    ours.until(lambda: ours.came)
+    assert ours.came == [("rig_1", [b"hello"], True)]
+
+
+# -- heartbeats ----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("make", [router, lambda context: dealer(context, "rig_1")])
+def test_heartbeats_are_set(context: Context, make: Callable[[Context], Socket]) -> None:
+    ours = make(context)
+    assert ours.getsockopt(zmq.HEARTBEAT_IVL) == 2_000
+    assert ours.getsockopt(zmq.HEARTBEAT_TIMEOUT) == 6_000
+    assert ours.getsockopt(zmq.HEARTBEAT_TTL) == 6_000
+    assert plain(context, zmq.ROUTER).getsockopt(zmq.HEARTBEAT_IVL) == 0
+
+
+def test_a_rig_that_lost_its_power_looks_alive_to_all_but_heartbeats(
+    context: Context, bare: Bares, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server, port = bound(plain(context, zmq.ROUTER, ROUTER_MANDATORY=1))
+    bare(b"rig_1", port).send(b"hello")
+    assert read(server) == [b"rig_1", b"hello"]
+    monkeypatch.setattr(sockets, "HEARTBEAT_MS", 40)  # for a test's sake
+    ours = Ends(context, "T").bind()
+    bare(b"rig_1", ours.port).send(b"hello")  # and it answers no heartbeat
+    ours.until(lambda: ours.news)
+    assert ours.news == [("rig_1", False)]
+    eventually(lambda: ours.send("rig_1", b"x") is Sent.GONE)
+    server.send_multipart([b"rig_1", b"x"], zmq.DONTWAIT)  # which still believes in it
+
+
+# -- LINGER, RECONNECT_IVL -----------------------------------------------------------------------------------------
+
+
+def test_what_was_sent_last_is_lost_with_a_plain_socket_that_does_not_linger(context: Context) -> None:
+    server, port = bound(plain(context, zmq.ROUTER, **DEAF))
+    with named(context, b"rig_1", port, SNDBUF=4096) as rig:
+        for _ in range(400):  # more than the system would keep for a socket that is closed
+            rig.send(BIG)
+        read(server)
+    came = 1
+    while server.poll(200):
+        assert server.recv_multipart() == [b"rig_1", BIG]
+        came += 1
+    assert came < 400
+
+
+def test_what_was_sent_last_has_a_moment_to_leave_ours(context: Context) -> None:
+    server, port = bound(plain(context, zmq.ROUTER, **DEAF))
+    rig = Ends(context, "rig_1").connect("T", port)
+    rig.until(lambda: rig.news)
+    for _ in range(10):
+        assert rig.send("T", BIG) is Sent.YES
+    rig.pipes.close()
+    rig.pipes.close()  # once more is harmless
+    assert rig.pipes.sockets() == []
+    assert read(server) == [b"rig_1", b""]
+    for _ in range(10):
+        assert read(server) == [b"rig_1", BIG]
+
+
+def test_who_was_away_is_looked_for_soon_and_then_at_least_every_second(context: Context, port: int) -> None:
+    ours = dealer(context, "rig_1")
+    assert (ours.getsockopt(zmq.RECONNECT_IVL), ours.getsockopt(zmq.RECONNECT_IVL_MAX)) == (50, 1_000)
+    early = Ends(context, "rig_1").connect("T", port)
+    early.turn()
+    assert early.news == []
+    server, _ = bound(plain(context, zmq.ROUTER), port)
+    early.until(lambda: server.poll(0))
+    assert early.news == [("T", True)]
+
+
+# -- reconnect, bind -----------------------------------------------------------------------------------------------
+
+
+def test_reconnecting_throws_away_the_connection_with_what_is_still_in_it(context: Context) -> None:
+    server, port = bound(plain(context, zmq.ROUTER, ROUTER_HANDOVER=1, **DEAF))
+    rig = Ends(context, "rig_1").connect("T", port)
+    rig.until(lambda: rig.news)
+    sent = fill(lambda: rig.send("T", BIG) is Sent.FULL)
+    rig.news.clear()
+    rig.pipes.reconnect()
+    rig.until(lambda: rig.news == [("T", True)])
+    rig.until(lambda: rig.send("T", b"after") is Sent.YES)
+    came: list[bytes] = []
+    while not came or came[-1] != b"after":
+        came.append(read(server)[-1])
+    assert came.count(BIG) < sent
+    assert came[-2:] == [b"", b"after"]
+
+
+@pytest.mark.parametrize("hold", [True, False], ids=["by zmq", "by another program"])
+def test_a_port_that_is_taken_is_told_in_a_sentence(context: Context, hold: bool) -> None:
+    with socket.socket() as other:
+        other.bind((LOCAL, 0))
+        other.listen()
+        taken = Ends(context, "T").bind().port if hold else int(other.getsockname()[1])
+        pipes = Pipes(context, "rig_1")
+        with pytest.raises(AutopilotNetError, match=rf"^rig_1 cannot listen at 127\.0\.0\.1:{taken}: .*in use"):
+            pipes.bind(LOCAL, taken)
+    assert pipes.sockets() == []
+
+
+def test_the_system_chooses_a_port_where_none_is_named(context: Context) -> None:
+    ports = {Ends(context, "T").pipes.bind(LOCAL, choice) for choice in (0, None)}
+    assert len(ports) == 2
+    assert 0 not in ports
