@@ -5,6 +5,7 @@ A check that finds what it cannot decide says `unknown`, which is no pass; one t
 
 from __future__ import annotations
 
+import math
 from collections import Counter, defaultdict
 
 from sim.evidence import Evidence, Index, digest, many, result_of
@@ -12,7 +13,7 @@ from sim.journal import Entry
 from sim.payloads import opaque_bytes
 from sim.scenario import Opaque
 from sim.session import subject_of
-from sim.streamchecks import check_streams, stream_rows
+from sim.streamchecks import check_streams, has_streams, stream_rows
 from sim.verdict import Check, TrialRow
 
 __all__ = ["check_all", "check_storm", "trial_rows"]
@@ -29,7 +30,7 @@ def check_all(evidence: Evidence) -> list[Check]:
     if evidence.examples:
         checks += [check_hops(index)]
     checks += [check_confirm(index), check_order(index)]
-    if any(True for _ in evidence.journal.of("item_made")) or evidence.expected:
+    if has_streams(evidence):
         checks += [check_streams(index)]
     expect = check_expect(index)
     return [*checks, expect] if expect.count else checks
@@ -201,7 +202,9 @@ def check_trials(index: Index) -> Check:
     figures = f"{sum(len(row.missing) for row in rows)} lost, {sum(row.twice for row in rows)} twice"
     broke = [f"{row.rig}: {len(row.missing)} of {row.made} lost, first {row.missing[0]}" for row in rows if row.missing]
     broke += [f"{row.rig}: {row.twice} of {row.made} handled twice" for row in rows if row.twice]
-    return result_of("trials", f"{many(made, 'message')} of {many(len(rows), 'rig')}", made, broke, figures=figures)
+    idle = [f"whether trials of {row.rig} arrive: it made none" for row in rows if not row.made]
+    looked_at = f"{many(made, 'message')} of {many(len(rows), 'rig')}"
+    return result_of("trials", looked_at, made, broke, unknown=idle, figures=figures)
 
 
 def trial_rows(index: Index) -> list[TrialRow]:
@@ -307,7 +310,7 @@ def check_expect(index: Index) -> Check:
         if limit is not None and limit.missing_pct is not None:
             pct = 100 * missing / row.sent if row.sent else 0.0
             limits.append((f"{row.machine} {row.stream}: % missing", pct, limit.missing_pct))
-    broke = [f"{what}: {figure:.4g} > {limit:g}" for what, figure, limit in limits if figure > limit]
+    broke = [f"{what}: {round(figure, 2):,.10g} > {limit:,.10g}" for what, figure, limit in limits if figure > limit]
     return result_of("expect", many(len(limits), "limit"), len(limits), broke)
 
 
@@ -316,7 +319,7 @@ def trial_p99(index: Index) -> float:
     took = sorted(
         (index.handled[e.id][0].t - e.t) / 1e6 for e in index.made if e.key == "DATA" and index.handled[e.id]
     )
-    return took[min(len(took) - 1, int(len(took) * 0.99))] if took else 0.0
+    return took[math.ceil(0.99 * len(took)) - 1] if took else 0.0
 
 
 def _message(entry: Entry) -> str:

@@ -21,7 +21,7 @@ from sim.scenario import Example
 from sim.topology import Topology
 from sim.verdict import Check
 
-__all__ = ["Evidence", "Index", "digest", "machine_behind", "many", "result_of"]
+__all__ = ["Evidence", "Index", "digest", "machine_behind", "many", "raised", "result_of"]
 
 ID = re.compile(r'\{"id": ?("(?:[^"\\]|\\.)*")')
 
@@ -65,8 +65,8 @@ class Index:
 
     def exceptions(self) -> list[dict[str, str]]:
         """What programs raised: machine, exception and traceback, once each, however often it was told."""
-        raised = [{name: str(told) for name, told in e.value.items()} for e in self.evidence.journal.of("exception")]
-        return list({(one["machine"], one["exception"]): one for one in raised}.values())
+        every = [raised(entry) for entry in self.evidence.journal.of("exception")]
+        return list({(one["machine"], one["exception"]): one for one in every}.values())
 
     def path(self, frm: str, to: str) -> list[str]:
         """The participants from one to the other, both included, as the tree has them.
@@ -120,6 +120,16 @@ def result_of(
 def many(count: int, what: str) -> str:
     """'1 rig', '1,204 items'."""
     return f"{count:,} {what}" if count == 1 else f"{count:,} {what}s"
+
+
+def raised(entry: Entry) -> dict[str, str]:
+    """Machine, exception and traceback. A lab's program may send ERROR by itself, with whatever in it."""
+    value = entry.value if isinstance(entry.value, dict) else {}
+    return {
+        "machine": str(value.get("machine") or machine_behind(entry.first_sender or entry.by)),
+        "exception": str(value.get("exception") or entry.value),
+        "traceback": str(value.get("traceback") or ""),
+    }
 
 
 def digest(payload: bytes) -> str:

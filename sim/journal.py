@@ -1,4 +1,4 @@
-"""What happened, in order: JSON lines that every process appends as it goes, whole after a SIGKILL; and their reader.
+"""What happened, in order: JSON lines that every process appends as it goes, and their reader.
 
 Two kinds of file lie in a run's `journal` folder: `*.events.jsonl`, written by the emulated programs (`Entry`), and
 `*.trace.jsonl`, written by the library's own `trace=` (`Trace`). Both use CLOCK_MONOTONIC, which is one clock for all
@@ -8,6 +8,7 @@ processes of a machine.
 from __future__ import annotations
 
 import os
+import re
 import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -17,6 +18,8 @@ import msgspec
 from msgspec import Struct, field
 
 __all__ = ["Entry", "Journal", "Reader", "Trace", "Writer"]
+
+BEGINS = re.compile(rb'\{"t":\d+,"(?:by|at)":')
 
 
 class Entry(Struct, kw_only=True, omit_defaults=True):
@@ -83,7 +86,7 @@ class Journal(Struct):
 
 
 class Writer:
-    """Appends entries. Each is one write, which the system completes even if the process is killed in it."""
+    """Appends entries, each in one write. A SIGKILL may tear the one under way, and nothing that was written before."""
 
     def __init__(self, folder: Path, by: str, *, life: int = 0) -> None:
         self._fd = os.open(
@@ -100,7 +103,7 @@ class Writer:
 
 
 class Reader:
-    """Reads a folder as it grows. What a dying process left of its last line is not believed."""
+    """Reads a folder as it grows. What a killed process left of its last line is not believed."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -126,4 +129,15 @@ class Reader:
                 whole, newline, _ = file.read().rpartition(b"\n")
             self._read[path] = start + len(whole) + len(newline)
             for line in whole.splitlines():
-                yield decoder.decode(line)
+                yield _decoded(line, decoder)
+
+
+def _decoded(line: bytes, decoder: Any) -> Any:
+    """One line; where a killed process left it torn, and its next life wrote on right behind that, the next life's."""
+    try:
+        return decoder.decode(line)
+    except msgspec.DecodeError:
+        *_, start = [0, *(found.start() for found in BEGINS.finditer(line))]
+        if not start:
+            raise
+        return decoder.decode(line[start:])

@@ -87,7 +87,7 @@ def _array(spec: ArraySpec) -> Array:
         doubled = (*spec.shape[:-1], spec.shape[-1] * 2)
         return noise(spec.dtype, doubled, spec.seed)[..., ::2]
     made = noise(spec.dtype, spec.shape, spec.seed)
-    return np.asfortranarray(made) if spec.layout == "F" else made
+    return made.copy(order="F") if spec.layout == "F" else made  # asfortranarray would make 0-d arrays 1-d
 
 
 def _tree(value: Any) -> Any:

@@ -257,7 +257,7 @@ def item_of(seed: int, machine: str, name: str, stream: Stream, session: int, n:
         picture = frame(stream.dtype or "uint8", stream.shape, seed=own, n=n, content=stream.content)
         return {**head, "frame": picture}
     if stream.fields:
-        return {**head, **{field: math.sin(n / 40 + k) for k, field in enumerate(stream.fields)}}
+        return {**{field: math.sin(n / 40 + k) for k, field in enumerate(stream.fields)}, **head}
     return {**head, "text": "y" * (stream.bytes or 0)}
 
 

@@ -39,6 +39,7 @@ class Voice(Protocol):
     """A node or a station."""
 
     id: str
+    closing: Any
 
     def prepare_message(self, to: Any, key: str, value: Any, repeat: bool = ...) -> Message: ...
 
@@ -180,6 +181,8 @@ class Speaker:
         self.tally.came(value["example"])
 
     def _settled(self, done: Delivery, facts: dict[str, Any]) -> None:
+        if done.expired and self._voices[facts["by"]].closing.is_set():
+            return  # it was given up because we end, and nothing is known of it
         how = "confirmed" if done.confirmed else done.reason
         self.journal.write("settled", to=done.to, value=how, **facts)
         with self._changed:

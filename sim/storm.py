@@ -6,6 +6,7 @@ has already bent. A storm that failed is played on fresh labs up to five times, 
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -18,7 +19,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from sim.checks import check_storm
-from sim.evidence import Evidence
+from sim.evidence import Evidence, many
 from sim.journal import Journal, Reader
 from sim.payloads import Payload
 from sim.processes import Lab, LabError
@@ -70,14 +71,17 @@ def play_storm(lab: Lab, reader: Reader, example: Example, number: int, seed: in
 def draw_storms(
     lab: Lab, reader: Reader, *, seed: int, count: int, home: Path, said: Callable[[int, Example], Any]
 ) -> tuple[dict[int, Example], Failure | None]:
-    """Draw and play `count` storms; those that were played, by number, and the first that failed."""
+    """Draw and play `count` storms; those that were played, by number, and the first that failed.
+
+    What one raises, such as `LabError`, is raised after hypothesis has let go: it would try the same storm again.
+    """
     set_hypothesis_home_dir(home)
     played: dict[int, Example] = {}
-    failures: list[Failure] = []
+    ended: list[Failure | Exception] = []
 
     @hypothesis.seed(seed)
     @settings(
-        max_examples=count,
+        max_examples=max(1, count),
         phases=[Phase.generate],
         database=None,  # what is kept is kept as a scenario, which outlives a version of hypothesis
         deadline=None,  # a storm takes as long as the lab takes
@@ -86,22 +90,25 @@ def draw_storms(
     )
     @given(examples(lab.topology))
     def storm(example: Example) -> None:
-        if not failures and len(played) < count:
+        if not ended and len(played) < count:
             number = len(played)
             played[number] = example
             said(number, example)
-            broke, settled = play_storm(lab, reader, example, number, seed)
-            if broke or not settled:
-                failures.append(Failure(number=number, example=example, broke=broke, settled=settled))
-        if failures:
+            try:
+                broke, settled = play_storm(lab, reader, example, number, seed)
+                if broke or not settled:
+                    ended.append(Failure(number=number, example=example, broke=broke, settled=settled))
+            except Exception as error:  # noqa: BLE001  # it is raised below
+                ended.append(error)
+        if ended:
             raise _StormBroke  # also when hypothesis runs it once more to see whether it is flaky: it is not asked
 
-    try:
-        if count:
-            storm()
-    except _StormBroke:
-        pass
-    return played, failures[0] if failures else None
+    with contextlib.suppress(_StormBroke):
+        storm()
+    end = ended[0] if ended else None
+    if isinstance(end, Exception):
+        raise end
+    return played, end
 
 
 def confirm_and_shrink(
@@ -118,7 +125,7 @@ def confirm_and_shrink(
     if retrial.tried and retrial.failed == retrial.tried:
         for smaller in _shrink(failure.example, fresh.fails, deadline):
             retrial.example = smaller
-            said(f"it still fails with {len(smaller.ops)} steps")
+            said(f"it still fails with {many(len(smaller.ops), 'step')}")
     was, now = len(failure.example.ops), len(retrial.example.ops)
     shrunk = f"; shrunk from {was} steps to {now}" if now < was else ""
     retrial.sentence = f"seen {retrial.failed} of {retrial.tried} times again on a fresh lab{shrunk}"

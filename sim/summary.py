@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
+import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 
-from sim.evidence import Evidence, Index, machine_behind
+from sim.evidence import Evidence, Index, machine_behind, raised
 from sim.journal import Entry
 from sim.verdict import Check, Event, Latency, MachineRow, Rate
 
@@ -75,8 +76,8 @@ def _told(entry: Entry, storms: set[int]) -> Iterable[tuple[str, str, str]]:
         is_graduation = isinstance(entry.value, dict) and bool(entry.value.get("graduation"))
         yield "graduation" if is_graduation else entry.key, machine_behind(entry.by), ""
     elif entry.what == "exception":
-        machine = entry.value.get("machine") if isinstance(entry.value, dict) else machine_behind(entry.by)
-        yield "exception", str(machine), str(entry.value)[:200]
+        told = raised(entry)
+        yield "exception", told["machine"], told["exception"][:200]
     elif entry.example >= 0 and entry.example not in storms:
         storms.add(entry.example)
         yield "storm", "", f"storm {entry.example}"
@@ -89,12 +90,13 @@ def machine_rows(index: Index, checks: Sequence[Check]) -> list[MachineRow]:
     for trace in index.evidence.journal.traces:
         if trace.do == "Deliver":
             handled[machine_behind(trace.at)] += 1
-    broke = [sentence for check in checks if check.result == "fail" for sentence in check.violations]
-    doubts = [sentence for check in checks if check.result == "unknown" for sentence in check.violations]
+    machines = index.evidence.topology.machines
+    ids = [machine.id for machine in machines]
+    broke = _first_naming(ids, (said for check in checks if check.result == "fail" for said in check.violations))
+    doubts = _first_naming(ids, (said for check in checks if check.result == "unknown" for said in check.violations))
     rows = []
-    for machine in index.evidence.topology.machines:
-        why = _first_naming(machine.id, broke)
-        doubt = _first_naming(machine.id, doubts)
+    for machine in machines:
+        why, doubt = broke.get(machine.id, ""), doubts.get(machine.id, "")
         rows.append(
             MachineRow(
                 id=machine.id,
@@ -142,12 +144,16 @@ def advice_for(verdict: str, checks: Sequence[Check], *, has_exception: bool) ->
     return "Rehearse again when the lab's file changes. Below is also what a rehearsal on one machine cannot prove."
 
 
-def _first_naming(machine: str, sentences: Iterable[str]) -> str:
+def _first_naming(machines: Sequence[str], sentences: Iterable[str]) -> dict[str, str]:
+    """The first sentence that names each machine, a participant on it or a message of theirs."""
+    first: dict[str, str] = {}
     for sentence in sentences:
-        words = sentence.replace("→", " ").replace(",", " ").replace(":", " ").split()
-        if any(machine_behind(word) == machine or word.startswith((f"{machine}_", f"_{machine}_")) for word in words):
-            return sentence
-    return ""
+        for word in re.split(r"[\s→,:()\[\]'\"]+", sentence):
+            name = word.removeprefix("actor.").removeprefix("_")
+            named = [id for id in machines if name == id or name.startswith((id + "_", id + "."))]
+            if named:  # the longest: a child's id often begins with its parent's
+                first.setdefault(max(named, key=len), sentence)
+    return first
 
 
 def _quantile(values: Sequence[float], share: float) -> float:
