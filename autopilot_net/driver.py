@@ -46,6 +46,7 @@ logger = logging.getLogger("autopilot_net")
 FULL_RETRY_S = 0.005  # zmq does not say when one neighbour's pipe takes again, so it is tried
 LOG_EVERY_S = 1.0  # a peer that floods must not flood the log
 CLOSE_S = 5.0  # how long closing waits for a handler that does not return
+LAST_WORDS_S = 0.05  # a DEALER that is IMMEDIATE forgets what it has not read yet when its peer closes
 AWAY = "its neighbour went away"
 
 
@@ -97,6 +98,7 @@ class Driver:
         self._sleeps_until = math.inf  # the I/O thread wakes by itself at that time
         self._stopped = False  # by `stop`, which may be called again
         self._stopping = False  # nothing is sent any more
+        self._spoke_at = -math.inf
         self._quiet_until: dict[str, float] = {}
         self._io = threading.Thread(target=self._run, name=f"{name} I/O", daemon=True)
 
@@ -225,6 +227,7 @@ class Driver:
         with self._lock:
             self._stopping = True
             self._room.notify_all()
+        self._let_last_words_be_read()
         for line in self._lines:
             line.pipes.close()
         self._bell.close()
@@ -233,6 +236,11 @@ class Driver:
             self._trace.close()
         for delivery in [delivery for line in self._lines for delivery in line.deliveries.values()]:
             delivery.settle(confirmed=False, reason=f"{self.name} was released before a confirmation came")
+
+    def _let_last_words_be_read(self) -> None:
+        left = self._spoke_at + LAST_WORDS_S - time.monotonic()
+        if left > 0 and any(line.endpoint.routes.below for line in self._lines):
+            time.sleep(left)
 
     def _turn(self) -> None:
         self._silence()
@@ -324,6 +332,7 @@ class Driver:
         if not todo:
             return
         self._write_trace(todo)
+        self._spoke_at = time.monotonic()
         refused: Refused = defaultdict(list)
         calls: list[Call] = []
         for line, effect in todo:

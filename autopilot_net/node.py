@@ -6,7 +6,6 @@ import logging
 import os
 import socket
 import threading
-import traceback
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -20,8 +19,7 @@ from autopilot_net.participant import (
     Participant,
     find_listen,
     gone,
-    item_message,
-    items_of,
+    handle_items,
     split_hops,
     timestamp,
     wants_message,
@@ -308,18 +306,13 @@ class Net_Node:  # noqa: N801  # the name that labs' programs import
 
     def l_stream(self, message: Message) -> Any:
         """Call the listen for a batch's inner key with each item, in order."""
-        key, headers, items = items_of(message)
-        results = []
-        for number, item in enumerate(items):
-            one = item_message(message, number, key, item, headers)
-            listen = find_listen(self.listens, one, self.id)
-            if listen is None:
-                continue
-            try:
-                results.append(listen(one if wants_message(listen) else one.value))
-            except Exception as error:  # noqa: BLE001  # one bad item must not cost those that came along with it
-                self.on_exception(one, error, traceback.format_exc())
-        return [handle for result in results for handle in (result if isinstance(result, list) else [result])]
+        return handle_items(message, self._handle_item, self.on_exception, update=False)
+
+    def _handle_item(self, item: Message) -> Any:
+        listen = find_listen(self.listens, item, self.id)
+        if listen is None:
+            return None
+        return listen(item if wants_message(listen) else item.value)
 
     def _l_cohere(self, message: Message) -> Delivery | None:
         question = message.value if isinstance(message.value, dict) else {}

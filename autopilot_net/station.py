@@ -12,7 +12,6 @@ import pickle
 import signal
 import threading
 import time
-import traceback
 from collections.abc import Iterable, Mapping, Sequence
 from multiprocessing import connection
 from typing import Any
@@ -29,8 +28,7 @@ from autopilot_net.participant import (
     Participant,
     find_listen,
     gone,
-    item_message,
-    items_of,
+    handle_items,
     refuse_closed,
     split_hops,
 )
@@ -312,16 +310,7 @@ class Station(multiprocessing.Process):
 
     def l_stream(self, message: Message) -> Any:
         """Call the listen for a batch's inner key once per item, in order, each dict updated with the headers."""
-        key, headers, items = items_of(message)
-        results = []
-        for number, item in enumerate(items):
-            value = {**item, **headers} if isinstance(item, dict) and "NUMPY_ARRAY" not in item else item
-            one = item_message(message, number, key, value, headers)
-            try:
-                results.append(self.handle_listen(one))
-            except Exception as error:  # noqa: BLE001  # one bad item must not cost those that came along with it
-                self.on_exception(one, error, traceback.format_exc())
-        return [handle for result in results for handle in (result if isinstance(result, list) else [result])]
+        return handle_items(message, self.handle_listen, self.on_exception, update=True)
 
     def l_kill(self, message: Message) -> None:
         """End, if whoever says so may."""

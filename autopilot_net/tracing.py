@@ -49,11 +49,6 @@ class Tracer:
         os.close(self._fd)
 
 
-def _writable(text: Any) -> str:
-    """`text` without the half characters that JSON can spell and UTF-8 cannot."""
-    return str(text).encode(errors="replace").decode()
-
-
 def _facts(effect: Effect) -> dict[str, Any]:
     if isinstance(effect, Transmit):
         *names, payload = effect.frames
@@ -67,6 +62,6 @@ def _facts(effect: Effect) -> dict[str, Any]:
     if isinstance(effect, Deliver):
         message = effect.message
         facts = {"ticket": effect.ticket, "peer": effect.peer}
-        facts |= {name: _writable(message[name]) for name in ("id", "to", "sender", "key")}
+        facts |= {name: message[name] for name in ("id", "to", "sender", "key")}
         return facts | ({"redelivered": True} if message.get("redelivered") else {})
     return {name: getattr(effect, name) for name in effect.__struct_fields__}

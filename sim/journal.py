@@ -138,6 +138,4 @@ def _decoded(line: bytes, decoder: Any) -> Any:
         return decoder.decode(line)
     except msgspec.DecodeError:
         *_, start = [0, *(found.start() for found in BEGINS.finditer(line))]
-        if not start:
-            raise
         return decoder.decode(line[start:])

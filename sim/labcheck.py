@@ -76,6 +76,8 @@ def _bad_id(name: str) -> str | None:
         return "begins with `_`, which marks the programs' own nodes"
     if name.startswith("P_"):
         return "begins with `P_`, which marks the plots"
+    if name.startswith("actor."):
+        return "begins with `actor.`, which the rehearsal uses itself"
     if name.endswith(".probe"):
         return "ends in `.probe`, which the rehearsal uses itself"
     if "{n}" in name:

@@ -76,8 +76,8 @@ class StationPart:
             return  # the parent is gone, and the station minds that by itself
 
 
-class RehearsalTerminal(Terminal_Station):
-    """The terminal's station, with a part in the rehearsal."""
+class InRun(Station):
+    """What a station of the rehearsal does beside what its kind does: enter the run, and begin its part in it."""
 
     part: StationPart
 
@@ -92,20 +92,12 @@ class RehearsalTerminal(Terminal_Station):
         self.part.attach(self)
 
 
-class RehearsalPilot(Pilot_Station):
-    """A pilot's station, with a part in the rehearsal."""
+class RehearsalTerminal(InRun, Terminal_Station):
+    """The terminal's station."""
 
-    part: StationPart
 
-    def run(self) -> None:
-        """Enter the run first."""
-        self.part.enter()
-        super().run()
-
-    def begin_role(self) -> None:
-        """Begin the rehearsal's part too."""
-        super().begin_role()
-        self.part.attach(self)
+class RehearsalPilot(InRun, Pilot_Station):
+    """A pilot's station, or a child's."""
 
 
 def make_station(place: Place, machine: Machine, ports: dict[str, int], line: Connection, life: int) -> Station:

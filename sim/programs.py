@@ -137,10 +137,13 @@ class ProgramRunner:
 
     def on_item(self, message: Message) -> None:
         """An item of a session's stream has come to where it was meant to go."""
-        value = expanded(message.value)
+        value = expanded(message.value) if isinstance(message.value, dict) else {"value": expanded(message.value)}
+        stream, n = value.get("stream"), value.get("n")
+        if not (isinstance(stream, str) and isinstance(n, int)):
+            stream, n = "", -1  # an item of the lab's own program, whose form is its own
         own = {name: item for name, item in value.items() if name not in ADDED}
         self.speaker.heard(
-            message, "item_got", stream=value.get("stream", ""), n=value.get("n", -1), print=fingerprint(own)
+            message, "item_got", stream=stream, n=n, print=fingerprint(own)
         )
 
     def _probe_storm(self, message: Message) -> None:
@@ -348,7 +351,8 @@ def _terminal_listens(runner: ProgramRunner) -> dict[str, Handler]:
     speaker = runner.speaker
 
     def on_data(message: Message) -> None:
-        if "stream" in message.value or message.value.get("continuous"):
+        value = message.value if isinstance(message.value, dict) else {}
+        if "stream" in value or value.get("continuous"):
             runner.on_item(message)
             return
         origin = message.get("origin") or {}

@@ -149,12 +149,13 @@ class _Conduct:
 
         def said(number: int, example: Example) -> None:
             note = f"{number + 1}/{count} · {_size(example)} messages"
+            self.run.played[number] = example  # now: the lab may fall in it
             self.say(Told("storms", note, number / count))
 
         if own:
             self._play(own, said)
         else:
-            self.run.played, self.run.failure = draw_storms(
+            _, self.run.failure = draw_storms(
                 self.lab, self.reader, seed=self.scenario.seed, count=draw, home=self.folder / "hypothesis", said=said
             )
         self.say(Told("storms", f"{len(self.run.played)}", ended=True, ok=self.run.failure is None))
@@ -164,7 +165,6 @@ class _Conduct:
     def _play(self, examples: tuple[Example, ...], said: Callable[[int, Example], None]) -> None:
         for number, example in enumerate(examples):
             said(number, example)
-            self.run.played[number] = example
             broke, settled = play_storm(self.lab, self.reader, example, number, self.scenario.seed)
             if not settled:
                 self.run.unsettled.append(f"what became of storm {number}")

@@ -76,7 +76,7 @@ def test_of_what_seeks_no_confirmation_nothing_more_will_be_known() -> None:
     assert told == [one]
     one.settle(confirmed=True)
     assert not one.confirmed
-    with pytest.raises(AutopilotNetError, match="rig_1_7 sought no confirmation; .* send with repeat=True"):
+    with pytest.raises(AutopilotNetError, match=r"rig_1_7 sought no confirmation; .* send with repeat=True"):
         one.wait()
 
 
@@ -98,7 +98,7 @@ def test_all_threads_that_wait_are_woken() -> None:
 
 def test_a_handler_may_look_and_may_not_wait_unless_it_is_settled() -> None:
     one = under_way(handler_thread=threading.get_ident())
-    with pytest.raises(WaitInHandler, match="a handler waits for rig_1_7 .* or mark the listen as concurrent"):
+    with pytest.raises(WaitInHandler, match=r"a handler waits for rig_1_7 .* or mark the listen as concurrent"):
         one.wait(0)
     assert not one.settled
     one.settle(confirmed=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import signal
@@ -36,10 +37,10 @@ def _by_forkserver() -> Iterator[None]:
 
 
 @pytest.fixture
-def small() -> Iterator[Lab]:
+def small(tmp_path: Path) -> Iterator[Lab]:
     """A terminal and a rig, with their programs."""
     with lab() as it:
-        rig = it.pilot("rig_1", it.terminal(), repeat_interval=0.2)
+        rig = it.pilot("rig_1", it.terminal(), trace=tmp_path / "rig_1.jsonl")
         it.node("_T", it.stations["T"], "HANDSHAKE", "STATE", "DATA", "ERROR")
         shake_hands(it.node("_rig_1", rig, "START", "STOP"), "T")
         yield it
@@ -242,10 +243,18 @@ def test_a_station_ends_when_its_parent_is_killed_while_it_begins() -> None:
         assert ended(station)
 
 
-def test_a_station_released_by_its_own_handler_still_confirms_what_that_handled(small: Lab) -> None:
-    assert small.nodes["_rig_1"].send("rig_1", "QUIT", repeat=True).wait(DEADLINE_S)
+def confirmed(trace: Path) -> list[str]:
+    """The ids of what a station has confirmed: it may be over before those who sent it have read so."""
+    effects = [json.loads(line) for line in trace.read_text().splitlines()]
+    heads = [effect["head"] for effect in effects if effect["do"] == "Transmit"]
+    return [found[1] for head in heads if (found := re.search(r'"key":"CONFIRM","value":"(\w+)"', head))]
+
+
+def test_a_station_released_by_its_own_handler_still_confirms_what_that_handled(small: Lab, tmp_path: Path) -> None:
+    delivery = small.nodes["_rig_1"].send("rig_1", "QUIT", repeat=True)
     small.stations["rig_1"].join(DEADLINE_S)
     assert small.stations["rig_1"].exitcode == 0
+    assert delivery.id in confirmed(tmp_path / "rig_1.jsonl")
 
 
 def test_closing_from_the_network_is_ignored(small: Lab) -> None:
@@ -274,10 +283,13 @@ def test_a_stranger_cannot_kill_a_station_whoever_it_says_it_is(small: Lab, posi
 
 
 @pytest.mark.parametrize("killer", ["_rig_1", "_T"])
-def test_a_pilot_is_killed_by_its_own_program_and_by_the_terminals_and_confirms_it(small: Lab, killer: str) -> None:
-    assert small.nodes[killer].send("rig_1", "KILL", repeat=True).wait(DEADLINE_S)
+def test_a_pilot_is_killed_by_its_own_program_and_by_the_terminals_and_confirms_it(
+    small: Lab, tmp_path: Path, killer: str
+) -> None:
+    delivery = small.nodes[killer].send("rig_1", "KILL", repeat=True)
     small.stations["rig_1"].join(DEADLINE_S)
     assert small.stations["rig_1"].exitcode == 0
+    assert delivery.id in confirmed(tmp_path / "rig_1.jsonl")
 
 
 # -- lives -------------------------------------------------------------------------------------------------------------

@@ -270,7 +270,7 @@ class Endpoint:
             message = Message(packet.payload)
             if not message.validate():
                 raise BadMessage(f"no message without id, to, sender and key: {packet.payload[:60]!r}")
-            (message.id + message.sender).encode()  # both go into what is told the sender
+            "".join((message.id, str(message.to), message.sender, message.key)).encode()  # all are told on, and logged
         except ValueError as error:  # a BadMessage, or half a character, which JSON can spell and UTF-8 cannot
             return [Dropped(str(error), peer, self.id)]
         message.came_from = peer

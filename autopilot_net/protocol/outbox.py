@@ -63,7 +63,18 @@ class Entry:
 class _Channel:
     """What awaits confirmation from one recipient. `flying` is in the order in which repeats fall due."""
 
-    __slots__ = ("armed", "flying", "next_seq", "open", "recipient", "seqs", "size", "target", "waiting")
+    __slots__ = (
+        "armed",
+        "flying",
+        "next_seq",
+        "open",
+        "recipient",
+        "seqs",
+        "size",
+        "target",
+        "waiting",
+        "waiting_size",
+    )
 
     def __init__(self, recipient: str, *, is_open: bool) -> None:
         self.recipient = recipient
@@ -73,7 +84,8 @@ class _Channel:
         self.next_seq = 1
         self.flying: dict[int, Entry] = {}
         self.seqs: deque[int] = deque()  # ascending; its head is the lowest of `flying`, once what is done is popped
-        self.size = 0
+        self.size = 0  # of what flies
+        self.waiting_size = 0
         self.waiting: deque[Entry] = deque()
 
     def low(self) -> int:
@@ -83,6 +95,10 @@ class _Channel:
 
     def has_room(self, window: Window) -> bool:
         return not self.flying or (len(self.flying) < window.messages and self.size < window.size_bytes)
+
+    def takes(self, window: Window) -> bool:
+        count = len(self.flying) + len(self.waiting)
+        return not count or (count < window.messages and self.size + self.waiting_size < window.size_bytes)
 
 
 class Outbox:
@@ -112,9 +128,9 @@ class Outbox:
         return [(name, c.target) for name, c in self._channels.items() if c.open is is_open and (c.flying or c.waiting)]
 
     def room(self, recipient: str) -> bool:
-        """Whether one more message to `recipient` would go out at once, were its path up."""
+        """Whether one more message to `recipient` is within the window: of what is under way, or waits for its path."""
         channel = self._channels.get(recipient)
-        return channel is None or (not channel.waiting and channel.has_room(self.window))
+        return channel is None or channel.takes(self.window)
 
     # -- what the sender does ------------------------------------------------------------------------------------
 
@@ -131,6 +147,7 @@ class Outbox:
         if expires_at is not None:
             heapq.heappush(self._bounded, (expires_at, entry.message.id))
         channel.waiting.append(entry)
+        channel.waiting_size += entry.size
         channel.target = entry.target
         if is_open and not channel.open:
             return self.open(recipient, now=now)
@@ -224,6 +241,7 @@ class Outbox:
             entry = channel.waiting.popleft()
             channel.seqs.append(entry.seq)
             channel.size += entry.size
+            channel.waiting_size -= entry.size
             self._launch(channel, entry, now)
             out.append(entry)
         return out
@@ -262,4 +280,5 @@ class Outbox:
             channel.size -= entry.size
         else:
             channel.waiting.remove(entry)
+            channel.waiting_size -= entry.size
         return self._fill(channel, now)
