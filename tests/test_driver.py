@@ -929,7 +929,7 @@ def test_a_stream_that_has_ended_or_whose_node_has_takes_no_more(lab: Lab) -> No
 
 
 def test_who_waits_at_a_full_queue_is_told_when_the_node_is_released(lab: Lab, port: int) -> None:
-    node = lab.node("n", ("nobody", port))
+    node = lab.node("n", ("nobody", port), window=Window(messages=1))
     stream = node.get_stream("s", "ITEM", min_size=1, q_size=1)
     stream.extend([1, 2])  # one is under way, one waits
     said: list[str] = []
