@@ -243,7 +243,7 @@ def check_session(index: Index) -> Check:
     broke += wrong
     orders = sum(1 for entry in index.made if entry.key in ("START", "STOP"))
     count = orders + states + asked
-    looked_at = f"{many(orders, 'order')}, {many(states, 'state')}, data of {many(asked, 'session')}"
+    looked_at = f"{many(orders, 'order')}, {many(states, 'state')}, {many(asked, 'session')}"
     return result_of("session", looked_at, count, broke, unknown=evidence.unsettled)
 
 

@@ -8,6 +8,7 @@ import itertools
 import multiprocessing
 import os
 import select
+import signal
 import subprocess
 import sys
 import threading
@@ -226,13 +227,14 @@ class Looking:
 
     @staticmethod
     def add(station: Station) -> None:
-        """Listen for LOOK, FAIL, REPEAT, HOLD and QUIT."""
+        """Listen for LOOK, FAIL, REPEAT, HOLD, QUIT and TERMINATE."""
         station.listens |= {
             "LOOK": Look(station, "look"),
             "FAIL": Look(station, "fail"),
             "REPEAT": Look(station, "repeat"),
             "HOLD": Look(station, "hold"),
             "QUIT": Look(station, "quit"),
+            "TERMINATE": Look(station, "terminate"),
         }
 
 
@@ -287,6 +289,10 @@ class Look:
         """Release the station in a handler of its own, which goes on for a moment."""
         self.station.release()
         self.station.core.driver.io_thread.join(0.3)
+
+    def terminate(self, message: Message) -> None:
+        """Get a SIGTERM in this thread, which leaves the main thread waiting for what it waits for."""
+        signal.pthread_kill(threading.get_ident(), signal.SIGTERM)
 
 
 class Lab:

@@ -225,6 +225,12 @@ def test_a_terminated_station_ends_as_if_it_were_released() -> None:
     assert station.exitcode == 0
 
 
+def test_a_sigterm_that_another_thread_gets_ends_a_station_too(small: Lab) -> None:
+    small.nodes["_rig_1"].send("rig_1", "TERMINATE")
+    small.stations["rig_1"].join(DEADLINE_S)
+    assert small.stations["rig_1"].exitcode == 0
+
+
 @pytest.mark.parametrize("method", METHODS)
 def test_a_station_ends_when_its_parent_is_killed(method: str) -> None:
     with python(f"from tests.labs import two_stations\ntwo_stations({method!r})") as parent:
