@@ -89,7 +89,7 @@ def test_the_graph_of_chain_is_five_deep() -> None:
     ids = ["T", "rig_1", "rig_2", "rig_3", "rig_4", "rig_5"]
     edges, tree = tree_of("chain")
     assert edges == {above: [below] for above, below in pairwise(ids)}
-    assert [depth for _, depth in tree.nodes(data="depth")] == [0, 1, 2, 3, 4, 5]
+    assert [tree.nodes[name]["depth"] for name in tree] == [0, 1, 2, 3, 4, 5]
 
 
 def test_the_graph_of_campus_is_forty_machines_with_the_numbers_of_their_rigs() -> None:
