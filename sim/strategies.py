@@ -50,9 +50,10 @@ def examples(draw: st.DrawFn, topology: Topology, messages: int | None = None) -
         op: Send | Flow = draw(lab.flows(left)) if draw(st.integers(0, 4)) == 0 else draw(lab.sends(left))
         left -= op.items if isinstance(op, Flow) else op.burst
         ops.append(op)
-    places = draw(st.lists(st.integers(0, len(ops)), min_size=2, max_size=2))
-    ops.insert(places[0], draw(lab.twices()))
-    ops.insert(places[1], draw(lab.opaques()))
+    places = draw(st.lists(st.integers(0, len(ops)), min_size=3, max_size=3))
+    ops.insert(places[0], draw(lab.twices(numbered=True)))
+    ops.insert(places[1], draw(lab.twices(numbered=False)))
+    ops.insert(places[2], draw(lab.opaques()))
     return Example(ops=tuple(ops))
 
 
@@ -106,10 +107,10 @@ class _Lab:
             payload=payloads(),
         )
 
-    def twices(self) -> st.SearchStrategy[Twice]:
-        """A bare peer that repeats itself, as ours and as Autopilot's own do."""
+    def twices(self, *, numbered: bool) -> st.SearchStrategy[Twice]:
+        """A bare peer that repeats itself, as ours do or as Autopilot's own."""
         machines = st.sampled_from(self._machines)
-        return st.builds(Twice, at=machines, to=machines, times=st.integers(2, 4), numbered=st.booleans())
+        return st.builds(Twice, at=machines, to=machines, times=st.integers(2, 4), numbered=st.just(numbered))
 
     def opaques(self) -> st.SearchStrategy[Opaque]:
         """Bytes that are no message, over at least one link where there is one."""

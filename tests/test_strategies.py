@@ -94,7 +94,7 @@ def test_a_storm_is_runnable(topology: Topology, data: st.DataObject) -> None:
         topology.storm.messages
     )
     assert Counter(type(op).__name__ for op in example.ops if isinstance(op, Twice | Opaque)) == {
-        "Twice": 1,
+        "Twice": 2,
         "Opaque": 1,
     }
     assert all(op.at != op.to for op in example.ops if isinstance(op, Opaque)), "it crosses a link"
