@@ -102,8 +102,8 @@ def _wrong_hops(index: Index, entry: Entry) -> list[str]:
     expected = index.edges(entry.by, entry.to)
     complete = False
     for edges in index.sendings[entry.id].values():
-        if edges == expected[: len(edges)]:
-            complete = complete or len(edges) == len(expected)
+        if _is_on_path(edges, expected):
+            complete = complete or expected[-1] in edges
             continue
         astray = [f"{a} → {b}" for a, b in edges if (a, b) not in expected] or [f"{a} → {b}" for a, b in edges]
         return [f"{entry.id} from {entry.by} to {entry.to} went astray: {', '.join(astray)}"]
@@ -112,6 +112,17 @@ def _wrong_hops(index: Index, entry: Entry) -> list[str]:
     longest = max(index.sendings[entry.id].values(), key=len, default=[])
     stopped = longest[-1][1] if longest else entry.by
     return [f"{entry.id} from {entry.by} to {entry.to} came no further than {stopped}"]
+
+
+def _is_on_path(edges: list[tuple[str, str]], expected: list[tuple[str, str]]) -> bool:
+    """Whether these bytes took the path, link by link, as far as they came.
+
+    A repeat after a path has come back is the same bytes once more, and may be on its way beside the first: so no link
+    may be crossed more often than the one before it, and none before it.
+    """
+    first_times = list(dict.fromkeys(edges))
+    counts = [edges.count(edge) for edge in expected]
+    return first_times == expected[: len(first_times)] and counts == sorted(counts, reverse=True)
 
 
 def _wrong_opaque(index: Index, number: int, n: int, op: Opaque) -> list[str]:
