@@ -22,6 +22,7 @@ class Actor:
     def __init__(self, context: zmq.Context[zmq.Socket[bytes]], name: str, at: str, port: int) -> None:
         self.name = name
         self.at = at
+        self._confirmed: set[str] = set()
         self._socket = context.socket(zmq.DEALER)
         self._socket.setsockopt(zmq.IDENTITY, name.encode())
         self._socket.setsockopt(zmq.PROBE_ROUTER, 1)
@@ -77,10 +78,11 @@ class Actor:
                 said = json.loads(frames[-1])
             except ValueError:
                 return False
-            is_about = said.get("key") == "CONFIRM" and said.get("value") == message_id
-            return is_about and not said.get("received") and not said.get("failed")
+            if said.get("key") == "CONFIRM" and not said.get("received") and not said.get("failed"):
+                self._confirmed.add(said.get("value"))  # it may be about another, which will be asked for next
+            return message_id in self._confirmed
 
-        return self.receive(deadline, is_it) is not None
+        return message_id in self._confirmed or self.receive(deadline, is_it) is not None
 
     def opaque(self, raw: bytes, way: list[str], recipient: str) -> None:
         """Send bytes that are no message along `way`, the stations of the path, to another actor."""
