@@ -11,6 +11,7 @@ import select
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
@@ -426,14 +427,31 @@ def ended(pid: int) -> bool:
         os.close(process)
 
 
-def python(code: str, *, warnings: str = "error") -> subprocess.Popen[str]:
-    """Another Python that runs `code`, in which this module can be imported."""
-    return subprocess.Popen(
-        [sys.executable, "-W", warnings, "-c", code],
-        cwd=ROOT,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
+@contextlib.contextmanager
+def python(code: str) -> Iterator[subprocess.Popen[str]]:
+    """Another Python that runs `code`, in which this module can be imported and a warning is an error.
+
+    It has a folder of its own for what a process leaves behind that is killed.
+    """
+    with (
+        tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder,
+        subprocess.Popen(
+            [sys.executable, "-W", "error", "-c", code],
+            cwd=ROOT,
+            env={**os.environ, "PYTHONPATH": str(ROOT), "TMPDIR": folder},
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        ) as process,
+    ):
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+def said_by(code: str) -> tuple[str, str]:
+    """What another Python that runs `code` writes, and what it complains of."""
+    with python(code) as process:
+        return process.communicate(timeout=3 * DEADLINE_S)
