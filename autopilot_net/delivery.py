@@ -9,7 +9,7 @@ from typing import Any
 
 from autopilot_net.errors import AutopilotNetError, DeliveryExpired, WaitInHandler
 
-__all__ = ["Delivery", "all_of"]
+__all__ = ["Delivery", "all_of", "when_settled"]
 
 logger = logging.getLogger("autopilot_net")
 
@@ -97,3 +97,21 @@ def all_of(result: Any) -> list[Delivery]:
         return [result]
     items: Iterable[Any] = result if isinstance(result, list | tuple) else ()
     return [item for item in items if isinstance(item, Delivery)]
+
+
+def when_settled(deliveries: list[Delivery], then: Callable[[], Any]) -> None:
+    """Call `then()` once all are settled: at once where they are."""
+    left = len(deliveries)
+
+    def one(_: Delivery) -> None:
+        nonlocal left
+        with _lock:
+            left -= 1
+            last = left == 0
+        if last:
+            then()
+
+    for delivery in deliveries:
+        delivery.then(one)
+    if not deliveries:
+        then()

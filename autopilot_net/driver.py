@@ -19,7 +19,8 @@ from typing import Any, Protocol
 
 import zmq
 
-from autopilot_net.delivery import Delivery
+from autopilot_net.delivery import Delivery, when_settled
+from autopilot_net.durable import Durable
 from autopilot_net.errors import AutopilotNetError, WindowFull
 from autopilot_net.handlers import Call, Handlers, Host
 from autopilot_net.message import Message
@@ -82,8 +83,17 @@ class Line:
 class Driver:
     """Runs endpoints. `start` it once its first line is added; `stop` waits for what was sent last to leave."""
 
-    def __init__(self, name: str, host: Host, *, trace: Tracer | None = None, slow_handler_s: float = 5.0) -> None:
+    def __init__(
+        self,
+        name: str,
+        host: Host,
+        *,
+        trace: Tracer | None = None,
+        durable: Durable | None = None,
+        slow_handler_s: float = 5.0,
+    ) -> None:
         self.name = name
+        self._durable = durable
         self.counters: Counter[str] = Counter()
         self._trace = trace
         self.handlers = Handlers(name, host, slow_handler_s=slow_handler_s)
@@ -168,6 +178,7 @@ class Driver:
                 line.deliveries[message.id] = delivery
             self._queue(line, effects)
         self._ring()
+        self._keep()
         return delivery
 
     def run(self, line: Line, act: Callable[[float], list[Effect]]) -> None:
@@ -234,6 +245,9 @@ class Driver:
         self._clapper.close()
         if self._trace is not None:
             self._trace.close()
+        if self._durable is not None:
+            self._keep()
+            self._durable.close()
         for delivery in [delivery for line in self._lines for delivery in line.deliveries.values()]:
             delivery.settle(confirmed=False, reason=f"{self.name} was released before a confirmation came")
 
@@ -304,7 +318,7 @@ class Driver:
             now = time.monotonic()
             self._queue(line, line.endpoint.handle_timer(now=now))
             try:
-                self._queue(line, line.source.pump(now) if line.source else ())
+                self._queue(line, line.source.pump(now) if line.source else [])
             except Exception:  # noqa: BLE001  # likewise what a program appended, and has changed since
                 self._outlive("an item of its stream")
 
@@ -322,8 +336,20 @@ class Driver:
         self.counters["broken"] += 1
         logger.exception("%s: %s broke what should bear it; please report this", self.name, what)
 
-    def _queue(self, line: Line, effects: Iterable[Effect]) -> None:
+    def _queue(self, line: Line, effects: list[Effect]) -> None:
         self._todo.extend((line, effect) for effect in effects)
+        if self._durable is not None:
+            self._durable.put(line.endpoint.id, effects)
+
+    def _keep(self) -> None:
+        """Return once everything that was queued to be kept is."""
+        if self._durable is None:
+            return
+        try:
+            self._durable.flush()
+        except OSError as error:  # a full disk must not end the session; it is tried again with what comes next
+            self.counters["unkept"] += 1
+            self._warn("the disk", f"from here on a restart loses what is sent and handled: {error}")
 
     def _perform(self) -> None:
         """Carry out what is queued: told to the trace first, so that nothing happens that was not written down."""
@@ -331,6 +357,7 @@ class Driver:
             todo, self._todo = self._todo, deque()
         if not todo:
             return
+        self._keep()
         self._write_trace(todo)
         self._spoke_at = time.monotonic()
         refused: Refused = defaultdict(list)
@@ -365,10 +392,25 @@ class Driver:
                 line.stuck[peer] = frames.pop(0)
             line.endpoint.full(peer, frames)
 
-    def _done(self, line: Line, ticket: int) -> Callable[[bool], None] | None:
-        if not ticket:
-            return None
-        return lambda failed: self.run(line, lambda now: line.endpoint.handled(ticket, failed=failed, now=now))
+    def _done(self, line: Line, ticket: int) -> Callable[[list[Delivery]], None] | None:
+        return (lambda passed_on: self._handled(line, ticket, passed_on)) if ticket else None
+
+    def _handled(self, line: Line, ticket: int, passed_on: list[Delivery]) -> None:
+        """The handler of `ticket` is done. What it passed on by this line the core minds; other promises, we do."""
+        outbox, is_minded = line.endpoint.outbox, True
+
+        def act(now: float) -> list[Effect]:
+            nonlocal is_minded
+            waits = [delivery.id for delivery in passed_on if not delivery.settled]
+            is_minded = all(message_id in outbox for message_id in waits)
+            failed = any(delivery.expired for delivery in passed_on)
+            return line.endpoint.handled(ticket, failed=failed, relays=waits, now=now) if is_minded else []
+
+        self.run(line, act)
+        if is_minded:
+            self._keep()  # before the next handler begins: a restart then repeats what was in a handler, and no more
+        else:
+            when_settled(passed_on, lambda: self._handled(line, ticket, passed_on))
 
     def _transmit(self, line: Line, effect: Transmit, refused: Refused) -> None:
         if effect.peer in line.stuck or (line, effect.peer) in refused:

@@ -4,6 +4,7 @@ __all__ = [
     "AutopilotNetError",
     "BadMessage",
     "DeliveryExpired",
+    "DurableRefused",
     "FileRefused",
     "WaitInHandler",
     "WindowFull",
@@ -32,3 +33,7 @@ class WaitInHandler(AutopilotNetError, RuntimeError):
 
 class FileRefused(AutopilotNetError, ValueError):
     """A path that leaves the file folder, or a file that cannot be what was asked for."""
+
+
+class DurableRefused(AutopilotNetError, ValueError):
+    """A file that cannot keep what is promised: not one of ours, damaged, somebody else's, or in use."""

@@ -18,7 +18,7 @@ __all__ = ["Handlers", "Host"]
 
 logger = logging.getLogger("autopilot_net")
 
-Done = Callable[[bool], None]
+Done = Callable[[list[Delivery]], None]
 Call = Callable[[], Any]
 
 
@@ -79,7 +79,7 @@ class Handlers:
         self._batches.put(batch)
 
     def delivery(self, message: Message, done: Done | None) -> Call | None:
-        """The call that hands `message` to its handler; `done(failed)` says that it is handled, whenever that is.
+        """The call that hands `message` to its handler; `done` is then given what it waits for, of what was passed on.
 
         None if it is handed on already, beside the others: one that blocks must not keep it waiting.
         """
@@ -139,30 +139,10 @@ class Handlers:
             result = None
             self._report(message, error)
         if done is not None:
-            _when_settled([delivery for delivery in all_of(result) if delivery.sought], done)
+            done([delivery for delivery in all_of(result) if delivery.sought])
 
     def _report(self, message: Message, error: BaseException) -> None:
         try:
             self._host.on_exception(message, error, traceback.format_exc())
         except Exception:
             logger.exception("%s: that the handler of %s raised could not be told", self._name, message.key)
-
-
-def _when_settled(deliveries: list[Delivery], then: Done) -> None:
-    """Call `then(whether any expired)` once all are settled: at once where there are none."""
-    if not deliveries:
-        then(False)
-        return
-    left = len(deliveries)
-    lock = threading.Lock()
-
-    def one(_: Delivery) -> None:
-        nonlocal left
-        with lock:
-            left -= 1
-            last = left == 0
-        if last:
-            then(any(delivery.expired for delivery in deliveries))
-
-    for delivery in deliveries:
-        delivery.then(one)

@@ -49,6 +49,11 @@ class Net_Node:  # noqa: N801  # the name that labs' programs import
     that is settled, and one with an attribute `concurrent = True` runs beside the others. With `router_port` the node
     also listens there, so that other nodes can connect to it with no station between. Nodes made with `instance=True`
     share one zmq context in the process. Threads are daemons whatever `daemon` says. Safe to use from any thread.
+
+    With `durable`, the path of a file that is made if it is not there, what was sent with `repeat=True` and is not yet
+    confirmed is sent on by the next node of this id that is given the same file, in order; and what was handled is not
+    handled again. `send` returns when it is kept. It outlives the death of the process; a loss of power only with
+    `sync="full"`, where each commit waits for the disk. Raises `DurableRefused` for a file that is not this node's.
     """
 
     def __init__(
@@ -67,6 +72,8 @@ class Net_Node:  # noqa: N801  # the name that labs' programs import
         repeat_interval: float = 5.0,
         window: Window | None = None,
         trace: str | os.PathLike[str] | None = None,
+        durable: str | os.PathLike[str] | None = None,
+        sync: str = "normal",
         slow_handler_s: float = 5.0,
     ) -> None:
         self.id = id
@@ -92,6 +99,8 @@ class Net_Node:  # noqa: N801  # the name that labs' programs import
             context=self.context,
             settings=Settings(repeat_interval=repeat_interval, window=window or Window()),
             trace=trace,
+            durable=durable,
+            sync=sync,
             slow_handler_s=slow_handler_s,
         )
         pipes = self._core.line.pipes
@@ -244,7 +253,7 @@ class Net_Node:  # noqa: N801  # the name that labs' programs import
         if former is not None and not (former.ended and former.wait(DRAIN_S)):
             raise AutopilotNetError(f"stream {name} is open, or still being sent; end it before it is opened again")
         upstream = upstream or self.upstream
-        line = self._core.branch(name, upstream, ip or self._upstream_ip, port or self.port)
+        line = self._core.branch(name, upstream, ip or self._upstream_ip, port or self.port, durable=reliable)
         headers = {"subject": subject, "pilot": pilot or self.id.removeprefix("_"), "continuous": True}
         stream = Stream(
             self._core.driver,

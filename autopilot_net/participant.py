@@ -8,7 +8,7 @@ import logging
 import os
 import time
 import traceback
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -16,6 +16,7 @@ import zmq
 
 from autopilot_net.delivery import Delivery
 from autopilot_net.driver import Driver, Line
+from autopilot_net.durable import Durable
 from autopilot_net.errors import AutopilotNetError, BadMessage
 from autopilot_net.handlers import Host
 from autopilot_net.message import Message
@@ -45,16 +46,22 @@ class Participant:
         forwards: bool,
         context: zmq.Context[zmq.Socket[bytes]],
         settings: Settings,
-        trace: str | os.PathLike[str] | None,
-        slow_handler_s: float,
+        trace: str | os.PathLike[str] | None = None,
+        durable: str | os.PathLike[str] | None = None,
+        sync: str = "normal",
+        slow_handler_s: float = 5.0,
     ) -> None:
         self.id = id
         self.context = context
         self.settings = settings
+        self._durable = None if durable is None else Durable(durable, id, sync=sync)
         tracer = None if trace is None else Tracer(os.fspath(trace))
-        self.driver = Driver(id, host, trace=tracer, slow_handler_s=slow_handler_s)
-        self.line = self._line(id, upstream, forwards=forwards, incarnation=os.urandom(6).hex())
-        self._numbers = itertools.count()
+        self.driver = Driver(id, host, trace=tracer, durable=self._durable, slow_handler_s=slow_handler_s)
+        self.line = self._line(id, upstream, forwards=forwards, durable=True)
+        self._numbers: Iterator[int] = itertools.count()
+        if self._durable is not None:
+            self._numbers = self._durable.numbers()
+            self._tell_what_waits(self._durable.waiting())
 
     @property
     def endpoint(self) -> Endpoint:
@@ -66,9 +73,9 @@ class Participant:
         self.driver.add(self.line)
         self.driver.start()
 
-    def branch(self, id: str, upstream: str, ip: str, port: int) -> Line:
+    def branch(self, id: str, upstream: str, ip: str, port: int, *, durable: bool) -> Line:
         """Another endpoint, for a stream, with a DEALER of its own. `driver.add` it once its source is set."""
-        line = self._line(id, upstream, forwards=False, incarnation=os.urandom(6).hex())
+        line = self._line(id, upstream, forwards=False, durable=durable)
         line.pipes.connect(upstream, ip, port)
         return line
 
@@ -114,14 +121,22 @@ class Participant:
 
         self.driver.run(self.line, act)
 
-    def _line(self, id: str, upstream: str | None, *, forwards: bool, incarnation: str) -> Line:
+    def _tell_what_waits(self, waiting: Mapping[str, int]) -> None:
+        for name, count in waiting.items():
+            how = "now" if name == self.id else "once that stream is opened again"
+            logger.info("%s: %d messages that a former life had yet to deliver go out %s", name, count, how)
+
+    def _line(self, id: str, upstream: str | None, *, forwards: bool, durable: bool) -> Line:
+        incarnation = os.urandom(6).hex()
+        saved = self._durable.load(id, incarnation) if self._durable is not None and durable else None
         endpoint = Endpoint(
             id,
             upstream=upstream,
             forwards=forwards,
-            incarnation=incarnation,
+            incarnation=saved.incarnation if saved else incarnation,
             epoch=EPOCH,
             settings=self.settings,
+            saved=saved,
         )
         return Line(endpoint, Pipes(self.context, id))
 

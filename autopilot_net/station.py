@@ -39,6 +39,7 @@ __all__ = ["Station"]
 
 logger = logging.getLogger("autopilot_net")
 
+COMPLAINT_BYTES = 1_000  # of what kept a station from listening, told to its parent
 RELEASE_S = 3.0  # how long a station may take to end before it is killed
 INSTEAD = {
     "loop": "there is no tornado loop; the station's threads are its own, and `release()` ends them",
@@ -52,7 +53,8 @@ class Station(multiprocessing.Process):
     `start()` returns when it listens, or raises what kept it from that; `release()` ends it. `listens` maps a key to a
     handler that gets the `Message`; handlers run in the station's own process, one at a time. The process starts as
     the one it was made under does (fork, forkserver, spawn); under the latter two, listens must be picklable.
-    Everything binds to loopback unless `listen_ip` says otherwise ('*': every interface).
+    Everything binds to loopback unless `listen_ip` says otherwise ('*': every interface). `durable` and `sync` are as
+    of a `Net_Node`.
     """
 
     def __init__(
@@ -70,6 +72,8 @@ class Station(multiprocessing.Process):
         liveness_s: float = 1.0,
         window: Window | None = None,
         trace: str | os.PathLike[str] | None = None,
+        durable: str | os.PathLike[str] | None = None,
+        sync: str = "normal",
         slow_handler_s: float = 5.0,
     ) -> None:
         super().__init__(name=f"station {id}", daemon=True)
@@ -83,10 +87,13 @@ class Station(multiprocessing.Process):
         # Written by the station alone, and unlocked: a station killed with a lock in hand would hang who reads.
         self.msgs_received = multiprocessing.Value("L", 0, lock=False)
         self._bound = multiprocessing.Value("i", 0, lock=False)
+        self._complaint = multiprocessing.Array("c", COMPLAINT_BYTES, lock=False)
         self.closing = Flag()
         self.ready = Flag()
         self._settings = Settings(repeat_interval=repeat_interval, liveness_s=liveness_s, window=window or Window())
         self._trace = None if trace is None else os.fspath(trace)
+        self._durable = None if durable is None else os.fspath(durable)
+        self._sync = sync
         self._slow_handler_s = slow_handler_s
         self._core: Participant | None = None
 
@@ -101,7 +108,8 @@ class Station(multiprocessing.Process):
         deadline = time.monotonic() + timeout
         while not self.ready.wait(0.05):
             if not self.is_alive():
-                raise AutopilotNetError(f"station {self.id} ended before it listened; its process says why")
+                why = self._complaint.value.decode(errors="replace") or "its process says why"
+                raise AutopilotNetError(f"station {self.id} ended before it listened: {why}")
             if time.monotonic() > deadline:
                 self.kill()
                 self.join(RELEASE_S)
@@ -143,8 +151,12 @@ class Station(multiprocessing.Process):
         self._counting = threading.Lock()
         threading.Thread(target=self._mind_owner, args=(told,), name="owner", daemon=True).start()
         context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
-        self._core = self.init_networking(context)
-        self.begin_role()
+        try:
+            self._core = self.init_networking(context)
+            self.begin_role()
+        except Exception as error:
+            self._complaint.value = str(error).encode()[: COMPLAINT_BYTES - 1]
+            raise
         self._core.start()
         self.ready.set()
         self.closing.wait()
@@ -161,6 +173,8 @@ class Station(multiprocessing.Process):
             context=context,
             settings=self._settings,
             trace=self._trace,
+            durable=self._durable,
+            sync=self._sync,
             slow_handler_s=self._slow_handler_s,
         )
         self._bound.value = core.line.pipes.bind(self.listen_ip, self.listen_port)

@@ -15,7 +15,7 @@ from typing import Any
 
 import msgspec
 
-from autopilot_net.protocol.effects import Deliver, Effect, Transmit
+from autopilot_net.protocol.effects import Deliver, Effect, Store, Transmit
 
 __all__ = ["Tracer", "digest"]
 
@@ -64,4 +64,6 @@ def _facts(effect: Effect) -> dict[str, Any]:
         facts = {"ticket": effect.ticket, "peer": effect.peer}
         facts |= {name: message[name] for name in ("id", "to", "sender", "key")}
         return facts | ({"redelivered": True} if message.get("redelivered") else {})
+    if isinstance(effect, Store):
+        return {"what": type(effect.record).__name__, "seq": getattr(effect.record, "seq", None)}
     return {name: getattr(effect, name) for name in effect.__struct_fields__}

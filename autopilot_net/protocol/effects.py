@@ -5,8 +5,22 @@ from __future__ import annotations
 from msgspec import Struct
 
 from autopilot_net.message import Message
+from autopilot_net.protocol.records import Record
 
-__all__ = ["Confirmed", "Deliver", "Dropped", "Effect", "Expired", "Gap", "Lost", "Met", "Reconnect", "Transmit"]
+__all__ = [
+    "Confirmed",
+    "Deliver",
+    "Dropped",
+    "Effect",
+    "Expired",
+    "Forget",
+    "Gap",
+    "Lost",
+    "Met",
+    "Reconnect",
+    "Store",
+    "Transmit",
+]
 
 
 class Transmit(Struct, frozen=True):
@@ -77,4 +91,17 @@ class Reconnect(Struct, frozen=True):
     peer: str
 
 
-Effect = Transmit | Deliver | Confirmed | Expired | Dropped | Gap | Met | Lost | Reconnect
+class Store(Struct, frozen=True):
+    """Keep `record` where a restart finds it, before anything that follows is done."""
+
+    record: Record
+
+
+class Forget(Struct, frozen=True):
+    """The message that was given number `seq` toward `to` is settled: it need not be kept any more."""
+
+    to: str
+    seq: int
+
+
+Effect = Transmit | Deliver | Confirmed | Expired | Dropped | Gap | Met | Lost | Reconnect | Store | Forget

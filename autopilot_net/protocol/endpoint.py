@@ -21,15 +21,19 @@ from autopilot_net.protocol.effects import (
     Dropped,
     Effect,
     Expired,
+    Forget,
     Gap,
     Lost,
     Met,
     Reconnect,
+    Store,
     Transmit,
 )
 from autopilot_net.protocol.frames import PROBE, Packet, pack_to, pack_up, read_frames
 from autopilot_net.protocol.inbox import Inbox, Receipt, Verdict, receipt_of
 from autopilot_net.protocol.outbox import Entry, Outbox, Window
+from autopilot_net.protocol.records import Record, Saved
+from autopilot_net.protocol.relays import Relays
 from autopilot_net.protocol.routes import Routes
 from autopilot_net.protocol.streams import GapWatch
 
@@ -55,6 +59,9 @@ class Endpoint:
     `id` is its identity on the wire, `upstream` that of the neighbour it connects to, None for the root.
     `incarnation` is unlike that of any former life under this id. `epoch` is the wall-clock time, in seconds, at
     `now == 0`. `now` never runs backwards. No method blocks, and a call too many is harmless.
+
+    With `saved` it is durable: it begins with what a former life has left there, which had the same incarnation, and
+    asks for what it promises and what it has handled to be kept (`Store`, `Forget`).
     """
 
     def __init__(
@@ -66,6 +73,7 @@ class Endpoint:
         incarnation: str,
         epoch: float = 0.0,
         settings: Settings | None = None,
+        saved: Saved | None = None,
     ) -> None:
         self.id = id
         self.forwards = forwards
@@ -77,6 +85,8 @@ class Endpoint:
             incarnation=incarnation, repeat_interval=self.settings.repeat_interval, window=self.settings.window
         )
         self._inbox = Inbox()
+        self._relays = Relays()
+        self._keeps = saved is not None
         self._gaps = GapWatch()
         self._backlogs: dict[str, Backlog] = {}
         self._epoch = epoch
@@ -84,6 +94,8 @@ class Endpoint:
         self._probe_at: float | None = None
         self._answers = False  # whether the upstream has sent a probe back
         self._unanswered = 0
+        if saved is not None:
+            self._restore(saved)
 
     # -- what this endpoint's own program does -------------------------------------------------------------------
 
@@ -119,13 +131,24 @@ class Endpoint:
         entry = Entry(message, hops, pack=self._packs(message))
         is_open = self._is_open(entry.target)
         until = None if expires_after is None else now + expires_after
-        return self._transmit_all(self.outbox.put(entry, now=now, is_open=is_open, expires_at=until))
+        out = self.outbox.put(entry, now=now, is_open=is_open, expires_at=until)
+        return [*self._store(entry.record(None if until is None else until + self._epoch)), *self._transmit_all(out)]
 
-    def handled(self, ticket: int, *, failed: bool = False, now: float) -> list[Effect]:
-        """The handler of a `Deliver` returned or raised, or what it relayed is settled; `failed`: that has expired."""
+    def handled(
+        self, ticket: int, *, failed: bool = False, relays: Iterable[str] = (), now: float
+    ) -> list[Effect]:
+        """The handler of a `Deliver` returned or raised; `failed`: something that it passed on has expired.
+
+        `relays` are the messages of this endpoint's that it passed on and that are under way: the sender is told once
+        they are settled.
+        """
+        waits = [message_id for message_id in relays if message_id in self.outbox]
+        if ticket and waits:
+            self._relays.wait(ticket, waits, failed=failed)
+            return self._store(self._inbox.relayed(ticket, waits, failed=failed))
         verdict = Verdict.FAILED if failed else Verdict.HANDLED
-        receipt = self._inbox.handled(ticket, verdict)
-        return self._tell(receipt, verdict, None, now) if receipt else []
+        outcome = self._inbox.handled(ticket, verdict)
+        return self._store(outcome.record) + self._tell(outcome.receipt, verdict, None, now) if outcome else []
 
     # -- what the wire does --------------------------------------------------------------------------------------
 
@@ -193,7 +216,7 @@ class Endpoint:
     def handle_timer(self, *, now: float) -> list[Effect]:
         """Whatever is due by now."""
         again, expired = self.outbox.handle_timer(now=now, is_stuck=self._is_stuck)
-        effects = [*self._expire(expired), *self._transmit_all(again)]
+        effects = [*self._expire(expired, now), *self._transmit_all(again)]
         if self._probe_at is not None and now >= self._probe_at:
             effects += self._probe(now)
         return effects
@@ -333,8 +356,20 @@ class Endpoint:
         settled, more = self.outbox.confirm(about, recipient, re, now=now)
         if not settled:
             return []  # a second confirmation of the same message, which is what repeats bring
-        outcome = Expired(about, recipient, "its recipient could not pass it on") if failed else None
-        return [outcome or Confirmed(about, recipient), *self._transmit_all(more)]
+        reason = "its recipient could not pass it on" if failed else ""
+        return [*self._end(settled, now, recipient, failed=reason), *self._transmit_all(more)]
+
+    def _end(self, entry: Entry, now: float, by: str = "", *, failed: str = "") -> list[Effect]:
+        """A message of ours is settled, and with it what waited for nothing else."""
+        about, to = entry.message.id, by or entry.message.to
+        effects: list[Effect] = [Forget(entry.message.to, entry.seq)] if self._keeps else []
+        effects.append(Expired(about, to, failed) if failed else Confirmed(about, to))
+        for ticket, left, has_failed in self._relays.settle(about, failed=bool(failed)):
+            if not left:
+                effects += self.handled(ticket, failed=has_failed, now=now)
+            elif failed:
+                effects += self._store(self._inbox.relayed(ticket, left, failed=True))
+        return effects
 
     def _tell(
         self, receipt: Receipt, verdict: Verdict, missing: tuple[int, int] | None, now: float
@@ -364,6 +399,20 @@ class Endpoint:
             timestamp=datetime.fromtimestamp(self._epoch + now, UTC).isoformat(),
             inc=self.incarnation,
         )
+
+    # -- what outlives a restart ---------------------------------------------------------------------------------
+
+    def _restore(self, saved: Saved) -> None:
+        self.outbox.restore(saved, epoch=self._epoch)
+        for ticket, record in self._inbox.restore(saved):
+            waits = [message_id for message_id in record.waits if message_id in self.outbox]
+            if waits:
+                self._relays.wait(ticket, waits, failed=record.failed)
+            else:
+                self._inbox.handled(ticket, Verdict.FAILED if record.failed else Verdict.HANDLED)
+
+    def _store(self, record: Record | None) -> list[Effect]:
+        return [Store(record)] if self._keeps and record is not None else []
 
     # -- paths ---------------------------------------------------------------------------------------------------
 
@@ -417,8 +466,8 @@ class Endpoint:
         self._unanswered += 1
         return [Transmit(upstream, PROBE)]
 
-    def _expire(self, entries: Iterable[Entry]) -> list[Effect]:
+    def _expire(self, entries: Iterable[Entry], now: float) -> list[Effect]:
         reason = "no confirmation came, and it may not be sent again"
-        return [Expired(entry.message.id, entry.message.to, reason) for entry in entries]
+        return [effect for entry in entries for effect in self._end(entry, now, failed=reason)]
 
 

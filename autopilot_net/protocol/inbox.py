@@ -8,14 +8,16 @@ number (Autopilot's own) is told from its repeats by (sender, id, timestamp), re
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Iterable
 from enum import Enum
 from typing import Any
 
 from msgspec import Struct, field
 
 from autopilot_net.message import Message
+from autopilot_net.protocol.records import Handled, Saved, Seen
 
-__all__ = ["Arrival", "Inbox", "Receipt", "Verdict"]
+__all__ = ["Arrival", "Inbox", "Outcome", "Receipt", "Verdict"]
 
 LIVES = 4  # former lives of one sender that are remembered: their late frames must not look new
 Key = tuple[Any, ...]
@@ -48,10 +50,17 @@ class Arrival(Struct):
     dropped: str | None = None
 
 
+class Outcome(Struct):
+    """What came of one ticket: whom to tell, and what to remember across a restart."""
+
+    receipt: Receipt
+    record: Handled | Seen
+
+
 class _Channel:
     """One life of one sender."""
 
-    __slots__ = ("expected", "fresh_from", "held", "horizon", "low", "open_tickets", "skipped")
+    __slots__ = ("done", "expected", "fresh_from", "held", "horizon", "low", "open_tickets", "skipped")
 
     def __init__(self, low: int) -> None:
         self.low = low
@@ -59,6 +68,7 @@ class _Channel:
         self.horizon = low - 1  # the highest number seen
         self.fresh_from: int | None = None  # what has a lower number may have been sent to a former life of ours
         self.held: dict[int, Message] = {}
+        self.done: set[int] = set()  # what a former life of ours handled, from `expected` on
         self.open_tickets: dict[int, Verdict] = {}  # number -> RECEIVED while in a handler, FAILED for ever after
         self.skipped: set[int] = set()
 
@@ -91,7 +101,7 @@ class Inbox:
         arrival.deliver[:0] = flushed
         return arrival
 
-    def handled(self, ticket: int, verdict: Verdict) -> Receipt | None:
+    def handled(self, ticket: int, verdict: Verdict) -> Outcome | None:
         """The handler of `ticket` is done: whom to tell, if anybody waits to be told."""
         receipt, key = self._tickets.pop(ticket, (None, ()))
         if receipt is None:
@@ -99,13 +109,45 @@ class Inbox:
         if receipt.re is None:
             if key in self._seen:
                 self._seen[key] = verdict
-            return receipt
-        pair, inc, seq = key
-        channel = self._lives[pair][inc]  # it was busy, and what is busy is not forgotten
+            return Outcome(receipt, Seen(*key))
+        (sender, to), inc, seq = key
+        channel = self._lives[sender, to][inc]  # it was busy, and what is busy is not forgotten
         del channel.open_tickets[seq]
-        if verdict is Verdict.FAILED and seq >= channel.low:
+        failed = verdict is Verdict.FAILED
+        if failed and seq >= channel.low:
             channel.open_tickets[seq] = Verdict.FAILED
-        return receipt
+        return Outcome(receipt, Handled(sender, to, inc, seq, channel.low, failed))
+
+    def relayed(self, ticket: int, waits: Iterable[str], *, failed: bool) -> Handled | None:
+        """The handler of `ticket` is done, and it is settled when `waits`, messages of ours, are: what to remember."""
+        receipt, key = self._tickets.get(ticket, (None, ()))
+        if receipt is None or receipt.re is None:
+            return None
+        (sender, to), inc, seq = key
+        low = self._lives[sender, to][inc].low
+        return Handled(sender, to, inc, seq, low, failed, tuple(sorted(waits)), receipt.id, receipt.via)
+
+    def restore(self, saved: Saved) -> list[tuple[int, Handled]]:
+        """Begin with what a former life of ours handled; the tickets of what still waits for messages of ours."""
+        relays: list[tuple[int, Handled]] = []
+        for records in saved.handled.values():
+            for record in records.values():
+                lives = self._lives.setdefault((record.sender, record.to), OrderedDict())
+                channel = lives.setdefault(record.inc, _Channel(record.low))
+                self._advance_low(channel, record.low)
+                channel.done.add(record.seq)
+                channel.horizon = max(channel.horizon, record.seq)
+                if record.waits:
+                    channel.open_tickets[record.seq] = Verdict.RECEIVED
+                    receipt = Receipt(record.sender, record.id, record.via, (record.inc, record.seq))
+                    key = ((record.sender, record.to), record.inc, record.seq)
+                    relays.append((self._ticket(receipt, key), record))
+                elif record.failed:
+                    channel.open_tickets[record.seq] = Verdict.FAILED
+        for channel in (channel for lives in self._lives.values() for channel in lives.values()):
+            self._hand_on(channel)
+        self._seen |= {(seen.sender, seen.id, seen.timestamp): Verdict.HANDLED for seen in saved.seen}
+        return relays
 
     # -- numbered ------------------------------------------------------------------------------------------------
 
@@ -114,7 +156,7 @@ class Inbox:
         again = bool(message.get("again"))
         if not again and channel.fresh_from is None:
             channel.fresh_from = seq
-        if seq < channel.expected:
+        if seq < channel.expected or seq in channel.done:
             arrival.tell, arrival.dropped = self._old(channel, seq)
             return arrival
         if again and (channel.fresh_from is None or seq < channel.fresh_from):
@@ -144,6 +186,7 @@ class Inbox:
             return []
         channel.low = low
         channel.skipped = {seq for seq in channel.skipped if seq >= low}
+        channel.done = {seq for seq in channel.done if seq >= low}
         for seq in [seq for seq, verdict in channel.open_tickets.items() if seq < low and verdict is Verdict.FAILED]:
             del channel.open_tickets[seq]
         out = []
@@ -155,8 +198,10 @@ class Inbox:
 
     def _hand_on(self, channel: _Channel) -> list[tuple[int, Message]]:
         out = []
-        while channel.expected in channel.held:
-            out.append(self._issue(channel, channel.expected, channel.held.pop(channel.expected)))
+        while channel.expected in channel.held or channel.expected in channel.done:
+            if channel.expected in channel.held:
+                out.append(self._issue(channel, channel.expected, channel.held.pop(channel.expected)))
+            channel.done.discard(channel.expected)
             channel.expected += 1
         return out
 
@@ -186,7 +231,7 @@ class Inbox:
         if not channel.held:
             return []
         last = max(channel.held)
-        channel.skipped |= {seq for seq in range(channel.expected, last) if seq not in channel.held}
+        channel.skipped |= set(range(channel.expected, last)) - channel.held.keys() - channel.done
         channel.expected = last + 1
         return [self._issue(channel, seq, channel.held.pop(seq)) for seq in sorted(channel.held)]
 

@@ -15,6 +15,7 @@ from typing import Any
 from msgspec import Struct
 
 from autopilot_net.message import Message
+from autopilot_net.protocol.records import Kept, Saved
 
 __all__ = ["Entry", "Outbox", "Window"]
 
@@ -42,6 +43,21 @@ class Entry:
         self.seq = 0
         self.due = 0.0
         self.again = False
+
+    @classmethod
+    def kept(cls, record: Kept) -> Entry:
+        """What a former life had yet to deliver. It may have been sent, and says so when it is sent now."""
+        entry = cls.__new__(cls)
+        entry.message = Message(record.body + b"}")
+        entry.message["ttl"] = entry.ttl = entry.patience = record.ttl
+        entry.hops, entry.body, entry.seq = record.hops, record.body, record.seq
+        entry.due, entry.again = 0.0, True
+        return entry
+
+    def record(self, until: float | None) -> Kept:
+        """It, as it is kept; `until` is when it expires, in wall-clock seconds."""
+        message = self.message
+        return Kept(message.to, self.seq, message.id, self.hops, self.body, self.patience, until)
 
     @property
     def target(self) -> str:
@@ -113,6 +129,15 @@ class Outbox:
         self._due: list[tuple[float, str]] = []  # at most one per channel that flies
         self._bounded: list[tuple[float, str]] = []  # (when its time is up, message id)
 
+    def restore(self, saved: Saved, *, epoch: float) -> None:
+        """Begin with what a former life had yet to deliver, under the numbers that it had; `epoch` as in Endpoint."""
+        for recipient, next_seq in saved.next_seq.items():
+            self._channels[recipient] = _Channel(recipient, is_open=False)
+            self._channels[recipient].next_seq = next_seq
+        for record in sorted(saved.kept.values(), key=lambda kept: kept.seq):
+            until = None if record.until is None else record.until - epoch
+            self._append(self._channels[record.to], Entry.kept(record), until)
+
     def __len__(self) -> int:
         return len(self._by_id)
 
@@ -121,7 +146,7 @@ class Outbox:
 
     def messages(self) -> dict[str, Message]:
         """What awaits confirmation, by id, oldest first."""
-        return {message_id: entry.message for message_id, entry in self._by_id.items()}
+        return {message_id: entry.message for message_id, entry in list(self._by_id.items())}
 
     def recipients(self, *, is_open: bool) -> list[tuple[str, str]]:
         """Those whose path is up, or is down, and for whom something waits; each with the id whose path it takes."""
@@ -132,6 +157,11 @@ class Outbox:
         channel = self._channels.get(recipient)
         return channel is None or channel.takes(self.window)
 
+    def given(self, recipient: str) -> int:
+        """How many numbers were given toward `recipient` so far."""
+        channel = self._channels.get(recipient)
+        return channel.next_seq - 1 if channel else 0
+
     # -- what the sender does ------------------------------------------------------------------------------------
 
     def put(self, entry: Entry, *, now: float, is_open: bool, expires_at: float | None = None) -> list[Entry]:
@@ -140,15 +170,9 @@ class Outbox:
         channel = self._channels.get(recipient)
         if channel is None:
             channel = self._channels[recipient] = _Channel(recipient, is_open=is_open)
-        entry.channel = channel
         entry.seq = channel.next_seq
         channel.next_seq += 1
-        self._by_id[entry.message.id] = entry
-        if expires_at is not None:
-            heapq.heappush(self._bounded, (expires_at, entry.message.id))
-        channel.waiting.append(entry)
-        channel.waiting_size += entry.size
-        channel.target = entry.target
+        self._append(channel, entry, expires_at)
         if is_open and not channel.open:
             return self.open(recipient, now=now)
         channel.open = is_open
@@ -156,10 +180,10 @@ class Outbox:
 
     # -- what the recipient says ---------------------------------------------------------------------------------
 
-    def confirm(self, message_id: str, recipient: str, re: Any, *, now: float) -> tuple[bool, list[Entry]]:
-        """`recipient` has handled `message_id`; whether that settles anything, and what may go out now."""
+    def confirm(self, message_id: str, recipient: str, re: Any, *, now: float) -> tuple[Entry | None, list[Entry]]:
+        """`recipient` has handled `message_id`; what that settles, if anything, and what may go out now."""
         entry = self._find(message_id, recipient, re)
-        return (True, self._remove(entry, now)) if entry else (False, [])
+        return entry, self._remove(entry, now) if entry else []
 
     def received(self, message_id: str, recipient: str, re: Any) -> None:
         """`recipient` has it, and has yet to handle it: patience starts anew."""
@@ -224,6 +248,15 @@ class Outbox:
         return min(heads, default=None)
 
     # -- below ---------------------------------------------------------------------------------------------------
+
+    def _append(self, channel: _Channel, entry: Entry, expires_at: float | None) -> None:
+        entry.channel = channel
+        self._by_id[entry.message.id] = entry
+        if expires_at is not None:
+            heapq.heappush(self._bounded, (expires_at, entry.message.id))
+        channel.waiting.append(entry)
+        channel.waiting_size += entry.size
+        channel.target = entry.target
 
     def _find(self, message_id: str, recipient: str, re: Any) -> Entry | None:
         entry = self._by_id.get(message_id)

@@ -1,5 +1,6 @@
 """What is promised whatever happens, held against every effect of every endpoint as it comes."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 
 from autopilot_net.errors import BadMessage
@@ -16,6 +17,7 @@ class Handling:
     ticket: int
     message: Message
     failed: bool | None = None
+    passed_on: tuple[tuple[str, str], ...] = ()  # the incarnation and the id of each message that it waits for
 
 
 def message_of(payload: bytes) -> Message | None:
@@ -28,7 +30,8 @@ def message_of(payload: bytes) -> Message | None:
 class Promises:
     """What was sent, handled and settled, by whom and in which life. Each method asserts before it writes down."""
 
-    def __init__(self) -> None:
+    def __init__(self, durable: Collection[str] = ()) -> None:
+        self.durable = durable
         self.handlings: list[Handling] = []
         self.sought: dict[tuple[str, str], Effect | None] = {}  # (incarnation, id) -> how it ended
         self._origin: set[bytes] = set()
@@ -61,6 +64,8 @@ class Promises:
             assert not now or now[-1].seq < message.seq, f"{name} handles {message.id} after {now[-1].id}"
             again = any(h.message.id == message.id for h in same)
             assert not again or message.get("redelivered"), f"{name} handles {message.id} again, and does not say so"
+            done = name in self.durable and any(h.message.id == message.id and h.failed is not None for h in same)
+            assert not done, f"{name} is durable, and handles again {message.id}, with which a handler was done"
         self.handlings.append(handling)
 
     def end(self, incarnation: str, effect: Confirmed | Expired) -> None:
@@ -71,3 +76,6 @@ class Promises:
         if isinstance(effect, Confirmed):
             runs = [h for h in self.handlings if (h.message.get("inc"), h.message.id) == life and h.failed is False]
             assert runs, f"{effect}, and no handler at all is done with it"
+            ends = [[self.sought[one] for one in run.passed_on] for run in runs]
+            whole = any(all(isinstance(end, Confirmed) for end in each) for each in ends)
+            assert whole, f"{effect}, and what it was passed on as is not: {ends}"

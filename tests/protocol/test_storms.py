@@ -30,8 +30,9 @@ class Storm(RuleBasedStateMachine):
         parents=st.lists(which, min_size=1, max_size=6),
         homes=st.lists(which, max_size=4),
         window=st.sampled_from([1, 2, 1_000]),
+        durable=st.lists(st.booleans(), max_size=11),
     )
-    def build(self, parents: list[int], homes: list[int], window: int) -> None:
+    def build(self, parents: list[int], homes: list[int], window: int, durable: list[bool]) -> None:
         """A terminal, stations below it, and nodes on any of them, of which some are their station's program."""
         depth, stations, nodes = {"T": 0}, dict[str, str | None](T=None), dict[str, str | None]()
         for n, draw in enumerate(parents):
@@ -41,7 +42,9 @@ class Storm(RuleBasedStateMachine):
         for n, draw in enumerate(homes):
             home = list(stations)[draw % len(stations)]
             nodes["_" + home if n % 2 else f"n{n}"] = home
-        self.wire = Wire(stations, nodes, settings=Settings(window=Window(messages=window), liveness_s=7.0))
+        keep = [name for name, keeps in zip([*stations, *nodes], durable, strict=False) if keeps]
+        settings = Settings(window=Window(messages=window), liveness_s=7.0)
+        self.wire = Wire(stations, nodes, settings=settings, durable=keep)
         self.wire.policy = self.fate
         self.fates: list[Copies] = []
         self.restarts: dict[str, int] = {}
@@ -80,6 +83,16 @@ class Storm(RuleBasedStateMachine):
     def handle(self, choice: int, failed: bool) -> None:
         pending = self.wire.pending()
         self.wire.handle(pending[choice % len(pending)], failed=failed)
+
+    @precondition(lambda self: self.wire.pending())
+    @rule(choice=which, to=which, n=st.integers(1, 2), failed=st.booleans())
+    def relay(self, choice: int, to: int, n: int, failed: bool) -> None:
+        """A handler passes on what it got, and is done when that is settled."""
+        pending = self.wire.pending()
+        handling, target = pending[choice % len(pending)], self.pick(to)
+        if target != handling.at:
+            passed = [self.wire.send(handling.at, target, repeat=True) for _ in range(n)]
+            self.wire.handle(handling, failed=failed, relays=passed)
 
     # -- what links and machines do ----------------------------------------------------------------------------------
 

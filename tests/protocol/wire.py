@@ -6,13 +6,15 @@ hand. Every effect is held against what is promised (`promises.py`), so that eac
 
 from bisect import insort
 from collections import Counter, defaultdict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from copy import deepcopy
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
 from autopilot_net.message import Message
-from autopilot_net.protocol.effects import Confirmed, Deliver, Effect, Expired, Transmit
+from autopilot_net.protocol.effects import Confirmed, Deliver, Effect, Expired, Forget, Store, Transmit
 from autopilot_net.protocol.endpoint import Endpoint, Settings
+from autopilot_net.protocol.records import Saved
 from tests.protocol.promises import Handling, Promises, message_of
 
 E = TypeVar("E")
@@ -50,6 +52,7 @@ class Wire:
         *,
         settings: Settings | None = None,
         connected: bool = True,
+        durable: Iterable[str] = (),
     ) -> None:
         self.parents: dict[str, str | None] = {**stations, **(nodes or {})}
         self.stations = set(stations)
@@ -61,7 +64,8 @@ class Wire:
         self.up: set[str] = set()  # the children whose link to their parent is up
         self.flights: list[Flight] = []
         self.effects: defaultdict[str, list[Effect]] = defaultdict(list)
-        self.promises = Promises()
+        self.saved = {name: Saved(f"{name}#kept") for name in durable}  # what each durable one finds when it starts
+        self.promises = Promises(self.saved)
         self.handlings, self.sought = self.promises.handlings, self.promises.sought
         self._last = 0
         self._lives: Counter[str] = Counter()
@@ -111,11 +115,13 @@ class Wire:
             self.flights.remove(flight)
         self._receive(flight.source, flight.target, flight.frames)
 
-    def handle(self, handling: Handling, *, failed: bool = False) -> None:
-        """Let a handler be done."""
+    def handle(self, handling: Handling, *, failed: bool = False, relays: Iterable[str] = ()) -> None:
+        """Let a handler be done, having passed `relays` on."""
         if handling.failed is None and self._lives[handling.at] == handling.life:
             handling.failed = failed
-            self._perform(handling.at, self[handling.at].handled(handling.ticket, failed=failed, now=self.now))
+            handling.passed_on = tuple((self[handling.at].incarnation, one) for one in relays)
+            effects = self[handling.at].handled(handling.ticket, failed=failed, relays=relays, now=self.now)
+            self._perform(handling.at, effects)
 
     def handle_all(self) -> None:
         for handling in self.pending():
@@ -194,13 +200,16 @@ class Wire:
 
     def _start(self, name: str) -> None:
         self._lives[name] += 1
-        self._numbers[name] = 0  # as with a program that counts from one again
+        saved = deepcopy(self.saved.get(name))
+        if saved is None:
+            self._numbers[name] = 0  # as with a program that counts from one again
         self.endpoints[name] = Endpoint(
             name,
             upstream=self.parents[name],
             forwards=name in self.stations,
-            incarnation=f"{name}#{self._lives[name]}",
+            incarnation=saved.incarnation if saved else f"{name}#{self._lives[name]}",
             settings=self.settings,
+            saved=saved,
         )
 
     def _next_event(self) -> float:
@@ -228,6 +237,10 @@ class Wire:
             self.effects[name].append(effect)
             if isinstance(effect, Transmit):
                 self._transmit(name, effect)
+            elif isinstance(effect, Store):
+                self.saved[name].store(effect.record)
+            elif isinstance(effect, Forget):
+                self.saved[name].forget(effect.to, effect.seq)
             elif isinstance(effect, Deliver):
                 self._deliver(name, effect)
             elif isinstance(effect, Confirmed | Expired):
@@ -236,6 +249,10 @@ class Wire:
     def _transmit(self, name: str, effect: Transmit) -> None:
         linked = effect.peer == self.parents[name] or self.parents.get(effect.peer) == name
         assert linked, f"{name} is not connected to {effect.peer}, and sends it {effect.frames}"
+        message = message_of(effect.frames[-1])
+        if name in self.saved and message is not None and message.sender == name and "seq" in message:
+            given = self.saved[name].next_seq.get(message.to, 1)
+            assert message.seq < given, f"{name} sends {message}, and has not kept it"
         self.promises.pass_on(name, effect.frames[-1])
         flight = Flight(self.now, 0, name, effect.peer, effect.frames)
         for late in self.policy(flight):

@@ -1,0 +1,89 @@
+"""What outlives a restart, as values: what was promised to be delivered, and what was handled. Nothing is written here.
+
+A durable endpoint asks for a record to be kept by `Store`, and to be let go by `Forget`. Whoever carries that out can
+give back, as `Saved`, what the next life begins with; this is also the whole of what a store must do.
+"""
+
+from __future__ import annotations
+
+from msgspec import Struct, field
+
+__all__ = ["Handled", "Kept", "Record", "Saved", "Seen"]
+
+REMEMBER = 10_000  # messages of Autopilot's own that are remembered, as many as in one life
+
+Life = tuple[str, str, str]  # sender, recipient, and the sender's incarnation
+
+
+class Kept(Struct, frozen=True):
+    """A message that awaits its confirmation: `body` is all of it but for the numbers that change as it is sent."""
+
+    to: str
+    seq: int
+    id: str
+    hops: tuple[str, ...]
+    body: bytes
+    ttl: int
+    until: float | None = None  # wall-clock time, in seconds, at which it expires
+
+
+class Handled(Struct, frozen=True):
+    """Number `seq` of one life of a sender has been through its handler; nothing below `low` will come again.
+
+    With `waits` it counts as handled only when these messages of ours are settled; `id` and `via` then say whom to
+    tell.
+    """
+
+    sender: str
+    to: str
+    inc: str
+    seq: int
+    low: int
+    failed: bool = False
+    waits: tuple[str, ...] = ()
+    id: str = ""
+    via: tuple[str, ...] = ()
+
+    @property
+    def life(self) -> Life:
+        """Whose number it is."""
+        return (self.sender, self.to, self.inc)
+
+
+class Seen(Struct, frozen=True):
+    """A message without a number, from Autopilot's own, has been handled."""
+
+    sender: str
+    id: str
+    timestamp: str
+
+
+Record = Kept | Handled | Seen
+
+
+class Saved(Struct):
+    """What one endpoint's next life begins with."""
+
+    incarnation: str
+    next_seq: dict[str, int] = field(default_factory=dict)  # recipient -> the number after the last that was given
+    kept: dict[tuple[str, int], Kept] = field(default_factory=dict)
+    handled: dict[Life, dict[int, Handled]] = field(default_factory=dict)
+    seen: dict[Seen, None] = field(default_factory=dict)
+
+    def store(self, record: Record) -> None:
+        """Keep `record`, and let go of what it makes needless."""
+        if isinstance(record, Kept):
+            self.kept[record.to, record.seq] = record
+            self.next_seq[record.to] = max(record.seq + 1, self.next_seq.get(record.to, 1))
+        elif isinstance(record, Handled):
+            life = self.handled.setdefault(record.life, {})
+            life[record.seq] = record
+            self.handled[record.life] = {seq: one for seq, one in life.items() if seq >= record.low}
+        else:
+            self.seen[record] = None
+            if len(self.seen) > REMEMBER:
+                del self.seen[next(iter(self.seen))]
+
+    def forget(self, to: str, seq: int) -> None:
+        """Message `seq` to `to` is settled."""
+        self.kept.pop((to, seq), None)

@@ -1,0 +1,39 @@
+"""Which message that came in waits for which messages of our own: a relay is handled when what it passed on is."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+__all__ = ["Relays"]
+
+
+class Relays:
+    """Tickets, and the ids of the messages that each still waits for."""
+
+    def __init__(self) -> None:
+        self._waits: dict[int, set[str]] = {}
+        self._tickets: dict[str, list[int]] = {}
+        self._failed: set[int] = set()
+
+    def wait(self, ticket: int, ids: Iterable[str], *, failed: bool = False) -> None:
+        """`ticket` is settled when all of `ids` are; `failed`: another that it waited for has expired already."""
+        self._waits[ticket] = set(ids)
+        for message_id in self._waits[ticket]:
+            self._tickets.setdefault(message_id, []).append(ticket)
+        if failed:
+            self._failed.add(ticket)
+
+    def settle(self, message_id: str, *, failed: bool) -> list[tuple[int, set[str], bool]]:
+        """A message of ours is settled. The tickets that waited for it, for what each still does, and whether any of
+        it failed."""
+        out = []
+        for ticket in self._tickets.pop(message_id, []):
+            left = self._waits[ticket]
+            left.discard(message_id)
+            if failed:
+                self._failed.add(ticket)
+            out.append((ticket, left, ticket in self._failed))
+            if not left:
+                del self._waits[ticket]
+                self._failed.discard(ticket)
+        return out
