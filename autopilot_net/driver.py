@@ -14,7 +14,7 @@ import socket
 import threading
 import time
 from collections import Counter, defaultdict, deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import Any, Protocol
 
 import zmq
@@ -222,17 +222,22 @@ class Driver:
 
     def _loop(self) -> None:
         poller = zmq.Poller()
+        bell = self._bell.fileno()
+        poller.register(bell, zmq.POLLIN)
         polled: set[Any] = set()
         while not self._stopping:
-            wanted = {s for line in self._lines for s in line.pipes.sockets()} | {self._bell}
-            for one in wanted - polled:
-                poller.register(one, zmq.POLLIN)
-            for one in polled - wanted:
-                poller.unregister(one)
-            polled = wanted
-            poller.poll(self._timeout_ms())
-            self._turn()
-        self._turn()
+            wanted = {socket for line in self._lines for socket in line.pipes.sockets()}
+            if wanted != polled:
+                for one in wanted - polled:
+                    poller.register(one, zmq.POLLIN)
+                for one in polled - wanted:
+                    poller.unregister(one)
+                polled = wanted
+            ready = {one for one, _ in poller.poll(self._timeout_ms())}
+            if bell in ready:
+                self._silence()
+            self._turn(ready)
+        self._turn(polled)
 
     def _close(self) -> None:
         with self._lock:
@@ -256,13 +261,17 @@ class Driver:
         if left > 0 and any(line.endpoint.routes.below for line in self._lines):
             time.sleep(left)
 
-    def _turn(self) -> None:
-        self._silence()
+    def _turn(self, ready: Collection[Any]) -> None:
+        """Read what is `ready`, do what is due, and carry out what came of it."""
         for line in self._lines:
-            self._read(line)
+            self._read(line, ready)
             self._time(line)
         self._perform()
         self.handlers.watch()
+        if self._closing_lines:
+            self._retire_lines()
+
+    def _retire_lines(self) -> None:
         with self._lock:
             # What another thread has queued since would go to a closed socket, and so would what a full pipe refused.
             busy = {line for line, _ in self._todo} | {line for line in self._lines if line.endpoint.holds_back()}
@@ -287,8 +296,8 @@ class Driver:
         # Rounded up: a timer that is polled for half a millisecond too early turns into a busy loop.
         return max(0, int((min(due) - now) * 1000) + 1) if due else None
 
-    def _read(self, line: Line) -> None:
-        for peer, frames, is_new in line.pipes.receive():
+    def _read(self, line: Line, ready: Collection[Any]) -> None:
+        for peer, frames, is_new in line.pipes.receive(ready):
             with self._lock:
                 if is_new and line.endpoint.routes.has(peer):
                     self._lose(line, peer)  # the same id by a new connection: a reboot
@@ -337,7 +346,8 @@ class Driver:
         logger.exception("%s: %s broke what should bear it; please report this", self.name, what)
 
     def _queue(self, line: Line, effects: list[Effect]) -> None:
-        self._todo.extend((line, effect) for effect in effects)
+        for effect in effects:
+            self._todo.append((line, effect))
         if self._durable is not None:
             self._durable.put(line.endpoint.id, effects)
 

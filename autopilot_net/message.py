@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import msgspec
@@ -16,10 +16,24 @@ from autopilot_net.errors import BadMessage
 __all__ = ["Message", "expand", "plain_json"]
 
 REQUIRED = ("id", "to", "sender", "key")
+FIELDS = (*REQUIRED, "value", "flags")  # which are attributes of the class
+_LEAVES = frozenset((str, int, bool, type(None)))  # what both JSON writers write alike, exactly these types
 _MAX_DEPTH = 200  # far beyond any experiment's data, far below Python's own limit, which takes the process along
 
 _encoder = msgspec.json.Encoder()
 _decoder = msgspec.json.Decoder()
+
+
+def _field(name: str) -> Any:
+    """A field that nearly every message has: read so often that the way by `__getattr__` would be felt."""
+
+    def read(self: Message) -> Any:
+        try:
+            return self._fields[name]
+        except KeyError:
+            raise AttributeError(f"{_name(self._fields)} has no {name!r}") from None
+
+    return property(read)
 
 
 class Message:
@@ -51,6 +65,13 @@ class Message:
         object.__setattr__(self, "_fields", merged)
         object.__setattr__(self, "came_from", None)
 
+    id = _field("id")
+    to = _field("to")
+    sender = _field("sender")
+    key = _field("key")
+    value = _field("value")
+    flags = _field("flags")
+
     # -- like an object ------------------------------------------------------------------------------------------
 
     def __getattr__(self, name: str) -> Any:
@@ -65,7 +86,7 @@ class Message:
         if name == "came_from":
             object.__setattr__(self, name, value)
             return
-        if name.startswith("_") or hasattr(Message, name):
+        if name.startswith("_") or (name not in FIELDS and hasattr(Message, name)):
             raise AttributeError(f"{name!r} is a message's own name; a field of that name is set by msg[{name!r}] = …")
         self._fields[name] = value
 
@@ -113,10 +134,9 @@ class Message:
 
     def validate(self) -> bool:
         """Whether `id`, `to`, `sender` and `key` are all there, each a string (`to` may be a list of hops)."""
-        fields = self._fields
-        return all(isinstance(fields.get(name), str) for name in ("id", "sender", "key")) and _is_address(
-            fields.get("to")
-        )
+        get = self._fields.get
+        is_text = isinstance(get("id"), str) and isinstance(get("sender"), str) and isinstance(get("key"), str)
+        return is_text and _is_address(get("to"))
 
     def serialize(self, *, pack: bool | None = None) -> bytes:
         """UTF-8 JSON. `pack` says whether arrays are compressed; without it, the message's own `blosc` does.
@@ -127,11 +147,11 @@ class Message:
         if not self.validate():
             missing = [name for name in REQUIRED if name not in fields] or ["id, to, sender and key as text"]
             raise BadMessage(f"{_name(fields)} cannot be sent without {', '.join(missing)}")
-        packed = bool(fields["blosc"] if pack is None else pack) if "blosc" in fields else bool(pack)
-        return plain_json(fields, pack=packed, name=_name(fields))
+        packed = bool(fields.get("blosc") if pack is None else pack)
+        return plain_json(fields, pack=packed, name=lambda: _name(fields))
 
 
-def plain_json(value: Any, *, pack: bool = False, name: str = "the value") -> bytes:
+def plain_json(value: Any, *, pack: bool = False, name: Callable[[], str] = lambda: "the value") -> bytes:
     """`value` as JSON bytes, the same bytes for the same data: arrays as objects, NaN and the infinities as literals.
 
     Raises `BadMessage` that says which part of `value` JSON cannot carry.
@@ -143,7 +163,8 @@ def plain_json(value: Any, *, pack: bool = False, name: str = "the value") -> by
             return json.dumps(tree, ensure_ascii=False, separators=(",", ":")).encode()
         return _encoder.encode(tree)
     except ValueError as error:  # half a character, or an integer of more digits than Python reads
-        raise BadMessage(f"{name}: JSON cannot carry what stands at {_culprit(tree) or 'itself'} ({error})") from error
+        where = _culprit(tree) or "itself"
+        raise BadMessage(f"{name()}: JSON cannot carry what stands at {where} ({error})") from error
 
 
 def _culprit(tree: Any) -> str:
@@ -163,24 +184,32 @@ class _Writer:
 
     __slots__ = ("name", "non_finite", "pack")
 
-    def __init__(self, *, pack: bool, name: str) -> None:
+    def __init__(self, *, pack: bool, name: Callable[[], str]) -> None:
         self.pack = pack
         self.name = name
         self.non_finite = False
 
     def plain(self, value: Any, path: str, depth: int) -> Any:
         kind = type(value)
-        if kind is str or kind is int or kind is bool or value is None:
+        if kind in _LEAVES:
             return value
         if kind is float:
             self.non_finite = self.non_finite or not math.isfinite(value)
             return value
         if depth > _MAX_DEPTH:
-            raise BadMessage(f"{self.name} is nested more than {_MAX_DEPTH} deep at {path[:80]}…")
-        if kind is dict:
-            return {self._key(key, path): self.plain(item, f"{path}.{key}", depth + 1) for key, item in value.items()}
+            raise BadMessage(f"{self.name()} is nested more than {_MAX_DEPTH} deep at {path[:80]}…")
+        if kind is dict:  # nearly all of nearly every message is text under text, for which a call each would be felt
+            return {
+                key if type(key) is str else self._key(key, path): item
+                if type(item) in _LEAVES
+                else self.plain(item, f"{path}.{key}", depth + 1)
+                for key, item in value.items()
+            }
         if kind is list or kind is tuple:
-            return [self.plain(item, f"{path}[{i}]", depth + 1) for i, item in enumerate(value)]
+            return [
+                item if type(item) in _LEAVES else self.plain(item, f"{path}[{i}]", depth + 1)
+                for i, item in enumerate(value)
+            ]
         return self._unusual(value, path, depth)
 
     def _unusual(self, value: Any, path: str, depth: int) -> Any:
@@ -207,7 +236,7 @@ class _Writer:
 
     def _refuse(self, value: Any, path: str) -> Any:
         where = path.lstrip(".") or "itself"
-        raise BadMessage(f"{self.name}: JSON cannot carry a {type(value).__name__}, which stands at {where}")
+        raise BadMessage(f"{self.name()}: JSON cannot carry a {type(value).__name__}, which stands at {where}")
 
 
 def _read(raw: bytes | str, *, expand_arrays: bool) -> dict[str, Any]:

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import contextlib
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from enum import Enum
+from typing import Any
 
 import zmq
 from zmq.utils.monitor import recv_monitor_message
@@ -135,18 +136,19 @@ class Pipes:
         What a neighbour sent last can be read when its connection has gone already, and makes it look alive: then it
         is told once more that it went.
         """
-        self._watch()
         while self._news:
             peer, is_there = self._news.popleft()
             if not is_there:
                 self._fd_of.pop(peer, None)
             yield peer, is_there
 
-    def receive(self) -> Iterator[tuple[str, list[bytes], bool]]:
-        """(neighbour, frames, whether it came by a new connection), up to a batch from each socket."""
-        if self._dealer is not None:
+    def receive(self, ready: Collection[Any]) -> Iterator[tuple[str, list[bytes], bool]]:
+        """(neighbour, frames, whether it came by a new connection), up to a batch from each of the sockets `ready`."""
+        if self._dealer_monitor in ready or self._router_monitor in ready:
+            self._watch()
+        if self._dealer is not None and self._dealer in ready:
             yield from self._receive_from_above(self._dealer)
-        if self._router is not None:
+        if self._router is not None and self._router in ready:
             yield from self._receive_below(self._router)
 
     def _receive_from_above(self, socket: zmq.Socket[bytes]) -> Iterator[tuple[str, list[bytes], bool]]:

@@ -598,9 +598,9 @@ class Turns:
     def watch(self, core: Participant, monkeypatch: pytest.MonkeyPatch) -> None:
         turn = core.driver._turn
 
-        def counted() -> None:
+        def counted(ready: Any) -> None:
             self.count += 1
-            turn()
+            turn(ready)
 
         monkeypatch.setattr(core.driver, "_turn", counted)
 

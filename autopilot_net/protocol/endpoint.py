@@ -300,9 +300,10 @@ class Endpoint:
         if "inc" in message:
             self.ours.add(message.sender)
         effects = self._place(message.sender, peer, now)
-        special = {"CONFIRM": self._read_confirm, "GONE": self._read_gone}.get(message.key)
-        if special is not None:
-            return effects + special(message, packet, peer, now)
+        if message.key == "CONFIRM":
+            return effects + self._read_confirm(message, packet, peer, now)
+        if message.key == "GONE":
+            return effects + self._read_gone(message, peer)
         return effects + self._read_for_handler(message, peer, now)
 
     def _place(self, sender: str, peer: str, now: float) -> list[Effect]:
@@ -333,7 +334,7 @@ class Endpoint:
         gap = [Gap(message.sender, first - missing, missing)] if missing else []
         return [*gap, Deliver(0, peer, message)]
 
-    def _read_gone(self, message: Message, _packet: Packet, peer: str, _now: float) -> list[Effect]:
+    def _read_gone(self, message: Message, peer: str) -> list[Effect]:
         if isinstance(message.value, str) and self.routes.forget(message.value, peer):
             self._close_what_has_no_path()
         return []
