@@ -23,9 +23,21 @@ class Delivery:
     that asked for no confirmation (NOREPEAT): nothing more will ever be known of it.
     """
 
-    __slots__ = ("_callbacks", "_done", "_handler_thread", "confirmed", "expired", "id", "reason", "sought", "to")
+    __slots__ = (
+        *("_callbacks", "_done", "_handler_thread", "_io_thread", "_raised"),
+        *("confirmed", "expired", "id", "reason", "sought", "to"),
+    )
 
-    def __init__(self, id: str, to: str, *, sought: bool = True, handler_thread: int | None = None) -> None:
+    def __init__(
+        self,
+        id: str,
+        to: str,
+        *,
+        sought: bool = True,
+        handler_thread: int | None = None,
+        io_thread: int | None = None,
+        raised: Callable[[BaseException], None] | None = None,
+    ) -> None:
         self.id = id
         self.to = to
         self.sought = sought
@@ -33,6 +45,8 @@ class Delivery:
         self.expired = False
         self.reason = ""
         self._handler_thread = handler_thread
+        self._io_thread = io_thread
+        self._raised = raised
         self._callbacks: list[Callable[[Delivery], Any]] = []
         self._done: threading.Event | None = None
 
@@ -49,15 +63,11 @@ class Delivery:
         """Wait, at most `timeout` seconds, until the recipient has handled the message; False if it has not by then.
 
         Raises `DeliveryExpired` when it is not known to be handled and nothing more is tried, and `WaitInHandler` in a
-        handler of the same node or station.
+        handler, or a callback of a delivery, of the same node or station.
         """
         if not self.sought:
             raise AutopilotNetError(f"message {self.id} sought no confirmation; to wait for one, send with repeat=True")
-        if self._handler_thread == threading.get_ident() and not self.settled:
-            raise WaitInHandler(
-                f"a handler waits for {self.id} to be confirmed, and while it waits no other handler here runs: "
-                "return the handle instead of waiting, or mark the listen as concurrent"
-            )
+        self._refuse_own_threads()
         with _lock:
             if not self.settled and self._done is None:
                 self._done = threading.Event()
@@ -68,7 +78,10 @@ class Delivery:
         return self.confirmed
 
     def then(self, callback: Callable[[Delivery], Any]) -> None:
-        """Call `callback(self)` once it is settled; in the I/O thread, which it must not block, or at once."""
+        """Call `callback(self)` once it is settled; in the I/O thread, which it must not block, or at once.
+
+        What it raises in the I/O thread reaches the terminal as an ERROR, as what a handler raises does.
+        """
         with _lock:
             if not self.settled:
                 self._callbacks.append(callback)
@@ -87,8 +100,24 @@ class Delivery:
         for callback in callbacks:
             try:
                 callback(self)
-            except Exception:  # the thread that settles has others to settle
+            except Exception as error:  # the thread that settles has others to settle
                 logger.exception("what was to be called when %s is settled raised", self.id)
+                if self._raised is not None:
+                    self._raised(error)
+
+    def _refuse_own_threads(self) -> None:
+        here = threading.get_ident()
+        if self.settled or here not in (self._handler_thread, self._io_thread):
+            return
+        if here == self._handler_thread:
+            raise WaitInHandler(
+                f"a handler waits for {self.id} to be confirmed, and while it waits no other handler here runs: "
+                "return the handle instead of waiting, or mark the listen as concurrent"
+            )
+        raise WaitInHandler(
+            f"the callback of a delivery waits for {self.id} to be confirmed, in the thread that would have to read "
+            "the confirmation: give that handle a callback of its own instead of waiting"
+        )
 
 
 def all_of(result: Any) -> list[Delivery]:

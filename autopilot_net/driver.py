@@ -21,7 +21,7 @@ import zmq
 
 from autopilot_net.delivery import Delivery, when_settled
 from autopilot_net.durable import Durable
-from autopilot_net.errors import AutopilotNetError, WindowFull
+from autopilot_net.errors import AutopilotNetError, WaitInHandler, WindowFull
 from autopilot_net.handlers import Call, Handlers, Host
 from autopilot_net.message import Message
 from autopilot_net.protocol.effects import (
@@ -173,7 +173,14 @@ class Driver:
                 message, hops=hops, repeat=repeat, expires_after=expires_after, now=time.monotonic()
             )
             sought = "NOREPEAT" not in message.flags
-            delivery = Delivery(message.id, message.to, sought=sought, handler_thread=self.handlers.ident)
+            delivery = Delivery(
+                message.id,
+                message.to,
+                sought=sought,
+                handler_thread=self.handlers.ident,
+                io_thread=self._io.ident,
+                raised=self.handlers.callback_raised,
+            )
             if sought:
                 line.deliveries[message.id] = delivery
             self._queue(line, effects)
@@ -191,8 +198,16 @@ class Driver:
             self._ring()
 
     def wait_until(self, condition: Callable[[], bool], timeout: float | None = None) -> bool:
-        """Block until `condition`, looked at whenever something is settled, or the driver stops; whether it holds."""
+        """Block until `condition`, looked at whenever something is settled, or the driver stops; whether it holds.
+
+        Raises `WaitInHandler` in the I/O thread, which alone could bring it about.
+        """
         with self._lock:
+            if threading.get_ident() == self._io.ident and not condition():
+                raise WaitInHandler(
+                    f"{self.name}: the callback of a delivery would wait for room, in the thread that makes it: "
+                    "append to a stream that drops its oldest item, or do it in a listen or a thread of the program's"
+                )
             self._room.wait_for(lambda: self._stopping or condition(), timeout)
             return condition()
 

@@ -9,6 +9,7 @@ import time
 import traceback
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from itertools import count
 from typing import Any, Protocol
 
 from autopilot_net.delivery import Delivery, all_of
@@ -18,6 +19,7 @@ __all__ = ["Handlers", "Host"]
 
 logger = logging.getLogger("autopilot_net")
 
+Run = tuple[float, str]  # when a handler began, and what it handles
 Done = Callable[[list[Delivery]], None]
 Call = Callable[[], Any]
 
@@ -34,6 +36,9 @@ class Host(Protocol):
     def on_exception(self, message: Message, error: BaseException, trace: str) -> None:
         """A handler raised."""
 
+    def on_callback_exception(self, error: BaseException, trace: str) -> None:
+        """What was to be called when a delivery was settled raised. It is logged already."""
+
     def is_concurrent(self, message: Message) -> bool:
         """Whether the handler of `message` may run beside others. Called in the I/O thread."""
 
@@ -46,8 +51,10 @@ class Handlers:
         self._host = host
         self._slow_s = slow_handler_s
         self._batches: queue.SimpleQueue[list[Call] | None] = queue.SimpleQueue()
-        self._running: tuple[float, str] | None = None
-        self._named: tuple[float, str] | None = None
+        self._running: Run | None = None
+        self._beside: dict[int, Run | None] = {}  # of concurrent listens; None: one that has yet to find a thread
+        self._numbers = count()
+        self._named: list[Run] = []
         self._put = self._done = 0  # batches
         self._stopping = False
         self._pool: ThreadPoolExecutor | None = None
@@ -90,23 +97,37 @@ class Handlers:
 
     def neighbour(self, peer: str, is_there: bool) -> Call:
         """The call that tells of a neighbour."""
-        return lambda: self._host.on_neighbour(peer, is_there)
+        news = f"{peer}'s {'coming' if is_there else 'going'}"
+        return lambda: self._timed(news, lambda: self._host.on_neighbour(peer, is_there))
+
+    def callback_raised(self, error: BaseException) -> None:
+        """Tell what the callback of a delivery raised; in the `except` that caught it, in the I/O thread."""
+        trace = traceback.format_exc()
+        self.put([lambda: self._host.on_callback_exception(error, trace)])
 
     def slow_at(self) -> float | None:
         """When to `watch`, while there is anything to handle: the next handler may begin unseen."""
-        if self._put == self._done:
-            return None
-        running = self._running
-        began = time.monotonic() if running is None or running is self._named else running[0]
-        return began + self._slow_s
+        now = time.monotonic()
+        began = [now if run is None or run in self._named else run[0] for run in self._runs()]
+        return min(began) + self._slow_s if began else None
 
     def watch(self) -> None:
-        """Name a handler that is slow, once."""
-        running = self._running
-        is_news = running is not None and running is not self._named
-        if running is not None and is_news and time.monotonic() >= running[0] + self._slow_s:
-            logger.warning("%s: the handler of %s has run for over %g s", self._name, running[1], self._slow_s)
-            self._named = running
+        """Name each handler that is slow, once."""
+        runs = self._runs()
+        self._named = [run for run in self._named if run in runs]
+        late = time.monotonic() - self._slow_s
+        for run in runs:
+            if run is not None and run[0] <= late and run not in self._named:
+                logger.warning("%s: the handler of %s has run for over %g s", self._name, run[1], self._slow_s)
+                self._named.append(run)
+
+    def _runs(self) -> list[Run | None]:
+        """What runs, or may begin any moment: None."""
+        runs: list[Run | None] = [] if self._put == self._done else [self._running]
+        if self._beside:
+            with self._pool_lock:
+                runs += self._beside.values()
+        return runs
 
     def _run(self) -> None:
         while (batch := self._batches.get()) is not None:
@@ -125,12 +146,26 @@ class Handlers:
                 return
             if self._pool is None:
                 self._pool = ThreadPoolExecutor(4, thread_name_prefix=f"{self._name} concurrent")
-            self._pool.submit(self._call, message, done)
+            number = next(self._numbers)
+            self._beside[number] = None
+            self._pool.submit(self._handle_beside, number, message, done)
+
+    def _handle_beside(self, number: int, message: Message, done: Done | None) -> None:
+        with self._pool_lock:
+            self._beside[number] = (time.monotonic(), message.key)
+        self._call(message, done)
+        with self._pool_lock:
+            del self._beside[number]
 
     def _handle(self, message: Message, done: Done | None) -> None:
-        self._running = (time.monotonic(), message.key)
-        self._call(message, done)
-        self._running = None
+        self._timed(message.key, lambda: self._call(message, done))
+
+    def _timed(self, what: str, call: Call) -> None:
+        self._running = (time.monotonic(), what)
+        try:
+            call()
+        finally:
+            self._running = None
 
     def _call(self, message: Message, done: Done | None) -> None:
         try:

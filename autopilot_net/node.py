@@ -301,6 +301,11 @@ class Net_Node:  # noqa: N801  # the name that labs' programs import
         if message.key != "ERROR" and not self.closing.is_set():
             self.report(error, trace)
 
+    def on_callback_exception(self, error: BaseException, trace: str) -> None:
+        """Tell it likewise of the callback of a delivery."""
+        if not self.closing.is_set():
+            self.report(error, trace)
+
     def report(self, error: BaseException, trace: str) -> Delivery:
         """Send an exception home, as an ERROR message."""
         facts = {"machine": self.upstream, "exception": f"{type(error).__name__}: {error}", "traceback": trace}

@@ -312,8 +312,15 @@ class Station(multiprocessing.Process):
         """Tell whoever is above why a handler raised."""
         logger.error("station %s: the handler of %s raised\n%s", self.id, message.key, trace)
         if message.key != "ERROR":
-            facts = {"machine": self.id, "exception": f"{type(error).__name__}: {error}", "traceback": trace}
-            self.send(self.push_id if self.pusher else "_" + self.id, "ERROR", facts)
+            self._tell_home(error, trace)
+
+    def on_callback_exception(self, error: BaseException, trace: str) -> None:
+        """Tell them likewise of the callback of a delivery."""
+        self._tell_home(error, trace)
+
+    def _tell_home(self, error: BaseException, trace: str) -> None:
+        facts = {"machine": self.id, "exception": f"{type(error).__name__}: {error}", "traceback": trace}
+        self.send(self.push_id if self.pusher else "_" + self.id, "ERROR", facts)
 
     def is_concurrent(self, message: Message) -> bool:
         """Whether the listen for `message` may run beside others."""

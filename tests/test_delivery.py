@@ -111,3 +111,25 @@ def test_a_handler_s_result_holds_the_deliveries_it_returned() -> None:
     assert all_of([one, None, "text", other]) == [one, other]
     assert all_of((one, [other])) == [one]
     assert all_of(None) == all_of("text") == all_of({one.id: one}) == []
+
+
+def test_a_callback_may_not_wait_either_for_it_runs_where_confirmations_are_read() -> None:
+    one = Delivery("rig_1_7", "T", io_thread=threading.get_ident())
+    with pytest.raises(WaitInHandler, match=r"callback of a delivery waits for rig_1_7 .* give that handle a callback"):
+        one.wait(0)
+    one.settle(confirmed=True)
+    assert one.wait()
+
+
+def test_what_a_callback_raises_is_told_once_settled_and_others_are_still_called() -> None:
+    told: list[object] = []
+    one = Delivery("rig_1_7", "T", raised=told.append)
+    trouble = ValueError("in a callback")
+
+    def raises(_: Delivery) -> None:
+        raise trouble
+
+    one.then(raises)
+    one.then(told.append)
+    one.settle(confirmed=True)
+    assert told == [trouble, one]

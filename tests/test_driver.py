@@ -7,6 +7,7 @@ import functools
 import itertools
 import json
 import logging
+import re
 import sys
 import threading
 import time
@@ -26,6 +27,7 @@ from autopilot_net import (
     DeliveryExpired,
     Message,
     Net_Node,
+    Stream,
     WaitInHandler,
     Window,
     WindowFull,
@@ -105,6 +107,9 @@ class Post:
         self.neighbours.append((peer, is_there))
 
     def on_exception(self, message: Message, error: BaseException, trace: str) -> None:
+        self.raised.append(error)
+
+    def on_callback_exception(self, error: BaseException, trace: str) -> None:
         self.raised.append(error)
 
     def is_concurrent(self, message: Message) -> bool:
@@ -421,6 +426,42 @@ def test_a_callback_may_send(lab: Lab) -> None:
     eventually(lambda: len(post.values("AND_THEN")) == 3)
 
 
+def said_by_callback(lab: Lab, do: Callable[[Stream, Delivery], object]) -> str:
+    """What is said to `do` in the callback of a delivery, while another delivery is under way and a stream is full."""
+    held = lab.gate()
+    node = lab.node("n", lab.post(listens={"K": nothing, "HELD": waits_for(held)}), window=Window(messages=1))
+    assert node.send(key="K", repeat=True).wait(DEADLINE_S)
+    stream = node.get_stream("s", "HELD", min_size=1, q_size=1)
+    stream.append(1)
+    eventually(lambda: not len(stream))  # it is under way, and fills the window
+    stream.append(2)
+    waiting = node.send(key="HELD", repeat=True)
+    said: list[str] = []
+
+    def callback(_: Delivery) -> None:
+        try:
+            do(stream, waiting)
+        except WaitInHandler as error:
+            said.append(str(error))
+        else:
+            said.append("")
+
+    node.send("nobody", "K", repeat=True, expires_after=0.3).then(callback)
+    eventually(lambda: said)
+    held.set()
+    assert stream.wait(DEADLINE_S)
+    return said[0]
+
+
+def test_to_wait_in_a_callback_is_refused_with_the_reason(lab: Lab) -> None:
+    assert "callback of a delivery waits for n_1" in said_by_callback(lab, lambda _, sent: sent.wait(0.1))
+
+
+def test_to_append_to_a_full_stream_in_a_callback_is_refused_with_what_to_do_instead(lab: Lab) -> None:
+    said = said_by_callback(lab, lambda stream, _: stream.append(3))
+    assert "append to a stream that drops its oldest item" in said
+
+
 # -- the window ----------------------------------------------------------------------------------------------------
 
 
@@ -663,6 +704,61 @@ def test_a_slow_handler_is_named_once(lab: Lab, caplog: pytest.LogCaptureFixture
     eventually(lambda: len(post.handled) == 3)
     named = [record.getMessage() for record in caplog.records if "has run for" in record.getMessage()]
     assert len(named) == 2
+
+
+def slow_ones(caplog: pytest.LogCaptureFixture) -> list[str]:
+    said = [record.getMessage() for record in caplog.records]
+    return [re.sub("T: the handler of (.*) has run for .*", r"\1", one) for one in said if "has run for" in one]
+
+
+def test_slow_handlers_that_run_beside_others_are_named_once_each(lab: Lab, caplog: pytest.LogCaptureFixture) -> None:
+    gate = lab.gate()
+    post = lab.post(listens={key: concurrent(waits_for(gate)) for key in ("ONE", "TWO")}, slow_handler_s=0.05)
+    raw = lab.raw("r", post.port)
+    for key in ("ONE", "TWO"):
+        raw.send_multipart([b"T", b"T", one(key)])
+    eventually(lambda: len(slow_ones(caplog)) == 2)
+    gate.set()
+    raw.send_multipart([b"T", b"T", one("QUICK")])
+    eventually(lambda: len(post.handled) == 3)
+    assert sorted(slow_ones(caplog)) == ["ONE", "TWO"]
+
+
+def test_what_is_slow_about_a_neighbour_is_named(
+    lab: Lab, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gate = lab.gate()
+    monkeypatch.setattr(Post, "on_neighbour", lambda *_: gate.wait(DEADLINE_S))
+    lab.raw("r", lab.post(slow_handler_s=0.05).port).send(b"")
+    eventually(lambda: slow_ones(caplog) == ["r's coming"])
+    gate.set()
+
+
+def test_what_awaits_confirmation_can_be_looked_at_while_another_thread_sends(lab: Lab) -> None:
+    node = lab.node("n", lab.post(listens={"K": nothing}))
+    done = threading.Event()
+    broke: list[BaseException] = []
+
+    def look() -> None:
+        try:
+            while not done.is_set():
+                assert all(isinstance(found, Message) for found in node.outbox.values())
+        except BaseException as error:  # noqa: BLE001
+            broke.append(error)
+
+    looker = threading.Thread(target=look)
+    looker.start()
+    switches = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        for _ in range(2_000):
+            sent = node.send(key="K", repeat=True)
+        assert sent.wait(DEADLINE_S)
+    finally:
+        sys.setswitchinterval(switches)
+        done.set()
+        looker.join(DEADLINE_S)
+    assert not broke
 
 
 # -- a neighbour that is full --------------------------------------------------------------------------------------
