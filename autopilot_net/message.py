@@ -20,6 +20,12 @@ FIELDS = (*REQUIRED, "value", "flags")  # which are attributes of the class
 _LEAVES = frozenset((str, int, bool, type(None)))  # what both JSON writers write alike, exactly these types
 _MAX_DEPTH = 200  # far beyond any experiment's data, far below Python's own limit, which takes the process along
 
+_INSTEAD = {  # what Autopilot's have and would be hollow here
+    "serialized": "nothing is kept, and `serialize()` makes the bytes",
+    "get_timestamp": "whoever sends it gives it the time, `timestamp`",
+    "expand": "arrays are expanded as it is read, by `Message(msg=…, expand_arrays=True)`",
+}
+
 _encoder = msgspec.json.Encoder()
 _decoder = msgspec.json.Decoder()
 
@@ -80,7 +86,8 @@ class Message:
                 return self._fields[name]
             except KeyError:
                 pass
-        raise AttributeError(f"{_name(self._fields)} has no {name!r}")
+        instead = f": {_INSTEAD[name]}" if name in _INSTEAD else ""
+        raise AttributeError(f"{_name(self._fields)} has no {name!r}{instead}")
 
     def __setattr__(self, name: str, value: Any) -> None:
         if name == "came_from":

@@ -6,7 +6,9 @@ import logging
 import os
 import socket
 import threading
-from collections.abc import Iterable, Mapping, Sequence
+import traceback
+from collections.abc import Mapping, Sequence
+from types import TracebackType
 from typing import Any
 
 import zmq
@@ -15,14 +17,15 @@ from autopilot_net.delivery import Delivery
 from autopilot_net.errors import AutopilotNetError, WindowFull
 from autopilot_net.message import Message, expand
 from autopilot_net.participant import (
+    Flags,
     Listen,
     Participant,
+    Wants,
+    address,
     find_listen,
     gone,
     handle_items,
-    split_hops,
     timestamp,
-    wants_message,
 )
 from autopilot_net.protocol.endpoint import Settings
 from autopilot_net.protocol.outbox import Window
@@ -36,7 +39,13 @@ logger = logging.getLogger("autopilot_net")
 DRAIN_S = 10.0  # how long a stream that is opened anew waits for what its namesake has yet to deliver
 INSTEAD = {
     "loop": "there is no tornado loop; threads are the node's own, and `release()` ends them",
+    "threaded_loop": "there is no loop to run or to override; the I/O thread, `loop_thread`, starts with the node",
     "file_block": "files are pulled in parts by the station, and nothing waits for them",
+    "sock": "sockets belong to the I/O thread alone; `send` and listens are the ways in and out",
+    "timers": "the I/O thread repeats what is due; `outbox` shows what awaits its confirmation",
+    "msg_counter": "`prepare_message` numbers messages by itself",
+    "expand": "say `expand_on_receive` when the node is made",
+    "subject": "say `subject` when a stream is opened, or put it into the values that are sent",
 }
 
 
@@ -49,6 +58,7 @@ class Net_Node:  # noqa: N801  # the name that labs' programs import
     that is settled, and one with an attribute `concurrent = True` runs beside the others. With `router_port` the node
     also listens there, so that other nodes can connect to it with no station between. Nodes made with `instance=True`
     share one zmq context in the process. Threads are daemons whatever `daemon` says. Safe to use from any thread.
+    As a context manager it is released at the end, and what its block raised is reported first.
 
     With `durable`, the path of a file that is made if it is not there, what was sent with `repeat=True` and is not yet
     confirmed is sent on by the next node of this id that is given the same file, in order; and what was handled is not
@@ -79,7 +89,8 @@ class Net_Node:  # noqa: N801  # the name that labs' programs import
         self.id = id
         self.upstream = upstream
         self.port = int(port)
-        self.listens: dict[str, Listen] = {"STREAM": self.l_stream, "COHERE": self._l_cohere, **(listens or {})}
+        own: dict[str, Listen] = {"CONFIRM": self.l_confirm, "STREAM": self.l_stream, "COHERE": self._l_cohere}
+        self.listens = {**own, **(listens or {})}
         self.daemon = daemon
         self.repeat_interval = repeat_interval
         self.msgs_received = 0
@@ -88,7 +99,10 @@ class Net_Node:  # noqa: N801  # the name that labs' programs import
         self.ledger = Ledger()
         self._ledger_lock = threading.Lock()
         self._expand = expand_on_receive
-        self._upstream_ip = "127.0.0.1" if upstream_ip == "localhost" else upstream_ip
+        self._wants = Wants()
+        self.upstream_ip = "127.0.0.1" if upstream_ip == "localhost" else upstream_ip
+        self.listen_ip = listen_ip
+        self.router_port = router_port
         self.context = zmq.Context.instance() if instance else zmq.Context()
         self._owns_context = not instance
         self._core = Participant(
@@ -103,10 +117,8 @@ class Net_Node:  # noqa: N801  # the name that labs' programs import
             sync=sync,
             slow_handler_s=slow_handler_s,
         )
-        pipes = self._core.line.pipes
         try:
-            self.router_port = None if router_port is None else pipes.bind(listen_ip, router_port)
-            pipes.connect(upstream, self._upstream_ip, self.port)
+            self.init_networking()
         except Exception:
             self._core.start()  # what was opened so far is closed by the threads that would have used it
             self.release()
@@ -119,8 +131,19 @@ class Net_Node:  # noqa: N801  # the name that labs' programs import
     def __enter__(self) -> Net_Node:
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, kind: object, error: BaseException | None, tb: TracebackType | None) -> None:
+        if isinstance(error, Exception) and not self.closing.is_set():
+            self.report(error, "".join(traceback.format_exception(type(error), error, tb)))
         self.release()
+
+    def init_networking(self) -> None:
+        """Make the sockets; once, when the node is made. Override it to do more then."""
+        if self.loop_thread.ident:
+            raise AutopilotNetError(f"{self.id} is connected; sockets are made once, before its I/O thread starts")
+        pipes = self._core.line.pipes
+        if self.router_port is not None:
+            self.router_port = pipes.bind(self.listen_ip, self.router_port)
+        pipes.connect(self.upstream, self.upstream_ip, self.port)
 
     @property
     def senders(self) -> dict[str, None]:
@@ -148,6 +171,11 @@ class Net_Node:  # noqa: N801  # the name that labs' programs import
         return dict(self._core.driver.counters)
 
     @property
+    def logger(self) -> logging.Logger:
+        """Where everything of this library is logged."""
+        return logger
+
+    @property
     def ip(self) -> str:
         """The address under which other machines most likely reach this one; loopback where there is no network."""
         return own_ip()
@@ -160,7 +188,7 @@ class Net_Node:  # noqa: N801  # the name that labs' programs import
         key: str,
         value: Any,
         repeat: bool = False,
-        flags: Iterable[str] | Mapping[str, Any] | None = None,
+        flags: Flags = None,
         blosc: bool = False,
     ) -> Message:
         """A message of this node's with an id of its own, to be changed and then sent by `send(msg=…)`."""
@@ -176,7 +204,7 @@ class Net_Node:  # noqa: N801  # the name that labs' programs import
         value: Any = None,
         msg: Message | None = None,
         repeat: bool = False,
-        flags: Iterable[str] | Mapping[str, Any] | None = None,
+        flags: Flags = None,
         force_to: bool = False,
         blosc: bool = False,
         *,
@@ -185,25 +213,32 @@ class Net_Node:  # noqa: N801  # the name that labs' programs import
     ) -> Delivery:
         """Send `key` with `value`, or a prepared `msg`, to `to` (the upstream if None; a list means hops).
 
+        A `msg` goes where it says itself unless `to` is given; `flags`, `repeat` and `blosc` add to what it says.
         With `repeat` it is repeated until it is handled, or expires; the handle says which. `force_to` insists that
         `to` is connected to this node's own router. While more awaits confirmation than the window allows, it
         blocks, or with `wait=False` raises `WindowFull`; in a handler it queues. `expires_after` is in seconds.
         Raises `BadMessage`, naming the part, for what JSON cannot carry.
         """
-        if msg is not None and to:
-            msg.to = to if isinstance(to, str) else to[-1]
-        to = to or (msg.to if msg is not None else self.upstream)
         if msg is None:
+            to = to or self.upstream
             if not key:
                 raise AutopilotNetError(f"{self.id} was to send a message to {to} without a key")
             msg = self.prepare_message(to, key, value, repeat=repeat, flags=flags, blosc=blosc)
+        hops = address(msg, to, flags)
+        msg.blosc = bool(msg.blosc or blosc)
         if force_to and msg.to not in self._core.endpoint.routes.below:
             raise AutopilotNetError(f"{msg.to} is not connected to the router of {self.id}, so force_to cannot hold")
         repeat = repeat or "NOREPEAT" not in msg.flags
-        options: dict[str, Any] = {"hops": split_hops(to), "repeat": repeat, "expires_after": expires_after}
-        if msg.key == "DATA":
-            return self._send_data(msg, wait, options)
-        return self._core.send(msg, wait=wait, **options)
+        options: dict[str, Any] = {"hops": hops, "repeat": repeat, "expires_after": expires_after}
+        sent = self._send_data(msg, wait, options) if msg.key == "DATA" else self._core.send(msg, wait=wait, **options)
+        if self.listens.get("CONFIRM") != self.l_confirm or type(self).l_confirm is not Net_Node.l_confirm:
+            self._core.pass_confirmation_on(sent)
+        return sent
+
+    def repeat(self) -> None:
+        """Send again what is due; it happens by itself, and more often does no harm."""
+        core = self._core
+        core.driver.run(core.line, lambda now: core.endpoint.handle_timer(now=now))
 
     def _send_data(self, msg: Message, wait: bool, options: dict[str, Any]) -> Delivery:
         """Send, and note in the ledger what was sent and nothing else, in the order in which it went.
@@ -253,7 +288,7 @@ class Net_Node:  # noqa: N801  # the name that labs' programs import
         if former is not None and not (former.ended and former.wait(DRAIN_S)):
             raise AutopilotNetError(f"stream {name} is open, or still being sent; end it before it is opened again")
         upstream = upstream or self.upstream
-        line = self._core.branch(name, upstream, ip or self._upstream_ip, port or self.port, durable=reliable)
+        line = self._core.branch(name, upstream, ip or self.upstream_ip, port or self.port, durable=reliable)
         headers = {"subject": subject, "pilot": pilot or self.id.removeprefix("_"), "continuous": True}
         stream = Stream(
             self._core.driver,
@@ -283,14 +318,20 @@ class Net_Node:  # noqa: N801  # the name that labs' programs import
     # -- receiving -----------------------------------------------------------------------------------------------
 
     def on_message(self, message: Message) -> Any:
-        """Call the listen for what came in."""
+        """Count, and handle, what came in."""
         self.msgs_received += 1
+        return self.handle_listen(message)
+
+    def handle_listen(self, message: Message) -> Any:
+        """Find and call the listen for `message`, or for an item of a stream. Override it to see all that comes in."""
         listen = find_listen(self.listens, message, self.id)
         if listen is None:
             return None
-        if self._expand:
-            message.value = expand(message.value)
-        return listen(message if wants_message(listen) else message.value)
+        wants = self._wants.message(message.key, listen)
+        if self._expand and listen != self.l_stream:  # what is in a batch is expanded item by item
+            for name in message if wants else ("value",):
+                message[name] = expand(message[name])
+        return listen(message if wants else message.value)
 
     def on_neighbour(self, peer: str, is_there: bool) -> None:
         """A node acts on nothing but messages."""
@@ -307,26 +348,24 @@ class Net_Node:  # noqa: N801  # the name that labs' programs import
             self.report(error, trace)
 
     def report(self, error: BaseException, trace: str) -> Delivery:
-        """Send an exception home, as an ERROR message."""
+        """Send an exception home, as an ERROR message. It waits for no room: who reports may be in any thread."""
         facts = {"machine": self.upstream, "exception": f"{type(error).__name__}: {error}", "traceback": trace}
-        return self.send(self.upstream, "ERROR", facts, repeat=True)
+        return self._core.send(self._core.prepare(self.upstream, "ERROR", facts, flags=()), repeat=True)
 
     def is_concurrent(self, message: Message) -> bool:
         """Whether the listen for `message` may run beside others."""
         return bool(getattr(self.listens.get(message.key), "concurrent", False))
 
-    def l_confirm(self, message: Message) -> None:
-        """CONFIRMs settle delivery handles before any listen is called; this is for programs that name it."""
+    def l_confirm(self, value: Any) -> None:
+        """Nothing: confirmations settle delivery handles by themselves.
+
+        Override it, or listen for CONFIRM, and it is called besides with the id of each message of `send`'s that was
+        confirmed, when its handle is settled.
+        """
 
     def l_stream(self, message: Message) -> Any:
         """Call the listen for a batch's inner key with each item, in order."""
-        return handle_items(message, self._handle_item, self.on_exception, update=False)
-
-    def _handle_item(self, item: Message) -> Any:
-        listen = find_listen(self.listens, item, self.id)
-        if listen is None:
-            return None
-        return listen(item if wants_message(listen) else item.value)
+        return handle_items(message, self.handle_listen, self.on_exception, update=False)
 
     def _l_cohere(self, message: Message) -> Delivery | None:
         question = message.value if isinstance(message.value, dict) else {}

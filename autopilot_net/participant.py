@@ -20,12 +20,12 @@ from autopilot_net.durable import Durable
 from autopilot_net.errors import AutopilotNetError, BadMessage
 from autopilot_net.handlers import Host
 from autopilot_net.message import Message
-from autopilot_net.protocol.effects import Effect
+from autopilot_net.protocol.effects import Deliver, Effect
 from autopilot_net.protocol.endpoint import Endpoint, Settings
 from autopilot_net.sockets import Pipes
 from autopilot_net.tracing import Tracer
 
-__all__ = ["Listen", "Participant", "timestamp", "wants_message"]
+__all__ = ["Listen", "Participant", "Wants", "timestamp", "wants_message"]
 
 logger = logging.getLogger("autopilot_net")
 
@@ -82,13 +82,11 @@ class Participant:
     def prepare(
         self, to: str | Sequence[str], key: str, value: Any, *, flags: Flags, **extra: Any
     ) -> Message:
-        """A message of ours with an id of its own. `to` may be a list of hops; the last of them is the recipient."""
-        hops = [to] if isinstance(to, str) else list(to)
-        if not hops or not all(isinstance(hop, str) and hop for hop in hops):
-            raise BadMessage(f"{self.id} cannot send {key} to {to!r}: a recipient is an id, or a list of ids")
+        """A message of ours with an id of its own. `to` may be a list of hops, which it keeps until it is sent."""
+        hops = hops_of(to, f"{self.id} cannot send {key}")
         return Message(
             id=f"{self.id}_{next(self._numbers)}",
-            to=hops[-1],
+            to=hops[-1] if len(hops) == 1 else hops,
             sender=self.id,
             key=key,
             value=value,
@@ -112,6 +110,18 @@ class Participant:
         return self.driver.send(
             self.line, message, hops=hops, repeat=repeat, wait=wait, expires_after=expires_after
         )
+
+    def pass_confirmation_on(self, delivery: Delivery) -> None:
+        """Once `delivery` is confirmed, hand that to the listen for CONFIRM, of a program that has one."""
+
+        def then(done: Delivery) -> None:
+            message = Message(id=f"{done.id}_confirmed", to=self.id, sender=done.to, key="CONFIRM", value=done.id)
+            message.flags["NOREPEAT"], message.timestamp = True, timestamp(time.monotonic())
+            if done.confirmed:
+                self.driver.run(self.line, lambda _: [Deliver(0, done.to, message)])
+
+        if delivery.sought:
+            delivery.then(then)
 
     def learn(self, name: str, peer: str) -> None:
         """`name` lies behind the neighbour `peer`."""
@@ -146,9 +156,25 @@ def timestamp(now: float) -> str:
     return datetime.fromtimestamp(EPOCH + now, UTC).isoformat()
 
 
-def split_hops(to: str | Sequence[str]) -> list[str]:
-    """The explicit hops in `to`: none where it is one id."""
-    return [] if isinstance(to, str) or len(to) < 2 else list(to)
+def address(message: Message, to: str | Sequence[str] | None, flags: Flags = None) -> list[str]:
+    """Make a prepared `message` one to `to`, if that is given, with `flags` too; the explicit hops, if there are any.
+
+    One that its program made, rather than `prepare`, is given the time at which it is sent.
+    """
+    hops = hops_of(to or message.to, f"message {message.get('id')} cannot go")
+    message.to = hops[-1]
+    message.flags.update(flags if isinstance(flags, Mapping) else dict.fromkeys(flags or (), True))
+    if "timestamp" not in message:
+        message.timestamp = timestamp(time.monotonic())
+    return hops if len(hops) > 1 else []
+
+
+def hops_of(to: str | Sequence[str], what: str) -> list[str]:
+    """`to` as hops, the last of which is the recipient. Raises a `BadMessage` that begins with `what` for no ids."""
+    hops = [to] if isinstance(to, str) else list(to)
+    if not hops or not all(isinstance(hop, str) and hop for hop in hops):
+        raise BadMessage(f"{what} to {to!r}: a recipient is an id, or a list of ids")
+    return hops
 
 
 def find_listen(listens: Mapping[str, Listen], message: Message, who: str) -> Listen | None:
@@ -159,6 +185,20 @@ def find_listen(listens: Mapping[str, Listen], message: Message, who: str) -> Li
             "%s: nobody listens for %s, which %s sent (message %s)", who, message.key, message.sender, message.id
         )
     return listen
+
+
+class Wants:
+    """Which listens declare that they take the `Message`, looked at once each: it costs more than most listens do."""
+
+    def __init__(self) -> None:
+        self._known: dict[str, tuple[Listen, bool]] = {}
+
+    def message(self, key: str, listen: Listen) -> bool:
+        """Whether `listen`, which stands under `key` now, takes the `Message`."""
+        known = self._known.get(key)
+        if known is None or known[0] is not listen:
+            known = self._known[key] = (listen, wants_message(listen))
+        return known[1]
 
 
 def wants_message(listen: Listen) -> bool:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 from autopilot_net.message import Message
 from autopilot_net.participant import Listen, refuse_closed
 from autopilot_net.rolehost import RoleHost, delegate
 from autopilot_net.roles.pilot import Pilot
-from autopilot_net.station import Station
+from autopilot_net.station import INSTEAD, Station
 
 __all__ = ["Pilot_Station"]
 
@@ -49,6 +49,14 @@ class Pilot_Station(Station):  # noqa: N801  # the name that labs' programs impo
         forwarded = ("CALIBRATE_PORT", "CALIBRATE_RESULT", "BANDWIDTH", "STREAM_VIDEO")
         self.listens |= {"PARAM": self.l_change, **dict.fromkeys(forwarded, self.l_forward), **(listens or {})}
 
+    _instead: ClassVar[Mapping[str, str]] = {
+        **INSTEAD,
+        "child": "a pilot is a child where `push_id` is another pilot's id",
+        "parent": "the station above is `push_id`",
+        "parent_id": "the station above is `push_id`",
+        "pi_id": "the program's node is named '_' and the station's id",
+    }
+
     def begin_role(self) -> None:
         """Begin to say that it is there."""
         self._role = Pilot(
@@ -66,6 +74,16 @@ class Pilot_Station(Station):  # noqa: N801  # the name that labs' programs impo
         if self._role is None:
             raise refuse_closed(self.id)
         return self._role
+
+    @property
+    def state(self) -> Any:
+        """What its own program told last with STATE. In the station's process."""
+        return self.role.state
+
+    @property
+    def subject(self) -> str | None:
+        """Whom the last START named. In the station's process."""
+        return self.role.subject
 
     def on_neighbour(self, peer: str, is_there: bool) -> None:
         """See `Pilot.neighbour`."""

@@ -14,7 +14,7 @@ import threading
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from multiprocessing import connection
-from typing import Any
+from typing import Any, ClassVar
 
 import zmq
 
@@ -26,11 +26,11 @@ from autopilot_net.participant import (
     Flags,
     Listen,
     Participant,
+    address,
     find_listen,
     gone,
     handle_items,
     refuse_closed,
-    split_hops,
 )
 from autopilot_net.protocol.endpoint import Settings
 from autopilot_net.protocol.outbox import Window
@@ -43,7 +43,12 @@ COMPLAINT_BYTES = 1_000  # of what kept a station from listening, told to its pa
 RELEASE_S = 3.0  # how long a station may take to end before it is killed
 INSTEAD = {
     "loop": "there is no tornado loop; the station's threads are its own, and `release()` ends them",
+    "threaded_loop": "there is no loop to run or to override; `start()` starts the process and its threads",
     "file_block": "files are pulled in parts by the station, and nothing waits for them",
+    "listener": "sockets belong to the I/O thread alone; `send`, `push` and listens are the ways in and out",
+    "timers": "the I/O thread repeats what is due; `push_outbox` and `send_outbox` show what awaits its confirmation",
+    "repeat_thread": "the I/O thread repeats what is due, every `repeat_interval` seconds",
+    "msg_counter": "`prepare_message` numbers messages by itself",
 }
 
 
@@ -83,7 +88,8 @@ class Station(multiprocessing.Process):
             raise AutopilotNetError(f"station {id} needs push_ip, push_port and push_id for its pusher")
         self.listen_ip, self.listen_port = listen_ip, listen_port or 0
         self.repeat_interval = repeat_interval
-        self.listens: dict[str, Listen] = {"STREAM": self.l_stream, "KILL": self.l_kill, **(listens or {})}
+        own: dict[str, Listen] = {"CONFIRM": self.l_confirm, "STREAM": self.l_stream, "KILL": self.l_kill}
+        self.listens = {**own, **(listens or {})}
         # Written by the station alone, and unlocked: a station killed with a lock in hand would hang who reads.
         self.msgs_received = multiprocessing.Value("L", 0, lock=False)
         self._bound = multiprocessing.Value("i", 0, lock=False)
@@ -97,8 +103,10 @@ class Station(multiprocessing.Process):
         self._slow_handler_s = slow_handler_s
         self._core: Participant | None = None
 
+    _instead: ClassVar[Mapping[str, str]] = INSTEAD
+
     def __getattr__(self, name: str) -> Any:
-        raise gone(self, name, INSTEAD)
+        raise gone(self, name, type(self)._instead)
 
     # -- for the parent ------------------------------------------------------------------------------------------
 
@@ -206,6 +214,16 @@ class Station(multiprocessing.Process):
         return self._core
 
     @property
+    def context(self) -> zmq.Context[zmq.Socket[bytes]]:
+        """The zmq context. In the station's process."""
+        return self.core.context
+
+    @property
+    def logger(self) -> logging.Logger:
+        """Where everything of this library is logged, in whatever process."""
+        return logger
+
+    @property
     def ip(self) -> str:
         """See `get_ip`."""
         return self.get_ip()
@@ -233,6 +251,11 @@ class Station(multiprocessing.Process):
     def send_outbox(self) -> dict[str, Message]:
         """What awaits a confirmation from below, by id. In the station's process."""
         return {id: m for id, m in self._waiting() if self._hop(m) != self.push_id}
+
+    @property
+    def counters(self) -> Mapping[str, int]:
+        """What was dropped, expired or missing, counted. In the station's process."""
+        return dict(self.core.driver.counters)
 
     def _waiting(self) -> Iterable[tuple[str, Message]]:
         return self.core.endpoint.outbox.messages().items()
@@ -265,17 +288,21 @@ class Station(multiprocessing.Process):
         """Send `key` with `value`, or a prepared `msg`, to `to` (a list means hops).
 
         It is repeated until it is handled unless `repeat` is False, or it goes through other stations to one that is
-        not known to be ours and could not confirm it; `repeat=True` insists.
+        not known to be ours and could not confirm it; `repeat=True` insists. A `msg` goes where it says itself unless
+        `to` is given; `flags` add to those it has.
         """
         if msg is None:
             if not key or not to:
                 raise AutopilotNetError(f"station {self.id} was to send key {key!r} to {to!r}: both are needed")
             msg = self.prepare_message(to, key, value, repeat=repeat is not False, flags=flags)
-        return self.core.send(msg, hops=split_hops(to or msg.to), repeat=repeat, expires_after=expires_after)
+        sent = self.core.send(msg, hops=address(msg, to, flags), repeat=repeat, expires_after=expires_after)
+        if self.listens.get("CONFIRM") != self.l_confirm or type(self).l_confirm is not Station.l_confirm:
+            self.core.pass_confirmation_on(sent)
+        return sent
 
     def push(
         self,
-        to: str | None = None,
+        to: str | Sequence[str] | None = None,
         key: str | None = None,
         value: Any = None,
         msg: Message | None = None,
@@ -327,7 +354,11 @@ class Station(multiprocessing.Process):
         return bool(getattr(self.listens.get(message.key), "concurrent", False))
 
     def l_confirm(self, message: Message) -> None:
-        """CONFIRMs settle delivery handles before any listen is called; this is for stations that name it."""
+        """Nothing: confirmations settle delivery handles by themselves.
+
+        Override it, or listen for CONFIRM, and it is called besides for each message of `send`'s that was confirmed,
+        when its handle is settled; the `value` is its id.
+        """
 
     def l_stream(self, message: Message) -> Any:
         """Call the listen for a batch's inner key once per item, in order, each dict updated with the headers."""

@@ -5,12 +5,12 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 from autopilot_net.participant import Listen, refuse_closed
 from autopilot_net.rolehost import RoleHost, delegate
 from autopilot_net.roles.terminal import Terminal
-from autopilot_net.station import Station
+from autopilot_net.station import INSTEAD, Station
 
 __all__ = ["Terminal_Station"]
 
@@ -44,6 +44,12 @@ class Terminal_Station(Station):  # noqa: N801  # the name that labs' programs i
         self.listens |= {key: getattr(self, f"l_{key.lower()}") for key in by_name}
         self.listens |= {"ERROR": self.l_to_program, "COHERE": self.l_to_program, **(listens or {})}
 
+    _instead: ClassVar[Mapping[str, str]] = {
+        **INSTEAD,
+        "plot_timer": "no thread times the plots; `data_fps` bounds what each of them gets",
+        "data_ifps": "say `data_fps`, in copies a second",
+    }
+
     def begin_role(self) -> None:
         """Warn once, loudly, where pilots elsewhere could not reach it."""
         self._role = Terminal(RoleHost(self, self.file_dir), pilots=self.pilots, data_fps=self.data_fps)
@@ -68,6 +74,15 @@ class Terminal_Station(Station):  # noqa: N801  # the name that labs' programs i
         """The neighbours that are there, each with the state its machine has told. In the station's process."""
         known = self.role.pilots
         return {name: known.get(name.removeprefix("_"), {}).get("state") for name in super().senders}
+
+    @property
+    def sent_plot(self) -> dict[str, float]:
+        """Of each pilot, when (`time.monotonic`) an item of its streams last went to its plot. In its process."""
+        return dict(self.role.plotted)
+
+    def start_plot_timer(self) -> None:
+        """Begin to count anew: the next item of each pilot goes to its plot at once. It happens by itself."""
+        self.role.plotted.clear()
 
     l_ping = delegate("l_ping", Terminal.ping)
     l_init = delegate("l_init", Terminal.init)

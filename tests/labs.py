@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import heapq
+import importlib
 import itertools
 import multiprocessing
 import os
@@ -228,9 +229,10 @@ class Looking:
 
     @staticmethod
     def add(station: Station) -> None:
-        """Listen for LOOK, FAIL, REPEAT, HOLD, QUIT and TERMINATE."""
+        """Listen for LOOK, DO, FAIL, REPEAT, HOLD, QUIT and TERMINATE."""
         station.listens |= {
             "LOOK": Look(station, "look"),
+            "DO": Look(station, "do"),
             "FAIL": Look(station, "fail"),
             "REPEAT": Look(station, "repeat"),
             "HOLD": Look(station, "hold"),
@@ -266,6 +268,12 @@ class Look:
             facts["children"] = getattr(role, "children", None)
             facts["state"] = role.state if isinstance(role, Pilot) else None
         return station.send(str(message.came_from), "SEEN", facts)
+
+    def do(self, message: Message) -> Any:
+        """Call the function that is named, with the station, and tell what it returned."""
+        module, _, name = str(message.value).partition(":")
+        result = getattr(importlib.import_module(module), name)(self.station)
+        return self.station.send(str(message.came_from), "SEEN", {"result": result})
 
     def fail(self, message: Message) -> None:
         """Raise."""
@@ -306,12 +314,12 @@ class Lab:
 
     def terminal(self, id: str = "T", **settings: Any) -> Terminal_Station:
         """A terminal's station, started."""
-        return self._begin(Terminal_Station(id=id, **{"listen_port": 0, **settings}))
+        return self.begin(Terminal_Station(id=id, **{"listen_port": 0, **settings}))
 
     def pilot(self, id: str, parent: Station, **settings: Any) -> Pilot_Station:
         """A pilot's station below `parent`, started."""
         settings = {"listen_port": 0, "ping_interval": None, **settings}
-        return self._begin(Pilot_Station(id, push_port=parent.port, push_id=parent.id, **settings))
+        return self.begin(Pilot_Station(id, push_port=parent.port, push_id=parent.id, **settings))
 
     def node(self, id: str, station: Station | None, *keys: str, **settings: Any) -> Net_Node:
         """A node on `station` that hears `keys`."""
@@ -328,6 +336,13 @@ class Lab:
         asker.send(id, "LOOK", repeat=True)
         return dict(self.heard[asker.id].until("SEEN", times=seen + 1).value)
 
+    def inside(self, id: str, function: Callable[[Any], Any]) -> Any:
+        """What `function`, of a module's, returns when it is called with the station `id` in that one's process."""
+        asker = next(node for node in self.nodes.values() if node.upstream == id)
+        seen = len(self.heard[asker.id].of("SEEN"))
+        asker.send(id, "DO", f"{function.__module__}:{function.__name__}", repeat=True)
+        return self.heard[asker.id].until("SEEN", times=seen + 1).value["result"]
+
     def look_until(self, id: str, holds: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
         """Ask until `holds`."""
         for _ in range(2_000):
@@ -342,7 +357,8 @@ class Lab:
         for station in reversed(self.stations.values()):
             station.release()
 
-    def _begin(self, station: S) -> S:
+    def begin(self, station: S) -> S:
+        """Start a station that is made."""
         Looking.add(station)
         station.start()
         self.stations[station.id] = station

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import logging
 import socket
 import threading
@@ -130,6 +131,46 @@ def test_a_listen_that_declares_it_gets_the_message(pair: Pair, how: str) -> Non
     pair.reaches("Y", {"a": 1})
     (came,) = listening.came
     assert (came.key, came.value, came.sender, came.to, came.came_from) == ("Y", {"a": 1}, "hub", "leaf", "hub")
+
+
+class Looked:
+    """A listen that counts how often somebody looks at how it is written."""
+
+    def __init__(self, parameter: inspect.Parameter) -> None:
+        self.came: list[Any] = []
+        self.looks = 0
+        self._parameter = parameter
+
+    @property
+    def __signature__(self) -> inspect.Signature:
+        self.looks += 1
+        return inspect.Signature([self._parameter])
+
+    def __call__(self, value: Any) -> None:
+        self.came.append(value)
+
+
+def test_how_a_listen_is_written_is_looked_at_once_and_again_for_another_under_its_key(pair: Pair) -> None:
+    kind = inspect.Parameter.POSITIONAL_OR_KEYWORD
+    bare = Looked(inspect.Parameter("value", kind))
+    whole = Looked(inspect.Parameter("message", kind, annotation=Message))
+    leaf = pair.both(listens={"Y": bare})
+    for n in range(3):
+        pair.reaches("Y", n)
+    leaf.listens["Y"] = whole
+    for n in range(3):
+        pair.reaches("Y", n)
+    assert (bare.came, [one.value for one in whole.came]) == ([0, 1, 2], [0, 1, 2])
+    assert (bare.looks, whole.looks) == (1, 1)
+
+
+def test_arrays_in_extra_attributes_arrive_as_arrays_where_they_can_be_seen(pair: Pair) -> None:
+    listening = Listening()
+    pair.both(listens={"Y": listening.whole})
+    message = pair.hub.prepare_message("leaf", "Y", 1, repeat=True)
+    message["frame"] = ARRAY
+    assert pair.hub.send(msg=message).wait(DEADLINE_S)
+    assert np.array_equal(listening.came[0].frame, ARRAY)
 
 
 @pytest.mark.parametrize("blosc", [False, True])

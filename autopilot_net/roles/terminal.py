@@ -22,7 +22,7 @@ class Terminal(Role):
         super().__init__(host)
         self.pilots: dict[str, dict[str, Any]] = {name: dict(facts or {}) for name, facts in (pilots or {}).items()}
         self.data_fps = data_fps
-        self._plotted: dict[str, float] = {}
+        self.plotted: dict[str, float] = {}  # when each pilot's plot last got an item of a stream
 
     def ping(self, message: Message) -> Any:
         """Answer that we are there."""
@@ -54,8 +54,8 @@ class Terminal(Role):
         """A stream's item: to the program; to the plot no more often than an eye can see."""
         pilot = _pilot_of(message)
         now = self.host.now()
-        if (now - self._plotted.get(pilot, -1e9)) * self.data_fps >= 1.0:
-            self._plotted[pilot] = now
+        if (now - self.plotted.get(pilot, -1e9)) * self.data_fps >= 1.0:
+            self.plotted[pilot] = now
             self.copy(message, "P_" + pilot)
         return self.relay(message, self.program, repeat=is_sought(message))
 
