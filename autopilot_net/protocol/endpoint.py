@@ -281,10 +281,16 @@ class Endpoint:
             return [Dropped("not for this node", peer, packet.recipient)]
         from_above = peer == self.routes.upstream
         effects = self._pass_on(packet, from_above=from_above, peer=peer)
-        if from_above and peer in self.ours and any(isinstance(e, Dropped) and e.reason == UNKNOWN for e in effects):
-            gone = self._own_message(peer, "GONE", packet.target, now=now)
-            effects += self._send_raw(peer, (), gone.serialize())
+        if from_above and any(isinstance(e, Dropped) and e.reason == UNKNOWN for e in effects):
+            effects += self._say_gone(packet.target, now)
         return effects
+
+    def _say_gone(self, name: str, now: float) -> list[Effect]:
+        """Tell whoever is above that `name` is not below, as long as it is not: they all believe the same."""
+        parent = self.routes.upstream
+        if parent is None or parent not in self.ours or self.routes.next_hop(name, from_above=True) is not None:
+            return []
+        return self._send_raw(parent, (), self._own_message(parent, "GONE", name, now=now).serialize())
 
     def _read(self, packet: Packet, peer: str, now: float) -> list[Effect]:
         if packet.payload == CLOSING:
@@ -303,7 +309,7 @@ class Endpoint:
         if message.key == "CONFIRM":
             return effects + self._read_confirm(message, packet, peer, now)
         if message.key == "GONE":
-            return effects + self._read_gone(message, peer)
+            return effects + self._read_gone(message, peer, now)
         return effects + self._read_for_handler(message, peer, now)
 
     def _place(self, sender: str, peer: str, now: float) -> list[Effect]:
@@ -334,10 +340,12 @@ class Endpoint:
         gap = [Gap(message.sender, first - missing, missing)] if missing else []
         return [*gap, Deliver(0, peer, message)]
 
-    def _read_gone(self, message: Message, peer: str) -> list[Effect]:
-        if isinstance(message.value, str) and self.routes.forget(message.value, peer):
-            self._close_what_has_no_path()
-        return []
+    def _read_gone(self, message: Message, peer: str, now: float) -> list[Effect]:
+        name = message.value
+        if not isinstance(name, str) or not self.routes.forget(name, peer):
+            return []
+        self._close_what_has_no_path()
+        return self._say_gone(name, now)
 
     def _read_confirm(self, message: Message, packet: Packet, peer: str, now: float) -> list[Effect]:
         if message.to == "_" + self.id and peer != message.to:

@@ -168,6 +168,31 @@ def test_gone_of_a_program_forgets_its_machine_too() -> None:
     assert wire["T"].routes.next_hop("wheel") is None
 
 
+def test_gone_is_passed_on_to_whoever_believes_the_same_so_that_one_message_is_enough_at_any_depth() -> None:
+    wire = Wire({"T": None, "a": "T", "b": "a", "c": "b", "d": "c"})
+    wire.cut("d")
+    wire.send("T", "d", "patient")
+    wire.run(1)
+    assert [wire[name].routes.next_hop("d", from_above=True) for name in "Tabc"] == [None] * 4
+    assert [wire[name].routes.next_hop("c", from_above=True) for name in "Tab"] == ["a", "b", "c"]
+    wire.run(100)
+    wire.connect("d")
+    wire.announce()
+    wire.run()
+    assert wire.got("d") == ["patient"]
+
+
+def test_gone_is_not_passed_on_by_who_knows_another_way() -> None:
+    wire = Wire({"T": None, "a": "T", "b": "a", "c": "a", "d": "b"})
+    wire.cut("d")
+    wire["a"].learn("d", "c", now=0)
+    gone = Message(id="x", to="a", sender="b", key="GONE", value="d", flags={"NOREPEAT": True}, inc="1")
+    wire.inject("b", "a", b"a", b"a", gone.serialize())
+    wire.run()
+    assert wire["a"].routes.next_hop("d") == "c"
+    assert wire["T"].routes.next_hop("d") == "a"
+
+
 def test_gone_that_names_nothing_is_ignored() -> None:
     gone = Message(id="x", to="s", sender="Y", key="GONE", value={"no": "id"}, flags={"NOREPEAT": True}, inc="1")
     assert station(below=("Y",)).receive("Y", [b"s", b"s", gone.serialize()], now=0) == []
