@@ -94,7 +94,7 @@ class Pilot_Station(Station):  # noqa: N801  # the name that labs' programs impo
         return self.role.may_kill(message)
 
     def l_noop(self, message: Message) -> None:
-        """Nothing."""
+        """Nothing: for a key that is to be taken without a word."""
 
     l_state = delegate("l_state", Pilot.on_state)
     l_cohere = delegate("l_cohere", Pilot.cohere)
