@@ -550,7 +550,11 @@ NODE: dict[str, Check] = {
 
 # -- messages ----------------------------------------------------------------------------------------------------------
 
+THE_FOUR = test_message.test_the_four_names_are_text_and_only_to_may_be_a_list_of_hops
 MESSAGE: dict[str, Check] = {
+    **dict.fromkeys(("id", "to", "sender", "key"), THE_FOUR),
+    "value": test_message.test_what_is_written_is_read,
+    "flags": test_message.test_flags_that_are_no_object_are_refused,
     **dict.fromkeys(("__getitem__", "__contains__"), test_message.test_a_message_reads_as_an_object_and_as_a_dict),
     **dict.fromkeys(("__len__", "__iter__", "get"), test_message.test_a_message_reads_as_an_object_and_as_a_dict),
     **dict.fromkeys(("__setitem__", "__delitem__"), test_message.test_a_field_is_set_and_deleted_in_either_manner),
