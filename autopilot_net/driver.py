@@ -39,6 +39,7 @@ from autopilot_net.protocol.effects import (
 from autopilot_net.protocol.endpoint import Endpoint
 from autopilot_net.sockets import Pipes, Sent
 from autopilot_net.tracing import Tracer
+from autopilot_net.wallclock import epoch
 
 __all__ = ["Driver", "Line", "Pump"]
 
@@ -279,6 +280,7 @@ class Driver:
     def _turn(self, ready: Collection[Any]) -> None:
         """Read what is `ready`, do what is due, and carry out what came of it."""
         for line in self._lines:
+            line.endpoint.epoch = epoch(line.endpoint.epoch)
             self._read(line, ready)
             self._time(line)
         self._perform()

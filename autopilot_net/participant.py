@@ -24,6 +24,7 @@ from autopilot_net.protocol.effects import Deliver, Effect
 from autopilot_net.protocol.endpoint import Endpoint, Settings
 from autopilot_net.sockets import Pipes
 from autopilot_net.tracing import Tracer
+from autopilot_net.wallclock import epoch
 
 __all__ = ["Listen", "Participant", "Wants", "timestamp", "wants_message"]
 
@@ -31,7 +32,6 @@ logger = logging.getLogger("autopilot_net")
 
 Listen = Callable[..., Any]
 Flags = Iterable[str] | Mapping[str, Any] | None
-EPOCH = time.time() - time.monotonic()
 
 
 class Participant:
@@ -144,7 +144,7 @@ class Participant:
             upstream=upstream,
             forwards=forwards,
             incarnation=saved.incarnation if saved else incarnation,
-            epoch=EPOCH,
+            epoch=epoch(),
             settings=self.settings,
             saved=saved,
         )
@@ -152,8 +152,8 @@ class Participant:
 
 
 def timestamp(now: float) -> str:
-    """ISO 8601, in UTC, of a monotonic time of this process."""
-    return datetime.fromtimestamp(EPOCH + now, UTC).isoformat()
+    """ISO 8601, in UTC, of a monotonic time of this process, as the wall clock is set by now."""
+    return datetime.fromtimestamp(epoch() + now, UTC).isoformat()
 
 
 def address(message: Message, to: str | Sequence[str] | None, flags: Flags = None) -> list[str]:

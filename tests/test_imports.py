@@ -21,7 +21,7 @@ PICTURE: list[tuple[set[str], bool]] = [
     ({f"protocol.{part}" for part in ("frames", "routes", "backlog", "outbox", "inbox", "relays", "streams")}, False),
     ({"protocol.endpoint"}, False),
     ({f"roles.{role}" for role in ("host", "coherence", "fetch", "terminal", "pilot")}, True),
-    ({"delivery", "durable", "files", "handlers", "sockets", "tracing"}, True),
+    ({"delivery", "durable", "files", "handlers", "sockets", "tracing", "wallclock"}, True),
     ({"driver"}, False),
     ({"participant", "stream", "node", "station", "rolehost", "pilot_station", "terminal_station"}, True),
     ({""}, False),  # the package itself: the public names

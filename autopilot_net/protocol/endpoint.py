@@ -89,7 +89,7 @@ class Endpoint:
         self._keeps = saved is not None
         self._gaps = GapWatch()
         self._backlogs: dict[str, Backlog] = {}
-        self._epoch = epoch
+        self.epoch = epoch  # whoever runs it sets it anew when the wall clock is set
         self._confirms = 0
         self._probe_at: float | None = None
         self._answers = False  # whether the upstream has sent a probe back
@@ -405,7 +405,7 @@ class Endpoint:
             key=key,
             value=value,
             flags={"NOREPEAT": True, "NOLOG": True},
-            timestamp=datetime.fromtimestamp(self._epoch + now, UTC).isoformat(),
+            timestamp=datetime.fromtimestamp(self.epoch + now, UTC).isoformat(),
             inc=self.incarnation,
         )
 
