@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import zmq
+from msgspec.structs import replace
 
 from autopilot_net.delivery import Delivery
 from autopilot_net.driver import Driver, Line
@@ -75,7 +76,7 @@ class Participant:
 
     def branch(self, id: str, upstream: str, ip: str, port: int, *, durable: bool) -> Line:
         """Another endpoint, for a stream, with a DEALER of its own. `driver.add` it once its source is set."""
-        line = self._line(id, upstream, forwards=False, durable=durable)
+        line = self._line(id, upstream, forwards=False, durable=durable, clock_s=None)
         line.pipes.connect(upstream, ip, port)
         return line
 
@@ -136,7 +137,7 @@ class Participant:
             how = "now" if name == self.id else "once that stream is opened again"
             logger.info("%s: %d messages that a former life had yet to deliver go out %s", name, count, how)
 
-    def _line(self, id: str, upstream: str | None, *, forwards: bool, durable: bool) -> Line:
+    def _line(self, id: str, upstream: str | None, *, forwards: bool, durable: bool, **changed: Any) -> Line:
         incarnation = os.urandom(6).hex()
         saved = self._durable.load(id, incarnation) if self._durable is not None and durable else None
         endpoint = Endpoint(
@@ -145,7 +146,7 @@ class Participant:
             forwards=forwards,
             incarnation=saved.incarnation if saved else incarnation,
             epoch=epoch(),
-            settings=self.settings,
+            settings=replace(self.settings, **changed),
             saved=saved,
         )
         return Line(endpoint, Pipes(self.context, id))

@@ -18,7 +18,7 @@ PICTURE: list[tuple[set[str], bool]] = [
     ({"message"}, False),
     ({"protocol.records"}, False),
     ({"protocol.effects"}, False),
-    ({f"protocol.{part}" for part in ("frames", "routes", "backlog", "outbox", "inbox", "relays", "streams")}, False),
+    ({f"protocol.{part}" for part in ("frames", "routes", "backlog", "clock", "outbox", "inbox", "relays", "streams")}, False),
     ({"protocol.endpoint"}, False),
     ({f"roles.{role}" for role in ("host", "coherence", "fetch", "terminal", "pilot")}, True),
     ({"delivery", "durable", "files", "handlers", "sockets", "tracing", "wallclock"}, True),

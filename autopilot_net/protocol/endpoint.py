@@ -15,6 +15,7 @@ from msgspec import Struct
 from autopilot_net.errors import BadMessage
 from autopilot_net.message import Message
 from autopilot_net.protocol.backlog import Backlog
+from autopilot_net.protocol.clock import Clock, ClockOffset
 from autopilot_net.protocol.effects import (
     Confirmed,
     Deliver,
@@ -51,6 +52,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     liveness_s: float = 1.0
     window: Window = Window()
     backlog_bytes: int = 64 << 20
+    clock_s: float | None = 16.0  # how often it asks for the time in the long run; None: never
 
 
 class Endpoint:
@@ -89,6 +91,7 @@ class Endpoint:
         self._keeps = saved is not None
         self._gaps = GapWatch()
         self._backlogs: dict[str, Backlog] = {}
+        self._clock = Clock(interval=self.settings.clock_s or 0.0)
         self.epoch = epoch  # whoever runs it sets it anew when the wall clock is set
         self._confirms = 0
         self._probe_at: float | None = None
@@ -132,7 +135,7 @@ class Endpoint:
         is_open = self._is_open(entry.target)
         until = None if expires_after is None else now + expires_after
         out = self.outbox.put(entry, now=now, is_open=is_open, expires_at=until)
-        return [*self._store(entry.record(None if until is None else until + self._epoch)), *self._transmit_all(out)]
+        return [*self._store(entry.record(None if until is None else until + self.epoch)), *self._transmit_all(out)]
 
     def handled(
         self, ticket: int, *, failed: bool = False, relays: Iterable[str] = (), now: float
@@ -174,6 +177,7 @@ class Endpoint:
         if peer == self.routes.upstream:
             self._unanswered = 0
             self._probe_at = now + self.settings.liveness_s
+            self._clock.meet(now=now)
         return [Met(peer), *self.ready(peer), *self._reopen(peer, now)]
 
     def lose(self, peer: str, *, now: float) -> list[Effect]:
@@ -219,12 +223,21 @@ class Endpoint:
         effects = [*self._expire(expired, now), *self._transmit_all(again)]
         if self._probe_at is not None and now >= self._probe_at:
             effects += self._probe(now)
+        ask_at = self._ask_at()
+        if ask_at is not None and now >= ask_at:
+            effects += self._ask_clock(now)
         return effects
 
     def next_timer(self) -> float | None:
         """When to call `handle_timer`, at the latest; None while nothing is due, ever."""
-        due = [t for t in (self.outbox.next_timer(), self._probe_at) if t is not None]
+        due = [t for t in (self.outbox.next_timer(), self._probe_at, self._ask_at()) if t is not None]
         return min(due, default=None)
+
+    def clock_offset(self, *, now: float) -> ClockOffset | None:
+        """How far the terminal's clock is ahead of this machine's, as far as that is known. The root's is the clock."""
+        if self.routes.upstream is None:
+            return ClockOffset(0.0, 0.0)
+        return self._clock.offset(epoch=self.epoch, now=now)
 
     # -- sending -------------------------------------------------------------------------------------------------
 
@@ -310,6 +323,8 @@ class Endpoint:
             return effects + self._read_confirm(message, packet, peer, now)
         if message.key == "GONE":
             return effects + self._read_gone(message, peer, now)
+        if message.key == "CLOCK":
+            return effects + self._read_clock(message, peer, now)
         return effects + self._read_for_handler(message, peer, now)
 
     def _place(self, sender: str, peer: str, now: float) -> list[Effect]:
@@ -346,6 +361,19 @@ class Endpoint:
             return []
         self._close_what_has_no_path()
         return self._say_gone(name, now)
+
+    def _read_clock(self, message: Message, peer: str, now: float) -> list[Effect]:
+        """A neighbour below asks for the time, or the upstream has told it. Who does not know yet says nothing."""
+        if peer == self.routes.upstream:
+            self._clock.answer(message.get("re"), message.value, now=now)
+            return []
+        known = self.clock_offset(now=now)
+        if known is None or message.sender != peer:
+            return []
+        told = [self.epoch + now, known.offset, known.uncertainty]
+        answer = self._own_message(peer, "CLOCK", told, now=now)
+        answer["re"] = message.id
+        return self._send_raw(peer, (), answer.serialize())
 
     def _read_confirm(self, message: Message, packet: Packet, peer: str, now: float) -> list[Effect]:
         if message.to == "_" + self.id and peer != message.to:
@@ -396,7 +424,7 @@ class Endpoint:
         hops = (*back, receipt.sender) if back else ()
         return self._send_raw(receipt.sender, hops, confirm.serialize())
 
-    def _own_message(self, to: str, key: str, value: str, *, now: float) -> Message:
+    def _own_message(self, to: str, key: str, value: Any, *, now: float) -> Message:
         self._confirms += 1
         return Message(
             id=f"{self.id}_c{self._confirms}",
@@ -412,7 +440,7 @@ class Endpoint:
     # -- what outlives a restart ---------------------------------------------------------------------------------
 
     def _restore(self, saved: Saved) -> None:
-        self.outbox.restore(saved, epoch=self._epoch)
+        self.outbox.restore(saved, epoch=self.epoch)
         for ticket, record in self._inbox.restore(saved):
             waits = [message_id for message_id in record.waits if message_id in self.outbox]
             if waits:
@@ -474,6 +502,18 @@ class Endpoint:
             return [Reconnect(upstream)]
         self._unanswered += 1
         return [Transmit(upstream, PROBE)]
+
+    def _ask_at(self) -> float | None:
+        """When to ask the upstream for the time: it is there, and can tell it. Autopilot's own cannot."""
+        can = self.settings.clock_s is not None and self.routes.up and self.routes.upstream in self.ours
+        return self._clock.ask_at if can else None
+
+    def _ask_clock(self, now: float) -> list[Effect]:
+        upstream = self.routes.upstream or ""
+        question = self._own_message(upstream, "CLOCK", None, now=now)
+        question["id"] = f"{self.id}_{self.incarnation}_{now!r}"  # the answer to a former life's may come yet
+        self._clock.ask(question.id, now=now)
+        return self._send_raw(upstream, (), question.serialize())
 
     def _expire(self, entries: Iterable[Entry], now: float) -> list[Effect]:
         reason = "no confirmation came, and it may not be sent again"

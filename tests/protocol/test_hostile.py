@@ -38,7 +38,7 @@ def messages(draw: st.DrawFn) -> bytes:
         "id": draw(st.sampled_from(["1", "s_parent", "s_n"])),
         "to": draw(st.sampled_from(["s", "_s", "X"]) | st.lists(ids, min_size=1, max_size=2)),
         "sender": draw(ids),
-        "key": draw(st.sampled_from(["CONFIRM", "GONE", "DATA", "STREAM"])),
+        "key": draw(st.sampled_from(["CONFIRM", "GONE", "DATA", "STREAM", "CLOCK"])),
         "value": draw(st.sampled_from(["s_parent", "s_n", "X"]) | anything),
         "flags": draw(st.sampled_from([{}, {"NOREPEAT": True}])),
         "inc": draw(st.just("a") | anything),
@@ -111,6 +111,6 @@ def test_depth_breaks_nothing() -> None:
     receiver = station(below=("n",))
     for depth in (100, 900, 100_000):
         nested = b"[" * depth + b"]" * depth
-        for key in (b"CONFIRM", b"GONE", b"DATA"):
+        for key in (b"CONFIRM", b"GONE", b"DATA", b"CLOCK"):
             payload = b'{"id":"1","to":"s","sender":"n","key":"%b","timestamp":%b,"value":%b}' % (key, nested, nested)
             receiver.receive("n", [b"s", b"s", payload], now=0)

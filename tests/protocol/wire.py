@@ -192,9 +192,9 @@ class Wire:
         return [handling.message.value for handling in self.handlings if handling.at == name]
 
     def carried(self, source: str, target: str) -> list[Message]:
-        """The messages that `source` has put on the link to `target`."""
+        """The messages that `source` has put on the link to `target`, but for what they tell each other of the time."""
         frames = [effect.frames for effect in self.of(source, Transmit) if effect.peer == target]
-        return [message for f in frames if (message := message_of(f[-1]))]
+        return [message for f in frames if (message := message_of(f[-1])) and message.key != "CLOCK"]
 
     # -- below ---------------------------------------------------------------------------------------------------
 
