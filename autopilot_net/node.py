@@ -27,6 +27,7 @@ from autopilot_net.participant import (
     handle_items,
     timestamp,
 )
+from autopilot_net.protocol.clock import ClockOffset
 from autopilot_net.protocol.endpoint import Settings
 from autopilot_net.protocol.outbox import Window
 from autopilot_net.roles.coherence import Ledger
@@ -164,6 +165,15 @@ class Net_Node:  # noqa: N801  # the name that labs' programs import
     def loop_thread(self) -> threading.Thread:
         """The I/O thread."""
         return self._core.driver.io_thread
+
+    @property
+    def clock_offset(self) -> ClockOffset | None:
+        """How far the terminal's clock is ahead of this machine's, `offset` ± `uncertainty`, both in seconds.
+
+        Add the offset to a time read here to get the terminal's. None while it is not known: its station has to
+        be one of ours, and know it first.
+        """
+        return self._core.clock_offset()
 
     @property
     def counters(self) -> Mapping[str, int]:

@@ -21,6 +21,7 @@ from autopilot_net.durable import Durable
 from autopilot_net.errors import AutopilotNetError, BadMessage
 from autopilot_net.handlers import Host
 from autopilot_net.message import Message
+from autopilot_net.protocol.clock import ClockOffset
 from autopilot_net.protocol.effects import Deliver, Effect
 from autopilot_net.protocol.endpoint import Endpoint, Settings
 from autopilot_net.sockets import Pipes
@@ -131,6 +132,11 @@ class Participant:
             return self.endpoint.learn(name, peer, now=now)
 
         self.driver.run(self.line, act)
+
+    def clock_offset(self) -> ClockOffset | None:
+        """How far the terminal's clock is ahead of this machine's; None while that is not known."""
+        self.endpoint.epoch = epoch(self.endpoint.epoch)
+        return self.endpoint.clock_offset(now=time.monotonic())
 
     def _tell_what_waits(self, waiting: Mapping[str, int]) -> None:
         for name, count in waiting.items():

@@ -11,6 +11,7 @@ from typing import Any
 from autopilot_net.delivery import Delivery
 from autopilot_net.files import FileFolder
 from autopilot_net.message import Message
+from autopilot_net.protocol.clock import ClockOffset
 from autopilot_net.protocol.effects import Effect
 from autopilot_net.roles.host import Files
 from autopilot_net.station import Station
@@ -64,6 +65,10 @@ class RoleHost:
     def now(self) -> float:
         """Seconds, never backwards."""
         return time.monotonic()
+
+    def clock(self) -> ClockOffset | None:
+        """How far the terminal's clock is ahead of this machine's; None while that is not known."""
+        return self._core.clock_offset()
 
     def after(self, seconds: float, call: Callable[[], Any]) -> None:
         """Call `call` later, in the handler thread."""

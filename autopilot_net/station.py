@@ -32,6 +32,7 @@ from autopilot_net.participant import (
     handle_items,
     refuse_closed,
 )
+from autopilot_net.protocol.clock import ClockOffset
 from autopilot_net.protocol.endpoint import Settings
 from autopilot_net.protocol.outbox import Window
 
@@ -231,6 +232,15 @@ class Station(multiprocessing.Process):
     def get_ip(self) -> str:
         """The address under which other machines most likely reach this one."""
         return own_ip()
+
+    @property
+    def clock_offset(self) -> ClockOffset | None:
+        """How far the terminal's clock is ahead of this machine's, `offset` ± `uncertainty`, both in seconds.
+
+        Add the offset to a time read here to get the terminal's. None while it is not known: its parent has to
+        be one of ours, and know it first. In the station's process.
+        """
+        return self.core.clock_offset()
 
     @property
     def routes(self) -> dict[str, str]:

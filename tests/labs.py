@@ -20,7 +20,10 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any, TypeVar
 
+import msgspec
+
 from autopilot_net import Delivery, FileRefused, Message, Net_Node, Pilot_Station, Station, Terminal_Station
+from autopilot_net.protocol.clock import ClockOffset
 from autopilot_net.roles.pilot import Pilot
 
 S = TypeVar("S", bound=Station)
@@ -118,6 +121,7 @@ class FakeHost:
         self.learned: dict[str, str] = {}
         self.promises: list[Delivery] = []
         self.time = 0.0
+        self.offset: ClockOffset | None = None
         self._later: list[tuple[float, int, Callable[[], Any]]] = []
         self._numbers = itertools.count()
 
@@ -154,6 +158,10 @@ class FakeHost:
     def now(self) -> float:
         """See `Host`."""
         return self.time
+
+    def clock(self) -> ClockOffset | None:
+        """See `Host`."""
+        return self.offset
 
     def after(self, seconds: float, call: Callable[[], Any]) -> None:
         """See `Host`."""
@@ -261,6 +269,7 @@ class Look:
             "push_outbox": list(station.push_outbox),
             "send_outbox": list(station.send_outbox),
             "pid": os.getpid(),
+            "clock": None if station.clock_offset is None else msgspec.to_builtins(station.clock_offset),
         }
         if isinstance(station, Terminal_Station | Pilot_Station):
             role: Any = station.role

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Protocol
 
 from autopilot_net.message import Message
+from autopilot_net.protocol.clock import ClockOffset
 
 __all__ = ["Files", "Handle", "Host", "Role", "is_sought", "machine_of", "origin_of"]
 
@@ -73,6 +74,9 @@ class Host(Protocol):
     def now(self) -> float:
         """Seconds, never backwards."""
 
+    def clock(self) -> ClockOffset | None:
+        """How far the terminal's clock is ahead of this machine's; None while that is not known."""
+
     def after(self, seconds: float, call: Callable[[], Any]) -> None:
         """Call `call` later, between two listens."""
 
@@ -92,7 +96,7 @@ class Role:
         return self.host.send(to, key, value, repeat=repeat, flags=flags)
 
     def relay(
-        self, message: Message, to: str, *, key: str | None = None, value: Any = None, repeat: bool = True
+        self, message: Message, to: str, *, key: str | None = None, value: Any = None, repeat: bool = True, **more: Any
     ) -> Handle:
         """Pass `message` on as one of our own that remembers where it began, with the extra attributes it has.
 
@@ -106,7 +110,7 @@ class Role:
             repeat=repeat,
             flags=_kept(message.flags),
             origin=origin_of(message),
-            **_extra(message),
+            **{**_extra(message), **more},
         )
 
     def copy(self, message: Message, to: str, value: Any = None) -> None:

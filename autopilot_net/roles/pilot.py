@@ -10,7 +10,7 @@ from autopilot_net.errors import FileRefused
 from autopilot_net.message import Message
 from autopilot_net.roles.fetch import Fetch, files_of
 from autopilot_net.roles.host import Handle, Host, Role, is_sought, machine_of, origin_of
-from autopilot_net.roles.terminal import way_of
+from autopilot_net.roles.terminal import CLOCK, way_of
 
 __all__ = ["Pilot"]
 
@@ -69,14 +69,14 @@ class Pilot(Role):
         machine = str(value.get("pilot", machine_of(message)))
         way = way_of(message, machine)
         if machine == self.host.id:
-            return self._news(value, [], origin=origin_of(message))
+            return self._news(value, [], origin=origin_of(message), **self._clock())
         for name in way:
             self.host.learn(name, message.came_from or way[0])
         self.children[machine] = ({**self.children.get(machine, ({}, []))[0], **value}, way)
-        return self._news(value, way, origin=origin_of(message))
+        return self._news(value, way, origin=origin_of(message), **_told_clock(message))
 
     def _announce_self(self) -> None:
-        self._news({"pilot": self.host.id, "ip": self.ip, "state": self.state}, [])
+        self._news({"pilot": self.host.id, "ip": self.ip, "state": self.state}, [], **self._clock())
 
     def _news(self, value: Any, way: list[str], **extra: Any) -> Handle:
         way = [self.host.id, *way]
@@ -88,19 +88,28 @@ class Pilot(Role):
         """Keep our own program's state and push it up; a child's goes up as the child's, and never becomes ours."""
         if message.sender == self.program:
             self.state = message.value
-        elif machine_of(message) == self.terminal:
+            return self.relay(message, self.parent, repeat=is_sought(message), **self._clock())
+        if machine_of(message) == self.terminal:
             return None  # the terminal's answer to a PING
         return self.relay(message, self.parent, repeat=is_sought(message))
 
     def ping(self, message: Message) -> Any:
         """Push our state."""
         del message
-        self.send(self.parent, "STATE", self.state, repeat=False, flags=["NOLOG"])
+        self._tell_state()
 
     def _beat(self) -> None:
         if self.host.has(self.parent):
-            self.send(self.parent, "STATE", self.state, repeat=False, flags=["NOLOG"])
+            self._tell_state()
         self.begin()
+
+    def _tell_state(self) -> None:
+        self.host.send(self.parent, "STATE", self.state, repeat=False, flags=["NOLOG"], **self._clock())
+
+    def _clock(self) -> dict[str, Any]:
+        """What is known of this machine's clock, as an extra attribute that Autopilot's own ignore."""
+        known = self.host.clock()
+        return {} if known is None else {CLOCK: {"offset": known.offset, "uncertainty": known.uncertainty}}
 
     # -- tasks ---------------------------------------------------------------------------------------------------
 
@@ -185,6 +194,10 @@ class Pilot(Role):
         promise = self.host.promise()
         self._held.append(lambda: _follow(promise, call()))
         return promise
+
+
+def _told_clock(message: Message) -> dict[str, Any]:
+    return {CLOCK: message[CLOCK]} if CLOCK in message else {}
 
 
 def _follow(promise: Handle, handle: Handle) -> None:

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Mapping
+from math import isfinite
 from typing import Any
 
 from autopilot_net.errors import BadMessage, FileRefused
 from autopilot_net.message import Message
 from autopilot_net.roles.host import Host, Role, is_sought, machine_of, origin_of
 
-__all__ = ["MAX_PART", "Terminal"]
+__all__ = ["CLOCK", "MAX_PART", "Terminal"]
+
+CLOCK = "clock"  # the attribute that tells of a machine's clock
 
 MAX_PART = 1 << 20  # bytes of a file in one message: what a slow link may hold up, and what memory it costs
 
@@ -64,7 +67,9 @@ class Terminal(Role):
         machine = machine_of(message)
         if machine == self.host.id:
             return None
-        self.pilots.setdefault(machine, {})["state"] = message.value
+        known = self.pilots.setdefault(machine, {})
+        known["state"] = message.value
+        known.update(_clock_of(message))
         news = {"state": message.value, "pilot": machine}
         self.copy(message, "P_" + machine, news)
         return self.relay(message, self.program, value=news, repeat=is_sought(message))
@@ -77,6 +82,7 @@ class Terminal(Role):
             self.host.learn(name, message.came_from or way[0])
         known = self.pilots.setdefault(machine, {})
         known.update(message.value)
+        known.update(_clock_of(message))
         known["way"] = way
         return self.host.send(
             self.program,
@@ -120,6 +126,13 @@ def way_of(message: Message, machine: str) -> list[str]:
     if isinstance(way, list) and way and all(isinstance(name, str) for name in way):
         return way
     return [machine]
+
+
+def _clock_of(message: Message) -> dict[str, Any]:
+    """How far the terminal's clock is ahead of the machine's that told it, in seconds: offset and uncertainty."""
+    clock = message.get(CLOCK)
+    numbers = [clock.get(name) for name in ("offset", "uncertainty")] if isinstance(clock, dict) else [None]
+    return {CLOCK: clock} if all(isinstance(number, float) and isfinite(number) for number in numbers) else {}
 
 
 def _pilot_of(message: Message) -> str:
