@@ -160,7 +160,7 @@ class Participant:
 
 def timestamp(now: float) -> str:
     """ISO 8601, in UTC, of a monotonic time of this process, as the wall clock is set by now."""
-    return datetime.fromtimestamp(epoch() + now, UTC).isoformat()
+    return datetime.fromtimestamp(time.time() + (now - time.monotonic()), UTC).isoformat()
 
 
 def address(message: Message, to: str | Sequence[str] | None, flags: Flags = None) -> list[str]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 from collections import Counter, defaultdict
 
+from sim.clockchecks import check_clocks
 from sim.evidence import Evidence, Index, digest, many, result_of
 from sim.journal import Entry
 from sim.payloads import opaque_bytes
@@ -26,7 +27,7 @@ def check_all(evidence: Evidence) -> list[Check]:
     if evidence.session and any(m.trials is not None and m.program is None for m in evidence.topology.machines):
         checks += [check_trials(index)]
     if evidence.session:
-        checks += [check_session(index)]
+        checks += [check_session(index), check_clocks(index)]
     if evidence.examples:
         checks += [check_hops(index)]
     checks += [check_confirm(index), check_order(index)]

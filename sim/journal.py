@@ -28,7 +28,7 @@ class Entry(Struct, kw_only=True, omit_defaults=True):
     t: int
     by: str
     life: int = 0
-    what: str  # made, settled, began, handled, item_made, item_got, state, shook, cohere, exception, start, stop, …
+    what: str  # made, settled, began, handled, item_made, item_got, state, clock, shook, cohere, exception, start, …
     id: str = ""
     key: str = ""
     to: str = ""

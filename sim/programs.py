@@ -367,6 +367,8 @@ def _terminal_listens(runner: ProgramRunner) -> dict[str, Handler]:
 
     def on_state(message: Message) -> None:
         speaker.heard(message, "state", value=message.value)
+        if "clock" in message:
+            speaker.heard(message, "clock", value={"machine": message.value["pilot"], **message.clock})
 
     def on_cohere(message: Message) -> None:
         theirs = message.value

@@ -18,6 +18,7 @@ from msgspec import Struct, field
 from msgspec.structs import replace
 
 from sim.checks import check_all, trial_rows
+from sim.clockchecks import clock_rows
 from sim.evidence import Evidence, Index
 from sim.journal import Reader
 from sim.processes import Lab, LabError, preload, uninterrupted
@@ -243,6 +244,7 @@ def _report(
         machines=machine_rows(index, checks),
         checks=checks,
         latencies=latencies(index, sampler.overloaded()),
+        clocks=clock_rows(index),
         rates=rates(evidence),
         timeline=timeline(evidence),
         trials=trial_rows(index),

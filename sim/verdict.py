@@ -6,7 +6,19 @@ from typing import Literal
 
 from msgspec import Struct, field
 
-__all__ = ["Check", "Cpu", "Event", "Latency", "MachineRow", "ProcessRow", "Rate", "Report", "StreamRow", "TrialRow"]
+__all__ = [
+    "Check",
+    "ClockRow",
+    "Cpu",
+    "Event",
+    "Latency",
+    "MachineRow",
+    "ProcessRow",
+    "Rate",
+    "Report",
+    "StreamRow",
+    "TrialRow",
+]
 
 Result = Literal["pass", "fail", "unknown"]
 
@@ -45,6 +57,15 @@ class Latency(Struct, kw_only=True):
     p99_ms: float
     max_ms: float
     flagged: bool = False  # taken while the CPUs were overloaded
+
+
+class ClockRow(Struct, kw_only=True):
+    """How far the terminal's clock is ahead of one machine's, as that machine said last."""
+
+    machine: str
+    offset_ms: float | None = None  # None where it never said
+    uncertainty_ms: float | None = None
+    told: int = 0  # how often it said
 
 
 class Rate(Struct, kw_only=True):
@@ -131,6 +152,7 @@ class Report(Struct, kw_only=True):
     machines: list[MachineRow] = field(default_factory=list)
     checks: list[Check] = field(default_factory=list)
     latencies: list[Latency] = field(default_factory=list)
+    clocks: list[ClockRow] = field(default_factory=list)
     rates: list[Rate] = field(default_factory=list)
     timeline: list[Event] = field(default_factory=list)
     trials: list[TrialRow] = field(default_factory=list)

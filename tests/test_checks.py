@@ -12,6 +12,7 @@ import pytest
 from msgspec.structs import replace
 
 from sim.checks import check_all, check_storm, trial_rows
+from sim.clockchecks import clock_rows
 from sim.evidence import Evidence, Index, digest
 from sim.journal import Entry, Journal, Trace
 from sim.payloads import fingerprint, opaque_bytes
@@ -94,6 +95,11 @@ class Story:
         told = {"state": state, "pilot": machine}
         self.note("state", "_T", sender="T", first_sender=sender, value=told)
 
+    def clock(self, machine: str, offset: float, uncertainty: float) -> None:
+        """The terminal's program was told of a machine's clock."""
+        told = {"machine": machine, "offset": offset, "uncertainty": uncertainty}
+        self.note("clock", "_T", sender="T", first_sender="_" + machine, value=told)
+
     def says(self, machine: str, state: str) -> None:
         """A program said its state, and the terminal heard it."""
         self.note("state", "_" + machine, value=state)
@@ -140,6 +146,8 @@ def _session(story: Story) -> None:
             shown = fingerprint(item_of(SEED, "rig_1", name, spec, 0, n))
             story.item(stream_name("rig_1", name, 0), n, by="_rig_1", to="T", at="_T", shown=shown)
     story.heard("rig_1", "RUNNING", sender="rig_1")  # the station, asked by PING
+    story.clock("rig_1", 0.0002, 0.0005)
+    story.clock("rig_1", -0.0001, 0.0003)
     story.relayed("_T_1", ["_T", "T", "rig_1"], by="_rig_1", key="STOP", then=[lambda: story.says("rig_1", "IDLE")])
     proof = {"pilot": "rig_1", "subject": "mouse", "session": "0", "count": 3, "agrees": True, "here": 3}
     story.note("cohere", "_T", first_sender="_rig_1", value=proof)
@@ -239,6 +247,7 @@ def test_a_healthy_run_passes_every_check_and_each_had_something_to_look_at(run:
         "handshake": ("pass", 1),
         "trials": ("pass", 3),
         "session": ("pass", 2 + 3 + 1),  # orders, states, sessions proven
+        "clocks": ("pass", 1),
         "hops": ("pass", 3 + 1),  # messages, opaque bytes
         "confirm": ("pass", 5 + 3 + 1 + 1),
         "order": ("pass", 7),
@@ -549,6 +558,33 @@ def test_a_session_that_did_not_settle_is_unknown(run: Evidence) -> None:
     assert checked(run, "unknown") == {"session": ["not known: what became of _rig_1_7"]}
 
 
+# -- clocks ----------------------------------------------------------------------------------------------------------
+
+
+def test_a_clock_that_cannot_be_the_terminals_breaks_a_rehearsal_where_there_is_one_clock(run: Evidence) -> None:
+    found(run, "clock").value["offset"] = -0.0125
+    sentence = "rig_1 took its clock to be -12.50 ms ± 0.50 ms from the terminal's, and here it is the same clock"
+    assert broke(run) == {"clocks": [sentence]}
+
+
+def test_a_machine_that_never_told_of_its_clock_is_unknown(run: Evidence) -> None:
+    forget(run, "clock")
+    forget(run, "clock")
+    assert checked(run, "unknown") == {
+        "clocks": [
+            "not known: how far the clock of rig_1 is from the terminal's: it never said",
+            "there was nothing to look at",
+        ]
+    }
+    assert [(row.machine, row.offset_ms, row.told) for row in clock_rows(Index(run))] == [("rig_1", None, 0)]
+
+
+def test_of_each_machine_the_clock_that_it_told_last_is_shown(run: Evidence) -> None:
+    (row,) = clock_rows(Index(run))
+    assert (row.machine, row.offset_ms, row.uncertainty_ms, row.told) == ("rig_1", -0.1, 0.3, 2)
+    assert check_of(run, "clocks").figures == "± 0.30 ms at most"
+
+
 # -- streams ---------------------------------------------------------------------------------------------------------
 
 
@@ -687,6 +723,7 @@ def with_own_program(said: Any, *, came: int) -> Evidence:
     story = Story()
     story.shook("rig_1", "rig_1")
     story.relayed("_T_0", ["_T", "T", "rig_1"], by="_rig_1", key="START")
+    story.clock("rig_1", 0.0, 0.001)
     for _ in range(came):
         story.note("item_got", "_T", first_sender="_rig_1_wheel")
     run = Evidence(topology=topology, graph=graph(topology), seed=SEED, journal=story.journal)
@@ -720,7 +757,7 @@ def test_a_program_of_the_labs_own_that_does_not_say_is_not_checked(said: Any) -
     """The report says so, in the words "not checked"; that is no doubt about the rest."""
     run = with_own_program(said, came=3)
     assert {check.name: check.result for check in check_all(run)} == {
-        name: "pass" for name in ("programs", "handshake", "session", "confirm", "order")
+        name: "pass" for name in ("programs", "handshake", "session", "clocks", "confirm", "order")
     }
 
 
@@ -796,6 +833,7 @@ def test_a_check_that_finds_nothing_to_look_at_has_not_passed() -> None:
         "handshake": "fail",
         "trials": "unknown",
         "session": "fail",  # nothing was proven
+        "clocks": "unknown",
         "confirm": "unknown",
         "order": "unknown",
         "streams": "unknown",

@@ -37,7 +37,7 @@ IMPURE = {
     *("logging", "os", "io", "tempfile", "shutil"),
 }
 CLOCKS = {"now", "utcnow", "today"}
-PURE_SIM = {"sim.session", "sim.checks", "sim.virtual"}
+PURE_SIM = {"sim.session", "sim.checks", "sim.clockchecks", "sim.virtual"}
 BY_PUBLIC_NAMES = {"sim.processes", "sim.machines"}
 
 

@@ -14,6 +14,7 @@ from sim.report import point_latest, write
 from sim.treechart import tidy
 from sim.verdict import (
     Check,
+    ClockRow,
     Cpu,
     Event,
     Latency,
@@ -32,6 +33,7 @@ ORDER = [
     "topology",
     "checks",
     "latency",
+    "clocks",
     "rates",
     "timeline",
     "trials",
@@ -119,6 +121,7 @@ def held() -> Report:
         ],
         checks=[Check(name="trials", looked_at="812 trials of 1 rig", count=12812, result="pass")],
         latencies=[Latency(hops=1, count=4000, p50_ms=0.0, p90_ms=0.9, p99_ms=4.2, max_ms=1204.0)],
+        clocks=[ClockRow(machine="rig_1", offset_ms=0.012, uncertainty_ms=0.25, told=4), ClockRow(machine="rig_2")],
         rates=[Rate(second=second, by_key={f"KEY_{n}": n + 1 for n in range(12)}) for second in (2, 5)],
         timeline=[
             Event(at_s=0.5, machine="rig_1", what="ready"),
@@ -226,6 +229,13 @@ def test_figures_are_easy_to_read_and_flagged_ones_say_so(held: Report, broke: R
     assert "1,204" in good.texts["latency"]
     assert "taken while the CPUs were overloaded" not in good.texts["latency"]
     assert "taken while the CPUs were overloaded" in bad.texts["latency"]
+
+
+def test_every_machine_has_a_row_for_its_clock(held: Report, tmp_path: Path) -> None:
+    text = " ".join(page_of(held, tmp_path).texts["clocks"].split())
+    assert "Clock offset to the terminal" in text
+    assert "rig_1 0.012 0.250 4" in text.replace("rig_10.0120.2504", "rig_1 0.012 0.250 4")
+    assert "never told" in text
 
 
 def test_what_is_empty_says_so_in_a_sentence(nothing: Report, tmp_path: Path) -> None:

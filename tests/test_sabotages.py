@@ -60,6 +60,13 @@ SABOTAGES = {
         "        elif receipt.sender in kept:\n"
         "            arrival.deliver += kept.pop(receipt.sender)\n",
     ),
+    "a station tells the time of a clock that nobody has set": (
+        "pair",
+        "clocks",
+        "autopilot_net/protocol/endpoint.py",
+        "        told = [self.epoch + now, ",
+        "        told = [now, ",
+    ),
     "a confirmation is never sent": (
         "pair",
         "confirm",

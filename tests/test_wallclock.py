@@ -76,7 +76,7 @@ def test_a_reading_that_proves_a_step_moves_no_further_than_it_proves(
     assert epoch(1_000.0) == pytest.approx(found)
 
 
-def test_without_anything_known_the_middle_of_what_a_reading_says_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(time, "monotonic", iter([10.0, 10.5]).__next__)
+def test_of_the_first_readings_the_one_that_took_the_least_is_believed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(time, "monotonic", iter([0.0, 5.0, 10.0, 10.5, *range(11, 17)]).__next__)
     monkeypatch.setattr(time, "time", lambda: 1_010.25)
     assert epoch() == 1_000.0

@@ -1,0 +1,49 @@
+"""PURE. What each machine said of its clock, held against the one clock that all processes of a rehearsal share."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+
+from sim.evidence import Index, many, result_of
+from sim.verdict import Check, ClockRow
+
+__all__ = ["check_clocks", "clock_rows"]
+
+
+def check_clocks(index: Index) -> Check:
+    """Every machine told how far its clock is from the terminal's, and nought is within what it said, each time."""
+    told = _told(index)
+    machines = [machine.id for machine in index.evidence.topology.machines[1:]]
+    broke = [
+        f"{machine} took its clock to be {1e3 * offset:.2f} ms ± {1e3 * uncertainty:.2f} ms from the terminal's, "
+        "and here it is the same clock"
+        for machine in machines
+        for offset, uncertainty in told[machine]
+        if abs(offset) > uncertainty
+    ]
+    silent = [f"how far the clock of {id} is from the terminal's: it never said" for id in machines if not told[id]]
+    widest = max((row.uncertainty_ms for row in clock_rows(index) if row.uncertainty_ms is not None), default=0.0)
+    looked_at = many(len(machines) - len(silent), "machine")
+    return result_of(
+        "clocks", looked_at, len(machines) - len(silent), broke, unknown=silent, figures=f"± {widest:.2f} ms at most"
+    )
+
+
+def clock_rows(index: Index) -> list[ClockRow]:
+    """A row a machine: what it said last."""
+    told = _told(index)
+    rows = []
+    for machine in index.evidence.topology.machines[1:]:
+        row = ClockRow(machine=machine.id, told=len(told[machine.id]))
+        if told[machine.id]:
+            offset, uncertainty = told[machine.id][-1]
+            row.offset_ms, row.uncertainty_ms = round(1e3 * offset, 4), round(1e3 * uncertainty, 4)
+        rows.append(row)
+    return rows
+
+
+def _told(index: Index) -> dict[str, list[tuple[float, float]]]:
+    told: dict[str, list[tuple[float, float]]] = defaultdict(list)
+    for entry in index.evidence.journal.of("clock"):
+        told[str(entry.value["machine"])].append((entry.value["offset"], entry.value["uncertainty"]))
+    return told
