@@ -13,7 +13,7 @@ from sim.expand import Found
 from sim.labfile import did_you_mean
 from sim.yamlfile import Mistakes, Node, show
 
-__all__ = ["bad_name", "check"]
+__all__ = ["MAX_ITEM_BYTES", "bad_id", "bad_name", "check"]
 
 Tell = Callable[[int, str], None]
 
@@ -71,7 +71,8 @@ def bad_name(name: str) -> str | None:
     return "begins with a dot" if name.startswith(".") else None
 
 
-def _bad_id(name: str) -> str | None:
+def bad_id(name: str) -> str | None:
+    """Why a machine cannot have this id, to follow "the id …"; None if it can."""
     if name.startswith("_"):
         return "begins with `_`, which marks the programs' own nodes"
     if name.startswith("P_"):
@@ -96,7 +97,7 @@ def _check_ids(machines: list[Found], mistakes: Mistakes) -> None:
     for machine in machines:
         if machine.id is None:
             continue
-        if why := _bad_id(machine.id):
+        if why := bad_id(machine.id):
             mistakes.add(machine.line, f"the id {show(machine.id)} {why}.")
         elif machine.id in first:
             other = first[machine.id].line
