@@ -1,0 +1,260 @@
+"""The prefs of an Autopilot machine: which are read, what their values must be, what they lack.
+
+A value that is wrong is told and left out; the rest of its machine's stays.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from sim.findings import Findings
+from sim.labcheck import MAX_ITEM_BYTES, bad_name
+from sim.yamlfile import show
+
+__all__ = ["TEMPLATES", "Camera", "Prefs", "Reader", "kind_of"]
+
+MAX_TEXT = 200
+LINEAGES = ("NONE", "PARENT", "CHILD")
+TEMPLATES = ("{n}", "{id}", "{parent}")  # a topology fills them in, so that no text of an import may have one
+
+
+@dataclass(frozen=True, slots=True)
+class Camera:
+    """A camera that HARDWARE names. What is None is not said there."""
+
+    name: str
+    where: str  # its group and id, as in the file
+    fps: float | None = None
+    size: tuple[int, int] | None = None  # width, height
+
+    def __str__(self) -> str:
+        fps = "fps not said" if self.fps is None else f"{self.fps:g} fps"
+        return f"{self.where} ({fps}, {'resolution not said' if self.size is None else '{} x {}'.format(*self.size)})"
+
+
+@dataclass(frozen=True, slots=True)
+class Prefs:
+    """The prefs that are read, by their own names in lower case. None: not set there, or so wrong that it was told."""
+
+    name: str | None = None
+    msgport: int | None = None
+    pushport: int | None = None
+    terminalip: str | None = None
+    ping_interval: float | None = None
+    lineage: str | None = None
+    childid: tuple[str, ...] | None = None
+    childip: tuple[str, ...] | None = None
+    parentid: str | None = None
+    parentip: str | None = None
+    parentport: int | None = None
+    subject: str | None = None
+    hardware: tuple[Camera, ...] | None = None  # its cameras; the rest is no business of a network
+
+
+def kind_of(value: object) -> str:
+    """A value of JSON, to follow "not"."""
+    if value is None:
+        return "nothing"
+    return "an object" if isinstance(value, dict) else "a list" if isinstance(value, list) else show(value)
+
+
+# Values
+
+
+class _WrongError(Exception):
+    """Carries what a value must be, to follow "must be"."""
+
+
+class Reader:
+    """Reads what a file says of one machine, and tells what in it is wrong."""
+
+    def __init__(self, path: Path, machine: str | None, findings: Findings) -> None:
+        self._path, self._machine, self._findings = path, machine, findings
+
+    def prefs(self, prefs: dict[str, Any]) -> Prefs:
+        """What they say."""
+        read: dict[str, Any] = {
+            key: self.value(key.upper(), prefs.get(key.upper()), reader) for key, reader in _READERS.items()
+        }
+        return Prefs(**read, hardware=self._cameras(prefs.get("HARDWARE")))
+
+    def address(self, value: Any) -> str | None:
+        """The `ip` of a pilot."""
+        return self.value("ip", value, _host)  # type: ignore[no-any-return]
+
+    def value(self, key: str, value: Any, reader: Callable[[Any], Any]) -> Any:
+        """What the value says; None if it is not set, or wrong, which is told."""
+        if value in (None, ""):
+            return None
+        try:
+            return reader(value)
+        except _WrongError as error:
+            return self.wrong(key, str(error), value)
+
+    def subjects(self, value: Any) -> list[str]:
+        """Those that can be read."""
+        if value is None or isinstance(value, list):
+            every = (self.value(f"subjects[{at}]", one, _text) for at, one in enumerate(value or []))
+            return [one for one in every if one is not None]
+        self.wrong("subjects", "a list", value)
+        return []
+
+    def _cameras(self, value: Any) -> tuple[Camera, ...] | None:
+        if value in (None, ""):
+            return None
+        if not isinstance(value, dict):
+            self.wrong("HARDWARE", "an object", value)
+            return None
+        found: dict[str, Camera] = {}
+        for group, entries in value.items():
+            of_cameras = group.casefold().startswith("cam")
+            if not isinstance(entries, dict):
+                if of_cameras and entries not in (None, ""):
+                    self.wrong(f"HARDWARE.{group}", "an object", entries)
+                continue
+            for id, entry in entries.items():
+                if (of_cameras or _is_camera(entry)) and (camera := self._camera(group, id, entry, found)) is not None:
+                    found[camera.name] = camera
+        return tuple(found.values())
+
+    def _camera(self, group: str, id: str, entry: Any, others: dict[str, Camera]) -> Camera | None:
+        name = f"{group}_{id}" if id in others else id
+        where = f"HARDWARE.{group}.{id}"
+        why = _no_stream(name, others) or ("its entry is empty" if entry in (None, "") else None)
+        if why is not None:
+            self.tell(f"the camera {show(where)} is left out: {why}.")
+            return None
+        if isinstance(entry, list):
+            self.wrong(where, "an object", entry)
+            return None
+        said = entry if isinstance(entry, dict) else {}
+        fps = self.value(f"{where}.fps", said.get("fps"), _above_zero)
+        return Camera(name, where, fps, self.value(f"{where}.resolution", said.get("resolution"), _size))
+
+    def wrong(self, key: str, words: str, value: Any) -> None:
+        """Tell that a value is not what it must be."""
+        key = key if len(key) <= 60 else f"{key[:60]}…"
+        self.tell(f"`{key}` must be {words}, not {kind_of(value)}; it is left out.")
+
+    def tell(self, sentence: str) -> None:
+        """Tell something of the machine."""
+        self._findings.add(self._path, self._machine, sentence)
+
+
+def _is_camera(entry: Any) -> bool:
+    return isinstance(entry, dict) and "cameras" in str(entry.get("type", "")).casefold()
+
+
+def _no_stream(name: str, others: dict[str, Camera]) -> str | None:
+    """Why a stream cannot have this name."""
+    if why := bad_name(name):
+        return f"its name {why}"
+    if name in others:
+        return "there is another of its name"
+    return "its name has more than 50 bytes" if len(name.encode()) > 50 else None
+
+
+def _name(value: Any) -> str:
+    if isinstance(value, bool) or not isinstance(value, str | int):
+        raise _WrongError("text")
+    return str(value)
+
+
+def _text(value: Any) -> str:
+    text = _name(value)
+    if any("\ud800" <= c <= "\udfff" for c in text):
+        raise _WrongError("text without half a character in it (a lone surrogate)")
+    if len(text) > MAX_TEXT:
+        raise _WrongError(f"text of {MAX_TEXT} characters at most")
+    if any(template in text for template in TEMPLATES):
+        raise _WrongError("text without {n}, {id} and {parent}, which a topology fills in")
+    return text
+
+
+def _host(value: Any) -> str:
+    if not isinstance(value, str) or bad_name(_text(value)):
+        raise _WrongError("a name or an address")
+    return value
+
+
+_NUMBER = re.compile(r"\s*[+-]?(\d{1,30}\.?\d{0,30}|\.\d{1,30})([eE][+-]?\d{1,3})?\s*", re.ASCII)
+
+
+def _number(value: Any, words: str) -> float:
+    if isinstance(value, str) and _NUMBER.fullmatch(value):
+        value = float(value)
+    if isinstance(value, bool) or not isinstance(value, int | float) or not -1e9 <= value <= 1e9:  # no NaN either
+        raise _WrongError(words)
+    return float(value)
+
+
+def _whole(value: Any, least: int, most: int, words: str) -> int:
+    number = _number(value, words)
+    if not number.is_integer() or not least <= number <= most:
+        raise _WrongError(words)
+    return int(number)
+
+
+def _port(value: Any) -> int:
+    return _whole(value, 1, 65535, "a whole number from 1 to 65535")
+
+
+def _above_zero(value: Any) -> float:
+    number = _number(value, "a number above 0")
+    if not number > 0:
+        raise _WrongError("a number above 0")
+    return number
+
+
+def _size(value: Any) -> tuple[int, int]:
+    words = "two whole numbers, width and height in pixels"
+    if not isinstance(value, list) or len(value) != 2:
+        raise _WrongError(words)
+    width, height = (_whole(one, 1, MAX_ITEM_BYTES, words) for one in value)
+    if math.prod((width, height)) > MAX_ITEM_BYTES:
+        raise _WrongError(f"{MAX_ITEM_BYTES} pixels at most")
+    return width, height
+
+
+def _lineage(value: Any) -> str:
+    if not isinstance(value, str) or value.strip().upper() not in LINEAGES:
+        raise _WrongError(f"one of {', '.join(LINEAGES)}")
+    return value.strip().upper()
+
+
+def _names(value: Any) -> tuple[str, ...]:
+    every = value if isinstance(value, list) else [value]
+    try:
+        return tuple(dict.fromkeys(_name(one) for one in every if one not in (None, "")))
+    except _WrongError:
+        raise _WrongError("text, or a list of texts") from None
+
+
+def _hosts(value: Any) -> tuple[str, ...]:
+    """One for each child, in the order of CHILDID; "" where there is none."""
+    every = value if isinstance(value, list) else [value]
+    try:
+        return tuple("" if one in (None, "") else _host(one) for one in every)
+    except _WrongError:
+        raise _WrongError("an address, or a list of them") from None
+
+
+_READERS: dict[str, Callable[[Any], Any]] = {
+    "name": _name,
+    "msgport": _port,
+    "pushport": _port,
+    "terminalip": _host,
+    "ping_interval": _above_zero,
+    "lineage": _lineage,
+    "childid": _names,
+    "childip": _hosts,
+    "parentid": _name,
+    "parentip": _host,
+    "parentport": _port,
+    "subject": _text,
+}
