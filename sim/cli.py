@@ -1,4 +1,4 @@
-"""The command line: `python -m sim FILE`, `replay`, `schema`. What is said to a person, and the exit code."""
+"""The command line: `python -m sim FILE`, `replay`, `import`, `schema`. What is said to a person, and the exit code."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn
 from rich.table import Table
 from rich.tree import Tree
 
+from sim.importing import ImportRefusedError, import_lab, write_new
 from sim.processes import uninterrupted
 from sim.rehearse import EXIT, Told, rehearse
 from sim.scenario import Scenario, load_scenario
@@ -35,8 +36,23 @@ HELP = """Rehearse a lab: every station of a topology as a real process, a sessi
     python -m sim topologies/lab.yaml --no-storm --quiet  the session alone; one line at the end
     python -m sim topologies/lab.yaml --json | jq .verdict
     python -m sim replay reports/latest/smallest.json     what failed, again
+    python -m sim import pilot_db.json --output my.yaml   an Autopilot lab, as a topology
 
 Exit code: 0 it held · 1 something broke · 2 the file or the command is wrong · 3 it did not settle · 130 Ctrl-C.
+"""
+HELP_IMPORT = """Make a topology of the files of an Autopilot lab.
+
+    python -m sim import pilot_db.json                      on the screen
+    python -m sim import pilot_db.json --output my.yaml     into a file
+    python -m sim import pilot_db.json *.prefs.json --prefs terminal.json
+
+Children are seldom in a pilot_db. Without prefs of their own they are made
+from the CHILDID of their parents. What the prefs of a machine say goes before
+what the pilot_db says of it. Comments in the topology mark what is a guess,
+what does not fit, and which machines have no place in it. What does not fit
+is told here too, on stderr.
+
+Exit code: 0 imported · 1 imported, but look at what is told · 2 refused, and nothing was written.
 """
 MARK = {"pass": "[green]✓[/]", "fail": "[bold red]✗[/]", "unknown": "[yellow]?[/]"}
 COLOUR = {"held": "green", "broke": "bold red", "unsettled": "yellow", "interrupted": "yellow"}
@@ -90,6 +106,34 @@ def replay(
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         return _refuse(f"{file}: no scenario that a rehearsal wrote: {error}")
     return _rehearse(scenario, report, draw=0, as_json=as_json, quiet=quiet)
+
+
+@app.command(name="import", help=HELP_IMPORT)
+def import_autopilot(
+    pilot_db: Annotated[Path, Parameter(help="The file in which an Autopilot terminal keeps its pilots.")],
+    *machines: Annotated[Path, Parameter(help="The prefs of single machines: ID.prefs.json, or with NAME.")],
+    prefs: Annotated[Path | None, Parameter(help="The terminal's own prefs.")] = None,
+    output: Annotated[Path | None, Parameter(help="The topology to write, instead of to the screen.")] = None,
+    force: Annotated[bool, Parameter(negative="", help="Write over a file that is there.")] = False,
+) -> int:
+    """Make a topology of the files of an Autopilot lab."""
+    try:
+        imported = import_lab(pilot_db, terminal=prefs, machines=machines)
+        if output is not None:
+            sources = (pilot_db, *machines, *((prefs,) if prefs is not None else ()))
+            write_new(imported.text, output, force=force, sources=sources)
+    except ImportRefusedError as error:
+        return _refuse(str(error))
+    for finding in imported.findings:
+        sys.stderr.write(finding + "\n")
+    if output is None:
+        sys.stdout.buffer.write(imported.text.encode())
+    else:
+        placed, rest = len(imported.placed), len(imported.unplaced)
+        look = f", {len(imported.findings)} things to look at" if imported.findings else ""
+        said = f"{output}: {placed} machines{f', {rest} more not placed' if rest else ''}{look}\n"
+        sys.stdout.buffer.write(said.encode(errors="backslashreplace"))
+    return 1 if imported.findings else 0
 
 
 @app.command(name="schema")
