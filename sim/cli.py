@@ -129,9 +129,9 @@ def import_autopilot(
     if output is None:
         sys.stdout.buffer.write(imported.text.encode())
     else:
-        placed, rest = len(imported.placed), len(imported.unplaced)
-        look = f", {len(imported.findings)} things to look at" if imported.findings else ""
-        said = f"{output}: {placed} machines{f', {rest} more not placed' if rest else ''}{look}\n"
+        counts = [(len(imported.placed), "placed"), (len(imported.unplaced), "not placed")]
+        counts.append((len(imported.findings), "to look at"))
+        said = f"{output}: {', '.join(f'{count} {what}' for count, what in counts)}\n"
         sys.stdout.buffer.write(said.encode(errors="backslashreplace"))
     return 1 if imported.findings else 0
 

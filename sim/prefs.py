@@ -213,6 +213,8 @@ def _above_zero(value: Any) -> float:
 
 def _size(value: Any) -> tuple[int, int]:
     words = "two whole numbers, width and height in pixels"
+    if isinstance(value, str):  # as somebody typed it into a form: 640x480, or (640, 480)
+        value = re.findall(r"\d{1,9}", value, re.ASCII)
     if not isinstance(value, list) or len(value) != 2:
         raise _WrongError(words)
     width, height = (_whole(one, 1, MAX_ITEM_BYTES, words) for one in value)

@@ -135,6 +135,7 @@ def test_a_camera_is_a_stream_and_a_guess(files: Files) -> None:
             "rig_1": pilot(
                 HARDWARE={
                     "Cams": {"top": {"fps": "12.5", "resolution": ["640", 480]}, "side": 0, "none": ""},
+                    "camera": {"typed": {"fps": 5.0, "resolution": "(320, 240)"}},
                     "USB": {
                         "eye": {"type": "hardware.cameras.Camera_Spinnaker", "fps": 60},
                         "top": {"type": "CAMERAS"},
@@ -149,6 +150,7 @@ def test_a_camera_is_a_stream_and_a_guess(files: Files) -> None:
     assert lab.machine("rig_1").streams == {
         "top": Stream(shape=(480, 640), rate_hz=12.5, **video),  # type: ignore[arg-type]
         "side": Stream(shape=(480, 640), rate_hz=30.0, **video),  # type: ignore[arg-type]
+        "typed": Stream(shape=(240, 320), rate_hz=5.0, **video),  # type: ignore[arg-type]
         "eye": Stream(shape=(480, 640), rate_hz=60.0, **video),  # type: ignore[arg-type]
         "USB_top": Stream(shape=(480, 640), rate_hz=30.0, **video),  # type: ignore[arg-type]
     }
@@ -554,7 +556,7 @@ def test_without_output_the_topology_goes_to_the_screen(files: Files, run: Run) 
 def test_what_must_be_looked_at_goes_to_stderr_and_makes_the_exit_code_one(files: Files, run: Run) -> None:
     db, output = files.write("pilot_db.json", {"a": pilot(MSGPORT=0), "b": 1}), files.folder / "my.yaml"
     code, out, err = run(db, "--output", output)
-    assert (code, out) == (1, f"{output}: 1 machines, 1 more not placed, 2 things to look at\n")
+    assert (code, out) == (1, f"{output}: 1 placed, 1 not placed, 2 to look at\n")
     assert err.splitlines() == [
         f"{db}: a: `MSGPORT` must be a whole number from 1 to 65535, not 0; it is left out.",
         f"{db}: b: not placed: its entry must be an object, not 1.",
