@@ -55,6 +55,9 @@ class Record:
                 findings.add(file, self.id, f"{key.upper()} is {now} here and was {was} before; what is here counts.")
         self.prefs = Prefs(**merged)
         self.has_prefs = True
+        if self.wrong is not None:
+            findings.add(self.file, self.id, f"{self.wrong}; {file.name} counts.")
+            self.wrong = None
 
 
 def _said(value: Any) -> str:

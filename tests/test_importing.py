@@ -6,6 +6,7 @@ import json
 import re
 from collections import Counter
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -214,6 +215,12 @@ def test_a_file_of_a_machine_completes_what_the_pilot_db_says_and_goes_before_it
     ]
 
 
+def test_a_file_of_a_machine_stands_in_for_an_entry_that_cannot_be_read(files: Files) -> None:
+    lab = files.lab({"rig_1": 5, "rig_2": PILOT}, rig_1={"MSGPORT": 5577})
+    assert lab.machine("rig_1").port == 5577
+    assert files.told == ["pilot_db.json: rig_1: its entry must be an object, not 5; rig_1.prefs.json counts."]
+
+
 def test_the_terminal_s_prefs_among_those_of_the_machines_are_no_machine(files: Files) -> None:
     db, own = files.write("pilot_db.json", {"rig_1": PILOT}), files.write("x.prefs.json", {"MSGPORT": 5561})
     assert import_lab(db, terminal=own, machines=[own, own, db]).placed == ("rig_1",)
@@ -231,6 +238,8 @@ def test_names_that_mean_something_in_yaml_stay_names(files: Files) -> None:
     ids += ["*a", "&a", "!a", "%a", "@a", "`a", "-", "?", "|", ">", "true", "🐁", "a#b", "}", "1_000", "1:30"]
     lab = files.lab({id: pilot(subjects=[f"{id}\n{id}", id, f" {id}: x # y"]) for id in ids})
     assert [machine.id for machine in lab.machines] == ["T", *ids]
+    lines = [line for line in files.text.splitlines() if "subjects:" in line]
+    assert [line.endswith("]") for line in lines] == [True] * len(ids), "each on one line"
     assert [machine.subjects for machine in lab.machines[1:]] == [(f"{id}\n{id}", id, f" {id}: x # y") for id in ids]
 
 
@@ -726,3 +735,19 @@ def test_every_machine_is_placed_or_in_a_comment_and_the_topology_loads(
         assert [line[4:] for line in block if line.startswith("# - ")] == [one_line(id) or "''" for id in unplaced]
         assert all(told.endswith(".") and told.isprintable() for told in files.told)
         assert (unplaced == ()) or files.told
+
+
+@settings(suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+@given(
+    raw=st.binary(max_size=40) | DB.map(lambda db: json.dumps(db).encode()), cut=st.integers(0, 400), put=st.binary()
+)
+def test_whatever_the_bytes_of_its_files_an_import_ends_in_a_topology_or_in_sentences(
+    raw: bytes, cut: int, put: bytes
+) -> None:
+    broken = raw[:cut] + put[:3] + raw[cut:]
+    with TemporaryDirectory() as folder:
+        files = Files(Path(folder))
+        db, own = files.write("pilot_db.json", broken), files.write("x.prefs.json", raw)
+        for words in ({}, {"terminal": own}, {"machines": [own]}):
+            with suppress(ImportRefusedError):
+                assert import_lab(db, **words).placed
