@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
+from hashlib import file_digest, sha256
+from io import BufferedRandom
 from pathlib import Path
+from typing import Any
 
 from autopilot_net.errors import FileRefused
 
@@ -12,11 +14,15 @@ __all__ = ["FileFolder"]
 
 
 class FileFolder:
-    """Task files under `root`. Paths are relative to it; absolute ones, `..` and links that lead out are refused."""
+    """Task files under `root`. Paths are relative to it; absolute ones, `..` and links that lead out are refused.
+
+    Any thread may use it; what is about one path, one at a time.
+    """
 
     def __init__(self, root: str | Path | None) -> None:
         self._root = None if root is None else Path(root)
         self._known: dict[Path, tuple[tuple[int, int], str]] = {}  # digests, by size and time of change
+        self._begun: dict[Path, tuple[int, Any]] = {}  # the size and digest so far of each part that was begun here
 
     def read(self, path: str, offset: int, length: int) -> bytes:
         """Up to `length` bytes from `offset`."""
@@ -37,7 +43,7 @@ class FileFolder:
             stamp = (facts.st_size, facts.st_mtime_ns)
             if file not in self._known or self._known[file][0] != stamp:
                 with file.open("rb") as opened:
-                    self._known[file] = (stamp, hashlib.file_digest(opened, "sha256").hexdigest())
+                    self._known[file] = (stamp, file_digest(opened, "sha256").hexdigest())
         except OSError as error:
             raise FileRefused(f"{path} cannot be read: {error}") from error
         return facts.st_size, self._known[file][1]
@@ -59,9 +65,13 @@ class FileFolder:
         part = self._part(path)
         try:
             part.parent.mkdir(parents=True, exist_ok=True)
+            so_far, digest = self._begun.pop(part, (0, sha256())) if offset else (0, sha256())
             with part.open("r+b" if offset else "wb") as file:
                 file.seek(offset)
                 file.write(data)
+            if so_far == offset:
+                digest.update(data)
+                self._begun[part] = (offset + len(data), digest)
         except OSError as error:
             raise FileRefused(f"{path} cannot be written: {error}") from error
 
@@ -70,7 +80,7 @@ class FileFolder:
         part = self._part(path)
         try:
             with part.open("r+b") as file:
-                if digest and hashlib.file_digest(file, "sha256").hexdigest() != digest:
+                if digest and self._digest_of_part(part, file) != digest:
                     part.unlink()
                     return False
                 os.fsync(file.fileno())  # else a power cut could leave the name and lose the bytes
@@ -78,6 +88,13 @@ class FileFolder:
         except OSError as error:
             raise FileRefused(f"{path} cannot be given its name: {error}") from error
         return True
+
+    def _digest_of_part(self, part: Path, file: BufferedRandom) -> str:
+        """Read again only where an earlier life, or nobody known, wrote some of it."""
+        size, digest = self._begun.pop(part, (0, None))
+        if digest is None or size != os.fstat(file.fileno()).st_size:
+            digest = file_digest(file, "sha256")
+        return str(digest.hexdigest())
 
     def _existing(self, path: str) -> Path:
         file = self._resolve(path)

@@ -5,9 +5,11 @@ from __future__ import annotations
 import heapq
 import time
 from collections.abc import Callable, Iterable
+from concurrent.futures import Future
 from itertools import count
-from typing import Any
+from typing import Any, TypeVar
 
+from autopilot_net.beside import Beside
 from autopilot_net.delivery import Delivery
 from autopilot_net.files import FileFolder
 from autopilot_net.message import Message
@@ -17,6 +19,8 @@ from autopilot_net.roles.host import Files
 from autopilot_net.station import Station
 
 __all__ = ["RoleHost", "delegate"]
+
+T = TypeVar("T")
 
 
 def delegate(name: str, method: Callable[[Any, Message], Any]) -> Callable[[Any, Message], Any]:
@@ -41,6 +45,7 @@ class RoleHost:
         self._core = station.core
         self._later: list[tuple[float, int, Callable[[], Any]]] = []
         self._numbers = count()
+        self._beside = Beside(station.id)
         self._core.line.source = self
 
     def send(
@@ -78,6 +83,19 @@ class RoleHost:
             return []
 
         self._core.driver.run(self._core.line, act)
+
+    def beside(self, call: Callable[[], T], then: Callable[[Callable[[], T]], Any], *, about: str) -> None:
+        """Run `call` in a thread of its own, then `then(outcome)` in the handler thread. See `roles.host.Host`."""
+        future: Future[T] = Future()
+
+        def work() -> None:
+            try:
+                future.set_result(call())
+            except Exception as error:  # noqa: BLE001  # it is raised where the outcome is asked for
+                future.set_exception(error)
+            self.after(0, lambda: then(future.result))
+
+        self._beside.put(work, about=about)
 
     def stop(self) -> None:
         """End the station."""

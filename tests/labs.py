@@ -15,6 +15,7 @@ import sys
 import tempfile
 import threading
 from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future
 from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
@@ -27,6 +28,7 @@ from autopilot_net.protocol.clock import ClockOffset
 from autopilot_net.roles.pilot import Pilot
 
 S = TypeVar("S", bound=Station)
+T = TypeVar("T")
 
 ROOT = Path(__file__).parent.parent
 DEADLINE_S = 20.0  # far beyond what anything takes: a test that waits this long has failed
@@ -120,6 +122,7 @@ class FakeHost:
         self.sent: list[Sent] = []
         self.learned: dict[str, str] = {}
         self.promises: list[Delivery] = []
+        self.done_beside: list[str] = []
         self.time = 0.0
         self.offset: ClockOffset | None = None
         self._later: list[tuple[float, int, Callable[[], Any]]] = []
@@ -166,6 +169,16 @@ class FakeHost:
     def after(self, seconds: float, call: Callable[[], Any]) -> None:
         """See `Host`."""
         heapq.heappush(self._later, (self.time + seconds, next(self._numbers), call))
+
+    def beside(self, call: Callable[[], T], then: Callable[[Callable[[], T]], Any], *, about: str) -> None:
+        """See `Host`. There is nobody to wait for it, so that it is done at once."""
+        self.done_beside.append(about)
+        future: Future[T] = Future()
+        try:
+            future.set_result(call())
+        except Exception as error:  # noqa: BLE001
+            future.set_exception(error)
+        then(future.result)
 
     def stop(self) -> None:
         """See `Host`."""

@@ -21,8 +21,8 @@ PICTURE: list[tuple[set[str], bool]] = [
     ({f"protocol.{part}" for part in ("backlog", "clock", "frames", "inbox", "outbox")}, False),
     ({f"protocol.{part}" for part in ("relays", "routes", "streams")}, False),
     ({"protocol.endpoint"}, False),
-    ({f"roles.{role}" for role in ("host", "coherence", "fetch", "terminal", "pilot")}, True),
-    ({"delivery", "durable", "files", "handlers", "sockets", "tracing", "wallclock"}, True),
+    ({f"roles.{role}" for role in ("host", "coherence", "fetch", "serve", "terminal", "pilot")}, True),
+    ({"beside", "delivery", "durable", "files", "handlers", "sockets", "tracing", "wallclock"}, True),
     ({"driver"}, False),
     ({"participant", "stream", "node", "station", "rolehost", "pilot_station", "terminal_station"}, True),
     ({""}, False),  # the package itself: the public names

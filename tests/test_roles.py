@@ -12,7 +12,8 @@ from autopilot_net.delivery import all_of
 from autopilot_net.roles.fetch import PART, files_of
 from autopilot_net.roles.host import Host
 from autopilot_net.roles.pilot import Pilot
-from autopilot_net.roles.terminal import MAX_PART, Terminal
+from autopilot_net.roles.serve import MAX_PART
+from autopilot_net.roles.terminal import Terminal
 from tests.labs import Drawer, FakeHost, Sent, message
 
 FORWARDED = ["STOP", "PARAM", "CALIBRATE_PORT", "CALIBRATE_RESULT", "BANDWIDTH", "STREAM_VIDEO"]
@@ -515,6 +516,8 @@ class Fetching(PilotRole):
                 self.terminal.role.file(one.arrived("rig_1"))
             for answer in self.terminal.host.take():
                 self.pilot.file(answer.arrived("T"))
+                answer.handle.settle(confirmed=True)
+            self.terminal.host.wait(0)
             if not questions:
                 break
         return other

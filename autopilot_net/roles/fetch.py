@@ -2,97 +2,144 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
+from collections import deque
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
+
+from msgspec import convert
 
 from autopilot_net.errors import FileRefused
 from autopilot_net.message import Message
 from autopilot_net.roles.host import Host
 
-__all__ = ["PART", "Fetch", "files_of"]
+__all__ = ["AHEAD", "PART", "Fetch", "files_of"]
 
 PART = 256 << 10  # bytes asked for at once
+AHEAD = 2  # parts under way: one is written while the other travels, and a slow link is held up by no more
 
 Done = Callable[[str | None], Any]
+Part = tuple[int, int, bool]  # where the part that is here ends, the size of the whole, whether that is here
+
+
+class _Pull:
+    """One attempt at one file."""
+
+    def __init__(self, path: str, begin: int) -> None:
+        self.path = path
+        self.next = begin  # the offset to ask for next
+        self.size = begin + 1  # of the whole; until it is told, there is one thing to ask
+        self.asked: deque[int] = deque()  # the offsets of what is to come, in order
+        self.writing = 0  # how many parts have come and are being written
 
 
 class Fetch:
-    """Pulls files from the terminal, which keeps no state of it. One part of one file is under way at a time."""
+    """Pulls files from the terminal, which keeps no state of it. A few parts of one file are under way at a time."""
 
     def __init__(self, host: Host, terminal: str) -> None:
         self._host = host
         self._terminal = terminal
         self._wanted: list[str] = []
         self._restarted: set[str] = set()
-        self._asked = ("", 0)  # the path and the offset of what is under way
+        self._pull: _Pull | None = None
         self._done: Done | None = None
 
     def all(self, paths: list[str], done: Done) -> None:
         """Fetch `paths`, one after the other, then call `done(None)`; or `done(why)` at the first that fails."""
         self._wanted, self._done = list(paths), done
         self._restarted.clear()
-        self._next()
+        self._begin()
 
     def arrived(self, message: Message) -> None:
         """What the terminal answered. An answer to no question of ours is ignored."""
         value = message.value if isinstance(message.value, dict) else {}
-        path = value.get("path")
-        if not self._wanted or path != self._wanted[0]:
+        pull = self._pull
+        if pull is None or value.get("path") != pull.path or not pull.asked:
             return
         if "error" in value:
-            self._end(f"{path}: {value['error']}")
+            self._end(f"{pull.path}: {value['error']}")
             return
-        if value.get("offset", self._asked[1]) != self._asked[1]:
+        offset = pull.asked[0]
+        if value.get("offset", offset) != offset:
             return  # to a question of a former life; the answer to ours is still to come
-        try:
-            whole = self._take(path, value)
-        except (FileRefused, KeyError, TypeError, ValueError, OverflowError, binascii.Error) as error:
-            self._end(f"{path}: {error}")
-            return
-        if whole:
-            self._wanted.pop(0)
-        self._next()
+        pull.asked.popleft()
+        pull.writing += 1
+        self._host.beside(
+            lambda: self._take(pull.path, offset, value),
+            lambda outcome: self._taken(pull, offset, outcome),
+            about=pull.path,
+        )
 
-    def _take(self, path: str, value: dict[str, Any]) -> bool:
+    def _take(self, path: str, offset: int, value: dict[str, Any]) -> Part:
+        """Write what came. Beside the listens: it touches nothing but the folder."""
         files = self._host.files
         if "file" in value:  # Autopilot's own form: all of it, and no digest to hold it to
-            files.write_part(path, 0, base64.b64decode(value["file"], validate=True))
-            return files.finish(path, "")
-        offset, size, digest = int(value["offset"]), int(value["size"]), str(value["digest"])
-        if offset == files.part_size(path):
-            files.write_part(path, offset, base64.b64decode(value["data"], validate=True))
-        if files.part_size(path) < size:
-            return False
-        if files.finish(path, digest):
-            return True
-        if path in self._restarted:
-            raise FileRefused("what arrived is not what the terminal has, twice in a row")
-        self._restarted.add(path)  # the part that lay here was of another file; from the beginning, then
-        return False
+            files.write_part(path, 0, convert(value["file"], bytes))
+            return 0, 0, files.finish(path, "")
+        size, digest, data = int(value["size"]), str(value["digest"]), convert(value["data"], bytes)
+        if int(value["offset"]) == offset == files.part_size(path):
+            files.write_part(path, offset, data)
+        reached = files.part_size(path)
+        return reached, size, reached >= size and files.finish(path, digest)
 
-    def _next(self) -> None:
+    def _taken(self, pull: _Pull, offset: int, outcome: Callable[[], Part]) -> None:
+        if pull is not self._pull:
+            return
+        pull.writing -= 1
+        try:
+            reached, pull.size, is_whole = outcome()
+        except (FileRefused, KeyError, TypeError, ValueError, OverflowError) as error:
+            self._end(f"{pull.path}: {error}")
+            return
+        if is_whole:
+            self._wanted.pop(0)
+            self._begin()
+        elif reached >= pull.size:
+            self._restart(pull.path)
+        else:
+            if reached < offset + PART:  # less came than was asked for, and what was asked for beyond does not fit
+                pull.asked.clear()
+                pull.next = reached
+            self._ask(pull)
+
+    def _restart(self, path: str) -> None:
+        """The part that lay here was of another file; from the beginning, then."""
+        if path in self._restarted:
+            self._end(f"{path}: what arrived is not what the terminal has, twice in a row")
+            return
+        self._restarted.add(path)
+        self._begin()
+
+    def _begin(self) -> None:
         if not self._wanted:
             self._end(None)
             return
         path = self._wanted[0]
         try:
-            asked = self._asked = (path, self._host.files.part_size(path))
+            self._pull = _Pull(path, self._host.files.part_size(path))
         except FileRefused as error:
             self._end(str(error))
             return
-        wanted = {"path": path, "offset": asked[1], "length": PART}
-        handle = self._host.send(self._terminal, "FILE", wanted, repeat=True, flags=())
-        # It may be settled in another thread, and what follows belongs between two listens.
-        handle.then(lambda done: self._host.after(0, lambda: self._asked_for(asked, done)))
+        self._ask(self._pull)
 
-    def _asked_for(self, asked: tuple[str, int], done: Any) -> None:
-        if done.expired and self._wanted and asked is self._asked:
-            self._end(f"{asked[0]}: the terminal was asked for it, and {done.reason}")
+    def _ask(self, pull: _Pull) -> None:
+        while pull.next < pull.size and len(pull.asked) + pull.writing < AHEAD:
+            offset, pull.next = pull.next, pull.next + PART
+            pull.asked.append(offset)
+            wanted = {"path": pull.path, "offset": offset, "length": PART}
+            handle = self._host.send(self._terminal, "FILE", wanted, repeat=True, flags=())
+            handle.then(partial(self._settled, pull, offset))
+
+    def _settled(self, pull: _Pull, offset: int, done: Any) -> None:
+        # It may be called in another thread, and what follows belongs between two listens.
+        self._host.after(0, lambda: self._asked_for(pull, offset, done))
+
+    def _asked_for(self, pull: _Pull, offset: int, done: Any) -> None:
+        if done.expired and pull is self._pull and offset in pull.asked:
+            self._end(f"{pull.path}: the terminal was asked for it, and {done.reason}")
 
     def _end(self, error: str | None) -> None:
-        done, self._done, self._wanted = self._done, None, []
+        done, self._done, self._wanted, self._pull = self._done, None, [], None
         if done is not None:
             done(error)
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 from autopilot_net.message import Message
 from autopilot_net.protocol.clock import ClockOffset
 
-__all__ = ["Files", "Handle", "Host", "Role", "is_sought", "machine_of", "origin_of"]
+__all__ = ["Files", "Handle", "Host", "Role", "follow", "is_sought", "machine_of", "origin_of"]
+
+T = TypeVar("T")
 
 NOT_RELAYED = {
     # what a relay says anew
@@ -31,7 +33,10 @@ class Handle(Protocol):
 
 
 class Files(Protocol):
-    """The folder that task files are read from and written to. Every method raises `FileRefused` in a sentence."""
+    """The folder that task files are read from and written to. Every method raises `FileRefused` in a sentence.
+
+    All but `lacks` and `part_size` take as long as a disk takes: they are for `Host.beside`.
+    """
 
     def read(self, path: str, offset: int, length: int) -> bytes:
         """Up to `length` bytes from `offset`."""
@@ -80,6 +85,13 @@ class Host(Protocol):
     def after(self, seconds: float, call: Callable[[], Any]) -> None:
         """Call `call` later, between two listens."""
 
+    def beside(self, call: Callable[[], T], then: Callable[[Callable[[], T]], Any], *, about: str) -> None:
+        """Run `call`, which may be slow, beside the listens, and then `then(outcome)` between two of them.
+
+        `outcome()` returns what `call` returned, or raises what it raised. Calls about the same thing run one after
+        the other, in the order in which they were given, and so do their `then`s.
+        """
+
     def stop(self) -> None:
         """End the station."""
 
@@ -117,6 +129,11 @@ class Role:
         """Send a copy that nobody waits for."""
         passed = message.value if value is None else value
         self.host.send(to, message.key, passed, repeat=False, flags=_kept(message.flags), **_extra(message))
+
+
+def follow(promise: Handle, handle: Handle) -> None:
+    """Settle `promise` as `handle` is settled."""
+    handle.then(lambda done: promise.settle(confirmed=not done.expired, reason=done.reason))
 
 
 def origin_of(message: Message) -> dict[str, str]:

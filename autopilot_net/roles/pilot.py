@@ -9,7 +9,7 @@ from typing import Any
 from autopilot_net.errors import FileRefused
 from autopilot_net.message import Message
 from autopilot_net.roles.fetch import Fetch, files_of
-from autopilot_net.roles.host import Handle, Host, Role, is_sought, machine_of, origin_of
+from autopilot_net.roles.host import Handle, Host, Role, follow, is_sought, machine_of, origin_of
 from autopilot_net.roles.terminal import CLOCK, way_of
 
 __all__ = ["Pilot"]
@@ -180,7 +180,7 @@ class Pilot(Role):
     def _fetched(self, message: Message, promise: Handle, error: str | None) -> None:
         self._fetching = False
         handle = self._refuse(message, error) if error else self.relay(message, self.program)
-        _follow(promise, handle)
+        follow(promise, handle)
         while self._held and not self._fetching:
             self._held.popleft()()
 
@@ -192,14 +192,9 @@ class Pilot(Role):
 
     def _in_turn(self, call: Callable[[], Handle]) -> Handle:
         promise = self.host.promise()
-        self._held.append(lambda: _follow(promise, call()))
+        self._held.append(lambda: follow(promise, call()))
         return promise
 
 
 def _told_clock(message: Message) -> dict[str, Any]:
     return {CLOCK: message[CLOCK]} if CLOCK in message else {}
-
-
-def _follow(promise: Handle, handle: Handle) -> None:
-    """Settle `promise` as `handle` is settled."""
-    handle.then(lambda done: promise.settle(confirmed=not done.expired, reason=done.reason))

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Mapping
 from math import isfinite
 from typing import Any
 
-from autopilot_net.errors import BadMessage, FileRefused
+from autopilot_net.errors import BadMessage
 from autopilot_net.message import Message
 from autopilot_net.roles.host import Host, Role, is_sought, machine_of, origin_of
+from autopilot_net.roles.serve import Serve
 
-__all__ = ["CLOCK", "MAX_PART", "Terminal"]
+__all__ = ["CLOCK", "Terminal"]
 
 CLOCK = "clock"  # the attribute that tells of a machine's clock
-
-MAX_PART = 1 << 20  # bytes of a file in one message: what a slow link may hold up, and what memory it costs
 
 
 class Terminal(Role):
@@ -26,6 +24,7 @@ class Terminal(Role):
         self.pilots: dict[str, dict[str, Any]] = {name: dict(facts or {}) for name, facts in (pilots or {}).items()}
         self.data_fps = data_fps
         self.plotted: dict[str, float] = {}  # when each pilot's plot last got an item of a stream
+        self._files = Serve(host)
 
     def ping(self, message: Message) -> Any:
         """Answer that we are there."""
@@ -96,28 +95,11 @@ class Terminal(Role):
 
     def file(self, message: Message) -> Any:
         """Answer with the part that was asked for, or, to the plain name that Autopilot's own send, with all of it."""
-        wanted = message.value
-        try:
-            answer = self._whole(wanted) if isinstance(wanted, str) else self._part(wanted)
-        except (FileRefused, KeyError, TypeError, ValueError, OverflowError) as error:
-            path = wanted.get("path") if isinstance(wanted, dict) else wanted
-            answer = {"path": str(path), "error": str(error)}
-        return self.host.send(machine_of(message), "FILE", answer, repeat=True, flags=["MINPRINT"])
+        return self._files.answer(message.value, machine_of(message))
 
     def to_program(self, message: Message) -> Any:
         """Whatever only the program can make sense of."""
         return self.relay(message, self.program)
-
-    def _whole(self, path: str) -> dict[str, Any]:
-        size, _ = self.host.files.size_and_digest(path)
-        return {"path": path, "file": base64.b64encode(self.host.files.read(path, 0, size)).decode()}
-
-    def _part(self, wanted: dict[str, Any]) -> dict[str, Any]:
-        path, offset = str(wanted["path"]), int(wanted["offset"])
-        size, digest = self.host.files.size_and_digest(path)
-        data = self.host.files.read(path, offset, min(int(wanted["length"]), MAX_PART))
-        facts = {"path": path, "offset": offset, "size": size, "digest": digest}
-        return {**facts, "data": base64.b64encode(data).decode()}
 
 
 def way_of(message: Message, machine: str) -> list[str]:
