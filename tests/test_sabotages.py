@@ -20,11 +20,11 @@ SABOTAGES = {
         "pair",
         "confirm",
         "autopilot_net/protocol/inbox.py",
-        "        if seq < channel.expected:\n",
+        "        if seq < channel.expected or seq in channel.done:\n",
         "        if seq < channel.expected:\n"
         "            arrival.deliver.append(self._issue(channel, seq, message))\n"
         "            return arrival\n"
-        "        if seq < channel.expected:\n",
+        "        if seq < channel.expected or seq in channel.done:\n",
     ),
     "the recipient's duplicate check is gone, for what is not numbered": (
         "pair",
@@ -71,7 +71,7 @@ SABOTAGES = {
         "pair",
         "confirm",
         "autopilot_net/protocol/endpoint.py",
-        "        return self._tell(receipt, verdict, None, now) if receipt else []\n",
+        "        return self._store(outcome.record) + self._tell(outcome.receipt, verdict, None, now) if outcome else []\n",
         "        return []\n",
     ),
     "a confirmation is sent before the handler ran": (
