@@ -37,7 +37,7 @@ class Host(Protocol):
         """A handler raised."""
 
     def on_callback_exception(self, error: BaseException, trace: str) -> None:
-        """What was to be called when a delivery was settled raised. It is logged already."""
+        """What was to be called when a delivery was settled, or a neighbour came, raised. It is logged already."""
 
     def is_concurrent(self, message: Message) -> bool:
         """Whether the handler of `message` may run beside others. Called in the I/O thread."""
@@ -102,8 +102,12 @@ class Handlers:
 
     def callback_raised(self, error: BaseException) -> None:
         """Tell what the callback of a delivery raised; in the `except` that caught it, in the I/O thread."""
-        trace = traceback.format_exc()
-        self.put([lambda: self._host.on_callback_exception(error, trace)])
+        trace = traceback.format_exc()  # here, for in the handler thread it would be another
+
+        def tell() -> None:
+            self._host.on_callback_exception(error, trace)
+
+        self.put([tell])
 
     def slow_at(self) -> float | None:
         """When to `watch`, while there is anything to handle: the next handler may begin unseen."""
@@ -136,9 +140,16 @@ class Handlers:
                     return
                 try:
                     call()
-                except Exception:
-                    logger.exception("%s: a handler's own bookkeeping raised", self._name)
+                except Exception as error:
+                    logger.exception("%s: what is called between listens raised", self._name)
+                    self._tell(error)
             self._done += 1
+
+    def _tell(self, error: Exception) -> None:
+        try:
+            self._host.on_callback_exception(error, traceback.format_exc())
+        except Exception:
+            logger.exception("%s: that could not be told", self._name)
 
     def _call_beside(self, message: Message, done: Done | None) -> None:
         with self._pool_lock:

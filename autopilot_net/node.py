@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import socket
@@ -37,6 +38,7 @@ __all__ = ["Net_Node"]
 
 logger = logging.getLogger("autopilot_net")
 
+REPORT_S = 2.0  # how long what a program's block raised may take to come home, before the node is released
 DRAIN_S = 10.0  # how long a stream that is opened anew waits for what its namesake has yet to deliver
 INSTEAD = {
     "loop": "there is no tornado loop; threads are the node's own, and `release()` ends them",
@@ -134,7 +136,8 @@ class Net_Node:  # noqa: N801  # the name that labs' programs import
 
     def __exit__(self, kind: object, error: BaseException | None, tb: TracebackType | None) -> None:
         if isinstance(error, Exception) and not self.closing.is_set():
-            self.report(error, "".join(traceback.format_exception(type(error), error, tb)))
+            with contextlib.suppress(AutopilotNetError):
+                self.report(error, "".join(traceback.format_exception(type(error), error, tb))).wait(REPORT_S)
         self.release()
 
     def init_networking(self) -> None:

@@ -734,6 +734,20 @@ def test_what_is_slow_about_a_neighbour_is_named(
     gate.set()
 
 
+def test_what_is_raised_when_a_neighbour_comes_is_told_like_what_a_callback_raises(
+    lab: Lab, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def trip(*_: object) -> None:
+        raise ZeroDivisionError("over a neighbour")
+
+    monkeypatch.setattr(Post, "on_neighbour", trip)
+    post = lab.post(listens={"K": nothing})
+    node = lab.node("n", post)
+    assert node.send(key="K", repeat=True).wait(DEADLINE_S)
+    assert [str(error) for error in post.raised] == ["over a neighbour"]
+    assert "in trip" in caplog.text
+
+
 def test_what_awaits_confirmation_can_be_looked_at_while_another_thread_sends(lab: Lab) -> None:
     node = lab.node("n", lab.post(listens={"K": nothing}))
     done = threading.Event()
