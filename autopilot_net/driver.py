@@ -448,7 +448,7 @@ class Driver:
             refused[line, effect.peer].append(effect.frames)
         elif sent is Sent.GONE:
             self._neighbour(line, effect.peer, is_there=False)
-            if effect.frames[-1]:  # nobody misses the answer to a probe
+            if effect.missed and effect.frames[-1]:  # nobody misses the answer to a probe
                 self._queue(line, [Dropped(AWAY, effect.peer, "")])
 
     def _note(self, line: Line, effect: Effect) -> None:

@@ -33,6 +33,7 @@ from autopilot_net import (
     WindowFull,
 )
 from autopilot_net.participant import Participant, find_listen
+from autopilot_net.protocol.effects import Transmit
 from autopilot_net.protocol.endpoint import Settings
 from autopilot_net.tracing import digest
 from tests.conftest import DEADLINE_S, Context, Socket, eventually, plain
@@ -617,6 +618,18 @@ def test_a_program_that_only_says_one_thing_and_goes_is_no_ghost(lab: Lab) -> No
     eventually(lambda: len(post.handled) == 20 and not post.below)
     eventually(lambda: len(post.neighbours) == 40)
     assert sorted(post.neighbours) == sorted((f"p{n}", there) for n in range(20) for there in (True, False))
+
+
+def test_what_nobody_misses_is_not_told_when_its_neighbour_has_gone(
+    lab: Lab, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A program that says one thing and ends has asked for the time; that it got no answer is no news."""
+    post = lab.post()
+    answers = [Transmit("gone", (frame,), missed=frame != b"the time") for frame in (b"", b"the time", b"a trial")]
+    post.core.driver.run(post.core.line, lambda _: [*answers])
+    eventually(lambda: post.counters["dropped"])
+    assert post.counters["dropped"] == 1
+    assert len([one for one in caplog.records if "dropped" in one.getMessage()]) == 1
 
 
 # -- the bell, and idling ------------------------------------------------------------------------------------------

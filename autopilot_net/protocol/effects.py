@@ -24,10 +24,14 @@ __all__ = [
 
 
 class Transmit(Struct, frozen=True):
-    """Put `frames` on the socket to the neighbour `peer`. The address that a ROUTER eats is not among them."""
+    """Put `frames` on the socket to the neighbour `peer`. The address that a ROUTER eats is not among them.
+
+    Of what is not `missed`, an answer that whoever asked would not use later, nothing is said when `peer` has gone.
+    """
 
     peer: str
     frames: tuple[bytes, ...]
+    missed: bool = True
 
 
 class Deliver(Struct, frozen=True):

@@ -373,7 +373,8 @@ class Endpoint:
         told = [self.epoch + now, known.offset, known.uncertainty]
         answer = self._own_message(peer, "CLOCK", told, now=now)
         answer["re"] = message.id
-        return self._send_raw(peer, (), answer.serialize())
+        effects = self._send_raw(peer, (), answer.serialize())
+        return [Transmit(e.peer, e.frames, missed=False) if isinstance(e, Transmit) else e for e in effects]
 
     def _read_confirm(self, message: Message, packet: Packet, peer: str, now: float) -> list[Effect]:
         if message.to == "_" + self.id and peer != message.to:

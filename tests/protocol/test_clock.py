@@ -336,3 +336,11 @@ def test_a_question_that_comes_from_above_is_no_answer_and_gets_none() -> None:
     made: Endpoint = station()
     assert made.receive("parent", [asker.encode()], now=0) == []
     assert made.clock_offset(now=0) is None
+
+
+def test_nobody_misses_the_answer_when_whoever_asked_has_gone() -> None:
+    wire = chain()
+    wire.run(1)
+    answers = [e for e in wire.of("T", Transmit) if (m := message_of(e.frames[-1])) and m.key == "CLOCK"]
+    assert answers
+    assert not any(effect.missed for effect in answers)
