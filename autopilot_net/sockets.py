@@ -52,6 +52,10 @@ def dealer(context: zmq.Context[zmq.Socket[bytes]], identity: str) -> zmq.Socket
 
 def _common(socket: zmq.Socket[bytes]) -> zmq.Socket[bytes]:
     socket.setsockopt(zmq.LINGER, LINGER_MS)
+    # At a mark libzmq stops reading: then a peer that lives is taken for dead, since its heartbeats are not read, and
+    # one that dies takes this process with it (an assertion fails when the next heartbeat is due). What lies unread is
+    # bounded by our own thread, which never waits: it hands on, or drops and counts.
+    socket.setsockopt(zmq.RCVHWM, 0)
     # Without heartbeats a Pi that lost its power looks connected for as long as TCP hopes, which is hours.
     socket.setsockopt(zmq.HEARTBEAT_IVL, HEARTBEAT_MS)
     socket.setsockopt(zmq.HEARTBEAT_TIMEOUT, 3 * HEARTBEAT_MS)

@@ -428,6 +428,18 @@ def test_a_program_that_sends_and_is_gone_before_it_is_read_is_no_ghost(context:
     assert ours.news[-1:] == [("_rig_1", False)]
 
 
+def test_a_program_that_is_gone_before_much_is_read_takes_nobody_with_it(context: Context, bare: Bares) -> None:
+    """Where zmq stops to read at a mark, its next heartbeat to a peer that died meanwhile aborts the whole process."""
+    ours = Ends(context, "T").bind()
+    program = bare(b"_rig_1", ours.port)
+    for number in range(3_000):
+        program.send(b"%d" % number)
+    program.die()
+    assert ours.monitor.poll(10_000), "not before its next heartbeat is due"
+    ours.until(lambda: len(ours.came) == 3_000)
+    assert [frames for _, frames, _ in ours.came] == [[b"%d" % number] for number in range(3_000)]
+
+
 def test_the_last_words_of_an_upstream_do_not_bring_it_back(context: Context) -> None:
     server, port = bound(plain(context, zmq.ROUTER))
     rig = Ends(context, "rig_1").connect("T", port)
