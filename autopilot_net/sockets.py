@@ -21,6 +21,26 @@ __all__ = ["Pipes", "Sent", "dealer", "router"]
 BATCH = 200  # messages read in one go before anything else has its turn
 LINGER_MS = 500  # how long what was sent last, a CONFIRM say, may take to leave after closing
 HEARTBEAT_MS = 2_000
+PIPE_BYTES = 16 << 20  # of large messages in one pipe: zmq counts messages alone, and lets a thousand of any size in
+
+
+class _Load:
+    """What large messages are in one pipe. zmq sends such as they lie, and tells when it needs them no more."""
+
+    def __init__(self) -> None:
+        self._bytes = 0
+        self._under_way: deque[tuple[zmq.MessageTracker, int]] = deque()
+
+    def takes(self, size: int) -> bool:
+        """Whether so much more may go into the pipe. One message always may, whatever its size."""
+        while self._under_way and self._under_way[0][0].done:
+            self._bytes -= self._under_way.popleft()[1]
+        return not self._under_way or self._bytes + size <= PIPE_BYTES
+
+    def add(self, tracker: zmq.MessageTracker, size: int) -> None:
+        """So much went into it."""
+        self._bytes += size
+        self._under_way.append((tracker, size))
 
 
 class Sent(Enum):
@@ -79,6 +99,7 @@ class Pipes:
         self._live: set[int] = set()  # the connections below, as far as the monitor has told
         self._is_up = False  # likewise the one above
         self._news: deque[tuple[str, bool]] = deque()
+        self._loads: dict[str, _Load] = {}
 
     def bind(self, ip: str, port: int | None) -> int:
         """Listen; `port` None or 0 lets the system choose. Returns it. Raises `AutopilotNetError` if it is taken."""
@@ -119,19 +140,32 @@ class Pipes:
 
     def send(self, peer: str, frames: tuple[bytes, ...]) -> Sent:
         """Send without ever waiting: a ROUTER at high water would block every other neighbour too."""
+        is_up = peer == self._upstream and self._dealer is not None
+        socket = self._dealer if is_up else self._router
+        if socket is None:
+            return Sent.GONE
+        parts = frames if is_up else (peer.encode(), *frames)
         try:
-            if peer == self._upstream and self._dealer is not None:
-                self._dealer.send_multipart(frames, zmq.DONTWAIT)
-            elif self._router is not None:
-                self._router.send_multipart((peer.encode(), *frames), zmq.DONTWAIT)
-            else:
-                return Sent.GONE
+            if len(frames[-1]) >= zmq.COPY_THRESHOLD:
+                return self._send_large(socket, peer, parts)
+            socket.send_multipart(parts, zmq.DONTWAIT)
         except zmq.Again:
             return Sent.FULL
         except zmq.ZMQError as error:
             if error.errno == zmq.EHOSTUNREACH:
                 return Sent.GONE
             raise
+        return Sent.YES
+
+    def _send_large(self, socket: zmq.Socket[bytes], peer: str, parts: tuple[bytes, ...]) -> Sent:
+        load = self._loads.get(peer) or _Load()
+        size = len(parts[-1])
+        if not load.takes(size):
+            return Sent.FULL
+        tracker = socket.send_multipart(parts, zmq.DONTWAIT, copy=False, track=True)
+        if tracker is not None:
+            load.add(tracker, size)
+            self._loads[peer] = load
         return Sent.YES
 
     def changes(self) -> Iterator[tuple[str, bool]]:
@@ -144,6 +178,7 @@ class Pipes:
             peer, is_there = self._news.popleft()
             if not is_there:
                 self._fd_of.pop(peer, None)
+                self._loads.pop(peer, None)
             yield peer, is_there
 
     def receive(self, ready: Collection[Any]) -> Iterator[tuple[str, list[bytes], bool]]:

@@ -15,7 +15,7 @@ import zmq
 from zmq.utils.monitor import recv_monitor_message
 
 from autopilot_net import AutopilotNetError, sockets
-from autopilot_net.sockets import BATCH, Pipes, Sent, dealer, router
+from autopilot_net.sockets import BATCH, PIPE_BYTES, Pipes, Sent, dealer, router
 from tests.conftest import Context, Socket, eventually, plain
 
 LOCAL = "127.0.0.1"
@@ -398,6 +398,34 @@ def test_of_several_neighbours_the_one_that_went_is_told(context: Context) -> No
         ours.until(lambda: ours.news)
         assert ours.news == [(gone, False)]
     assert all(ours.send(peer, b"x") is Sent.YES for peer in rigs)
+
+
+@pytest.mark.parametrize("way", ["down", "up"])
+def test_large_messages_fill_a_pipe_by_their_bytes(context: Context, way: str) -> None:
+    """zmq would let a thousand in, of any size."""
+    below = plain(context, zmq.DEALER, IDENTITY=b"deaf", PROBE_ROUTER=1, **DEAF)
+    above, port = bound(plain(context, zmq.ROUTER, **DEAF))
+    ours = Ends(context, "T").connect("T", port) if way == "up" else Ends(context, "T").bind()
+    below.connect(f"tcp://{LOCAL}:{ours.port or port}")
+    peer, far = ("T", above) if way == "up" else ("deaf", below)
+    ours.until(lambda: ours.news if way == "up" else ours.came)
+    frame = bytes(PIPE_BYTES // 4)
+    sent = fill(lambda: ours.send(peer, frame) is Sent.FULL)
+    assert 4 <= sent <= 12, "what is in the pipe, and what is on its way"
+    assert ours.send(peer, frame) is Sent.FULL
+    for _ in range(sent + (way == "up")):
+        assert far.poll(10_000)
+        far.recv_multipart()
+    eventually(lambda: ours.send(peer, frame) is Sent.YES)
+
+
+def test_one_message_always_may_go_whatever_its_size(context: Context) -> None:
+    ours = Ends(context, "T").bind()
+    rig = Ends(context, "rig_1").connect("T", ours.port)
+    rig.until(lambda: ours.came, ours)
+    assert ours.send("rig_1", bytes(2 * PIPE_BYTES)) is Sent.YES
+    rig.until(lambda: rig.came)
+    assert len(rig.came[0][1][0]) == 2 * PIPE_BYTES
 
 
 @pytest.mark.skipif(zmq.DRAFT_API, reason="a pyzmq that was built with the draft API has them")
