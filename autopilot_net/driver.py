@@ -92,12 +92,13 @@ class Driver:
         trace: Tracer | None = None,
         durable: Durable | None = None,
         slow_handler_s: float = 5.0,
+        behind_bytes: int = 64 << 20,
     ) -> None:
         self.name = name
         self._durable = durable
         self.counters: Counter[str] = Counter()
         self._trace = trace
-        self.handlers = Handlers(name, host, slow_handler_s=slow_handler_s)
+        self.handlers = Handlers(name, host, slow_handler_s=slow_handler_s, behind_bytes=behind_bytes)
         self._lines: list[Line] = []
         self._lock = threading.Lock()
         self._room = threading.Condition(self._lock)
@@ -393,8 +394,7 @@ class Driver:
             if isinstance(effect, Transmit):
                 self._transmit(line, effect, refused)
             elif isinstance(effect, Deliver):
-                call = self.handlers.delivery(effect.message, self._done(line, effect.ticket))
-                calls += [call] if call else []
+                calls += self._deliver(line, effect)
             elif isinstance(effect, Met | Lost):
                 calls.append(self.handlers.neighbour(effect.peer, isinstance(effect, Met)))
             else:
@@ -418,6 +418,17 @@ class Driver:
             if peer not in line.stuck:
                 line.stuck[peer] = frames.pop(0)
             line.endpoint.full(peer, frames)
+
+    def _deliver(self, line: Line, effect: Deliver) -> list[Call]:
+        if not effect.ticket and not self.handlers.takes(effect.size):
+            items = effect.message.get("items", 1)
+            count = max(1, items) if isinstance(items, int) else 1
+            lost = Dropped("the handlers are behind, here at", effect.peer, self.name, count)
+            with self._lock:
+                self._queue(line, [lost])
+            return []
+        call = self.handlers.delivery(effect.message, self._done(line, effect.ticket), effect.size)
+        return [call] if call else []
 
     def _done(self, line: Line, ticket: int) -> Callable[[list[Delivery]], None] | None:
         return (lambda passed_on: self._handled(line, ticket, passed_on)) if ticket else None

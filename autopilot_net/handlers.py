@@ -23,6 +23,8 @@ Run = tuple[float, str]  # when a handler began, and what it handles
 Done = Callable[[list[Delivery]], None]
 Call = Callable[[], Any]
 
+OBJECT_BYTES = 2_000  # about what a small message costs in memory beyond its bytes
+
 
 class Host(Protocol):
     """Who is behind a driver: a node or a station. Called in the handler thread, unless a listen is concurrent."""
@@ -46,7 +48,7 @@ class Host(Protocol):
 class Handlers:
     """The handler thread of one driver."""
 
-    def __init__(self, name: str, host: Host, *, slow_handler_s: float) -> None:
+    def __init__(self, name: str, host: Host, *, slow_handler_s: float, behind_bytes: int) -> None:
         self._name = name
         self._host = host
         self._slow_s = slow_handler_s
@@ -56,6 +58,9 @@ class Handlers:
         self._numbers = count()
         self._named: list[Run] = []
         self._put = self._done = 0  # batches
+        self._behind_bytes = behind_bytes
+        self._waiting = 0  # bytes of what no window bounds
+        self._waiting_lock = threading.Lock()
         self._stopping = False
         self._pool: ThreadPoolExecutor | None = None
         self._pool_lock = threading.Lock()
@@ -85,15 +90,21 @@ class Handlers:
         self._put += 1
         self._batches.put(batch)
 
-    def delivery(self, message: Message, done: Done | None) -> Call | None:
+    def takes(self, size: int) -> bool:
+        """Whether one more unconfirmed message, of `size` bytes, may wait: a flood of them must not fill the memory."""
+        return not self._waiting or self._waiting + size <= self._behind_bytes
+
+    def delivery(self, message: Message, done: Done | None, size: int = 0) -> Call | None:
         """The call that hands `message` to its handler; `done` is then given what it waits for, of what was passed on.
 
         None if it is handed on already, beside the others: one that blocks must not keep it waiting.
         """
+        weight = size + OBJECT_BYTES if size else 0
+        self._weigh(weight)
         if self._host.is_concurrent(message):
-            self._call_beside(message, done)
+            self._call_beside(message, done, weight)
             return None
-        return lambda: self._handle(message, done)
+        return lambda: self._handle(message, done, weight)
 
     def neighbour(self, peer: str, is_there: bool) -> Call:
         """The call that tells of a neighbour."""
@@ -151,7 +162,12 @@ class Handlers:
         except Exception:
             logger.exception("%s: that could not be told", self._name)
 
-    def _call_beside(self, message: Message, done: Done | None) -> None:
+    def _weigh(self, weight: int) -> None:
+        if weight:
+            with self._waiting_lock:
+                self._waiting += weight
+
+    def _call_beside(self, message: Message, done: Done | None, weight: int) -> None:
         with self._pool_lock:
             if self._stopping:
                 return
@@ -159,17 +175,17 @@ class Handlers:
                 self._pool = ThreadPoolExecutor(4, thread_name_prefix=f"{self._name} concurrent")
             number = next(self._numbers)
             self._beside[number] = None
-            self._pool.submit(self._handle_beside, number, message, done)
+            self._pool.submit(self._handle_beside, number, message, done, weight)
 
-    def _handle_beside(self, number: int, message: Message, done: Done | None) -> None:
+    def _handle_beside(self, number: int, message: Message, done: Done | None, weight: int) -> None:
         with self._pool_lock:
             self._beside[number] = (time.monotonic(), message.key)
-        self._call(message, done)
+        self._call(message, done, weight)
         with self._pool_lock:
             del self._beside[number]
 
-    def _handle(self, message: Message, done: Done | None) -> None:
-        self._timed(message.key, lambda: self._call(message, done))
+    def _handle(self, message: Message, done: Done | None, weight: int) -> None:
+        self._timed(message.key, lambda: self._call(message, done, weight))
 
     def _timed(self, what: str, call: Call) -> None:
         self._running = (time.monotonic(), what)
@@ -178,7 +194,8 @@ class Handlers:
         finally:
             self._running = None
 
-    def _call(self, message: Message, done: Done | None) -> None:
+    def _call(self, message: Message, done: Done | None, weight: int) -> None:
+        self._weigh(-weight)
         try:
             result = self._host.on_message(message)
         except BaseException as error:  # noqa: BLE001  # a lab's handler may exit, too, and the next must still run

@@ -58,7 +58,14 @@ class Participant:
         self.settings = settings
         self._durable = None if durable is None else Durable(durable, id, sync=sync)
         tracer = None if trace is None else Tracer(os.fspath(trace))
-        self.driver = Driver(id, host, trace=tracer, durable=self._durable, slow_handler_s=slow_handler_s)
+        self.driver = Driver(
+            id,
+            host,
+            trace=tracer,
+            durable=self._durable,
+            slow_handler_s=slow_handler_s,
+            behind_bytes=settings.backlog_bytes,
+        )
         self.line = self._line(id, upstream, forwards=forwards, durable=True)
         self._numbers: Iterator[int] = itertools.count()
         if self._durable is not None:

@@ -283,6 +283,7 @@ class Look:
             "send_outbox": list(station.send_outbox),
             "pid": os.getpid(),
             "clock": None if station.clock_offset is None else msgspec.to_builtins(station.clock_offset),
+            "counters": dict(station.core.driver.counters),
         }
         if isinstance(station, Terminal_Station | Pilot_Station):
             role: Any = station.role

@@ -37,12 +37,14 @@ class Transmit(Struct, frozen=True):
 class Deliver(Struct, frozen=True):
     """Hand `message`, which came in from the neighbour `peer`, to its handler; then say `handled(ticket)`.
 
-    Ticket 0 is nobody's: such a message seeks no confirmation, and saying it was handled is harmless.
+    Ticket 0 is nobody's: such a message seeks no confirmation, and saying it was handled is harmless. No window bounds
+    how many of these come, so that each tells its `size` in bytes: who is behind with them may drop some.
     """
 
     ticket: int
     peer: str
     message: Message
+    size: int = 0
 
 
 class Confirmed(Struct, frozen=True):

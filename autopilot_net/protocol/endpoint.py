@@ -325,7 +325,7 @@ class Endpoint:
             return effects + self._read_gone(message, peer, now)
         if message.key == "CLOCK":
             return effects + self._read_clock(message, peer, now)
-        return effects + self._read_for_handler(message, peer, now)
+        return effects + self._read_for_handler(message, peer, len(packet.payload), now)
 
     def _place(self, sender: str, peer: str, now: float) -> list[Effect]:
         """Note where a sender is. One that was away and is heard from above has moved, and is found there."""
@@ -333,9 +333,9 @@ class Endpoint:
             return self._reopen(sender, now) if self.routes.found_above(sender) else []
         return [] if sender == peer else self.learn(sender, peer, now=now)
 
-    def _read_for_handler(self, message: Message, peer: str, now: float) -> list[Effect]:
+    def _read_for_handler(self, message: Message, peer: str, size: int, now: float) -> list[Effect]:
         if "NOREPEAT" in message.flags:
-            return self._read_unconfirmed(message, peer)
+            return self._read_unconfirmed(message, peer, size)
         receipt = receipt_of(message)
         arrival = self._inbox.arrive(message, receipt)
         effects: list[Effect] = [Deliver(ticket, peer, item) for ticket, item in arrival.deliver]
@@ -345,15 +345,15 @@ class Endpoint:
             effects += self._tell(receipt, arrival.tell, arrival.missing, now)
         return effects
 
-    def _read_unconfirmed(self, message: Message, peer: str) -> list[Effect]:
+    def _read_unconfirmed(self, message: Message, peer: str, size: int) -> list[Effect]:
         first, count = message.get("first"), message.get("items")
         if not (isinstance(first, int) and isinstance(count, int)):
-            return [Deliver(0, peer, message)]
+            return [Deliver(0, peer, message, size)]
         missing = self._gaps.arrive((message.sender, str(message.get("inc"))), first, count)
         if missing < 0:
             return [Dropped("a stream's batch that came again, or too late", peer, self.id)]
         gap = [Gap(message.sender, first - missing, missing)] if missing else []
-        return [*gap, Deliver(0, peer, message)]
+        return [*gap, Deliver(0, peer, message, size)]
 
     def _read_gone(self, message: Message, peer: str, now: float) -> list[Effect]:
         name = message.value

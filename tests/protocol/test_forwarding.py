@@ -263,8 +263,9 @@ def test_meeting_and_losing_are_told_once() -> None:
 def test_who_speaks_is_there() -> None:
     terminal = station("T", upstream=None)
     hello = Message(id="1", to="T", sender="rig_1", key="K", flags={"NOREPEAT": True})
-    effects = terminal.receive("rig_1", [b"T", b"T", hello.serialize()], now=0)
-    assert effects == [Met("rig_1"), Deliver(0, "rig_1", hello)]
+    raw = hello.serialize()
+    effects = terminal.receive("rig_1", [b"T", b"T", raw], now=0)
+    assert effects == [Met("rig_1"), Deliver(0, "rig_1", hello, len(raw))]
 
 
 # -- nodes -------------------------------------------------------------------------------------------------------
