@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,6 +16,7 @@ import psutil
 import pytest
 
 from autopilot_net import Message, Net_Node
+from tests.conftest import eventually
 from tests.labs import DEADLINE_S, Lab, lab, python, started_by
 
 MIB = 1 << 20
@@ -28,13 +30,15 @@ def _by_forkserver() -> Iterator[None]:
 
 
 def other(id: str, port: int) -> None:
-    """Be the node `id` on the station T, in a process of its own, whose handlers wait until they are let go."""
+    """Be the node `id` on the station T, in a process of its own, whose handlers wait until they are told to go on.
+
+    Told anything, it says how often they returned, and what was dropped.
+    """
     gate = threading.Event()
     handled = 0
 
     def take(value: object) -> None:
         nonlocal handled
-        print("begun", flush=True)
         gate.wait()
         handled += 1
 
@@ -42,19 +46,40 @@ def other(id: str, port: int) -> None:
         assert node.send("T", "HERE", repeat=True).wait(DEADLINE_S)
         print("here", flush=True)
         for line in sys.stdin:
-            if line == "go\n":
+            if line == "go on\n":
                 gate.set()
             print(handled, node.counters.get("dropped", 0), flush=True)
 
 
-@contextmanager
-def neighbour(id: str, it: Lab) -> Iterator[subprocess.Popen[str]]:
+class Other:
     """The node `id` in a process of its own."""
-    with python(f"from tests.test_bounds import other; other({id!r}, {it.stations['T'].port})") as process:
+
+    def __init__(self, process: subprocess.Popen[str]) -> None:
+        assert process.stdin is not None
         assert process.stdout is not None
-        assert process.stdout.readline() == "here\n"
-        yield process
-        process.send_signal(signal.SIGCONT)
+        self.pid = process.pid
+        self.process, self._stdin, self._stdout = process, process.stdin, process.stdout
+        assert self._stdout.readline() == "here\n"
+
+    def told(self, word: str) -> tuple[int, int]:
+        """How much it has handled and dropped, told `word`."""
+        print(word, file=self._stdin, flush=True)
+        handled, dropped = self._stdout.readline().split()
+        return int(handled), int(dropped)
+
+    def stop(self) -> None:
+        """Let it stand still as a whole."""
+        self.process.send_signal(signal.SIGSTOP)
+
+
+@contextmanager
+def neighbour(id: str, it: Lab) -> Iterator[Other]:
+    """The node `id` on T, in a process of its own."""
+    with python(f"from tests.test_bounds import other; other({id!r}, {it.stations['T'].port})") as process:
+        try:
+            yield Other(process)
+        finally:
+            process.send_signal(signal.SIGCONT)
 
 
 def nothing(message: Message) -> None:
@@ -83,8 +108,8 @@ def test_a_neighbour_that_is_stopped_costs_its_forwarder_a_backlog_and_no_more(s
         top = it.terminal(listens={"HERE": nothing})
         source = it.node("source", top)
         it.node("ear", top, "HERE")
-        with neighbour("deaf", it) as process:
-            process.send_signal(signal.SIGSTOP)
+        with neighbour("deaf", it) as deaf:
+            deaf.stop()
             before = rss(top.pid)
             flood(source, "deaf", "x" * size, times)
             grown = rss(top.pid) - before
@@ -128,3 +153,64 @@ def test_a_handler_that_is_stopped_costs_its_station_a_backlog_and_no_more(
         assert 0 < counters["dropped"] < times
         assert received == 1
         assert top.msgs_received.value == times + len(["the first", "HERE", "LOOK"]) - counters["dropped"]
+
+
+# -- streams -----------------------------------------------------------------------------------------------------------
+
+
+def test_a_slow_consumer_holds_its_producer_up_and_no_station_on_the_way_grows() -> None:
+    count, queue, frame = 2_000, 20, "x" * 50_000
+    with lab() as it:
+        top = it.terminal(listens={"HERE": nothing})
+        rig = it.pilot("rig_1", top)
+        node = it.node("_rig_1", rig)
+        with neighbour("sink", it) as sink:
+            assert node.send("T", "HERE", repeat=True).wait(DEADLINE_S)
+            before = {station.id: rss(station.pid) for station in (top, rig)}
+            stream = node.get_stream("camera", "FRAME", min_size=1, to="sink", q_size=queue)
+            producer = threading.Thread(target=lambda: stream.extend([frame] * count))
+            producer.start()
+            eventually(lambda: len(stream) == queue)
+            assert node.send("T", "HERE", repeat=True).wait(DEADLINE_S), "nobody else is held up"
+            assert len(stream) == queue
+            assert {station.id for station in (top, rig) if rss(station.pid) - before[station.id] > 32 * MIB} == set()
+            sink.told("go on")
+            producer.join(DEADLINE_S)
+            stream.append("END")
+            assert stream.wait(DEADLINE_S)
+            assert sink.told("how many?") == (count, 0)
+            assert stream.dropped == 0
+
+
+@pytest.mark.parametrize("how", ["its handler waits", "it stands still"])
+def test_a_slow_plot_never_slows_the_data(how: str) -> None:
+    trial = {"pilot": "rig_1", "frame": "x" * 20_000}
+    with lab() as it:
+        top = it.terminal(listens={"HERE": nothing}, data_fps=1e9)
+        node = it.node("_rig_1", it.pilot("rig_1", top))
+        it.node("_T", top, "DATA", "CONTINUOUS")
+
+        def took(times: int) -> float:
+            """How long trials and items take to their program, at full speed."""
+            began = time.monotonic()
+            stream = node.get_stream("wheel", "CONTINUOUS", to="T")
+            sent = []
+            for number in range(times):
+                stream.append({**trial, "n": number})
+                sent.append(node.send("T", "DATA", trial, repeat=True))
+            stream.append("END")
+            assert stream.wait(DEADLINE_S)
+            assert all(delivery.wait(DEADLINE_S) for delivery in sent)
+            return time.monotonic() - began
+
+        took(500)
+        alone = took(2_000)
+        with neighbour("P_rig_1", it) as plot:
+            if how == "it stands still":
+                plot.stop()
+            before = rss(top.pid)
+            beside = took(2_000)
+            grown = rss(top.pid) - before
+        assert beside < 3 * alone + 1
+        assert grown < 2 * BACKLOG
+        assert len(it.heard["_T"].of("DATA")) == len(it.heard["_T"].of("CONTINUOUS")) == 4_500
