@@ -20,7 +20,7 @@ __all__ = ["Pipes", "Sent", "dealer", "router"]
 
 BATCH = 200  # messages read in one go before anything else has its turn
 LINGER_MS = 500  # how long what was sent last, a CONFIRM say, may take to leave after closing
-HEARTBEAT_MS = 2_000
+HEARTBEAT_MS = 2_000  # whoever was silent for three of them is gone
 PIPE_BYTES = 16 << 20  # of large messages in one pipe: zmq counts messages alone, and lets a thousand of any size in
 
 
@@ -56,6 +56,8 @@ def router(context: zmq.Context[zmq.Socket[bytes]]) -> zmq.Socket[bytes]:
     socket = _common(context.socket(zmq.ROUTER))
     socket.setsockopt(zmq.ROUTER_MANDATORY, 1)  # else what goes to a neighbour that is gone vanishes without a word
     socket.setsockopt(zmq.ROUTER_HANDOVER, 1)  # else a rebooted Pi is refused its own id while its old ghost lives
+    # No heartbeats of its own: zmq aborts the process at the first beat after the end of a connection whose id was
+    # handed over, if that had gone on sending. Two machines under one id would be the end of the terminal.
     return socket
 
 
@@ -66,20 +68,27 @@ def dealer(context: zmq.Context[zmq.Socket[bytes]], identity: str) -> zmq.Socket
     socket.setsockopt(zmq.PROBE_ROUTER, 1)  # else the far ROUTER knows nobody until the first message comes up
     socket.setsockopt(zmq.IMMEDIATE, 1)  # else stale frames pile up for a dead peer, and reach its next life
     socket.setsockopt(zmq.RECONNECT_IVL, 50)
+    # It tells the far ROUTER to give it up after a silence, and gives up nobody itself: the endpoint probes its
+    # upstream, and zmq aborts the process where a beat fails while what came in waits to be read.
+    socket.setsockopt(zmq.HEARTBEAT_IVL, HEARTBEAT_MS)
+    socket.setsockopt(zmq.HEARTBEAT_TTL, 3 * HEARTBEAT_MS)
+    socket.setsockopt(zmq.HEARTBEAT_TIMEOUT, 0)
     socket.setsockopt(zmq.RECONNECT_IVL_MAX, 1_000)
     return socket
 
 
 def _common(socket: zmq.Socket[bytes]) -> zmq.Socket[bytes]:
     socket.setsockopt(zmq.LINGER, LINGER_MS)
-    # At a mark libzmq stops reading: then a peer that lives is taken for dead, since its heartbeats are not read, and
-    # one that dies takes this process with it (an assertion fails when the next heartbeat is due). What lies unread is
-    # bounded by our own thread, which never waits: it hands on, or drops and counts.
+    # At a mark libzmq stops reading: then a peer that lives is taken for dead, since its heartbeats are not read. What
+    # lies unread is bounded by our own thread, which never waits: it hands on, or drops and counts.
     socket.setsockopt(zmq.RCVHWM, 0)
-    # Without heartbeats a Pi that lost its power looks connected for as long as TCP hopes, which is hours.
-    socket.setsockopt(zmq.HEARTBEAT_IVL, HEARTBEAT_MS)
-    socket.setsockopt(zmq.HEARTBEAT_TIMEOUT, 3 * HEARTBEAT_MS)
-    socket.setsockopt(zmq.HEARTBEAT_TTL, 3 * HEARTBEAT_MS)
+    # A machine that lost its power looks connected for as long as TCP hopes, which is hours. One of ours has said how
+    # long to wait for it; of any other, the system asks whether it is there, and gives up what is never acknowledged.
+    socket.setsockopt(zmq.TCP_KEEPALIVE, 1)
+    socket.setsockopt(zmq.TCP_KEEPALIVE_IDLE, HEARTBEAT_MS // 1_000)
+    socket.setsockopt(zmq.TCP_KEEPALIVE_INTVL, HEARTBEAT_MS // 1_000)
+    socket.setsockopt(zmq.TCP_KEEPALIVE_CNT, 2)
+    socket.setsockopt(zmq.TCP_MAXRT, 3 * HEARTBEAT_MS)
     return socket
 
 

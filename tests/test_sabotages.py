@@ -71,7 +71,8 @@ SABOTAGES = {
         "pair",
         "confirm",
         "autopilot_net/protocol/endpoint.py",
-        "        return self._store(outcome.record) + self._tell(outcome.receipt, verdict, None, now) if outcome else []\n",
+        "        return self._store(outcome.record) + self._tell(outcome.receipt, verdict, None, now) "
+        "if outcome else []\n",
         "        return []\n",
     ),
     "a confirmation is sent before the handler ran": (

@@ -9,14 +9,16 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from itertools import count
+from pathlib import Path
 
 import pytest
 import zmq
 from zmq.utils.monitor import recv_monitor_message
 
-from autopilot_net import AutopilotNetError, sockets
+from autopilot_net import AutopilotNetError
 from autopilot_net.sockets import BATCH, PIPE_BYTES, Pipes, Sent, dealer, router
 from tests.conftest import Context, Socket, eventually, plain
+from tests.labs import said_by
 
 LOCAL = "127.0.0.1"
 DEAF = {"RCVHWM": 1, "RCVBUF": 4096}  # of a peer that does not read: almost nothing goes on its way to it
@@ -121,9 +123,23 @@ class Bare:
     def send(self, payload: bytes) -> None:
         self.tcp.sendall(b"\x00" + bytes([len(payload)]) + payload)
 
+    def beat(self, *, ttl_s: float) -> None:
+        """Say that whoever hears nothing for so long may give it up."""
+        ping = b"\x04PING" + struct.pack(">H", round(ttl_s * 10))
+        self.tcp.sendall(b"\x04" + bytes([len(ping)]) + ping)
+
+    def break_off(self) -> None:
+        """End it with a reset."""
+        self.tcp.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        self.tcp.close()
+
     def die(self) -> None:
         """As by a SIGKILL: the system closes the connection, and no goodbye is said."""
         self.tcp.close()
+
+
+def bare_dealer(identity: bytes, port: int) -> Bare:
+    return Bare(socket.create_connection((LOCAL, port)), b"DEALER", identity)
 
 
 Bares = Callable[[bytes, int], Bare]
@@ -134,7 +150,7 @@ def bare() -> Iterator[Bares]:
     with contextlib.ExitStack() as stack:
 
         def make(identity: bytes, port: int) -> Bare:
-            made = Bare(socket.create_connection((LOCAL, port)), b"DEALER", identity)
+            made = bare_dealer(identity, port)
             stack.callback(made.die)
             return made
 
@@ -519,29 +535,75 @@ def test_whoever_has_a_name_that_is_no_text_is_not_heard(context: Context, bare:
 # -- heartbeats ----------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("make", [router, lambda context: dealer(context, "rig_1")])
-def test_heartbeats_and_a_moment_to_leave_are_set(context: Context, make: Callable[[Context], Socket]) -> None:
-    ours = make(context)
-    assert ours.getsockopt(zmq.HEARTBEAT_IVL) == 2_000
-    assert ours.getsockopt(zmq.HEARTBEAT_TIMEOUT) == 6_000
-    assert ours.getsockopt(zmq.HEARTBEAT_TTL) == 6_000
-    assert ours.getsockopt(zmq.LINGER) == 500
-    assert plain(context, zmq.ROUTER).getsockopt(zmq.HEARTBEAT_IVL) == 0
+def test_a_dealer_says_how_long_to_wait_for_it_and_a_router_beats_not_at_all(context: Context) -> None:
+    rig, ours = dealer(context, "rig_1"), router(context)
+    assert [rig.getsockopt(one) for one in (zmq.HEARTBEAT_IVL, zmq.HEARTBEAT_TTL, zmq.HEARTBEAT_TIMEOUT)] == [
+        *(2_000, 6_000, 0)
+    ]
+    assert ours.getsockopt(zmq.HEARTBEAT_IVL) == 0
+    assert [one.getsockopt(zmq.LINGER) for one in (rig, ours)] == [500, 500]
 
 
-def test_a_rig_that_lost_its_power_looks_alive_to_all_but_heartbeats(
-    context: Context, bare: Bares, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_rig_that_lost_its_power_is_given_up_after_the_silence_that_it_named(context: Context, bare: Bares) -> None:
     server, port = bound(plain(context, zmq.ROUTER, ROUTER_MANDATORY=1))
     bare(b"rig_1", port).send(b"hello")
     assert read(server) == [b"rig_1", b"hello"]
-    monkeypatch.setattr(sockets, "HEARTBEAT_MS", 40)  # for a test's sake
     ours = Ends(context, "T").bind()
-    bare(b"rig_1", ours.port).send(b"hello")  # and it answers no heartbeat
+    rig = bare(b"rig_1", ours.port)
+    rig.send(b"hello")
+    rig.beat(ttl_s=0.2)
     ours.until(lambda: ours.news)
     assert ours.news == [("rig_1", False)]
     eventually(lambda: ours.send("rig_1", b"x") is Sent.GONE)
     server.send_multipart([b"rig_1", b"x"], zmq.DONTWAIT)  # which still believes in it
+
+
+def timers(port: int) -> set[int]:
+    """The kinds of timer of the system for connections at `port`: 0 is none, 2 asks whether the other is there."""
+    lines = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
+    return {int(line[5][:2], 16) for line in lines if int(line[1][-4:], 16) == port and line[3] == "01"}
+
+
+@linux
+def test_of_whoever_names_no_silence_the_system_asks_whether_it_is_there(context: Context, bare: Bares) -> None:
+    server, port = bound(plain(context, zmq.ROUTER))
+    ours = Ends(context, "T").bind()
+    for one in (port, ours.port):
+        bare(b"rig_1", one).send(b"hello")
+    assert read(server) == [b"rig_1", b"hello"]
+    ours.until(lambda: ours.came)
+    eventually(lambda: (timers(port), timers(ours.port)) == ({0}, {2}))
+    unacknowledged = [router(context).getsockopt(zmq.TCP_MAXRT), dealer(context, "rig_1").getsockopt(zmq.TCP_MAXRT)]
+    assert unacknowledged == [6_000, 6_000]
+
+
+@pytest.mark.parametrize("beats", [True, False])
+def test_a_router_that_beats_is_aborted_by_zmq_when_one_of_two_under_an_id_goes(beats: bool) -> None:
+    code = f"from tests.test_sockets import two_under_one_id\ntwo_under_one_id(beats={beats})"
+    said, complaints = said_by(code)
+    assert ("Assertion failed" in complaints, said) == ((True, "") if beats else (False, "still here\n"))
+
+
+def two_under_one_id(*, beats: bool) -> None:
+    """A router of ours from which one is handed its id while another goes on under it. For another Python."""
+    with zmq.Context() as context, router(context) as ours:
+        if beats:
+            ours.setsockopt(zmq.HEARTBEAT_IVL, 300)
+        _, port = bound(ours)
+        one = bare_dealer(b"rig_1", port)
+        one.send(b"one")
+        assert read(ours) == [b"rig_1", b"one"]
+        other = bare_dealer(b"rig_1", port)
+        other.send(b"other")
+        assert read(ours) == [b"rig_1", b"other"]
+        one.send(b"which nobody reads")
+        assert not ours.poll(100)
+        one.break_off()
+        assert not ours.poll(1_000)  # in which it would beat
+        other.send(b"on and on")
+        assert read(ours) == [b"rig_1", b"on and on"]
+        other.die()
+    print("still here")
 
 
 # -- LINGER, RECONNECT_IVL -----------------------------------------------------------------------------------------
