@@ -6,6 +6,7 @@ others: a route decides whether a channel is open, a packet for me becomes a del
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from typing import Any
@@ -42,6 +43,7 @@ __all__ = ["Endpoint", "Settings"]
 
 CLOSING = b"CLOSING"  # stops a station of Autopilot's own; ours is stopped by whoever owns its process
 UNKNOWN = "nobody of that id is known here"
+CAME_BACK = "the neighbour on its way does not know the rest of it, and sent it back for"
 UNANSWERED = 3  # probes, after which a connection is taken for deaf
 
 
@@ -83,6 +85,7 @@ class Endpoint:
         self.settings = settings or Settings()
         self.routes = Routes(upstream)
         self.ours: set[str] = set()  # ids that have shown that they speak as we do
+        self.theirs: set[str] = set()  # neighbours below that have sent something, and never a probe, as ours do first
         self.outbox = Outbox(
             incarnation=incarnation, repeat_interval=self.settings.repeat_interval, window=self.settings.window
         )
@@ -162,6 +165,8 @@ class Endpoint:
             self._unanswered = 0
         if frames and not frames[-1]:
             return effects + self._answer_probe(peer, frames)
+        if peer not in self.ours and peer != self.routes.upstream:
+            self.theirs.add(peer)
         try:
             packet = read_frames(frames, me=self.id)
         except ValueError as error:
@@ -186,6 +191,7 @@ class Endpoint:
         if not self.routes.lose(peer):
             return []
         self.ours.discard(peer)  # what comes back under this id may be another program
+        self.theirs.discard(peer)
         if peer == self.routes.upstream:
             self._probe_at = None
             self._answers = False
@@ -252,7 +258,10 @@ class Endpoint:
         if hop is None:
             # A plot that is not open is nobody's loss.
             return [] if packet.target.startswith("P_") else [Dropped(UNKNOWN, peer, packet.target)]
-        frames = pack_up(packet, hop) if hop == self.routes.upstream else pack_to(packet, hop)
+        if hop == peer and packet.target.removeprefix("_") != hop.removeprefix("_"):
+            return [Dropped(CAME_BACK, peer, packet.recipient)]
+        is_up = hop == self.routes.upstream
+        frames = pack_up(packet, hop) if is_up else pack_to(packet, hop, is_theirs=hop in self.theirs)
         if not self.routes.has(hop) and self.routes.was_up:
             return [Dropped("the way up is down", peer, packet.recipient)]
         backlog = self._backlogs.get(hop)
@@ -317,8 +326,8 @@ class Endpoint:
             return [Dropped(str(error), peer, self.id)]
         message.came_from = peer
         if "inc" in message:
-            self.ours.add(message.sender)
-        effects = self._place(message.sender, peer, now)
+            self._is_ours(message.sender)
+        effects = self._place(message, peer, now)
         if message.key == "CONFIRM":
             return effects + self._read_confirm(message, packet, peer, now)
         if message.key == "GONE":
@@ -327,11 +336,16 @@ class Endpoint:
             return effects + self._read_clock(message, peer, now)
         return effects + self._read_for_handler(message, peer, len(packet.payload), now)
 
-    def _place(self, sender: str, peer: str, now: float) -> list[Effect]:
-        """Note where a sender is. One that was away and is heard from above has moved, and is found there."""
+    def _place(self, message: Message, peer: str, now: float) -> list[Effect]:
+        """Note where a sender is, and the stations on its way here, of which one of Autopilot's own tells nobody.
+
+        A sender that was away and is heard from above has moved, and is found there.
+        """
+        sender = message.sender
         if peer == self.routes.upstream:
             return self._reopen(sender, now) if self.routes.found_above(sender) else []
-        return [] if sender == peer else self.learn(sender, peer, now=now)
+        between = itertools.takewhile(lambda name: name != self.id, receipt_of(message).via)
+        return [e for name in (*between, sender) if name != peer for e in self.learn(name, peer, now=now)]
 
     def _read_for_handler(self, message: Message, peer: str, size: int, now: float) -> list[Effect]:
         if "NOREPEAT" in message.flags:
@@ -490,8 +504,12 @@ class Endpoint:
         if peer == self.routes.upstream:
             self._answers = True  # as stations of Autopilot's own do: it shows life, and not whose kind it is
             return []
-        self.ours.add(peer)
+        self._is_ours(peer)
         return [Transmit(peer, tuple(frames))]
+
+    def _is_ours(self, name: str) -> None:
+        self.ours.add(name)
+        self.theirs.discard(name)
 
     def _probe(self, now: float) -> list[Effect]:
         upstream = self.routes.upstream or ""

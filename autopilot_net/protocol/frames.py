@@ -30,22 +30,31 @@ class Packet(Struct, frozen=True):
 
 
 def read_frames(frames: Sequence[bytes], *, me: str) -> Packet:
-    """What `me` received, its own id taken off the front of the hops, once, and only if it stands there.
+    """What `me` received, its own id taken off the front of the hops, if it stands there and as often as it does.
 
-    A message alone is for whoever reads it. Raises `ValueError` for no frames, or an id that is no UTF-8.
+    It stands there twice where a neighbour takes us for one of Autopilot's own. A message alone is for whoever reads
+    it. Raises `ValueError` for no frames, or an id that is no UTF-8.
     """
     if len(frames) < 2:
         return Packet((), me, frames[0]) if frames else _nothing()
-    names = [frame.decode() for frame in frames[:-1]]
-    start = 1 if len(names) > 1 and names[0] == me else 0
-    return Packet(tuple(names[start:-1]), names[-1], frames[-1])
+    *names, recipient = [frame.decode() for frame in frames[:-1]]
+    while names[:1] == [me]:
+        del names[0]
+    return Packet(tuple(names), recipient, frames[-1])
 
 
-def pack_to(packet: Packet, peer: str) -> tuple[bytes, ...]:
-    """The frames behind the address, down to the neighbour `peer`. The recipient itself gets the message alone."""
+def pack_to(packet: Packet, peer: str, *, is_theirs: bool = False) -> tuple[bytes, ...]:
+    """The frames behind the address, down to the neighbour `peer`. The recipient itself gets the message alone.
+
+    A station of Autopilot's own (`is_theirs`) reads whatever has several frames as if it came from below: it takes the
+    first two for a sender and for itself, and loses what does not begin with them.
+    """
     hops = packet.hops[1:] if packet.hops[:1] == (peer,) else packet.hops
     if not hops and packet.recipient.removeprefix("_") == peer.removeprefix("_"):
         return (packet.payload,)
+    if is_theirs:
+        last = hops[-1:] == (packet.recipient,)  # which it would pass on to a station that then cannot confirm it
+        hops = (peer, peer, *hops[: len(hops) - last])
     return (*(hop.encode() for hop in hops), packet.recipient.encode(), packet.payload)
 
 

@@ -1,5 +1,7 @@
 """Where a frame goes: hops, neighbours, what lies behind them, and never back up."""
 
+import pytest
+
 from autopilot_net.message import Message
 from autopilot_net.protocol.effects import Deliver, Dropped, Lost, Met, Transmit
 from tests.protocol.test_frames import M, node, station
@@ -151,6 +153,20 @@ def test_what_came_from_above_and_is_unknown_goes_no_further_and_the_sender_is_t
     assert wire["T"].routes.next_hop("ghost") is None
 
 
+def test_what_a_neighbour_below_sends_back_does_not_go_to_and_fro_for_ever() -> None:
+    terminal = station("T", upstream=None, below=("old",))
+    terminal.learn("wheel", "old", now=0)
+    (dropped,) = terminal.receive("old", [b"T", b"wheel", M], now=0)
+    assert isinstance(dropped, Dropped)
+    assert (dropped.peer, dropped.recipient) == ("old", "wheel")
+
+
+@pytest.mark.parametrize("me", [b"old", b"_old"])
+def test_a_neighbour_may_send_to_itself(me: bytes) -> None:
+    (effect,) = station("T", upstream=None, below=("old",)).receive("old", [b"T", me, M], now=0)
+    assert effect == Transmit("old", (M,))
+
+
 def test_gone_forgets_only_a_route_through_who_says_it() -> None:
     wire = lab()
     gone = Message(id="x", to="T", sender="rig_2", key="GONE", value="wheel", flags={"NOREPEAT": True}, inc="1")
@@ -226,6 +242,14 @@ def test_a_station_learns_who_is_behind_whom_from_what_is_addressed_to_it() -> N
     wire.send("T", "cam", "now it is known")
     wire.run()
     assert "now it is known" in wire.got("cam")
+
+
+def test_a_station_learns_who_is_between_from_the_way_that_a_message_came() -> None:
+    terminal = station("T", upstream=None, below=("rig_1",))
+    way = ["wheel", "rig_1", "T", "beyond"]
+    came = Message(id="1", to="_T", sender="cam", key="K", flags={"NOREPEAT": True}, inc="1", via=way)
+    terminal.receive("rig_1", [b"T", b"_T", came.serialize()], now=0)
+    assert terminal.routes.behind == {"wheel": "rig_1", "cam": "rig_1"}
 
 
 def test_nobody_below_takes_the_place_of_the_parent_by_its_name() -> None:

@@ -69,12 +69,55 @@ def test_hops_that_are_left_stand_before_the_recipient_on_the_way_down() -> None
     assert sent_by(station(below=("Y",)), "X", "Y", "h", "X") == ("Y", (b"h", b"X", b"X"))
 
 
-@pytest.mark.xfail(reason="nothing in the core knows yet that a neighbour is Autopilot's own, which needs the padding")
+def above_theirs() -> Endpoint:
+    """A station whose neighbour `Y`, before `X`, is of Autopilot's own: what it sent first was no probe."""
+    made = station(below=("Y",))
+    made.learn("X", "Y", now=0)
+    made.receive("Y", [b"s", b"s", Message(id="Y_1", to="s", sender="Y", key="STATE").serialize()], now=0)
+    return made
+
+
 def test_a_neighbour_on_the_way_that_is_theirs_gets_padding_that_it_takes_for_its_router_form() -> None:
+    assert sent_by(above_theirs(), "X") == ("Y", (b"Y", b"Y", b"X"))
+
+
+def test_hops_that_are_left_stand_behind_the_padding() -> None:
+    assert sent_by(above_theirs(), "n", "Y", "X", "n") == ("Y", (b"Y", b"Y", b"X", b"n"))
+
+
+def test_what_is_for_a_neighbour_that_is_theirs_goes_alone() -> None:
+    assert sent_by(above_theirs(), "Y") == ("Y", ())
+
+
+def test_a_neighbour_that_only_passes_on_what_others_sent_is_theirs_too() -> None:
     sender = station(below=("Y",))
     sender.learn("X", "Y", now=0)
-    sender.receive("Y", [b"s", b"s", Message(id="Y_1", to="s", sender="Y", key="STATE").serialize()], now=0)
+    sender.receive("Y", [b"s", b"parent", M], now=0)
     assert sent_by(sender, "X") == ("Y", (b"Y", b"Y", b"X"))
+
+
+@pytest.mark.parametrize(
+    "shown",
+    [[b""], [b"s", b"s", Message(id="1", to="s", sender="Y", key="STATE", inc="1").serialize()]],
+    ids=["a probe", "an incarnation"],
+)
+def test_a_neighbour_that_shows_that_it_is_ours_gets_no_padding(shown: list[bytes]) -> None:
+    sender = above_theirs()
+    sender.receive("Y", shown, now=0)
+    assert sent_by(sender, "X") == ("Y", (b"X",))
+
+
+def test_what_comes_back_under_the_id_of_theirs_may_be_ours() -> None:
+    sender = above_theirs()
+    sender.lose("Y", now=0)
+    sender.receive("Y", [b""], now=0)
+    sender.learn("X", "Y", now=0)
+    assert sent_by(sender, "X") == ("Y", (b"X",))
+
+
+def test_the_padding_does_no_harm_to_ours() -> None:
+    between = station("Y", below=("X",))
+    assert passed_on(between, "parent", b"Y", b"Y", b"X", M) == ("X", (M,))
 
 
 def test_a_message_alone_is_for_whoever_reads_it() -> None:
@@ -91,8 +134,9 @@ def test_the_first_hop_is_dropped_only_if_it_is_mine() -> None:
     assert read_frames([b"mid", b"X", M], me="s") == Packet(("mid",), "X", M)
 
 
-def test_my_own_id_is_dropped_once() -> None:
-    assert read_frames([b"s", b"s", b"X", M], me="s") == Packet(("s",), "X", M)
+def test_my_own_id_is_dropped_as_often_as_it_comes_first() -> None:
+    assert read_frames([b"s", b"s", b"X", M], me="s") == Packet((), "X", M)
+    assert read_frames([b"s", b"h", b"s", b"X", M], me="s") == Packet(("h", "s"), "X", M)
 
 
 def test_hops_that_are_left_all_name_me_so_it_is_mine() -> None:
@@ -121,6 +165,10 @@ def test_down_takes_the_neighbour_off_the_hops() -> None:
     assert pack_to(Packet(("Y",), "X", M), "Y") == (b"X", M)
     assert pack_to(Packet(("h", "X"), "X", M), "Y") == (b"h", b"X", b"X", M)
     assert pack_to(Packet(("X",), "X", M), "X") == (M,)
+
+
+def test_below_theirs_the_recipient_is_no_hop() -> None:
+    assert pack_to(Packet(("Y", "X"), "X", M), "Y", is_theirs=True) == (b"Y", b"Y", b"X", M)
 
 
 def test_a_station_gets_what_is_for_its_program_as_its_own() -> None:
