@@ -138,7 +138,8 @@ class Endpoint:
         is_open = self._is_open(entry.target)
         until = None if expires_after is None else now + expires_after
         out = self.outbox.put(entry, now=now, is_open=is_open, expires_at=until)
-        return [*self._store(entry.record(None if until is None else until + self.epoch)), *self._transmit_all(out)]
+        record = entry.record(None if until is None else until + self.epoch)
+        return [*self._store(record), *self._transmit_all(out, now)]
 
     def handled(
         self, ticket: int, *, failed: bool = False, relays: Iterable[str] = (), now: float
@@ -226,7 +227,7 @@ class Endpoint:
     def handle_timer(self, *, now: float) -> list[Effect]:
         """Whatever is due by now."""
         again, expired = self.outbox.handle_timer(now=now, is_stuck=self._is_stuck)
-        effects = [*self._expire(expired, now), *self._transmit_all(again)]
+        effects = [*self._expire(expired, now), *self._transmit_all(again, now)]
         if self._probe_at is not None and now >= self._probe_at:
             effects += self._probe(now)
         ask_at = self._ask_at()
@@ -250,8 +251,24 @@ class Endpoint:
     def _send_raw(self, to: str, hops: tuple[str, ...], raw: bytes) -> list[Effect]:
         return self._pass_on(Packet(hops, to, raw), from_above=False, peer=self.id)
 
-    def _transmit_all(self, entries: Iterable[Entry]) -> list[Effect]:
-        return [e for entry in entries for e in self._send_raw(entry.message.to, entry.hops, entry.wire())]
+    def _transmit_all(self, entries: Iterable[Entry], now: float) -> list[Effect]:
+        """Send what is due. What may be for Autopilot's own, which handles each repeat again, is not repeated.
+
+        In its place goes one question, which theirs take for a confirmation of nothing. Ours answer, so that they are
+        known to be ours, and get it all.
+        """
+        effects: list[Effect] = []
+        asked: set[str] = set()
+        for entry in entries:
+            to = str(entry.message.to)
+            if not entry.again or self._is_known(to):
+                effects += self._send_raw(to, entry.hops, entry.wire())
+            elif to not in asked:
+                asked.add(to)
+                via = {"via": entry.message.via} if "via" in entry.message else {}
+                question = self._own_message(to, "CONFIRM", entry.message.id, now=now, asks=True, **via)
+                effects += self._send_raw(to, entry.hops, question.serialize())
+        return effects
 
     def _pass_on(self, packet: Packet, *, from_above: bool, peer: str) -> list[Effect]:
         hop = self._next_hop(packet.target, from_above=from_above)
@@ -285,8 +302,12 @@ class Endpoint:
         return [upstream, *way] if goes_up and upstream and way[:1] != [upstream] else way
 
     def _can_confirm(self, to: str) -> bool:
+        return not self.forwards or self._is_known(to)
+
+    def _is_known(self, to: str) -> bool:
+        """Whether `to` is one of ours, or so near that one of Autopilot's own can confirm."""
         names = {to, to.removeprefix("_")}
-        return not self.forwards or not names.isdisjoint(self.ours) or not names.isdisjoint(self.routes.met)
+        return not names.isdisjoint(self.ours) or not names.isdisjoint(self.routes.met)
 
     def _packs(self, message: Message) -> bool:
         return bool(message.blosc) or message.to.removeprefix("_") not in self.ours
@@ -393,6 +414,8 @@ class Endpoint:
     def _read_confirm(self, message: Message, packet: Packet, peer: str, now: float) -> list[Effect]:
         if message.to == "_" + self.id and peer != message.to:
             return self._pass_on(Packet((), message.to, packet.payload), from_above=True, peer=peer)
+        if "asks" in message or "here" in message:
+            return self._read_question(message, now)
         re, about = message.get("re"), str(message.value)
         if message.get("failed"):
             return self._settle(about, message.sender, re, now, failed=True)
@@ -402,14 +425,22 @@ class Endpoint:
         gap = message.get("missing")
         if not (isinstance(gap, list) and len(gap) == 2 and all(isinstance(n, int) for n in gap)):
             return []
-        return self._transmit_all(self.outbox.missing(message.sender, re, gap[0], gap[1], now=now))
+        return self._transmit_all(self.outbox.missing(message.sender, re, gap[0], gap[1], now=now), now)
+
+    def _read_question(self, message: Message, now: float) -> list[Effect]:
+        """Whether we are ours; or the answer, after which what was not repeated meanwhile is repeated at once."""
+        if "asks" in message:
+            return self._confirm(receipt_of(message), now, here=True)
+        names = {message.sender, "_" + message.sender, message.sender.removeprefix("_")}
+        found = [name for name, _ in self.outbox.recipients(is_open=True) if name in names]
+        return self._transmit_all((entry for name in found for entry in self.outbox.open(name, now=now)), now)
 
     def _settle(self, about: str, recipient: str, re: Any, now: float, *, failed: bool) -> list[Effect]:
         settled, more = self.outbox.confirm(about, recipient, re, now=now)
         if not settled:
             return []  # a second confirmation of the same message, which is what repeats bring
         reason = "its recipient could not pass it on" if failed else ""
-        return [*self._end(settled, now, recipient, failed=reason), *self._transmit_all(more)]
+        return [*self._end(settled, now, recipient, failed=reason), *self._transmit_all(more, now)]
 
     def _end(self, entry: Entry, now: float, by: str = "", *, failed: str = "") -> list[Effect]:
         """A message of ours is settled, and with it what waited for nothing else."""
@@ -428,18 +459,22 @@ class Endpoint:
     ) -> list[Effect]:
         if receipt.re is None and verdict is not Verdict.HANDLED:
             return []  # Autopilot's own take every CONFIRM to mean that they may stop repeating
-        confirm = self._own_message(receipt.sender, "CONFIRM", receipt.id, now=now)
+        extra: dict[str, Any] = {}
         if receipt.re is not None:
-            confirm["re"] = list(receipt.re)
+            extra["re"] = list(receipt.re)
         if verdict is not Verdict.HANDLED:
-            confirm[verdict.value] = True
+            extra[verdict.value] = True
         if missing is not None:
-            confirm["missing"] = list(missing)
+            extra["missing"] = list(missing)
+        return self._confirm(receipt, now, **extra)
+
+    def _confirm(self, receipt: Receipt, now: float, **extra: Any) -> list[Effect]:
+        confirm = self._own_message(receipt.sender, "CONFIRM", receipt.id, now=now, **extra)
         back = self._from_here(tuple(reversed(receipt.via)))
         hops = (*back, receipt.sender) if back else ()
         return self._send_raw(receipt.sender, hops, confirm.serialize())
 
-    def _own_message(self, to: str, key: str, value: Any, *, now: float) -> Message:
+    def _own_message(self, to: str, key: str, value: Any, *, now: float, **extra: Any) -> Message:
         self._confirms += 1
         return Message(
             id=f"{self.id}_c{self._confirms}",
@@ -450,6 +485,7 @@ class Endpoint:
             flags={"NOREPEAT": True, "NOLOG": True},
             timestamp=datetime.fromtimestamp(self.epoch + now, UTC).isoformat(),
             inc=self.incarnation,
+            **extra,
         )
 
     # -- what outlives a restart ---------------------------------------------------------------------------------
@@ -491,7 +527,7 @@ class Endpoint:
             if self._is_open(target)
             for entry in self.outbox.open(recipient, now=now)
         ]
-        return self._transmit_all(entries)
+        return self._transmit_all(entries, now)
 
     def _close_what_has_no_path(self) -> None:
         for name, target in self.outbox.recipients(is_open=True):

@@ -248,6 +248,7 @@ def test_what_is_repeated_at_a_meeting_goes_out_in_order() -> None:
 
 def test_a_path_that_closes_between_two_messages_closes_for_both() -> None:
     terminal = station("T", upstream=None, below=("rig_1",))
+    terminal.ours.add("wheel")
     terminal.send(Message(id="1", to="wheel", sender="T", key="K"), hops=("rig_1", "wheel"), repeat=True, now=0)
     assert terminal.send(Message(id="2", to="wheel", sender="T", key="K"), repeat=True, now=0) == []
     assert terminal.handle_timer(now=5) == []
@@ -372,3 +373,62 @@ def test_what_waits_in_a_full_pipe_is_neither_repeated_nor_spent() -> None:
 
 def is_probe(effect: object) -> bool:
     return isinstance(effect, Transmit) and effect.frames == (b"",)
+
+
+# -- those that may be Autopilot's own -----------------------------------------------------------------------------
+
+
+def far(wire: Wire) -> Wire:
+    """Let the messages of `cam`, which knows of nobody but its station, come to nothing on their first way."""
+    wire.policy = lambda flight: LOSE if flight.source == "cam" and wire.now == 0 else PASS
+    return wire
+
+
+def asked(wire: Wire, source: str, target: str) -> list[tuple[str, str]]:
+    """The questions and answers that went from one to the other."""
+    return [(m.to, m.value) for m in wire.carried(source, target) if "asks" in m or "here" in m]
+
+
+def test_what_may_be_for_one_of_theirs_is_asked_about_and_not_repeated() -> None:
+    sender = node("n")
+    for number in range(2):
+        sender.send(Message(id=f"n_{number}", to="old", sender="n", key="K"), repeat=True, now=0)
+    for turn in range(1, 6):
+        (sent,) = (e for e in sender.handle_timer(now=5.0 * turn) if isinstance(e, Transmit) and e.frames[-1])
+        question = Message(sent.frames[-1])
+        assert sent.frames[:-1] == (b"s", b"old")
+        assert (question.key, question.value, "NOREPEAT" in question.flags) == ("CONFIRM", "n_0", True)
+    assert [e.id for e in sender.handle_timer(now=30) if isinstance(e, Expired)] == ["n_0", "n_1"]
+
+
+def test_one_that_is_ours_answers_and_gets_it_all_at_once_and_in_order() -> None:
+    wire = far(lab())
+    for number in range(3):
+        wire.send("cam", "T", number)
+    wire.run(5)
+    assert asked(wire, "cam", "wheel") == [("T", "cam_1")]
+    assert asked(wire, "wheel", "cam") == [("cam", "cam_c1")]
+    assert wire.got("T") == [0, 1, 2]
+    assert len(wire["cam"].outbox) == 0
+
+
+def test_a_program_answers_for_itself() -> None:
+    wire = far(lab())
+    wire.send("cam", "_T", "for the program")
+    wire.run(5)
+    assert wire.got("_T") + wire.got("T") == ["for the program"]
+
+
+def test_a_question_goes_along_the_hops_and_so_does_its_answer() -> None:
+    wire = far(lab())
+    wire.send("cam", "_rig_2", "sideways", hops=("wheel", "rig_1", "T", "rig_2", "_rig_2"))
+    wire.run(5)
+    assert wire.got("rig_2") == ["sideways"]
+
+
+def test_a_neighbour_of_theirs_confirms_and_is_sent_repeats() -> None:
+    terminal = station("T", upstream=None, below=("old",))
+    terminal.send(Message(id="T_1", to="_old", sender="T", key="START"), now=0)
+    (sent,) = terminal.handle_timer(now=5)
+    assert isinstance(sent, Transmit)
+    assert Message(sent.frames[-1]).id == "T_1"
