@@ -216,7 +216,8 @@ def _from_blosc2(raw: bytes) -> bytes:
     try:
         import blosc2
     except ImportError as why:
-        raise _Blosc2Missing("An array was packed with blosc2, which is not installed here: install blosc2.") from why
+        install = "install blosc2 (pip install 'autopilot-net[blosc2]')"
+        raise _Blosc2Missing(f"An array was packed with blosc2, which is not installed here: {install}.") from why
     try:
         # Not its `decompress`, which does not tell the library where the buffer ends.
         pickled: bytes = blosc2.decompress2(raw, nthreads=1)

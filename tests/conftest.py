@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import socket
 import sys
@@ -14,6 +15,8 @@ import pytest
 import zmq
 from hypothesis import settings
 from zmq.utils.garbage import GarbageCollectorThread
+
+from tests.autopilot_env import NoAutopilot, autopilot_python
 
 T = TypeVar("T")
 Socket = zmq.Socket[bytes]
@@ -58,6 +61,13 @@ def context() -> Iterator[Context]:
 
 @pytest.fixture
 def port() -> Iterator[int]:
+    """A port for the test: see `held_port`."""
+    with held_port() as held:
+        yield held
+
+
+@contextlib.contextmanager
+def held_port() -> Iterator[int]:
     """A port that nobody listens at and nobody else gets, on which a test can listen, again and again."""
     with socket.socket() as holder:
         holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -66,6 +76,17 @@ def port() -> Iterator[int]:
         if sys.platform != "linux":  # elsewhere a port that is held so cannot be listened at
             holder.close()
         yield chosen
+
+
+@pytest.fixture(scope="session")
+def autopilot() -> str:
+    """A Python that has Autopilot. Where it cannot be had, the tests that want it skip, unless they must not."""
+    try:
+        return autopilot_python()
+    except NoAutopilot as why:
+        if os.environ.get("REQUIRE_AUTOPILOT"):
+            raise
+        pytest.skip(str(why))
 
 
 @pytest.fixture
