@@ -345,6 +345,9 @@ class Endpoint:
             "".join((message.id, str(message.to), message.sender, message.key)).encode()  # all are told on, and logged
         except ValueError as error:  # a BadMessage, or half a character, which JSON can spell and UTF-8 cannot
             return [Dropped(str(error), peer, self.id)]
+        if self.forwards and isinstance(message.to, str) and message.to not in (self.id, "_" + self.id):
+            # A repeat of Autopilot's own station: its frames name its parent alone, whomever it is for.
+            return self._forward(Packet((), message.to, packet.payload), peer, now)
         message.came_from = peer
         if "inc" in message:
             self._is_ours(message.sender)

@@ -167,6 +167,20 @@ def test_a_neighbour_may_send_to_itself(me: bytes) -> None:
     assert effect == Transmit("old", (M,))
 
 
+def test_a_repeat_of_theirs_names_the_parent_alone_and_is_still_for_whom_the_message_says() -> None:
+    between = station("s", below=("old", "X"))
+    for to, peer, frames in (("parent", "parent", (b"parent", b"parent")), ("X", "X", ()), ("_X", "X", ())):
+        repeat = Message(id="old_1", to=to, sender="old", key="DATA").serialize()
+        (effect,) = between.receive("old", [b"s", repeat], now=0)
+        assert effect == Transmit(peer, (*frames, repeat))
+
+
+def test_a_message_alone_is_a_nodes_own_whomever_it_names() -> None:
+    """Theirs hands its program what came for itself."""
+    copy = Message(id="old_1", to="T", sender="old", key="DATA", flags={"NOREPEAT": True})
+    assert node("_T", upstream="T").receive("T", [copy.serialize()], now=0) == [Deliver(0, "T", copy)]
+
+
 def test_gone_forgets_only_a_route_through_who_says_it() -> None:
     wire = lab()
     gone = Message(id="x", to="T", sender="rig_2", key="GONE", value="wheel", flags={"NOREPEAT": True}, inc="1")
