@@ -37,22 +37,79 @@ class Slow:
         assert self.may_end.wait(DEADLINE_S)
 
 
-Slow.__call__.__annotations__["message"] = Message
-
-
 # -- repeats -----------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("between", [[], ["mid"]], ids=["next to it", "through a station of ours"])
-def test_what_their_station_repeats_is_handled_once(lab: Mixed, between: list[str]) -> None:
+@pytest.mark.parametrize("between", ["top", "mid"], ids=["next to it", "through a station of ours"])
+def test_what_their_station_repeats_is_handled_once_and_nowhere_else(lab: Mixed, between: str) -> None:
     lab.station("o", "top")
+    if between == "mid":
+        lab.station("o", "mid", "top")
+    lab.station("t", "low", between)
     slow = lab.nodes["_top"].listens["NOTE"] = Slow()
-    parent = "top"
-    for parent in between:
-        lab.station("o", parent, "top")
-    lab.station("t", "low", parent)
-    low = lab.stations["low"]
-    low.tell("push", to="top", key="NOTE", value="slow")
-    eventually(lambda: slow.values)
-    assert low.outbox()
-    eventually(lambda: lab.nodes["_top"] and False)
+    sent = lab.send("low", "top", repeat=True)
+    eventually(lambda: not lab.stations["low"].outbox())  # it has sent it as often as it does, and given it up
+    assert not sent.is_confirmed()
+    slow.may_end.set()
+    eventually(sent.is_confirmed)
+    after = lab.send("low", "top", repeat=True)
+    eventually(after.is_confirmed)
+    assert slow.values == [sent.value, after.value]
+    assert between == "top" or lab.values("mid") == ["low is here"]
+
+
+# -- restarts ----------------------------------------------------------------------------------------------------------
+
+
+def test_a_restarted_station_of_theirs_whose_ids_begin_again_is_heard_again(lab: Mixed) -> None:
+    lab.station("o", "top")
+    lab.station("t", "low", "top")
+    first = lab.send("low", "top", repeat=True)
+    eventually(first.is_confirmed)
+    lab.restart("low")
+    second = lab.send("low", "top", repeat=True)
+    eventually(second.is_confirmed)
+    assert first.id == second.id
+    assert lab.values("top") == ["low is here", first.value, "low is here", second.value]
+
+
+def test_a_restarted_node_of_theirs_whose_ids_begin_again_is_heard_again(lab: Mixed) -> None:
+    lab.station("o", "top")
+    sent = []
+    for _ in range(2):
+        lab.node("t", "n", "top")
+        sent.append(lab.send("n", "top", repeat=True))
+        eventually(sent[-1].is_confirmed)
+        lab.nodes["n"].kill()
+    assert sent[0].id == sent[1].id
+    assert lab.values("top") == ["n is here", sent[0].value, "n is here", sent[1].value]
+
+
+def test_what_is_for_one_of_theirs_waits_for_it_and_is_handled_once(lab: Mixed) -> None:
+    lab.station("o", "top")
+    lab.station("t", "low", "top")
+    lab.node("o", "n", "top")
+    before = lab.send("top", "low", repeat=True)
+    eventually(before.is_confirmed)
+    lab.stations["low"].kill()
+    waiting = lab.send("top", "low", repeat=True)
+    fence = lab.send("n", "top", repeat=True)
+    eventually(fence.is_confirmed)
+    assert not waiting.is_confirmed()
+    lab.start_again("low")
+    eventually(waiting.is_confirmed)
+    assert lab.values("low").count(waiting.value) == 1
+
+
+def test_a_restarted_station_of_ours_goes_on_with_theirs(lab: Mixed) -> None:
+    lab.station("t", "top")
+    lab.station("o", "low", "top")
+    first = lab.send("low", "top", repeat=True)
+    eventually(first.is_confirmed)
+    lab.ours.nodes.pop("_low").release()
+    lab.ours.stations.pop("low").release()
+    lab.station("o", "low", "top")
+    down, up = lab.send("top", "low", repeat=True), lab.send("low", "top", repeat=True)
+    eventually(lambda: down.is_confirmed() and up.is_confirmed())
+    assert lab.values("top") == [first.value, up.value]
+    assert lab.values("low") == [down.value]

@@ -197,17 +197,35 @@ class Mixed:
         self.stations[id] = made
         if whose == "o":
             self.node("o", "_" + id, id)
-        elif parent is not None:  # likewise a station, unless it is ours: it is not known before
-            made.tell("push", key="NOTE", value=f"{id} is here", repeat=False)
-            self.until(parent, f"{id} is here")
+        elif parent is not None:
+            self._introduce(id, parent, "push")
+
+    def restart(self, id: str) -> None:
+        """Kill a station of theirs, which has a parent, and start it again."""
+        self.stations[id].kill()
+        self.start_again(id)
+
+    def start_again(self, id: str) -> None:
+        """Start a station of theirs that was killed."""
+        station, parent = self.stations[id], self.parents[id]
+        assert parent is not None
+        above = self.stations[parent]
+        self.theirs.station(id, "NOTE", port=station.port, parent=above, repeat_interval=self.repeat_interval)
+        self._introduce(id, parent, "push")
+
+    def _introduce(self, id: str, station: str, method: str) -> None:
+        """Have one of theirs say something to its station, which does not know it before."""
+        value, who = f"{id} is here", self.nodes.get(id) or self.stations[id]
+        said = self.values(station).count(value)
+        who.tell(method, to=station, key="NOTE", value=value, repeat=False)
+        eventually(lambda: self.values(station).count(value) > said)
 
     def node(self, whose: str, id: str, station: str) -> None:
-        """A node on `station`. One of theirs says something first: nobody knows of it before."""
+        """A node on `station`."""
         at = self.stations[station]
         if whose == "t":
             self.nodes[id] = self.theirs.node(id, at, "NOTE")
-            self.nodes[id].tell("send", to=station, key="NOTE", value=f"{id} is here")
-            self.until(station, f"{id} is here")
+            self._introduce(id, station, "send")
         else:
             self.nodes[id] = self.ours.node(id, at, "NOTE", "ERROR", repeat_interval=self.repeat_interval)
 
@@ -217,16 +235,17 @@ class Mixed:
         value = f"note {self._sent}" if value is None else value
         who = self.nodes.get(sender) or self.stations[sender]
         if isinstance(who, Their):
-            method = "push" if to == self.parents.get(sender) else "send"
+            goes_up = self.parents.get(sender) and self.parents.get(str(to)) != sender
+            method, before = "push" if goes_up else "send", len(who.heard("CONFIRM"))
             who.tell(method, to=to, key="NOTE", value=value, repeat=repeat, **how)
             id = self.theirs.until(lambda e: bool(e["value"] == value), sender, "made")["id"]
-            return Sent(value, None, lambda: any(event["value"] == id for event in who.heard("CONFIRM")))
+            return Sent(value, id, None, lambda: any(e["value"] == id for e in who.heard("CONFIRM")[before:]))
         if isinstance(who, Station):
             order = {"to": to, "value": value, "repeat": repeat, **how}
             handle: Delivery = self.nodes["_" + sender].send(sender, "SAY", order, repeat=True)
         else:
             handle = who.send(to, "NOTE", value, repeat=repeat, **how)
-        return Sent(value, handle, lambda: repeat and handle.confirmed)
+        return Sent(value, handle.id, handle, lambda: repeat and handle.confirmed)
 
     def values(self, who: str) -> list[Any]:
         """The values of the NOTEs that a station or a node has handled so far."""
@@ -252,6 +271,7 @@ class Sent:
     """A NOTE that was sent: by one of ours with its handle, or by one of theirs under an id of its own."""
 
     value: Any
+    id: str
     handle: Delivery | None
     is_confirmed: Callable[[], bool]  # whether its sender has heard, so far, that it was handled
 

@@ -307,7 +307,8 @@ class Endpoint:
     def _is_known(self, to: str) -> bool:
         """Whether `to` is one of ours, or so near that one of Autopilot's own can confirm."""
         names = {to, to.removeprefix("_")}
-        return not names.isdisjoint(self.ours) or not names.isdisjoint(self.routes.met)
+        near = to == "_" + self.id or not names.isdisjoint(self.routes.met)
+        return near or not names.isdisjoint(self.ours)
 
     def _packs(self, message: Message) -> bool:
         return bool(message.blosc) or message.to.removeprefix("_") not in self.ours

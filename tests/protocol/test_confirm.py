@@ -383,6 +383,12 @@ def test_the_parent_is_asked_to_confirm_before_it_is_met(to: str) -> None:
     assert list(pilot.outbox.messages()) == ["1"]
 
 
+def test_a_stations_own_program_is_asked_to_confirm_before_it_is_met() -> None:
+    pilot = station("rig_1")
+    pilot.send(Message(id="1", to="_rig_1", sender="rig_1", key="START"), now=0)
+    assert list(pilot.outbox.messages()) == ["1"]
+
+
 # -- what cannot be sent ---------------------------------------------------------------------------------------------
 
 
