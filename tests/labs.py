@@ -19,7 +19,7 @@ from concurrent.futures import Future
 from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 import msgspec
 
@@ -327,6 +327,16 @@ class Look:
         signal.pthread_kill(threading.get_ident(), signal.SIGTERM)
 
 
+class At(Protocol):
+    """A station to connect to, ours or not."""
+
+    id: str
+
+    @property
+    def port(self) -> int:
+        """Where it listens."""
+
+
 class Lab:
     """A terminal and what is below it, in processes; `close` ends all of it, last made first."""
 
@@ -339,7 +349,7 @@ class Lab:
         """A terminal's station, started."""
         return self.begin(Terminal_Station(id=id, **{"listen_port": 0, **settings}))
 
-    def pilot(self, id: str, parent: Station, **settings: Any) -> Pilot_Station:
+    def pilot(self, id: str, parent: At, **settings: Any) -> Pilot_Station:
         """A pilot's station below `parent`, started."""
         settings = {"listen_port": 0, "ping_interval": None, **settings}
         return self.begin(Pilot_Station(id, push_port=parent.port, push_id=parent.id, **settings))

@@ -22,7 +22,7 @@ Event = dict[str, Any]
 # -- what runs there ---------------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True)
+@dataclass
 class Their:
     """A station or a node of theirs."""
 
