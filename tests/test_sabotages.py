@@ -96,8 +96,8 @@ SABOTAGES = {
         "chain",
         "hops",
         "autopilot_net/protocol/frames.py",
-        "    start = 1 if len(names) > 1 and names[0] == me else 0\n",
-        "    start = min(2, len(names) - 1) if len(names) > 1 and names[0] == me else 0\n",
+        "    while names[:1] == [me]:\n        del names[0]\n",
+        "    if names[:1] == [me]:\n        del names[:2]\n",
     ),
     "a child's STATE overwrites its parent's": (
         "chain",

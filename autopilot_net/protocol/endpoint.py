@@ -349,6 +349,10 @@ class Endpoint:
         if self.forwards and isinstance(message.to, str) and message.to not in (self.id, "_" + self.id):
             # A repeat of Autopilot's own station: its frames name its parent alone, whomever it is for.
             return self._forward(Packet((), message.to, packet.payload), peer, now)
+        return self._take(message, packet, peer, now)
+
+    def _take(self, message: Message, packet: Packet, peer: str, now: float) -> list[Effect]:
+        """A message for this endpoint: by its key, ours to act on, or for a handler."""
         message.came_from = peer
         if "inc" in message:
             self._is_ours(message.sender)
@@ -369,7 +373,8 @@ class Endpoint:
         sender = message.sender
         if peer == self.routes.upstream:
             return self._reopen(sender, now) if self.routes.found_above(sender) else []
-        between = itertools.takewhile(lambda name: name != self.id, receipt_of(message).via)
+        way = receipt_of(message).via if "via" in message else ()
+        between = itertools.takewhile(lambda name: name != self.id, way)
         return [e for name in (*between, sender) if name != peer for e in self.learn(name, peer, now=now)]
 
     def _read_for_handler(self, message: Message, peer: str, size: int, now: float) -> list[Effect]:
