@@ -19,7 +19,7 @@ class NosyStation(Station):
 
     def __init__(self, id: str, *where: Any, **settings: Any) -> None:
         super().__init__(id, *where, **settings)
-        self.listens |= {"BESIDE": self.l_beside, "ITEM": self.l_item, "RAISE": stumble}
+        self.listens |= {"BESIDE": self.l_beside, "ITEM": self.l_item, "BATCHED": self.l_item, "RAISE": stumble}
 
     def init_networking(self, context: zmq.Context[zmq.Socket[bytes]]) -> Any:
         core = super().init_networking(context)

@@ -254,7 +254,7 @@ def station_beside(it: Lab) -> None:
 
 def station_overridden(it: Lab) -> None:
     assert noted(it)[:2] == [["init_networking", "nosy", "station nosy"], ["begin_role", True]]
-    batch = {"inner_key": "ITEM", "headers": {"n": 1}, "payload": [{"item": 1}]}
+    batch = {"inner_key": "BATCHED", "headers": {"n": 1}, "payload": [{"item": 1}]}
     confirmed(it, "ear_nosy", "nosy", "STREAM", batch)
     confirmed(it, "ear_nosy", "nosy", "RAISE")
     confirmed(it, "ear_nosy", "nosy", "KILL")
@@ -266,7 +266,7 @@ def station_overridden(it: Lab) -> None:
         ["on_neighbour", "passer", True],
         ["on_message", "STREAM"],
         ["handle_listen", "STREAM"],
-        ["handle_listen", "ITEM"],
+        ["handle_listen", "BATCHED"],
         ["item", {"item": 1, "n": 1}],
         ["on_exception", "RAISE", "over a stone"],
         ["may_kill", "ear_nosy"],
