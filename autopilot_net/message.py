@@ -59,7 +59,7 @@ class Message:
     came_from: str | None
     """The neighbour that handed it on, of a message that came in. Not on the wire, which could say anything."""
 
-    def __init__(self, msg: bytes | str | None = None, *, expand_arrays: bool = False, **fields: Any) -> None:
+    def __init__(self, msg: bytes | str | None = None, expand_arrays: bool = False, **fields: Any) -> None:
         read = {} if msg is None else _read(msg, expand_arrays=expand_arrays)
         merged: dict[str, Any] = {**read, **fields}  # in this order: whoever looks at the wire finds the id first
         merged.setdefault("value", None)

@@ -57,7 +57,7 @@ def it() -> Iterator[Lab]:
         (Net_Node.handle_listen, "self, message"),
         (Net_Node.init_networking, "self"),
         (Net_Node.release, "self"),
-        (Message, "msg=None"),
+        (Message, "msg=None, expand_arrays=False"),
         (Message.serialize, "self"),
     ],
 )
