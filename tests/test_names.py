@@ -216,20 +216,23 @@ def station_repeats(it: Lab) -> None:
     """What is not confirmed is in the outbox of its direction, and sent again after `repeat_interval`."""
     with zmq.Context() as context, plain(context, zmq.DEALER, IDENTITY=b"mute") as mute:
         mute.connect(f"tcp://127.0.0.1:{it.stations['rig'].port}")
+        mute.setsockopt(zmq.RCVTIMEO, int(DEADLINE_S * 1000))
         mute.send(b"")
-        assert mute.poll(int(DEADLINE_S * 1000))
         assert mute.recv() == b""  # a probe is sent back by whoever is alive
         above, below = it.inside("rig", send_what_nobody_confirms)
         assert [above[1], below[1]] == [[above[0]], [below[0]]]
         first, again = Message(mute.recv()), Message(mute.recv())
         assert (first.id, first.get("again"), again.id, again.again) == (below[0], None, below[0], True)
         assert again.ttl == first.ttl - 1
+        said = Message(id="mute_1", to="rig", sender="mute", key="CONFIRM", value=first.id, flags={"NOREPEAT": True})
+        mute.send_multipart([b"rig", b"rig", said.serialize()])
+        eventually(lambda: it.inside("rig", outboxes)[1] == [])
     eventually(lambda: it.inside("rig", outboxes) == [[], []])
 
 
 def send_what_nobody_confirms(station: Station) -> Any:
     up = station.send("nobody", "X", repeat=True, expires_after=1.0)
-    down = station.send("mute", "X", repeat=True, expires_after=1.0)
+    down = station.send("mute", "X", repeat=True)
     return [[up.id, list(station.push_outbox)], [down.id, list(station.send_outbox)]]
 
 
