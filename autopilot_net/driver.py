@@ -35,6 +35,7 @@ from autopilot_net.protocol.effects import (
     Met,
     Reconnect,
     Transmit,
+    Twins,
 )
 from autopilot_net.protocol.endpoint import Endpoint
 from autopilot_net.sockets import Pipes, Sent
@@ -318,7 +319,10 @@ class Driver:
         for peer, frames, is_new in line.pipes.receive(ready):
             with self._lock:
                 if is_new and line.endpoint.routes.has(peer):
-                    self._lose(line, peer)  # the same id by a new connection: a reboot
+                    self._lose(line, peer)  # the same id by a new connection: a reboot, or a twin
+                if is_new:
+                    address, took_over = line.pipes.came_by[peer]
+                    self._queue(line, line.endpoint.connected(peer, address, took_over=took_over))
                 try:
                     self._queue(line, line.endpoint.receive(peer, frames, now=time.monotonic()))
                 except Exception:  # noqa: BLE001  # whatever one message does, the thread must outlive it
@@ -395,8 +399,8 @@ class Driver:
                 self._transmit(line, effect, refused)
             elif isinstance(effect, Deliver):
                 calls += self._deliver(line, effect)
-            elif isinstance(effect, Met | Lost):
-                calls.append(self.handlers.neighbour(effect.peer, isinstance(effect, Met)))
+            elif isinstance(effect, Met | Lost | Twins):
+                calls.append(self._news_of(effect))
             else:
                 self._note(line, effect)
         if calls:
@@ -405,6 +409,12 @@ class Driver:
             if refused:
                 self._hold(refused)
             self._room.notify_all()
+
+    def _news_of(self, effect: Met | Lost | Twins) -> Call:
+        if isinstance(effect, Twins):
+            self.counters["twins"] += 1
+            return self.handlers.twins(effect.peer, effect.addresses)
+        return self.handlers.neighbour(effect.peer, isinstance(effect, Met))
 
     def _hold(self, refused: Refused) -> None:
         """Let wait what full pipes refused, and behind it what was queued for the same neighbours meanwhile."""

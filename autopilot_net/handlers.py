@@ -35,6 +35,9 @@ class Host(Protocol):
     def on_neighbour(self, peer: str, is_there: bool) -> None:
         """A neighbour came or went."""
 
+    def on_twins(self, peer: str, addresses: tuple[str, str]) -> None:
+        """Two that live are both `peer`, a neighbour below, at these addresses. Told once."""
+
     def on_exception(self, message: Message, error: BaseException, trace: str) -> None:
         """A handler raised."""
 
@@ -119,6 +122,10 @@ class Handlers:
             self._host.on_callback_exception(error, trace)
 
         self.put([tell])
+
+    def twins(self, peer: str, addresses: tuple[str, str]) -> Call:
+        """The call that tells of two under one id."""
+        return lambda: self._timed(f"the news of two {peer}", lambda: self._host.on_twins(peer, addresses))
 
     def slow_at(self) -> float | None:
         """When to `watch`, while there is anything to handle: the next handler may begin unseen."""

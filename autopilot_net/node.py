@@ -26,6 +26,7 @@ from autopilot_net.participant import (
     find_listen,
     gone,
     handle_items,
+    tell_of_twins,
     timestamp,
 )
 from autopilot_net.protocol.clock import ClockOffset
@@ -348,6 +349,10 @@ class Net_Node:  # noqa: N801  # the name that labs' programs import
 
     def on_neighbour(self, peer: str, is_there: bool) -> None:
         """A node acts on nothing but messages."""
+
+    def on_twins(self, peer: str, addresses: tuple[str, str]) -> None:
+        """Tell the terminal that two run under one id, where this node listens itself."""
+        self.send(self.upstream, "ERROR", tell_of_twins(self.id, peer, addresses), repeat=True)
 
     def on_exception(self, message: Message, error: BaseException, trace: str) -> None:
         """Tell the terminal why a program stopped: nobody should have to log in to a Pi for it."""

@@ -264,6 +264,18 @@ def _item_message(batch: Message, number: int, key: str, value: Any, headers: Ma
     return message
 
 
+def tell_of_twins(who: str, peer: str, addresses: tuple[str, str]) -> dict[str, str]:
+    """Log that two are both `peer`, as `who` has seen; the value of the ERROR that tells the terminal."""
+    one, other = addresses
+    where = f"one at {one}, one at {other}" if one != other else f"both at {one}"
+    sentence = (
+        f"two that run are both {peer}, {where}: {who} hears now one and now the other, and what is sent to {peer} "
+        "reaches either. Stop one of them, or give it an id of its own"
+    )
+    logger.warning("%s: %s", who, sentence)
+    return {"machine": peer.removeprefix("_"), "exception": sentence, "traceback": ""}
+
+
 def gone(owner: object, name: str, instead: Mapping[str, str]) -> AttributeError:
     """The error for a name that Autopilot has and that would be hollow here."""
     kind = type(owner).__name__

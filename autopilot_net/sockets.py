@@ -109,6 +109,8 @@ class Pipes:
         self._is_up = False  # likewise the one above
         self._news: deque[tuple[str, bool]] = deque()
         self._loads: dict[str, _Load] = {}
+        # Of each neighbour below: its address, and whether its former connection was still there when it came by this.
+        self.came_by: dict[str, tuple[str, bool]] = {}
 
     def bind(self, ip: str, port: int | None) -> int:
         """Listen; `port` None or 0 lets the system choose. Returns it. Raises `AutopilotNetError` if it is taken."""
@@ -188,6 +190,7 @@ class Pipes:
             if not is_there:
                 self._fd_of.pop(peer, None)
                 self._loads.pop(peer, None)
+                self.came_by.pop(peer, None)
             yield peer, is_there
 
     def receive(self, ready: Collection[Any]) -> Iterator[tuple[str, list[bytes], bool]]:
@@ -223,9 +226,10 @@ class Pipes:
                 peer = first.bytes.decode()
             except UnicodeDecodeError:
                 continue  # zmq names whoever did not name itself by five bytes; nobody could answer it by an id
-            yield peer, frames, self._is_new(peer, int(first.get(zmq.SRCFD)), frames)
+            yield peer, frames, self._is_new(peer, first, frames)
 
-    def _is_new(self, peer: str, fd: int, frames: list[bytes]) -> bool:
+    def _is_new(self, peer: str, first: zmq.Frame, frames: list[bytes]) -> bool:
+        fd = int(first.get(zmq.SRCFD))
         if self._fd_of.get(peer) == fd and frames != [b""]:
             return False
         # The system gives the number of a closed connection to the next: first hear whose it was. What comes first by
@@ -234,6 +238,7 @@ class Pipes:
         if self._fd_of.get(peer) == fd:
             return False
         self._news = deque(news for news in self._news if news != (peer, False))
+        self.came_by[peer] = (str(first.get("Peer-Address")), self._fd_of.get(peer) in self._live)
         self._fd_of[peer] = fd
         if fd not in self._live:
             self._news.append((peer, False))

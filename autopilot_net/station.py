@@ -32,6 +32,7 @@ from autopilot_net.participant import (
     gone,
     handle_items,
     refuse_closed,
+    tell_of_twins,
 )
 from autopilot_net.protocol.clock import ClockOffset
 from autopilot_net.protocol.endpoint import Settings
@@ -348,6 +349,10 @@ class Station(multiprocessing.Process):
     def on_neighbour(self, peer: str, is_there: bool) -> None:
         """A neighbour came or went."""
 
+    def on_twins(self, peer: str, addresses: tuple[str, str]) -> None:
+        """Tell whoever is above that two run under one id."""
+        self._tell_error(tell_of_twins(self.id, peer, addresses))
+
     def on_exception(self, message: Message, error: BaseException, trace: str) -> None:
         """Tell whoever is above why a handler raised."""
         logger.error("station %s: the handler of %s raised\n%s", self.id, message.key, trace)
@@ -359,7 +364,9 @@ class Station(multiprocessing.Process):
         self._tell_home(error, trace)
 
     def _tell_home(self, error: BaseException, trace: str) -> None:
-        facts = {"machine": self.id, "exception": f"{type(error).__name__}: {error}", "traceback": trace}
+        self._tell_error({"machine": self.id, "exception": f"{type(error).__name__}: {error}", "traceback": trace})
+
+    def _tell_error(self, facts: dict[str, str]) -> None:
         self.send(self.push_id if self.pusher else "_" + self.id, "ERROR", facts)
 
     def is_concurrent(self, message: Message) -> bool:

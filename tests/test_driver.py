@@ -64,6 +64,7 @@ class Post:
         self.handled: list[Message] = []
         self.neighbours: list[tuple[str, bool]] = []
         self.raised: list[BaseException] = []
+        self.twins: list[tuple[str, tuple[str, str]]] = []
         self.core = Participant(
             id,
             self,
@@ -106,6 +107,9 @@ class Post:
 
     def on_neighbour(self, peer: str, is_there: bool) -> None:
         self.neighbours.append((peer, is_there))
+
+    def on_twins(self, peer: str, addresses: tuple[str, str]) -> None:
+        self.twins.append((peer, addresses))
 
     def on_exception(self, message: Message, error: BaseException, trace: str) -> None:
         self.raised.append(error)
@@ -607,6 +611,32 @@ def test_of_two_under_one_id_neither_stays_deaf(lab: Lab) -> None:
     twins.append(lab.post("rig_1", upstream=("T", post.port), liveness_s=0.05, repeat_interval=0.1))
     for twin in (*twins, *twins):
         assert twin.send("T", "K").wait(DEADLINE_S)
+    eventually(lambda: post.twins == [("rig_1", (LOCAL, LOCAL))])
+    for twin in (*twins, *twins):
+        assert twin.send("T", "K").wait(DEADLINE_S)
+    assert post.twins == [("rig_1", (LOCAL, LOCAL))]  # once, though they go on
+    assert post.counters["twins"] == 1
+
+
+def test_a_station_that_restarts_however_often_is_no_twin_of_its_former_lives(lab: Lab) -> None:
+    post = lab.post(listens={"K": nothing})
+    for _ in range(5):
+        rig = lab.post("rig_1", upstream=("T", post.port), liveness_s=0.05)
+        assert rig.send("T", "K").wait(DEADLINE_S)
+        rig.stop()
+    assert post.twins == []
+
+
+def test_a_node_that_listens_itself_tells_its_station_of_twins(lab: Lab) -> None:
+    post = lab.post(listens={"ERROR": nothing})
+    hub = lab.node("hub", post, {"K": nothing}, router_port=0)
+    assert hub.router_port is not None
+    twins = [lab.post("n", upstream=("hub", hub.router_port), liveness_s=0.05) for _ in range(2)]
+    for twin in (*twins, *twins):
+        assert twin.send("hub", "K").wait(DEADLINE_S)
+    eventually(lambda: post.values("ERROR"))
+    assert post.values("ERROR")[0]["machine"] == "n"
+    assert post.values("ERROR")[0]["exception"].startswith(f"two that run are both n, both at {LOCAL}: hub hears")
 
 
 def test_a_program_that_only_says_one_thing_and_goes_is_no_ghost(lab: Lab) -> None:

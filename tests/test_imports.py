@@ -19,7 +19,7 @@ PICTURE: list[tuple[set[str], bool]] = [
     ({"protocol.records"}, False),
     ({"protocol.effects"}, False),
     ({f"protocol.{part}" for part in ("backlog", "clock", "frames", "inbox", "outbox")}, False),
-    ({f"protocol.{part}" for part in ("relays", "routes", "streams")}, False),
+    ({f"protocol.{part}" for part in ("relays", "routes", "streams", "twins")}, False),
     ({"protocol.endpoint"}, False),
     ({f"roles.{role}" for role in ("host", "coherence", "fetch", "serve", "terminal", "pilot")}, True),
     ({"beside", "delivery", "durable", "files", "handlers", "sockets", "tracing", "wallclock"}, True),

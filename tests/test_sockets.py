@@ -231,6 +231,23 @@ def test_a_rebooted_rig_gets_its_id_back_at_once_and_is_known_as_new(context: Co
     assert ours.news == []  # the ghost's end is not the end of the rig
 
 
+@linux
+def test_whence_a_neighbour_came_is_told_and_whether_its_former_connection_was_still_there(context: Context) -> None:
+    ours = Ends(context, "T").bind()
+    for number, (source, took_over) in enumerate((("127.0.0.1", False), ("127.0.0.2", True), ("127.0.0.3", True))):
+        rig = plain(context, zmq.DEALER, IDENTITY=b"rig_1")
+        rig.connect(f"tcp://{source}:0;{LOCAL}:{ours.port}")
+        rig.send(b"%d" % number)
+        ours.until(lambda number=number: ours.heard(b"%d" % number))  # type: ignore[misc]
+        assert ours.pipes.came_by == {"rig_1": (source, took_over)}
+    rig.close()
+    ours.until(lambda: ours.news == [("rig_1", False)])
+    assert ours.pipes.came_by == {}
+    named(context, b"rig_1", ours.port).send(b"again")
+    ours.until(lambda: ours.heard(b"again"))
+    assert ours.pipes.came_by == {"rig_1": ("127.0.0.1", False)}
+
+
 def test_a_rig_that_went_and_came_back_is_new(context: Context) -> None:
     ours = Ends(context, "T").bind()
     for life in (b"1", b"2", b"3"):

@@ -20,6 +20,7 @@ __all__ = [
     "Reconnect",
     "Store",
     "Transmit",
+    "Twins",
 ]
 
 
@@ -97,6 +98,13 @@ class Reconnect(Struct, frozen=True):
     peer: str
 
 
+class Twins(Struct, frozen=True):
+    """Two that live take the id `peer` from one another, at these addresses, which may be the same one."""
+
+    peer: str
+    addresses: tuple[str, str]
+
+
 class Store(Struct, frozen=True):
     """Keep `record` where a restart finds it, before anything that follows is done."""
 
@@ -110,4 +118,4 @@ class Forget(Struct, frozen=True):
     seq: int
 
 
-Effect = Transmit | Deliver | Confirmed | Expired | Dropped | Gap | Met | Lost | Reconnect | Store | Forget
+Effect = Transmit | Deliver | Confirmed | Expired | Dropped | Gap | Met | Lost | Reconnect | Twins | Store | Forget

@@ -30,6 +30,7 @@ from autopilot_net.protocol.effects import (
     Reconnect,
     Store,
     Transmit,
+    Twins,
 )
 from autopilot_net.protocol.frames import PROBE, Packet, pack_to, pack_up, read_frames
 from autopilot_net.protocol.inbox import Inbox, Receipt, Verdict, receipt_of
@@ -38,6 +39,7 @@ from autopilot_net.protocol.records import Record, Saved
 from autopilot_net.protocol.relays import Relays
 from autopilot_net.protocol.routes import Routes
 from autopilot_net.protocol.streams import GapWatch
+from autopilot_net.protocol.twins import TwinWatch
 
 __all__ = ["Endpoint", "Settings"]
 
@@ -94,6 +96,7 @@ class Endpoint:
         self._keeps = saved is not None
         self._gaps = GapWatch()
         self._backlogs: dict[str, Backlog] = {}
+        self._twins = TwinWatch()
         self._clock = Clock(interval=self.settings.clock_s or 0.0)
         self.epoch = epoch  # whoever runs it sets it anew when the wall clock is set
         self._confirms = 0
@@ -185,6 +188,11 @@ class Endpoint:
             self._probe_at = now + self.settings.liveness_s
             self._clock.meet(now=now)
         return [Met(peer), *self.ready(peer), *self._reopen(peer, now)]
+
+    def connected(self, peer: str, address: str, *, took_over: bool) -> list[Effect]:
+        """`peer` below came by a new connection from `address`. `took_over`: its former one had not gone by then."""
+        twins = self._twins.connected(peer, address, took_over=took_over)
+        return [Twins(peer, twins)] if twins else []
 
     def lose(self, peer: str, *, now: float) -> list[Effect]:
         """The neighbour `peer` went away, with all that lay behind it."""
@@ -356,7 +364,7 @@ class Endpoint:
         message.came_from = peer
         if "inc" in message:
             self._is_ours(message.sender)
-        effects = self._place(message, peer, now)
+        effects = self._place(message, peer, now) + self._hear_life(message, peer)
         if message.key == "CONFIRM":
             return effects + self._read_confirm(message, packet, peer, now)
         if message.key == "GONE":
@@ -376,6 +384,14 @@ class Endpoint:
         way = receipt_of(message).via if "via" in message else ()
         between = itertools.takewhile(lambda name: name != self.id, way)
         return [e for name in (*between, sender) if name != peer for e in self.learn(name, peer, now=now)]
+
+    def _hear_life(self, message: Message, peer: str) -> list[Effect]:
+        """Note which incarnation of a neighbour below it is that speaks for itself."""
+        life = message.get("inc")
+        if message.sender != peer or peer == self.routes.upstream or not isinstance(life, str):
+            return []
+        twins = self._twins.hear(peer, life)
+        return [Twins(peer, twins)] if twins else []
 
     def _read_for_handler(self, message: Message, peer: str, size: int, now: float) -> list[Effect]:
         if "NOREPEAT" in message.flags:

@@ -1,0 +1,81 @@
+"""Whether two that live share one id. A machine that was restarted, or has moved, never goes back; two take turns.
+
+A rebooted Pi must get its id back at once, so whoever comes last has it. Where two live, each gets it back in its turn,
+and shows it by one of two things: a connection that was taken over is followed by another from the same address that
+takes it back; or an incarnation is heard again after another was, by a connection of its own. Who only comes back to
+where it was, its former connection gone by then, is no twin.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+
+from msgspec import Struct, field
+
+__all__ = ["TwinWatch"]
+
+REMEMBER = 8  # addresses, and incarnations, of one id
+
+
+class _Seen(Struct):
+    """What was seen of one id."""
+
+    address: str = ""
+    is_new: bool = True  # whether nothing was heard by this connection yet
+    places: list[str] = field(default_factory=list)  # each took over from the one before it
+    lives: OrderedDict[str, str] = field(default_factory=OrderedDict)  # incarnation -> its address; heard last is last
+    told: set[tuple[str, str]] = field(default_factory=set)
+
+
+class TwinWatch:
+    """The neighbours below one endpoint, `limit` of them. A method that finds twins returns their addresses, once."""
+
+    def __init__(self, *, limit: int = 4096) -> None:
+        self._limit = limit
+        self._seen: OrderedDict[str, _Seen] = OrderedDict()
+
+    def connected(self, peer: str, address: str, *, took_over: bool) -> tuple[str, str] | None:
+        """`peer` is there by a new connection from `address`, which may have taken over one that was still there."""
+        seen = self._of(peer)
+        seen.address, seen.is_new = address, True
+        if not took_over:
+            seen.places = [address]
+            return None
+        other = seen.places[-1] if seen.places else address
+        if address == other:
+            return None
+        is_back = address in seen.places
+        seen.places = [*(place for place in seen.places if place != address), address][-REMEMBER:]
+        return self._tell(seen, other) if is_back else None
+
+    def hear(self, peer: str, life: str) -> tuple[str, str] | None:
+        """`peer` has said something in its incarnation `life`."""
+        seen = self._seen.get(peer) or self._of(peer)
+        lives = seen.lives
+        is_new, seen.is_new = seen.is_new, False
+        last = next(reversed(lives), life)
+        if life == last:
+            lives[life] = seen.address
+            return None
+        if not is_new:
+            return None  # two lives by one connection: what is left of the former one is late
+        is_back = life in lives
+        lives.pop(life, None)
+        lives[life] = seen.address
+        if len(lives) > REMEMBER:
+            lives.popitem(last=False)
+        return self._tell(seen, lives[last]) if is_back else None
+
+    def _of(self, peer: str) -> _Seen:
+        seen = self._seen.pop(peer, None) or _Seen()
+        self._seen[peer] = seen
+        if len(self._seen) > self._limit:
+            self._seen.popitem(last=False)
+        return seen
+
+    def _tell(self, seen: _Seen, other: str) -> tuple[str, str] | None:
+        pair = (min(other, seen.address), max(other, seen.address))
+        if pair in seen.told:
+            return None
+        seen.told.add(pair)
+        return pair
