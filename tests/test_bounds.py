@@ -184,7 +184,7 @@ def test_a_slow_consumer_holds_its_producer_up_and_no_station_on_the_way_grows()
 
 @pytest.mark.parametrize("how", ["its handler waits", "it stands still"])
 def test_a_slow_plot_never_slows_the_data(how: str) -> None:
-    trial = {"pilot": "rig_1", "frame": "x" * 20_000}
+    trial = {"pilot": "rig_1", "frame": "x" * 40_000}
     with lab() as it:
         top = it.terminal(listens={"HERE": nothing}, data_fps=1e9)
         node = it.node("_rig_1", it.pilot("rig_1", top))
@@ -199,18 +199,18 @@ def test_a_slow_plot_never_slows_the_data(how: str) -> None:
                 stream.append({**trial, "n": number})
                 sent.append(node.send("T", "DATA", trial, repeat=True))
             stream.append("END")
-            assert stream.wait(DEADLINE_S)
+            assert stream.wait(2 * DEADLINE_S)
             assert all(delivery.wait(DEADLINE_S) for delivery in sent)
             return time.monotonic() - began
 
-        took(500)
-        alone = took(2_000)
+        took(100)
+        alone = took(1_000)
         with neighbour("P_rig_1", it) as plot:
             if how == "it stands still":
                 plot.stop()
             before = rss(top.pid)
-            beside = took(2_000)
+            beside = took(1_000)
             grown = rss(top.pid) - before
         assert beside < 3 * alone + 1
         assert grown < 2 * BACKLOG
-        assert len(it.heard["_T"].of("DATA")) == len(it.heard["_T"].of("CONTINUOUS")) == 4_500
+        assert len(it.heard["_T"].of("DATA")) == len(it.heard["_T"].of("CONTINUOUS")) == 2_100
