@@ -18,6 +18,9 @@ class Backlog:
         self._bytes = 0
         self._frames: deque[Frames] = deque()
 
+    def __len__(self) -> int:
+        return len(self._frames)
+
     def put(self, frames: Frames) -> bool:
         """Queue `frames` behind the others; False where that would pass the limit."""
         size = sum(map(len, frames))
@@ -33,8 +36,8 @@ class Backlog:
             self._bytes += sum(map(len, frames))
             self._frames.appendleft(frames)
 
-    def take(self) -> list[Frames]:
-        """All that waits, in order; nothing is left."""
-        waiting, self._bytes = list(self._frames), 0
-        self._frames.clear()
-        return waiting
+    def take(self, at_most: int) -> list[Frames]:
+        """What has waited longest, in order, of no more than so many messages."""
+        taken = [self._frames.popleft() for _ in range(min(at_most, len(self._frames)))]
+        self._bytes -= sum(len(frame) for frames in taken for frame in frames)
+        return taken

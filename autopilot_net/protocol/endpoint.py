@@ -46,6 +46,7 @@ __all__ = ["Endpoint", "Settings"]
 CLOSING = b"CLOSING"  # stops a station of Autopilot's own; ours is stopped by whoever owns its process
 UNKNOWN = "nobody of that id is known here"
 CAME_BACK = "the neighbour on its way does not know the rest of it, and sent it back for"
+READY_AT_ONCE = 1_000  # messages tried on a pipe that takes again: about what it holds
 UNANSWERED = 3  # probes, after which a connection is taken for deaf
 
 
@@ -205,7 +206,7 @@ class Endpoint:
             self._probe_at = None
             self._answers = False
         waiting = self._backlogs.pop(peer, None)
-        gone = len(waiting.take()) if waiting else 0
+        gone = len(waiting) if waiting else 0
         self._close_what_has_no_path()
         return [Lost(peer), Dropped("its neighbour went away", peer, "", gone)] if gone else [Lost(peer)]
 
@@ -218,9 +219,18 @@ class Endpoint:
         self._backlogs.setdefault(peer, Backlog(self.settings.backlog_bytes)).put_back(refused)
 
     def ready(self, peer: str) -> list[Effect]:
-        """Try what waits for `peer` again. What is refused comes back by `full`."""
-        backlog = self._backlogs.pop(peer, None)
-        return [Transmit(peer, frames) for frames in backlog.take()] if backlog else []
+        """Try again what has waited longest for `peer`; the rest at the next call, while it is among `waiting_peers`.
+
+        What is refused comes back by `full`: to try all of a long backlog on a pipe that takes a little costs as much
+        each time as there is.
+        """
+        backlog = self._backlogs.get(peer)
+        if backlog is None:
+            return []
+        taken = backlog.take(READY_AT_ONCE)
+        if not backlog:
+            del self._backlogs[peer]
+        return [Transmit(peer, frames) for frames in taken]
 
     def waiting_peers(self) -> list[str]:
         """The neighbours whose pipes are full."""

@@ -4,7 +4,7 @@ import pytest
 
 from autopilot_net.message import Message
 from autopilot_net.protocol.effects import Dropped, Lost, Met, Reconnect, Transmit
-from autopilot_net.protocol.endpoint import Endpoint, Settings
+from autopilot_net.protocol.endpoint import READY_AT_ONCE, Endpoint, Settings
 from autopilot_net.protocol.frames import PROBE
 from tests.protocol.test_frames import M, node, station
 from tests.protocol.wire import LOSE, PASS, Wire
@@ -155,6 +155,35 @@ def test_what_is_refused_again_keeps_its_place() -> None:
     terminal.full("rig_1", [first, second])
     terminal.send(unconfirmed(2), repeat=False, now=0)
     assert numbers(terminal.ready("rig_1")) == [0, 1, 2]
+
+
+def test_a_long_backlog_is_tried_a_part_at_a_time_in_its_order() -> None:
+    """A pipe that takes a little each time would otherwise be offered all of it each time."""
+    terminal = full(limit=64 << 20)
+    for n in range(1, 2_500):
+        terminal.send(unconfirmed(n), repeat=False, now=0)
+    tried = terminal.ready("rig_1")
+    assert numbers(tried) == list(range(READY_AT_ONCE))
+    terminal.full("rig_1", [e.frames for e in tried[600:] if isinstance(e, Transmit)])
+    terminal.send(unconfirmed(2_500), repeat=False, now=0)
+    came = []
+    while terminal.waiting_peers():
+        part = numbers(terminal.ready("rig_1"))
+        assert 0 < len(part) <= READY_AT_ONCE
+        came += part
+    assert came == list(range(600, 2_501))
+
+
+def test_what_a_part_of_the_backlog_has_left_behind_can_wait_again() -> None:
+    """What was tried is out of the count, and what is refused is back in it."""
+    terminal = full(limit=200_000)
+    sent = 1
+    while not terminal.send(unconfirmed(sent), repeat=False, now=0):
+        sent += 1
+    tried = terminal.ready("rig_1")
+    assert terminal.send(unconfirmed(sent), repeat=False, now=0) == []
+    terminal.full("rig_1", [e.frames for e in tried if isinstance(e, Transmit)])
+    assert terminal.send(unconfirmed(sent + 1), repeat=False, now=0) != []
 
 
 def test_one_full_neighbour_does_not_slow_another() -> None:
