@@ -1,4 +1,4 @@
-"""The world around the core: one I/O thread that owns every socket, and a bell. Its handler thread is in `handlers.py`.
+"""The world around the core: one I/O thread that owns every socket. Its handler thread is in `handlers.py`.
 
 Any thread may send: it runs the core under the lock, and the effects queue up for the I/O thread, which alone touches
 sockets. Handlers run one at a time in order of arrival; one that blocks delays other handlers, never forwarding,
@@ -7,22 +7,23 @@ repeats or confirmations. When there is nothing to do, both threads block.
 
 from __future__ import annotations
 
-import contextlib
 import logging
 import math
-import socket
 import threading
 import time
 from collections import Counter, defaultdict, deque
-from collections.abc import Callable, Collection, Iterable, Sequence
-from typing import Any, Protocol
+from collections.abc import Callable, Collection, Sequence
+from typing import Any
 
 import zmq
 
+from autopilot_net.bell import Bell
 from autopilot_net.delivery import Delivery, when_settled
 from autopilot_net.durable import Durable
 from autopilot_net.errors import AutopilotNetError, WaitInHandler, WindowFull
 from autopilot_net.handlers import Call, Handlers, Host
+from autopilot_net.line import Line
+from autopilot_net.logbook import Logbook
 from autopilot_net.message import Message
 from autopilot_net.protocol.effects import (
     Confirmed,
@@ -30,56 +31,26 @@ from autopilot_net.protocol.effects import (
     Dropped,
     Effect,
     Expired,
-    Gap,
     Lost,
     Met,
     Reconnect,
     Transmit,
     Twins,
 )
-from autopilot_net.protocol.endpoint import Endpoint
-from autopilot_net.sockets import Pipes, Sent
+from autopilot_net.sockets import Sent
 from autopilot_net.tracing import Tracer
 from autopilot_net.wallclock import epoch
 
-__all__ = ["Driver", "Line", "Pump"]
+__all__ = ["Driver"]
 
 logger = logging.getLogger("autopilot_net")
 
 FULL_RETRY_S = 0.005  # zmq does not say when one neighbour's pipe takes again, so it is tried
-LOG_EVERY_S = 1.0  # a peer that floods must not flood the log
 CLOSE_S = 5.0  # how long closing waits for a handler that does not return
 LAST_WORDS_S = 0.05  # a DEALER that is IMMEDIATE forgets what it has not read yet when its peer closes
 AWAY = "its neighbour went away"
 
-
-Refused = dict[tuple["Line", str], list[tuple[bytes, ...]]]
-
-
-class Pump(Protocol):
-    """A source of messages that the I/O thread looks after: a stream. Called under the driver's lock."""
-
-    def pump(self, now: float) -> list[Effect]:
-        """What is due by now."""
-
-    def next_timer(self) -> float | None:
-        """When something will be due."""
-
-
-class Line:
-    """One endpoint, its sockets, and what is under way from it."""
-
-    def __init__(self, endpoint: Endpoint, pipes: Pipes, source: Pump | None = None) -> None:
-        self.endpoint = endpoint
-        self.pipes = pipes
-        self.source = source
-        self.deliveries: dict[str, Delivery] = {}
-        self.stuck: dict[str, tuple[bytes, ...]] = {}  # of each full neighbour, the frames that must go first
-
-    def due(self) -> Iterable[float]:
-        """When this line wants the I/O thread to look after it."""
-        timers = (self.endpoint.next_timer(), self.source.next_timer() if self.source else None)
-        return (t for t in timers if t is not None)
+Refused = dict[tuple[Line, str], list[tuple[bytes, ...]]]
 
 
 class Driver:
@@ -96,32 +67,25 @@ class Driver:
         behind_bytes: int = 64 << 20,
     ) -> None:
         self.name = name
-        self._durable = durable
-        self.counters: Counter[str] = Counter()
-        self._trace = trace
+        self._book = Logbook(name, trace=trace, durable=durable)
         self.handlers = Handlers(name, host, slow_handler_s=slow_handler_s, behind_bytes=behind_bytes)
         self._lines: list[Line] = []
         self._lock = threading.Lock()
         self._room = threading.Condition(self._lock)
         self._todo: deque[tuple[Line, Effect]] = deque()
         self._closing_lines: list[Line] = []
-        self._bell: socket.socket
-        self._clapper: socket.socket
-        self._rung = False
+        self._bell: Bell
         self._sleeps_until = math.inf  # the I/O thread wakes by itself at that time
         self._stopped = False  # by `stop`, which may be called again
         self._stopping = False  # nothing is sent any more
         self._spoke_at = -math.inf
-        self._quiet_until: dict[str, float] = {}
         self._io = threading.Thread(target=self._run, name=f"{name} I/O", daemon=True)
 
     # -- for any thread ------------------------------------------------------------------------------------------
 
     def start(self) -> None:
         """Start both threads."""
-        self._bell, self._clapper = socket.socketpair()
-        self._bell.setblocking(False)
-        self._clapper.setblocking(False)
+        self._bell = Bell()
         self.handlers.start()
         self._io.start()
 
@@ -188,7 +152,7 @@ class Driver:
                 line.deliveries[message.id] = delivery
             self._queue(line, effects)
         self._ring()
-        self._keep()
+        self._book.keep()
         return delivery
 
     def run(self, line: Line, act: Callable[[float], list[Effect]]) -> None:
@@ -213,6 +177,11 @@ class Driver:
                 )
             self._room.wait_for(lambda: self._stopping or condition(), timeout)
             return condition()
+
+    @property
+    def counters(self) -> Counter[str]:
+        """What was dropped, expired, missing and the like, counted."""
+        return self._book.counters
 
     @property
     def is_closed(self) -> bool:
@@ -253,7 +222,7 @@ class Driver:
                 polled = wanted
             ready = {one for one, _ in poller.poll(self._timeout_ms())}
             if bell in ready:
-                self._silence()
+                self._bell.silence()
             self._turn(ready)
         self._turn(polled)
 
@@ -265,12 +234,7 @@ class Driver:
         for line in self._lines:
             line.pipes.close()
         self._bell.close()
-        self._clapper.close()
-        if self._trace is not None:
-            self._trace.close()
-        if self._durable is not None:
-            self._keep()
-            self._durable.close()
+        self._book.close()
         for delivery in [delivery for line in self._lines for delivery in line.deliveries.values()]:
             delivery.settle(confirmed=False, reason=f"{self.name} was released before a confirmation came")
 
@@ -370,18 +334,7 @@ class Driver:
     def _queue(self, line: Line, effects: list[Effect]) -> None:
         for effect in effects:
             self._todo.append((line, effect))
-        if self._durable is not None:
-            self._durable.put(line.endpoint.id, effects)
-
-    def _keep(self) -> None:
-        """Return once everything that was queued to be kept is."""
-        if self._durable is None:
-            return
-        try:
-            self._durable.flush()
-        except OSError as error:  # a full disk must not end the session; it is tried again with what comes next
-            self.counters["unkept"] += 1
-            self._warn("the disk", f"from here on a restart loses what is sent and handled: {error}")
+        self._book.put(line.endpoint, effects)
 
     def _perform(self) -> None:
         """Carry out what is queued: told to the trace first, so that nothing happens that was not written down."""
@@ -389,8 +342,8 @@ class Driver:
             todo, self._todo = self._todo, deque()
         if not todo:
             return
-        self._keep()
-        self._write_trace(todo)
+        self._book.keep()
+        self._book.trace((line.endpoint, effect) for line, effect in todo)
         self._spoke_at = time.monotonic()
         refused: Refused = defaultdict(list)
         calls: list[Call] = []
@@ -456,7 +409,8 @@ class Driver:
 
         self.run(line, act)
         if is_minded:
-            self._keep()  # before the next handler begins: a restart then repeats what was in a handler, and no more
+            # Before the next handler begins: a restart then repeats what was in a handler, and no more.
+            self._book.keep()
         else:
             when_settled(passed_on, lambda: self._handled(line, ticket, passed_on))
 
@@ -473,57 +427,21 @@ class Driver:
                 self._queue(line, [Dropped(AWAY, effect.peer, "")])
 
     def _note(self, line: Line, effect: Effect) -> None:
-        if isinstance(effect, Confirmed | Expired):
-            delivery = line.deliveries.pop(effect.id, None)
-            reason = "" if isinstance(effect, Confirmed) else effect.reason
-            if reason:
-                self.counters["expired"] += 1
-                logger.warning("%s: message %s to %s expired: %s", self.name, effect.id, effect.to, reason)
-            if delivery is not None:
-                delivery.settle(confirmed=not reason, reason=reason)
-        elif isinstance(effect, Reconnect):
+        if isinstance(effect, Reconnect):
             self._neighbour(line, effect.peer, is_there=False)
             line.pipes.reconnect()
-            self._warn(effect.peer, f"{effect.peer} answers no probe; connecting anew")
-        elif isinstance(effect, Dropped):
-            self.counters["dropped"] += effect.count
-            self._warn(effect.peer, f"{effect.count} dropped at {effect.peer}: {effect.reason} {effect.recipient}")
-        elif isinstance(effect, Gap):
-            self.counters["missing items"] += effect.missing
-            self._warn(effect.sender, f"{effect.missing} items of stream {effect.sender} never came")
-
-    def _write_trace(self, todo: Iterable[tuple[Line, Effect]]) -> None:
-        if self._trace is None:
+            self._book.warn(effect.peer, f"{effect.peer} answers no probe; connecting anew")
             return
-        by_line: dict[Line, list[Effect]] = defaultdict(list)
-        for line, effect in todo:
-            by_line[line].append(effect)
-        for line, effects in by_line.items():
-            try:
-                self._trace.write(line.endpoint.id, line.endpoint.incarnation, effects)
-            except OSError as error:  # a full disk ends the trace, and not the session
-                self.counters["untraced"] += len(effects)
-                self._warn("the trace", f"the trace lacks {len(effects)} effects: {error}")
-
-    def _warn(self, peer: str, sentence: str) -> None:
-        now = time.monotonic()
-        if now >= self._quiet_until.get(peer, 0.0):
-            self._quiet_until[peer] = now + LOG_EVERY_S
-            logger.warning("%s: %s", self.name, sentence)
-
-    # -- the bell ------------------------------------------------------------------------------------------------
+        self._book.tell(effect)
+        if isinstance(effect, Confirmed | Expired):
+            delivery = line.deliveries.pop(effect.id, None)
+            if delivery is not None:
+                reason = "" if isinstance(effect, Confirmed) else effect.reason
+                delivery.settle(confirmed=not reason, reason=reason)
 
     def _ring(self) -> None:
-        if self._rung or self._io.ident in (None, threading.get_ident()):
-            return
-        self._rung = True
-        with contextlib.suppress(OSError):  # full: it rings already; closed: nobody is left to hear it
-            self._clapper.send(b"!")
-
-    def _silence(self) -> None:
-        with contextlib.suppress(BlockingIOError):
-            self._bell.recv(4096)
-        self._rung = False
+        if self._io.ident not in (None, threading.get_ident()):
+            self._bell.ring()
 
     def _refuse_closed(self) -> None:
         if self._stopping:

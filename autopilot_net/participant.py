@@ -16,10 +16,11 @@ import zmq
 from msgspec.structs import replace
 
 from autopilot_net.delivery import Delivery
-from autopilot_net.driver import Driver, Line
+from autopilot_net.driver import Driver
 from autopilot_net.durable import Durable
 from autopilot_net.errors import AutopilotNetError, BadMessage
 from autopilot_net.handlers import Host
+from autopilot_net.line import Line
 from autopilot_net.message import Message
 from autopilot_net.protocol.clock import ClockOffset
 from autopilot_net.protocol.effects import Deliver, Effect

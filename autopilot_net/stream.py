@@ -6,8 +6,9 @@ from collections.abc import Iterable
 from itertools import count
 from typing import Any
 
-from autopilot_net.driver import Driver, Line
+from autopilot_net.driver import Driver
 from autopilot_net.errors import AutopilotNetError, BadMessage
+from autopilot_net.line import Line
 from autopilot_net.message import Message, plain_json
 from autopilot_net.protocol.effects import Dropped, Effect
 from autopilot_net.protocol.streams import END, Batcher

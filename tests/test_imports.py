@@ -22,7 +22,8 @@ PICTURE: list[tuple[set[str], bool]] = [
     ({f"protocol.{part}" for part in ("relays", "routes", "streams", "twins")}, False),
     ({"protocol.endpoint"}, False),
     ({f"roles.{role}" for role in ("host", "coherence", "fetch", "serve", "terminal", "pilot")}, True),
-    ({"beside", "delivery", "durable", "files", "handlers", "sockets", "tracing", "wallclock"}, True),
+    ({"beside", "bell", "delivery", "durable", "files", "handlers", "sockets", "tracing", "wallclock"}, True),
+    ({"line", "logbook"}, False),
     ({"driver"}, False),
     ({"participant", "stream", "node", "station", "rolehost", "pilot_station", "terminal_station"}, True),
     ({""}, False),  # the package itself: the public names
