@@ -30,6 +30,17 @@ settings.register_profile("ci", max_examples=100, deadline=None, derandomize=Tru
 settings.load_profile("ci" if os.environ.get("CI") else "dev")
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """How often what a kill at a random point may break is tried."""
+    parser.addoption("--runs", type=int, default=1, help="how many seeds each test of a SIGKILL is run with")
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """A test that takes a `seed` is run with so many."""
+    if "seed" in metafunc.fixturenames:
+        metafunc.parametrize("seed", range(metafunc.config.getoption("--runs")))
+
+
 def eventually(condition: Callable[[], T], timeout: float = DEADLINE_S) -> T:
     """Wait until `condition()` is true, and return what it said; fail when it is not by then."""
     deadline = time.monotonic() + timeout
