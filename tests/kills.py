@@ -12,6 +12,7 @@ import socket
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any, TypeVar
@@ -120,14 +121,14 @@ class Sender:
                 value = {"pilot": self.upstream, "n": [life, number]} if self.key == "DATA" else [life, number]
                 sent.append(node.send(self.to, self.key, value, repeat=True))
                 self.journal.write("sent", life, number)
-                sent[-1].then(lambda it, number=number: self._settled(it, life, number))
+                sent[-1].then(partial(self._settled, life, number))
             for delivery in sent:
                 assert delivery.wait(SETTLED_S), f"{delivery} after {SETTLED_S} s"
             eventually(lambda: not node.outbox, SETTLED_S)
             assert not node.counters.get("expired")
         self.journal.write("over", life)
 
-    def _settled(self, delivery: Delivery, life: int, number: int) -> None:
+    def _settled(self, life: int, number: int, delivery: Delivery) -> None:
         if delivery.confirmed:
             self.journal.write("confirmed", life, number)
 
@@ -177,7 +178,8 @@ class Scene:
 
     def process(self, name: str) -> BaseProcess:
         """The process of the latest life of `name`."""
-        return self.made[name][1]
+        process: BaseProcess = self.made[name][1]
+        return process
 
     def join(self, name: str) -> None:
         """Wait for the end of a sender, which must not have failed."""

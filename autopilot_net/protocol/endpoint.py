@@ -15,6 +15,7 @@ from msgspec import Struct
 
 from autopilot_net.errors import BadMessage
 from autopilot_net.message import Message
+from autopilot_net.protocol.askers import Askers
 from autopilot_net.protocol.backlog import Backlog
 from autopilot_net.protocol.clock import Clock, ClockOffset
 from autopilot_net.protocol.effects import (
@@ -96,6 +97,8 @@ class Endpoint:
         self._relays = Relays()
         self._keeps = saved is not None
         self._gaps = GapWatch()
+        self._askers = Askers()
+        self._notices = {"GONE": self._read_gone, "BACK": self._read_back, "CLOCK": self._read_clock}
         self._backlogs: dict[str, Backlog] = {}
         self._twins = TwinWatch()
         self._clock = Clock(interval=self.settings.clock_s or 0.0)
@@ -139,7 +142,7 @@ class Endpoint:
         if message.id in self.outbox:
             raise BadMessage(f"message {message.id} awaits its confirmation; what is sent anew needs an id of its own")
         entry = Entry(message, hops, pack=self._packs(message))
-        is_open = self._is_open(entry.target)
+        is_open = self._is_open(entry.target, message.to)
         until = None if expires_after is None else now + expires_after
         out = self.outbox.put(entry, now=now, is_open=is_open, expires_at=until)
         record = entry.record(None if until is None else until + self.epoch)
@@ -202,6 +205,7 @@ class Endpoint:
             return []
         self.ours.discard(peer)  # what comes back under this id may be another program
         self.theirs.discard(peer)
+        self._askers.lose(peer)
         if peer == self.routes.upstream:
             self._probe_at = None
             self._answers = False
@@ -342,17 +346,39 @@ class Endpoint:
         if not self.forwards and peer == self.routes.upstream:
             return [Dropped("not for this node", peer, packet.recipient)]
         from_above = peer == self.routes.upstream
+        self._askers.note(packet.recipient, peer)
         effects = self._pass_on(packet, from_above=from_above, peer=peer)
-        if from_above and any(isinstance(e, Dropped) and e.reason == UNKNOWN for e in effects):
-            effects += self._say_gone(packet.target, now)
+        if from_above:
+            if any(isinstance(e, Dropped) and e.reason == UNKNOWN for e in effects):
+                effects += self._say_gone(packet.target, now)
+        elif self._is_cut_off(packet):
+            effects += self._say_no_way(packet.recipient, [peer], now)
         return effects
 
     def _say_gone(self, name: str, now: float) -> list[Effect]:
         """Tell whoever is above that `name` is not below, as long as it is not: they all believe the same."""
         parent = self.routes.upstream
-        if parent is None or parent not in self.ours or self.routes.next_hop(name, from_above=True) is not None:
+        if parent is None or self.routes.next_hop(name, from_above=True) is not None:
             return []
-        return self._send_raw(parent, (), self._own_message(parent, "GONE", name, now=now).serialize())
+        return self._notice(parent, "GONE", name, now)
+
+    def _is_cut_off(self, packet: Packet) -> bool:
+        """Whether `packet`, which came from below, would have to go up, and cannot now."""
+        routes = self.routes
+        if routes.upstream is None or (routes.up and packet.recipient not in routes.beyond):
+            return False
+        return self._next_hop(packet.target) == routes.upstream
+
+    def _say_no_way(self, name: str, peers: Iterable[str], now: float) -> list[Effect]:
+        """Tell those who send up to `name` in vain; each once until it probes, for it may send thousands."""
+        untold = [peer for peer in peers if self._askers.tell(name, peer)]
+        return [effect for peer in untold for effect in self._notice(peer, "GONE", name, now)]
+
+    def _notice(self, peer: str, key: str, name: str, now: float) -> list[Effect]:
+        """Tell the neighbour `peer` whether there is a way to `name`. Autopilot's own would not know what to do."""
+        if peer not in self.ours:
+            return []
+        return self._send_raw(peer, (), self._own_message(peer, key, name, now=now).serialize())
 
     def _read(self, packet: Packet, peer: str, now: float) -> list[Effect]:
         if packet.payload == CLOSING:
@@ -377,10 +403,9 @@ class Endpoint:
         effects = self._place(message, peer, now) + self._hear_life(message, peer)
         if message.key == "CONFIRM":
             return effects + self._read_confirm(message, packet, peer, now)
-        if message.key == "GONE":
-            return effects + self._read_gone(message, peer, now)
-        if message.key == "CLOCK":
-            return effects + self._read_clock(message, peer, now)
+        notice = self._notices.get(message.key)
+        if notice is not None:
+            return effects + notice(message, peer, now)
         return effects + self._read_for_handler(message, peer, len(packet.payload), now)
 
     def _place(self, message: Message, peer: str, now: float) -> list[Effect]:
@@ -426,11 +451,29 @@ class Endpoint:
         return [*gap, Deliver(0, peer, message, size)]
 
     def _read_gone(self, message: Message, peer: str, now: float) -> list[Effect]:
+        """From above: there is no way by it for now. From below: it is elsewhere, and the route is forgotten."""
         name = message.value
-        if not isinstance(name, str) or not self.routes.forget(name, peer):
+        if not isinstance(name, str):
+            return []
+        if peer == self.routes.upstream:
+            self.routes.beyond.add(name)
+            self._close_what_has_no_path()
+            return self._say_no_way(name, self._askers.of(name), now) if self._next_hop(name) == peer else []
+        if not self.routes.forget(name, peer):
             return []
         self._close_what_has_no_path()
         return self._say_gone(name, now)
+
+    def _read_back(self, message: Message, peer: str, now: float) -> list[Effect]:
+        """There is a way again, by `peer`: what went astray meanwhile goes out again, ours and that of who asks us."""
+        name = message.value
+        if not isinstance(name, str):
+            return []
+        if peer == self.routes.upstream:
+            self.routes.found_above(name)
+        else:
+            self.routes.learn(name, peer)
+        return self._reopen(name, now) if self._next_hop(name) == peer else []
 
     def _read_clock(self, message: Message, peer: str, now: float) -> list[Effect]:
         """A neighbour below asks for the time, or the upstream has told it. Who does not know yet says nothing."""
@@ -544,9 +587,11 @@ class Endpoint:
         own = self.forwards and name == "_" + self.id
         return self.routes.next_hop(name, from_above=from_above or own)
 
-    def _is_open(self, target: str) -> bool:
+    def _is_open(self, target: str, recipient: str) -> bool:
         hop = self._next_hop(target)
-        return hop is not None and self.routes.has(hop) and not self.routes.is_away(target)
+        if hop is None or not self.routes.has(hop) or self.routes.is_away(target):
+            return False
+        return hop != self.routes.upstream or recipient not in self.routes.beyond
 
     def _is_stuck(self, target: str) -> bool:
         return self._next_hop(target) in self._backlogs
@@ -554,19 +599,29 @@ class Endpoint:
     def _reopen(self, name: str, now: float) -> list[Effect]:
         """There is a new way to `name`: what waits for one goes out, and what went another way goes out again."""
         for recipient, target in self.outbox.recipients(is_open=True):
-            if target.removeprefix("_") == name.removeprefix("_"):
+            if name.removeprefix("_") in (target.removeprefix("_"), recipient.removeprefix("_")):
                 self.outbox.close(recipient)
         entries = [
             entry
             for recipient, target in self.outbox.recipients(is_open=False)
-            if self._is_open(target)
+            if self._is_open(target, recipient)
             for entry in self.outbox.open(recipient, now=now)
         ]
-        return self._transmit_all(entries, now)
+        return [*self._transmit_all(entries, now), *self._tell_askers(name, now)]
+
+    def _tell_askers(self, name: str, now: float) -> list[Effect]:
+        """Those who send by way of us to `name`, or to what is reached by it: what they sent may be lost."""
+        effects: list[Effect] = []
+        for recipient in self._askers.recipients():
+            hop = self._next_hop(recipient)
+            if hop == name or recipient.removeprefix("_") == name.removeprefix("_"):
+                for peer in self._askers.is_back(recipient):
+                    effects += self._notice(peer, "BACK", recipient, now) if peer != hop else []
+        return effects
 
     def _close_what_has_no_path(self) -> None:
         for name, target in self.outbox.recipients(is_open=True):
-            if not self._is_open(target):
+            if not self._is_open(target, name):
                 self.outbox.close(name)
 
     # -- timers --------------------------------------------------------------------------------------------------
@@ -576,6 +631,7 @@ class Endpoint:
             self._answers = True  # as stations of Autopilot's own do: it shows life, and not whose kind it is
             return []
         self._is_ours(peer)
+        self._askers.tell_anew(peer)
         return [Transmit(peer, tuple(frames))]
 
     def _is_ours(self, name: str) -> None:

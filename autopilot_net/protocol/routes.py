@@ -19,6 +19,7 @@ class Routes:
         self.below: dict[str, None] = {}  # a dict keeps the order in which they came, which a set would not
         self.behind: dict[str, str] = {}
         self.away: set[str] = set()  # what was below until its neighbour was lost, and has not been heard of since
+        self.beyond: set[str] = set()  # what our upstream has said that it cannot reach
 
     def meet(self, peer: str) -> bool:
         """Note that a neighbour is there; whether that is news."""
@@ -36,6 +37,7 @@ class Routes:
         """Forget a neighbour and all that lay behind it; whether it was there."""
         if peer == self.upstream:
             news, self.up = self.up, False
+            self.beyond.clear()
             return news
         was_below = self.below.pop(peer, peer) is None
         if was_below:
@@ -60,9 +62,10 @@ class Routes:
         return name in self.away or name.removeprefix("_") in self.away
 
     def found_above(self, name: str) -> bool:
-        """Something came from `name` by way of our upstream, so that is where it is now; whether it was away."""
-        was_away = self.is_away(name)
+        """`name` can be reached by way of our upstream, so that is where it is now; whether it was away."""
+        was_away = self.is_away(name) or name in self.beyond
         self.away -= {name, name.removeprefix("_")}
+        self.beyond.discard(name)
         return was_away
 
     def forget(self, name: str, peer: str) -> bool:

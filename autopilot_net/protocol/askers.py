@@ -1,0 +1,56 @@
+"""Who sends to whom through a station: so that they can be told when there is no way, and when there is one again."""
+
+from __future__ import annotations
+
+__all__ = ["Askers"]
+
+
+class Askers:
+    """Recipients, and the neighbours that send to them by way of us. What is beyond `bound` is not remembered."""
+
+    def __init__(self, *, bound: int = 10_000) -> None:
+        self._bound = bound
+        self._count = 0
+        self._told: dict[str, dict[str, bool]] = {}  # recipient -> neighbour -> whether it knows that there is no way
+
+    def note(self, recipient: str, peer: str) -> None:
+        """`peer` sends to `recipient`."""
+        known = self._told.get(recipient)
+        if (known is None or peer not in known) and self._count < self._bound:
+            self._count += 1
+            self._told.setdefault(recipient, {})[peer] = False
+
+    def tell(self, recipient: str, peer: str) -> bool:
+        """There is no way to `recipient`: whether `peer` has yet to be told."""
+        known = self._told.get(recipient, {})
+        if known.get(peer, True):
+            return False
+        known[peer] = True
+        return True
+
+    def tell_anew(self, peer: str) -> None:
+        """What `peer` was told it may not have heard."""
+        for known in self._told.values():
+            if peer in known:
+                known[peer] = False
+
+    def lose(self, peer: str) -> None:
+        """`peer` went away, and what it sends it will send anew."""
+        for recipient, known in list(self._told.items()):
+            self._count -= known.pop(peer, None) is not None
+            if not known:
+                del self._told[recipient]
+
+    def recipients(self) -> list[str]:
+        """To whom anybody sends."""
+        return list(self._told)
+
+    def of(self, recipient: str) -> list[str]:
+        """Who sends to `recipient`."""
+        return list(self._told.get(recipient, ()))
+
+    def is_back(self, recipient: str) -> list[str]:
+        """Who sends to `recipient`. If they were told that there is no way, that holds no longer."""
+        known = self._told.get(recipient, {})
+        known.update(dict.fromkeys(known, False))
+        return list(known)
