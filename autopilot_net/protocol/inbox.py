@@ -227,13 +227,19 @@ class Inbox:
         return channel, flushed
 
     def _flush(self, channel: _Channel) -> list[tuple[int, Message]]:
-        """Nobody will fill the gaps of a life that is over; what came after them is still data, and keeps its order."""
+        """Nobody will fill the gaps of a life that is over; what came after them is still data, and keeps its order.
+
+        But not what that life passed on: whoever sent it first sends it again by the new one, in its place after what
+        is missing here. It could not be taken back, were it handled now.
+        """
         if not channel.held:
             return []
+        kept = [seq for seq in sorted(channel.held) if "origin" not in channel.held[seq]]
         last = max(channel.held)
-        channel.skipped |= set(range(channel.expected, last)) - channel.held.keys() - channel.done
+        channel.skipped |= set(range(channel.expected, last + 1)) - set(kept) - channel.done
         channel.expected = last + 1
-        return [self._issue(channel, seq, channel.held.pop(seq)) for seq in sorted(channel.held)]
+        held, channel.held = channel.held, {}
+        return [self._issue(channel, seq, held[seq]) for seq in kept]
 
     def _forget_idle_senders(self) -> None:
         while len(self._lives) > self._senders:

@@ -450,7 +450,8 @@ def trouble(wire: Wire, chance: random.Random) -> None:
 def pass_on(wire: Wire) -> None:
     """Let what is in handlers be done, in order: the rig's station passes on what it got."""
     for handling in wire.pending():
-        passed = [wire.send("rig", "_rig", handling.message.value)] if handling.at == "rig" else []
+        value, origin = handling.message.value, {"sender": "_T", "id": handling.message.id}
+        passed = [wire.send("rig", "_rig", value, origin=origin)] if handling.at == "rig" else []
         wire.handle(handling, relays=passed)
 
 

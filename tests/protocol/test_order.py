@@ -171,6 +171,16 @@ def test_what_a_former_life_left_behind_a_gap_goes_before_the_new_life() -> None
     assert delivered(arrive(receiver, numbered(1, life="b"))) == [2, 4, 1]
 
 
+def test_what_a_former_life_passed_on_is_left_to_the_new_one_that_passes_it_on_again_in_order() -> None:
+    """Else STOP is handled before START, where START was lost on the way from a station that was then killed."""
+    receiver = terminal()
+    stop, trial = numbered(2, origin={"sender": "T", "id": "T_2"}), numbered(3)
+    for message in (stop, trial):
+        arrive(receiver, message)
+    assert delivered(arrive(receiver, numbered(1, life="b"))) == [3, 1]
+    assert [type(effect) for effect in arrive(receiver, stop)] == [Dropped]
+
+
 @pytest.mark.parametrize("seq", [1, 3])
 def test_what_fills_the_gap_of_a_former_life_too_late_is_dropped(seq: int) -> None:
     receiver = terminal()
