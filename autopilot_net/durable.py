@@ -3,15 +3,19 @@
 Committed to a write-ahead log, which survives the death of the process; a loss of power only with `sync="full"`, which
 waits for the disk at every commit. Whoever needs something kept puts it in the queue, and whoever cannot go on until
 it is kept flushes the queue, for all: one commit carries what several threads wait for.
+
+Every row ends in a checksum of the others, for a card that wears out flips bits, and sqlite looks at its own alone.
 """
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sqlite3
 import threading
+import zlib
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -19,29 +23,40 @@ import msgspec
 
 from autopilot_net.errors import DurableRefused
 from autopilot_net.protocol.effects import Effect, Forget, Store
-from autopilot_net.protocol.records import REMEMBER, Handled, Kept, Record, Saved, Seen
+from autopilot_net.protocol.records import REMEMBER, Handled, Kept, Life, Record, Saved, Seen
 
 __all__ = ["Durable"]
 
 APPLICATION = 0x41504E31  # what `file` and this module know the file by
-VERSION = 1
+VERSION = 2
 RESERVE = 1_000  # message numbers that are reserved in one go; a restart skips what was left of them
 LOCKED_S = 5.0  # how long a file may still be held by a process that is about to end
-TABLES = """
-CREATE TABLE owner (id TEXT NOT NULL, next_number INTEGER NOT NULL);
-CREATE TABLE endpoint (id TEXT PRIMARY KEY, incarnation TEXT NOT NULL);
-CREATE TABLE channel (endpoint TEXT, recipient TEXT, next_seq INTEGER, PRIMARY KEY (endpoint, recipient));
-CREATE TABLE kept (endpoint TEXT, recipient TEXT, seq INTEGER, record BLOB, PRIMARY KEY (endpoint, recipient, seq));
-CREATE TABLE handled (
-    endpoint TEXT, life TEXT, seq INTEGER, record BLOB, PRIMARY KEY (endpoint, life, seq)
-) WITHOUT ROWID;
-CREATE TABLE seen (number INTEGER PRIMARY KEY, endpoint TEXT, record BLOB);
-"""
+TABLES = [
+    "CREATE TABLE owner (id TEXT NOT NULL, next_number INTEGER NOT NULL, mark INTEGER)",
+    "CREATE TABLE endpoint (id TEXT PRIMARY KEY, incarnation TEXT NOT NULL, mark INTEGER)",
+    "CREATE TABLE channel (endpoint TEXT, recipient TEXT, next_seq INTEGER, mark INTEGER, "
+    "PRIMARY KEY (endpoint, recipient))",
+    "CREATE TABLE kept (endpoint TEXT, recipient TEXT, seq INTEGER, record BLOB, mark INTEGER, "
+    "PRIMARY KEY (endpoint, recipient, seq))",
+    "CREATE TABLE handled (endpoint TEXT, life TEXT, seq INTEGER, record BLOB, mark INTEGER, "
+    "PRIMARY KEY (endpoint, life, seq)) WITHOUT ROWID",
+    "CREATE TABLE seen (number INTEGER PRIMARY KEY, endpoint TEXT, record BLOB, mark INTEGER)",
+]
+MARKED = [
+    "SELECT id, next_number, mark FROM owner",
+    "SELECT id, incarnation, mark FROM endpoint",
+    "SELECT endpoint, recipient, next_seq, mark FROM channel",
+    "SELECT endpoint, recipient, seq, record, mark FROM kept",
+    "SELECT endpoint, life, seq, record, mark FROM handled",
+    "SELECT endpoint, record, mark FROM seen",
+]
 RECORDS: list[tuple[str, type[Record]]] = [
     ("SELECT record FROM kept WHERE endpoint = ?", Kept),
     ("SELECT record FROM handled WHERE endpoint = ?", Handled),
     ("SELECT record FROM seen WHERE endpoint = ? ORDER BY number", Seen),
 ]
+IN_USE = ("SQLITE_BUSY", "SQLITE_LOCKED")
+NO_ROOM = ("SQLITE_CANTOPEN", "SQLITE_FULL", "SQLITE_IOERR", "SQLITE_PERM", "SQLITE_READONLY")
 
 _encode = msgspec.msgpack.encode
 Batch = list[tuple[str, Store | Forget]]
@@ -60,9 +75,11 @@ class Durable:
         self._path = Path(path)
         self._queue: deque[Batch] = deque()
         self._lock = threading.Lock()
-        is_new = refuse_foreign(self._path)
+        self._owner = owner
+        self._reserved = self._kept_reserved = 0
+        refuse_foreign(self._path)
         try:
-            self._open(owner, sync, is_new=is_new)
+            self._open(owner, sync)
         except (sqlite3.Error, msgspec.MsgspecError) as error:
             self.close()
             raise DurableRefused(_why(self._path, error)) from error
@@ -85,12 +102,8 @@ class Durable:
             return dict(self._db.execute("SELECT endpoint, count(*) FROM kept GROUP BY endpoint").fetchall())
 
     def numbers(self) -> Iterator[int]:
-        """Numbers for messages: no life of this owner is given one twice."""
-        while True:
-            with self._lock:
-                query = "UPDATE owner SET next_number = next_number + ? RETURNING next_number"
-                ((end,),) = self._db.execute(query, (RESERVE,)).fetchall()
-            yield from range(end - RESERVE, end)
+        """Numbers for messages: no life of this owner is given one twice. Any thread may take the next."""
+        return _Numbers(self._reserve)
 
     def put(self, endpoint: str, effects: Iterable[Effect]) -> None:
         """Queue what of `effects` asks to be kept or let go: all of it is committed together, or none."""
@@ -100,20 +113,16 @@ class Durable:
 
     def flush(self) -> None:
         """Return once everything queued is committed. Raises `OSError` if it cannot be; it then stays queued."""
-        if not self._queue:
-            # What another thread took from the queue may not be committed yet, and the caller counts on it.
-            with self._lock:
-                return
-        with self._lock:
-            batches = []
+        with self._lock:  # even if nothing is queued: what another thread has taken may not be committed yet
+            batch: Batch = []
             while self._queue:
-                batches.append(self._queue.popleft())
-            if not batches:
+                batch += self._queue.popleft()
+            if not batch:
                 return
             try:
-                self._commit([item for batch in batches for item in batch])
+                self._commit(batch)
             except sqlite3.Error as error:
-                self._queue.extendleft(reversed(batches))
+                self._queue.appendleft(compact(batch))
                 raise OSError(f"{self._path} cannot be written: {error}") from error
 
     def close(self) -> None:
@@ -124,36 +133,55 @@ class Durable:
 
     # -- below ---------------------------------------------------------------------------------------------------
 
-    def _open(self, owner: str, sync: str, *, is_new: bool) -> None:
+    def _open(self, owner: str, sync: str) -> None:
         self._db = sqlite3.connect(self._path, timeout=LOCKED_S, isolation_level=None, check_same_thread=False)
-        self._db.execute("PRAGMA locking_mode = EXCLUSIVE")  # a second process would give the same promises
-        self._db.execute("PRAGMA synchronous = FULL")
-        self._db.execute("BEGIN EXCLUSIVE")
-        if is_new and not self._db.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
+        run = self._db.execute
+        run("PRAGMA locking_mode = EXCLUSIVE")  # a second process would give the same promises
+        run("PRAGMA synchronous = FULL")
+        run("BEGIN EXCLUSIVE")
+        if not run("SELECT count(*) FROM sqlite_master").fetchone()[0]:
             # With the tables at once: a file that is killed half made is either still empty, or whole.
             for pragma in (f"application_id = {APPLICATION}", f"user_version = {VERSION}"):
-                self._db.execute(f"PRAGMA {pragma}")
-            for table in filter(None, map(str.strip, TABLES.split(";"))):
-                self._db.execute(table)
-            self._db.execute("INSERT INTO owner VALUES (?, 0)", (owner,))
-        self._db.execute("COMMIT")
+                run(f"PRAGMA {pragma}")
+            for table in TABLES:
+                run(table)
+            run("INSERT INTO owner VALUES (?, ?, ?)", _marked(owner, 0))
+        run("COMMIT")
         self._check(owner)
-        self._db.execute("PRAGMA journal_mode = WAL")
-        self._db.execute(f"PRAGMA synchronous = {sync}")
+        run("PRAGMA journal_mode = WAL")
+        run(f"PRAGMA synchronous = {sync}")
 
     def _check(self, owner: str) -> None:
-        facts = [self._db.execute(f"PRAGMA {name}").fetchone()[0] for name in ("application_id", "user_version")]
-        if facts != [APPLICATION, VERSION]:
-            raise DurableRefused(_foreign(self._path))
-        damage = self._db.execute("PRAGMA quick_check(1)").fetchone()[0]
+        run = self._db.execute
+        damage = run("PRAGMA integrity_check(1)").fetchone()[0]
         if damage != "ok":
             raise DurableRefused(_why(self._path, damage))
-        ((whose, _),) = self._db.execute("SELECT id, next_number FROM owner").fetchall()
+        tables = [sql for (sql,) in run("SELECT sql FROM sqlite_master WHERE sql NOTNULL ORDER BY rowid")]
+        owners = run("SELECT id, next_number FROM owner").fetchall() if tables == TABLES else []
+        if len(owners) != 1:
+            raise DurableRefused(_why(self._path, "it lacks a table or a row"))
+        for query in MARKED:
+            if any(tuple(row) != _marked(*row[:-1]) for row in run(query)):
+                raise DurableRefused(_why(self._path, "what was written does not match its checksum"))
+        ((whose, self._reserved),) = owners
+        self._kept_reserved = self._reserved
         if whose != owner:
             raise DurableRefused(f"{self._path} keeps what {whose} promised, and {owner} needs a file of its own")
 
+    def _reserve(self) -> range:
+        """Numbers that no life has been given. If the disk is full they are kept with what they are given to."""
+        with self._lock:
+            first, self._reserved = self._reserved, self._reserved + RESERVE
+            with contextlib.suppress(sqlite3.Error):
+                self._keep_reserved()
+                self._kept_reserved = self._reserved
+            return range(first, self._reserved)
+
+    def _keep_reserved(self) -> None:
+        self._db.execute("UPDATE owner SET id = ?, next_number = ?, mark = ?", _marked(self._owner, self._reserved))
+
     def _load(self, endpoint: str, incarnation: str) -> Saved:
-        self._db.execute("INSERT OR IGNORE INTO endpoint VALUES (?, ?)", (endpoint, incarnation))
+        self._db.execute("INSERT OR IGNORE INTO endpoint VALUES (?, ?, ?)", _marked(endpoint, incarnation))
         (incarnation,) = self._select("SELECT incarnation FROM endpoint WHERE id = ?", endpoint)[0]
         saved = Saved(str(incarnation))
         saved.next_seq = dict(self._select("SELECT recipient, next_seq FROM channel WHERE endpoint = ?", endpoint))
@@ -169,6 +197,8 @@ class Durable:
         run = self._db.execute
         run("BEGIN IMMEDIATE")
         try:
+            if self._kept_reserved != self._reserved:
+                self._keep_reserved()
             for endpoint, effect in batch:
                 if isinstance(effect, Store):
                     self._store(endpoint, effect.record)
@@ -177,47 +207,109 @@ class Durable:
                     run("DELETE FROM kept WHERE endpoint = ? AND recipient = ? AND seq = ?", where)
             run("COMMIT")
         except sqlite3.Error:
-            run("ROLLBACK")
+            if self._db.in_transaction:  # of some errors sqlite has taken all back already
+                run("ROLLBACK")
             raise
+        self._kept_reserved = self._reserved
 
     def _store(self, endpoint: str, record: Record) -> None:
         run, blob = self._db.execute, _encode(record)
         if isinstance(record, Kept):
-            run("INSERT INTO kept VALUES (?, ?, ?, ?)", (endpoint, record.to, record.seq, blob))
-            run("INSERT OR REPLACE INTO channel VALUES (?, ?, ?)", (endpoint, record.to, record.seq + 1))
+            to, seq = record.to, record.seq
+            run("INSERT INTO kept VALUES (?, ?, ?, ?, ?)", _marked(endpoint, to, seq, blob))
+            run("INSERT OR REPLACE INTO channel VALUES (?, ?, ?, ?)", _marked(endpoint, to, seq + 1))
         elif isinstance(record, Handled):
             life = _encode(record.life)
-            run("INSERT OR REPLACE INTO handled VALUES (?, ?, ?, ?)", (endpoint, life, record.seq, blob))
+            run("INSERT OR REPLACE INTO handled VALUES (?, ?, ?, ?, ?)", _marked(endpoint, life, record.seq, blob))
             run("DELETE FROM handled WHERE endpoint = ? AND life = ? AND seq < ?", (endpoint, life, record.low))
         else:
-            number = run("INSERT INTO seen (endpoint, record) VALUES (?, ?)", (endpoint, blob)).lastrowid
+            columns = "(endpoint, record, mark) VALUES (?, ?, ?)"
+            number = run(f"INSERT INTO seen {columns}", _marked(endpoint, blob)).lastrowid
             run("DELETE FROM seen WHERE number <= ?", ((number or 0) - REMEMBER,))
 
 
-def refuse_foreign(path: Path) -> bool:
-    """Whether `path` is yet to be made. Raises `DurableRefused` if what is there is plainly no file of ours."""
+class _Numbers:
+    """Counts on through reserved ranges. Not a generator: two threads cannot take the next of one at once."""
+
+    def __init__(self, reserve: Callable[[], range]) -> None:
+        self._reserve = reserve
+        self._lock = threading.Lock()
+        self._left: Iterator[int] = iter(())
+
+    def __iter__(self) -> Iterator[int]:
+        return self
+
+    def __next__(self) -> int:
+        with self._lock:
+            number = next(self._left, None)
+            if number is None:
+                self._left = iter(self._reserve())
+                number = next(self._left)
+            return number
+
+
+def compact(batch: Batch) -> Batch:
+    """The same without what it makes needless itself: what waits for room on a disk must not fill the memory."""
+    settled = {(endpoint, effect.to, effect.seq) for endpoint, effect in batch if isinstance(effect, Forget)}
+    promised: set[tuple[str, str, int]] = set()
+    last: dict[tuple[str, str], int] = {}  # which number was given last is to be known even if it is settled
+    lows: dict[tuple[str, Life], int] = {}
+    for endpoint, record in ((endpoint, effect.record) for endpoint, effect in batch if isinstance(effect, Store)):
+        if isinstance(record, Kept):
+            promised.add((endpoint, record.to, record.seq))
+            last[endpoint, record.to] = record.seq
+        elif isinstance(record, Handled):
+            lows[endpoint, record.life] = max(record.low, lows.get((endpoint, record.life), 1))
+    over = {one for one in promised & settled if last[one[:2]] != one[2]}
+
+    def is_needed(endpoint: str, effect: Store | Forget) -> bool:
+        what = effect.record if isinstance(effect, Store) else effect
+        if isinstance(what, Handled):
+            return what.seq >= lows[endpoint, what.life]
+        return isinstance(what, Seen) or (endpoint, what.to, what.seq) not in over
+
+    return [(endpoint, effect) for endpoint, effect in batch if is_needed(endpoint, effect)]
+
+
+def refuse_foreign(path: Path) -> None:
+    """Raise `DurableRefused` if what is at `path` is plainly no file of ours, or if none could be made there.
+
+    Read by sqlite, and so that it changes nothing: a transaction that another program was killed in is its own to take
+    back, and our own process would lose its lock on a file that it opens otherwise, and closes.
+    """
+    if not path.parent.is_dir():
+        raise DurableRefused(f"{path} cannot be made, for there is no folder {path.parent}")
+    if not path.exists():
+        return
+    if not path.is_file():
+        raise DurableRefused(f"{path} cannot be opened: it is not a file")
+    if not path.stat().st_size:
+        return
+    db = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro&immutable=1", uri=True)
     try:
-        with path.open("rb") as file:
-            head = file.read(100)
-    except FileNotFoundError:
-        if path.parent.is_dir():
-            return True
-        raise DurableRefused(f"{path} cannot be made, for there is no folder {path.parent}") from None
-    except OSError as error:
-        raise DurableRefused(f"{path} cannot be opened: {error}") from error
-    if not head:
-        return True
-    half_made = Path(f"{path}-journal").exists()  # which sqlite then completes, or takes back
-    if not half_made and (head[:16] != b"SQLite format 3\0" or head[68:72] != APPLICATION.to_bytes(4, "big")):
-        raise DurableRefused(_foreign(path))
-    return half_made
+        facts = [db.execute(f"PRAGMA {name}").fetchone()[0] for name in ("application_id", "user_version")]
+    except sqlite3.DatabaseError as error:
+        facts = []
+        if getattr(error, "sqlite_errorname", "") != "SQLITE_NOTADB":
+            raise DurableRefused(_why(path, error)) from error
+    finally:
+        db.close()
+    if facts != [APPLICATION, VERSION]:
+        raise DurableRefused(
+            f"{path} was not written by this version of autopilot_net, so it was left as it is; name another file"
+        )
 
 
-def _foreign(path: Path) -> str:
-    return f"{path} was not written by this version of autopilot_net, so it was left as it is; name another file"
+def _marked(*values: Any) -> tuple[Any, ...]:
+    """A row, with its checksum."""
+    return (*values, zlib.crc32(_encode(values)))
 
 
 def _why(path: Path, error: object) -> str:
-    if "locked" in str(error):
+    name = str(getattr(error, "sqlite_errorname", ""))
+    what = " ".join(str(error).split())
+    if name.startswith(IN_USE):
         return f"{path} is in use by another process; a node or station needs a file of its own"
-    return f"{path} is damaged, and was left as it is ({error}); move it away to begin with an empty one"
+    if name.startswith(NO_ROOM):
+        return f"{path} cannot be written: {what}"
+    return f"{path} is damaged, and was left as it is ({what}); move it away to begin with an empty one"

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from msgspec import Struct, field
 
-__all__ = ["Handled", "Kept", "Record", "Saved", "Seen"]
+__all__ = ["Handled", "Kept", "Life", "Record", "Saved", "Seen"]
 
 REMEMBER = 10_000  # messages of Autopilot's own that are remembered, as many as in one life
 
