@@ -28,6 +28,11 @@ ANSWER_STAYS_AT_ROOT = Outcome(
     confirmed=False,
     because="a root of theirs sends what names no hops to its own neighbours, or nowhere",
 )
+ANSWER_TO_NOBODY = Outcome(
+    arrives=True,
+    confirmed=False,
+    because="a station of theirs answers a neighbour of the sender's name, and there is none: it is a station further",
+)
 NO_WAY_DOWN = Outcome(arrives=False, confirmed=False, because=ANSWER_IS_LOST.because)
 STAYS_AT_ROOT = Outcome(arrives=False, confirmed=False, because=ANSWER_STAYS_AT_ROOT.because)
 
@@ -49,6 +54,20 @@ CELLS = [
     ("tot", "o_top", "t_low", WORKS, STAYS_AT_ROOT),
     ("tot", "t_top", "o_low", WORKS, STAYS_AT_ROOT),
     ("tot", "t_top", "t_low", WORKS, STAYS_AT_ROOT),
+]
+
+TO_STATIONS = [
+    # chain  from     to     by the id alone
+    ("oto", "o_low", "top", WORKS),  # the message tells the way back, and who reads it remembers
+    ("oto", "low", "top", WORKS),
+    ("oto", "t_low", "top", ANSWER_IS_LOST),
+    ("tot", "o_low", "top", ANSWER_STAYS_AT_ROOT),
+    ("tot", "low", "top", ANSWER_STAYS_AT_ROOT),
+    ("tot", "t_low", "top", ANSWER_STAYS_AT_ROOT),
+    ("oto", "o_low", "mid", ANSWER_TO_NOBODY),
+    ("oto", "o_top", "mid", WORKS),
+    ("tot", "o_low", "mid", WORKS),
+    ("tot", "o_top", "mid", WORKS),
 ]
 
 
@@ -75,6 +94,18 @@ def oto(autopilot: str) -> Iterator[Mixed]:
 @pytest.fixture(scope="module")
 def tot(autopilot: str) -> Iterator[Mixed]:
     """Ours between theirs."""
+    yield from build(autopilot, "tot")
+
+
+@pytest.fixture(scope="module")
+def fresh_oto(autopilot: str) -> Iterator[Mixed]:
+    """One more, whose stations may learn ways that the table above says they do not know."""
+    yield from build(autopilot, "oto")
+
+
+@pytest.fixture(scope="module")
+def fresh_tot(autopilot: str) -> Iterator[Mixed]:
+    """Likewise."""
     yield from build(autopilot, "tot")
 
 
@@ -111,4 +142,19 @@ def test_through_a_chain(
     sent.await_outcome(outcome, repeat=repeat)
     settle(mixed, sender, recipient)
     assert mixed.values(recipient).count(sent.value) == (1 if outcome.arrives else 0), outcome.because
+    assert sent.is_confirmed() is (repeat and outcome.confirmed), outcome.because
+
+
+@pytest.mark.parametrize("repeat", [False, True], ids=["unconfirmed", "confirmed"])
+@pytest.mark.parametrize(("chain", "sender", "recipient", "outcome"), TO_STATIONS)
+def test_to_a_station_of_a_chain(
+    chain: str, sender: str, recipient: str, outcome: Outcome, repeat: bool, request: pytest.FixtureRequest
+) -> None:
+    mixed: Mixed = request.getfixturevalue(f"fresh_{chain}")
+    sent = mixed.send(sender, recipient, repeat=repeat)
+    mixed.until(recipient, sent.value)
+    sent.await_outcome(outcome, repeat=repeat)
+    after = mixed.send(sender, recipient)
+    mixed.until(recipient, after.value)
+    assert mixed.values(recipient).count(sent.value) == 1
     assert sent.is_confirmed() is (repeat and outcome.confirmed), outcome.because

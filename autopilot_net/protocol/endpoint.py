@@ -48,6 +48,7 @@ CLOSING = b"CLOSING"  # stops a station of Autopilot's own; ours is stopped by w
 UNKNOWN = "nobody of that id is known here"
 CAME_BACK = "the neighbour on its way does not know the rest of it, and sent it back for"
 READY_AT_ONCE = 1_000  # messages tried on a pipe that takes again: about what it holds
+AGAIN = "a repeat that one of Autopilot's own would handle again"
 UNANSWERED = 3  # probes, after which a connection is taken for deaf
 
 
@@ -392,6 +393,8 @@ class Endpoint:
             return [Dropped(str(error), peer, self.id)]
         if self.forwards and isinstance(message.to, str) and message.to not in (self.id, "_" + self.id):
             # A repeat of Autopilot's own station: its frames name its parent alone, whomever it is for.
+            if self.ours.isdisjoint({message.to, message.to.removeprefix("_")}):
+                return [Dropped(AGAIN, peer, message.to)]
             return self._forward(Packet((), message.to, packet.payload), peer, now)
         return self._take(message, packet, peer, now)
 

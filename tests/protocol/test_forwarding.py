@@ -169,10 +169,18 @@ def test_a_neighbour_may_send_to_itself(me: bytes) -> None:
 
 def test_a_repeat_of_theirs_names_the_parent_alone_and_is_still_for_whom_the_message_says() -> None:
     between = station("s", below=("old", "X"))
+    between.ours |= {"parent", "X"}
     for to, peer, frames in (("parent", "parent", (b"parent", b"parent")), ("X", "X", ()), ("_X", "X", ())):
         repeat = Message(id="old_1", to=to, sender="old", key="DATA").serialize()
         (effect,) = between.receive("old", [b"s", repeat], now=0)
         assert effect == Transmit(peer, (*frames, repeat))
+
+
+def test_a_repeat_of_theirs_for_one_of_theirs_goes_no_further() -> None:
+    repeat = Message(id="old_1", to="parent", sender="old", key="DATA").serialize()
+    (effect,) = station("s", below=("old",)).receive("old", [b"s", repeat], now=0)
+    assert isinstance(effect, Dropped)
+    assert (effect.peer, effect.recipient) == ("old", "parent")
 
 
 def test_a_message_alone_is_a_nodes_own_whomever_it_names() -> None:
