@@ -191,7 +191,10 @@ def test_every_key_has_a_row_and_its_method(station: Station, rows: dict[str, tu
     assert methods - {method for method, _ in rows.values()} <= {"l_noop"}
 
 
-@pytest.mark.parametrize("check", {check for _, check in ROWS} | set(NO_LISTEN.values()), ids=lambda one: one.__name__)
+NAMED = {check.__name__: check for check in (*(check for _, check in ROWS), *NO_LISTEN.values())}
+
+
+@pytest.mark.parametrize("check", NAMED.values(), ids=NAMED)
 def test_a_row_of_another_file_is_a_test_that_is_run(check: Check) -> None:
     assert check.__name__.startswith("test_") or check in HERE.values()
 
