@@ -313,7 +313,7 @@ class Driver:
             now = time.monotonic()
             self._queue(line, line.endpoint.handle_timer(now=now))
             try:
-                self._queue(line, line.source.pump(now) if line.source else [])
+                self._queue(line, line.source.pump(now) if line.source is not None else [])
             except Exception:  # noqa: BLE001  # likewise what a program appended, and has changed since
                 self._outlive("an item of its stream")
 

@@ -35,5 +35,5 @@ class Line:
 
     def due(self) -> Iterable[float]:
         """When this line wants the I/O thread to look after it."""
-        timers = (self.endpoint.next_timer(), self.source.next_timer() if self.source else None)
+        timers = (self.endpoint.next_timer(), self.source.next_timer() if self.source is not None else None)
         return (t for t in timers if t is not None)

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from autopilot_net import Net_Node
+from tests.conftest import eventually
 
 DEADLINE_S = 20.0
 
@@ -55,3 +56,19 @@ def test_the_tail_of_a_stream_that_ends_at_once_arrives(sink: Sink, reliable: bo
     assert len(items) == expected
     for n in range(60):
         assert [item["k"] for item in items if item["stream"] == n] == [0, 1, 2]
+
+
+def connections(node: Net_Node) -> int:
+    """How many sockets a node's I/O thread looks after."""
+    return len(node._core.driver._lines)
+
+
+@pytest.mark.parametrize("reliable", [True, False])
+def test_the_socket_of_a_stream_that_has_ended_is_closed(sink: Sink, reliable: bool) -> None:
+    with Net_Node("source", "sink", sink.node.router_port or 0) as source:
+        source.send("sink", "HELLO", repeat=True).wait(DEADLINE_S)
+        stream = source.get_stream("s", "ITEM", reliable=reliable)
+        stream.extend(range(12))
+        stream.append("END")
+        eventually(lambda: connections(source) == 1)
+        assert sink.wait_for(12) == list(range(12))
