@@ -108,6 +108,8 @@ class Endpoint:
         self._probe_at: float | None = None
         self._answers = False  # whether the upstream has sent a probe back
         self._unanswered = 0
+        self._echoes_due = 0  # probes on their way to the upstream and back, the one that zmq sends at first among them
+        self._flush_left = 0  # how many of these must come back until all that was sent before is known to be read
         if saved is not None:
             self._restore(saved)
 
@@ -190,6 +192,7 @@ class Endpoint:
             return []
         if peer == self.routes.upstream:
             self._unanswered = 0
+            self._echoes_due, self._flush_left = 1, 0
             self._probe_at = now + self.settings.liveness_s
             self._clock.meet(now=now)
         return [Met(peer), *self.ready(peer), *self._reopen(peer, now)]
@@ -210,6 +213,7 @@ class Endpoint:
         if peer == self.routes.upstream:
             self._probe_at = None
             self._answers = False
+            self._echoes_due = self._flush_left = 0
         waiting = self._backlogs.pop(peer, None)
         gone = len(waiting) if waiting else 0
         self._close_what_has_no_path()
@@ -240,6 +244,19 @@ class Endpoint:
     def waiting_peers(self) -> list[str]:
         """The neighbours whose pipes are full."""
         return [peer for peer in self._backlogs if self.routes.has(peer)]
+
+    def flush(self) -> list[Effect]:
+        """Have the upstream say, by sending a probe back, that it has read what was sent to it: see `is_flushed`."""
+        upstream = self.routes.upstream
+        if upstream is None or not self.routes.up:
+            return []
+        self._echoes_due += 1
+        self._flush_left = self._echoes_due
+        return [Transmit(upstream, PROBE)]
+
+    def is_flushed(self) -> bool:
+        """Whether the upstream has read all that was sent before `flush`, or went away, and what it has not is lost."""
+        return not self._flush_left
 
     def holds_back(self) -> bool:
         """Whether something waits for a neighbour: one whose pipe is full, or one that is yet to be met."""
@@ -631,6 +648,8 @@ class Endpoint:
 
     def _answer_probe(self, peer: str, frames: Sequence[bytes]) -> list[Effect]:
         if peer == self.routes.upstream:
+            self._echoes_due = max(0, self._echoes_due - 1)
+            self._flush_left = max(0, self._flush_left - 1)
             self._answers = True  # as stations of Autopilot's own do: it shows life, and not whose kind it is
             return []
         self._is_ours(peer)
@@ -650,6 +669,7 @@ class Endpoint:
             self._unanswered = 0
             return [Reconnect(upstream)]
         self._unanswered += 1
+        self._echoes_due += 1
         return [Transmit(upstream, PROBE)]
 
     def _ask_at(self) -> float | None:

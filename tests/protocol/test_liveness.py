@@ -105,6 +105,46 @@ def test_who_probes_is_one_of_ours() -> None:
     assert "rig_1" not in terminal.ours
 
 
+# -- has it been read? ---------------------------------------------------------------------------------------------
+
+
+def stream() -> Endpoint:
+    """A stream's endpoint, below a station that is there; what zmq sent when it connected is yet to come back."""
+    made = Endpoint("n_s", upstream="s", incarnation="1")
+    made.meet("s", now=0)
+    return made
+
+
+def test_what_was_sent_is_read_when_the_probe_behind_it_comes_back() -> None:
+    endpoint = stream()
+    assert endpoint.is_flushed()
+    assert endpoint.flush() == [Transmit("s", (b"",))]
+    assert not endpoint.is_flushed()
+    endpoint.receive("s", [b""], now=1)
+    assert not endpoint.is_flushed(), "that was the one that zmq had sent before"
+    endpoint.receive("s", [b""], now=1)
+    assert endpoint.is_flushed()
+
+
+def test_a_probe_that_followed_is_not_waited_for() -> None:
+    endpoint = stream()
+    endpoint.receive("s", [b""], now=0)
+    endpoint.flush()
+    assert Transmit("s", (b"",)) in endpoint.handle_timer(now=5)
+    endpoint.receive("s", [b""], now=6)
+    assert endpoint.is_flushed()
+
+
+def test_nobody_waits_for_an_upstream_that_is_not_there_to_have_read_anything() -> None:
+    endpoint = stream()
+    endpoint.flush()
+    endpoint.lose("s", now=1)
+    assert endpoint.is_flushed()
+    assert endpoint.flush() == []
+    assert endpoint.is_flushed()
+    assert Endpoint("T", forwards=True, incarnation="1").flush() == []
+
+
 # -- closing -------------------------------------------------------------------------------------------------------
 
 
