@@ -116,6 +116,7 @@ class Driver:
         """Close the sockets of `line` once what it sent has had its turn. For what runs under the lock."""
         if line not in self._closing_lines:
             self._closing_lines.append(line)
+            self._room.notify_all()
 
     def send(
         self,

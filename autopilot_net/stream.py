@@ -15,6 +15,8 @@ from autopilot_net.protocol.streams import END, Batcher
 
 __all__ = ["Stream"]
 
+FLUSH_S = 10.0  # how long what an unreliable stream sent last may take to an upstream that does not say it was read
+
 
 class Stream:
     """Append items; they go out in batches. `'END'`, or `close`, sends what is left and ends it.
@@ -55,6 +57,8 @@ class Stream:
         # A durable stream goes on under its old name: its ids are beyond those of its former lives.
         self._numbers = count(line.endpoint.outbox.given(to))
         self._now = now
+        self._gives_up_at: float | None = None  # when its socket is closed, whether or not all has left it
+        self._has_left = False
 
     def __len__(self) -> int:
         return len(self._batcher)
@@ -86,8 +90,12 @@ class Stream:
             self._driver.run(self._line, self._end)
 
     def wait(self, timeout: float | None = None) -> bool:
-        """Wait until every item is sent and, of a reliable stream, settled; False if `timeout` came first."""
-        return self._driver.wait_until(self._is_sent, timeout)
+        """Wait until every item is sent; False if `timeout` came first.
+
+        Of a reliable stream, until each is settled; of one that is not, and has ended, until its upstream has read
+        them, or has not said so for 10 s.
+        """
+        return self._driver.wait_until(self._is_over, timeout)
 
     # -- the pump, for the I/O thread, under its lock --------------------------------------------------------------
 
@@ -97,11 +105,13 @@ class Stream:
         while self._batcher.due(now=now) and self._has_room():
             effects += self._send(now)
         if self.ended and self._is_sent():
-            self._driver.retire(self._line)
+            effects += self._leave(now)
         return effects
 
     def next_timer(self) -> float | None:
-        """When a batch falls due, if it could then be sent."""
+        """When a batch falls due, if it could then be sent, or the socket is to be closed at the latest."""
+        if self._gives_up_at is not None:
+            return None if self._has_left else self._gives_up_at
         return self._batcher.next_timer() if self._has_room() else None
 
     def _has_room(self) -> bool:
@@ -109,6 +119,20 @@ class Stream:
         if self._reliable:
             return endpoint.outbox.room(self.to)
         return endpoint.routes.was_up and not endpoint.waiting_peers()  # what waits elsewhere is lost with its socket
+
+    def _leave(self, now: float) -> list[Effect]:
+        """Close the socket once what was sent last has left it: closed, it lingers for less than a slow link takes."""
+        flush: list[Effect] = []
+        if not self._reliable and self._gives_up_at is None:
+            self._gives_up_at = now + FLUSH_S
+            flush = self._line.endpoint.flush()
+        if self._gives_up_at is None or self._line.endpoint.is_flushed() or now >= self._gives_up_at:
+            self._has_left = True
+            self._driver.retire(self._line)
+        return flush
+
+    def _is_over(self) -> bool:
+        return self._is_sent() and (self._reliable or self._has_left or not self.ended)
 
     def _is_sent(self) -> bool:
         endpoint = self._line.endpoint

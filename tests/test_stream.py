@@ -7,9 +7,11 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+import zmq
 
-from autopilot_net import Net_Node
-from tests.conftest import eventually
+from autopilot_net import Message, Net_Node
+from autopilot_net.sockets import LINGER_MS
+from tests.conftest import Context, eventually, plain
 
 DEADLINE_S = 20.0
 
@@ -56,6 +58,33 @@ def test_the_tail_of_a_stream_that_ends_at_once_arrives(sink: Sink, reliable: bo
     assert len(items) == expected
     for n in range(60):
         assert [item["k"] for item in items if item["stream"] == n] == [0, 1, 2]
+
+
+@pytest.mark.parametrize("answers", [True, False])
+def test_the_tail_of_an_unreliable_stream_arrives_over_a_link_that_stands_still_for_a_while(
+    context: Context, answers: bool
+) -> None:
+    """Longer than a socket that is closed lingers. An upstream that answers no probe is waited for within a bound."""
+    upstream = plain(context, zmq.ROUTER, RCVHWM=1, RCVBUF=4096)
+    port = upstream.bind_to_random_port("tcp://127.0.0.1")
+    with Net_Node("source", "sink", port) as source:
+        stream = source.get_stream("s", "ITEM", min_size=1, reliable=False, q_size=300)
+        stream.extend(["x" * 50_000] * 300)
+        stream.append("END")
+        threading.Event().wait(3 * LINGER_MS / 1_000)
+        assert connections(source) == 2
+        came = 0
+        while came < 300:
+            assert upstream.poll(10_000), f"{came} came"
+            *address, payload = upstream.recv_multipart()
+            came += bool(payload) and Message(payload).key == "ITEM"
+            if answers and not payload:
+                upstream.send_multipart([*address, payload])
+        while answers and connections(source) == 2:
+            if upstream.poll(10):
+                upstream.send_multipart(upstream.recv_multipart())
+        assert stream.wait(DEADLINE_S)
+        assert connections(source) == 1
 
 
 def connections(node: Net_Node) -> int:
