@@ -258,7 +258,7 @@ class Driver:
     def _retire_lines(self) -> None:
         with self._lock:
             # What another thread has queued since would go to a closed socket, and so would what a full pipe refused.
-            busy = {line for line, _ in self._todo} | {line for line in self._lines if line.endpoint.holds_back()}
+            busy = {line for line, _ in self._todo} | {line for line in self._lines if line.endpoint.post.holds_back()}
             closing = [line for line in self._closing_lines if line not in busy]
             self._closing_lines = [line for line in self._closing_lines if line in busy]
             self._lines = [line for line in self._lines if line not in closing]
@@ -272,7 +272,7 @@ class Driver:
             if self._todo:
                 return 0
             due = [t for line in self._lines for t in line.due()]
-            if any(line.endpoint.waiting_peers() for line in self._lines):
+            if any(line.endpoint.post.waiting_peers() for line in self._lines):
                 due.append(now + FULL_RETRY_S)
             if slow_at is not None:
                 due.append(slow_at)
@@ -309,7 +309,7 @@ class Driver:
 
     def _time(self, line: Line) -> None:
         with self._lock:
-            for peer in line.endpoint.waiting_peers():
+            for peer in line.endpoint.post.waiting_peers():
                 self._retry(line, peer)
             now = time.monotonic()
             self._queue(line, line.endpoint.handle_timer(now=now))

@@ -118,7 +118,8 @@ class Stream:
         endpoint = self._line.endpoint
         if self._reliable:
             return endpoint.outbox.room(self.to)
-        return endpoint.routes.was_up and not endpoint.waiting_peers()  # what waits elsewhere is lost with its socket
+        # What waits elsewhere is lost with its socket.
+        return endpoint.routes.was_up and not endpoint.post.waiting_peers()
 
     def _leave(self, now: float) -> list[Effect]:
         """Close the socket once what was sent last has left it: closed, it lingers for less than a slow link takes."""
@@ -136,7 +137,7 @@ class Stream:
 
     def _is_sent(self) -> bool:
         endpoint = self._line.endpoint
-        return not (len(self._batcher) or len(endpoint.outbox) or endpoint.waiting_peers())
+        return not (len(self._batcher) or len(endpoint.outbox) or endpoint.post.waiting_peers())
 
     def _end(self, now: float) -> list[Effect]:
         if not self.ended:

@@ -1,22 +1,20 @@
-"""Endpoint: where a frame goes, what is confirmed to whom, what to do when a neighbour comes and goes.
+"""Endpoint: what is confirmed to whom, who is told of what, and what to do when a neighbour comes and goes.
 
 Frames and time come in, effects come out. It composes the parts beside it and adds what none of them may know of the
 others: a route decides whether a channel is open, a packet for me becomes a delivery, a handled ticket a CONFIRM.
+Where a packet goes is the post's to say.
 """
 
 from __future__ import annotations
 
 import itertools
 from collections.abc import Iterable, Sequence
-from datetime import UTC, datetime
 from typing import Any
 
 from msgspec import Struct
 
 from autopilot_net.errors import BadMessage
 from autopilot_net.message import Message
-from autopilot_net.protocol.askers import Askers
-from autopilot_net.protocol.backlog import Backlog
 from autopilot_net.protocol.clock import Clock, ClockOffset
 from autopilot_net.protocol.effects import (
     Confirmed,
@@ -33,23 +31,22 @@ from autopilot_net.protocol.effects import (
     Transmit,
     Twins,
 )
-from autopilot_net.protocol.frames import PROBE, Packet, pack_to, pack_up, read_frames
-from autopilot_net.protocol.inbox import Inbox, Receipt, Verdict, receipt_of
+from autopilot_net.protocol.frames import PROBE, Packet, read_frames
+from autopilot_net.protocol.inbox import Inbox, Verdict, receipt_of
+from autopilot_net.protocol.liveness import Liveness, Move
+from autopilot_net.protocol.notices import Notices
 from autopilot_net.protocol.outbox import Entry, Outbox, Window
+from autopilot_net.protocol.post import Post
 from autopilot_net.protocol.records import Record, Saved
 from autopilot_net.protocol.relays import Relays
-from autopilot_net.protocol.routes import Routes
 from autopilot_net.protocol.streams import GapWatch
 from autopilot_net.protocol.twins import TwinWatch
+from autopilot_net.protocol.voice import Voice
 
 __all__ = ["Endpoint", "Settings"]
 
 CLOSING = b"CLOSING"  # stops a station of Autopilot's own; ours is stopped by whoever owns its process
-UNKNOWN = "nobody of that id is known here"
-CAME_BACK = "the neighbour on its way does not know the rest of it, and sent it back for"
-READY_AT_ONCE = 1_000  # messages tried on a pipe that takes again: about what it holds
 AGAIN = "a repeat that one of Autopilot's own would handle again"
-UNANSWERED = 3  # probes, after which a connection is taken for deaf
 
 
 class Settings(Struct, frozen=True, kw_only=True):
@@ -88,9 +85,8 @@ class Endpoint:
         self.forwards = forwards
         self.incarnation = incarnation
         self.settings = settings or Settings()
-        self.routes = Routes(upstream)
-        self.ours: set[str] = set()  # ids that have shown that they speak as we do
-        self.theirs: set[str] = set()  # neighbours below that have sent something, and never a probe, as ours do first
+        self.post = Post(id, upstream=upstream, forwards=forwards, backlog_bytes=self.settings.backlog_bytes)
+        self.routes, self.ours, self.theirs = self.post.routes, self.post.ours, self.post.theirs
         self.outbox = Outbox(
             incarnation=incarnation, repeat_interval=self.settings.repeat_interval, window=self.settings.window
         )
@@ -98,20 +94,24 @@ class Endpoint:
         self._relays = Relays()
         self._keeps = saved is not None
         self._gaps = GapWatch()
-        self._askers = Askers()
-        self._notices = {"GONE": self._read_gone, "BACK": self._read_back, "CLOCK": self._read_clock}
-        self._backlogs: dict[str, Backlog] = {}
+        self._voice = Voice(self.post, incarnation=incarnation, epoch=epoch)
+        self._notices = Notices(self.post, self._voice)
+        self._special = {"GONE": self._read_gone, "BACK": self._read_back, "CLOCK": self._read_clock}
         self._twins = TwinWatch()
         self._clock = Clock(interval=self.settings.clock_s or 0.0)
-        self.epoch = epoch  # whoever runs it sets it anew when the wall clock is set
-        self._confirms = 0
-        self._probe_at: float | None = None
-        self._answers = False  # whether the upstream has sent a probe back
-        self._unanswered = 0
-        self._echoes_due = 0  # probes on their way to the upstream and back, the one that zmq sends at first among them
-        self._flush_left = 0  # how many of these must come back until all that was sent before is known to be read
+        self._liveness = Liveness(self.settings.liveness_s)
+        self._retry_at: float | None = None  # when to try again what the upstream has said that it cannot reach
         if saved is not None:
             self._restore(saved)
+
+    @property
+    def epoch(self) -> float:
+        """The wall-clock time at `now == 0`. Whoever runs this sets it anew when the wall clock is set."""
+        return self._voice.epoch
+
+    @epoch.setter
+    def epoch(self, epoch: float) -> None:
+        self._voice.epoch = epoch
 
     # -- what this endpoint's own program does -------------------------------------------------------------------
 
@@ -133,19 +133,19 @@ class Endpoint:
         if not isinstance(message.to, str):
             raise BadMessage(f"message {message.get('id')} is to {message.to!r}; hops are given apart")
         message["inc"] = self.incarnation
-        hops = self._from_here(hops)
+        hops = self.post.from_here(hops)
         if hops or self._is_far(message.to):
-            message["via"] = self._way_back(hops, message.to)
+            message["via"] = self.post.way_back(hops, message.to)
         if repeat is None:
             repeat = "NOREPEAT" not in message.flags and self._can_confirm(message.to)
         if not repeat:
             message.flags["NOREPEAT"] = True
-            return self._send_raw(message.to, hops, message.serialize(pack=self._packs(message)))
+            return self.post.send(message.to, hops, message.serialize(pack=self._packs(message)))
         message.flags.pop("NOREPEAT", None)
         if message.id in self.outbox:
             raise BadMessage(f"message {message.id} awaits its confirmation; what is sent anew needs an id of its own")
         entry = Entry(message, hops, pack=self._packs(message))
-        is_open = self._is_open(entry.target, message.to)
+        is_open = self.post.is_open(entry.target, message.to)
         until = None if expires_after is None else now + expires_after
         out = self.outbox.put(entry, now=now, is_open=is_open, expires_at=until)
         record = entry.record(None if until is None else until + self.epoch)
@@ -165,7 +165,7 @@ class Endpoint:
             return self._store(self._inbox.relayed(ticket, waits, failed=failed))
         verdict = Verdict.FAILED if failed else Verdict.HANDLED
         outcome = self._inbox.handled(ticket, verdict)
-        return self._store(outcome.record) + self._tell(outcome.receipt, verdict, None, now) if outcome else []
+        return self._store(outcome.record) + self._voice.tell(outcome.receipt, verdict, now=now) if outcome else []
 
     # -- what the wire does --------------------------------------------------------------------------------------
 
@@ -173,16 +173,15 @@ class Endpoint:
         """A message came in from the neighbour `peer`; `frames` are without the identity that a ROUTER prepends."""
         effects = [] if self.routes.has(peer) else self.meet(peer, now=now)
         if peer == self.routes.upstream:
-            self._unanswered = 0
+            self._liveness.hear()
         if frames and not frames[-1]:
             return effects + self._answer_probe(peer, frames)
-        if peer not in self.ours and peer != self.routes.upstream:
-            self.theirs.add(peer)
+        self.post.hear(peer)
         try:
             packet = read_frames(frames, me=self.id)
         except ValueError as error:
             return [*effects, Dropped(f"frames that cannot be read: {error}", peer, "")]
-        if self._is_mine(packet, peer):
+        if self.post.is_mine(packet, peer):
             return effects + self._read(packet, peer, now)
         return effects + self._forward(packet, peer, now)
 
@@ -191,9 +190,7 @@ class Endpoint:
         if not self.routes.meet(peer):
             return []
         if peer == self.routes.upstream:
-            self._unanswered = 0
-            self._echoes_due, self._flush_left = 1, 0
-            self._probe_at = now + self.settings.liveness_s
+            self._liveness.meet(now=now)
             self._clock.meet(now=now)
         return [Met(peer), *self.ready(peer), *self._reopen(peer, now)]
 
@@ -207,69 +204,50 @@ class Endpoint:
         del now
         if not self.routes.lose(peer):
             return []
-        self.ours.discard(peer)  # what comes back under this id may be another program
-        self.theirs.discard(peer)
-        self._askers.lose(peer)
+        self._notices.askers.lose(peer)
         if peer == self.routes.upstream:
-            self._probe_at = None
-            self._answers = False
-            self._echoes_due = self._flush_left = 0
-        waiting = self._backlogs.pop(peer, None)
-        gone = len(waiting) if waiting else 0
+            self._liveness.lose()
+        dropped = self.post.lose(peer)
         self._close_what_has_no_path()
-        return [Lost(peer), Dropped("its neighbour went away", peer, "", gone)] if gone else [Lost(peer)]
+        return [Lost(peer), *dropped]
 
     def learn(self, name: str, peer: str, *, now: float) -> list[Effect]:
         """`name` lies behind the neighbour `peer`."""
         return self._reopen(name, now) if self.routes.learn(name, peer) else []
 
     def full(self, peer: str, refused: Iterable[tuple[bytes, ...]]) -> None:
-        """The pipe to `peer` took none of `refused`; until `ready`, what goes there waits within its bound."""
-        self._backlogs.setdefault(peer, Backlog(self.settings.backlog_bytes)).put_back(refused)
+        """See `Post.full`."""
+        self.post.full(peer, refused)
 
     def ready(self, peer: str) -> list[Effect]:
-        """Try again what has waited longest for `peer`; the rest at the next call, while it is among `waiting_peers`.
-
-        What is refused comes back by `full`: to try all of a long backlog on a pipe that takes a little costs as much
-        each time as there is.
-        """
-        backlog = self._backlogs.get(peer)
-        if backlog is None:
-            return []
-        taken = backlog.take(READY_AT_ONCE)
-        if not backlog:
-            del self._backlogs[peer]
-        return [Transmit(peer, frames) for frames in taken]
-
-    def waiting_peers(self) -> list[str]:
-        """The neighbours whose pipes are full."""
-        return [peer for peer in self._backlogs if self.routes.has(peer)]
+        """See `Post.ready`."""
+        return self.post.ready(peer)
 
     def flush(self) -> list[Effect]:
         """Have the upstream say, by sending a probe back, that it has read what was sent to it: see `is_flushed`."""
         upstream = self.routes.upstream
         if upstream is None or not self.routes.up:
             return []
-        self._echoes_due += 1
-        self._flush_left = self._echoes_due
+        self._liveness.flush()
         return [Transmit(upstream, PROBE)]
 
     def is_flushed(self) -> bool:
         """Whether the upstream has read all that was sent before `flush`, or went away, and what it has not is lost."""
-        return not self._flush_left
-
-    def holds_back(self) -> bool:
-        """Whether something waits for a neighbour: one whose pipe is full, or one that is yet to be met."""
-        return bool(self._backlogs)
+        return self._liveness.is_flushed()
 
     # -- what time does ------------------------------------------------------------------------------------------
 
     def handle_timer(self, *, now: float) -> list[Effect]:
         """Whatever is due by now."""
-        again, expired = self.outbox.handle_timer(now=now, is_stuck=self._is_stuck)
+        again, expired = self.outbox.handle_timer(now=now, is_stuck=self.post.is_stuck)
         effects = [*self._expire(expired, now), *self._transmit_all(again, now)]
-        if self._probe_at is not None and now >= self._probe_at:
-            effects += self._probe(now)
+        if self._retry_at is not None and now >= self._retry_at:
+            effects += self._try_beyond(now)
+        upstream = self.routes.upstream or ""
+        is_full = upstream in self.post.waiting_peers()
+        move = self._liveness.move(now=now, is_ours=upstream in self.ours, is_full=is_full)
+        if move is not None:
+            effects.append(Transmit(upstream, PROBE) if move is Move.PROBE else Reconnect(upstream))
         ask_at = self._ask_at()
         if ask_at is not None and now >= ask_at:
             effects += self._ask_clock(now)
@@ -277,8 +255,8 @@ class Endpoint:
 
     def next_timer(self) -> float | None:
         """When to call `handle_timer`, at the latest; None while nothing is due, ever."""
-        due = [t for t in (self.outbox.next_timer(), self._probe_at, self._ask_at()) if t is not None]
-        return min(due, default=None)
+        timers = (self.outbox.next_timer(), self._liveness.probe_at, self._ask_at(), self._retry_at)
+        return min((t for t in timers if t is not None), default=None)
 
     def clock_offset(self, *, now: float) -> ClockOffset | None:
         """How far the terminal's clock is ahead of this machine's, as far as that is known. The root's is the clock."""
@@ -287,9 +265,6 @@ class Endpoint:
         return self._clock.offset(epoch=self.epoch, now=now)
 
     # -- sending -------------------------------------------------------------------------------------------------
-
-    def _send_raw(self, to: str, hops: tuple[str, ...], raw: bytes) -> list[Effect]:
-        return self._pass_on(Packet(hops, to, raw), from_above=False, peer=self.id)
 
     def _transmit_all(self, entries: Iterable[Entry], now: float) -> list[Effect]:
         """Send what is due. What may be for Autopilot's own, which handles each repeat again, is not repeated.
@@ -301,102 +276,32 @@ class Endpoint:
         asked: set[str] = set()
         for entry in entries:
             to = str(entry.message.to)
-            if not entry.again or self._is_known(to):
-                effects += self._send_raw(to, entry.hops, entry.wire())
+            if not entry.again or self.post.is_known(to):
+                effects += self.post.send(to, entry.hops, entry.wire())
             elif to not in asked:
                 asked.add(to)
                 via = {"via": entry.message.via} if "via" in entry.message else {}
-                question = self._own_message(to, "CONFIRM", entry.message.id, now=now, asks=True, **via)
-                effects += self._send_raw(to, entry.hops, question.serialize())
+                question = self._voice.message(to, "CONFIRM", entry.message.id, now=now, asks=True, **via)
+                effects += self.post.send(to, entry.hops, question.serialize())
         return effects
-
-    def _pass_on(self, packet: Packet, *, from_above: bool, peer: str) -> list[Effect]:
-        hop = self._next_hop(packet.target, from_above=from_above)
-        if hop is None:
-            # A plot that is not open is nobody's loss.
-            return [] if packet.target.startswith("P_") else [Dropped(UNKNOWN, peer, packet.target)]
-        if hop == peer and packet.target.removeprefix("_") != hop.removeprefix("_"):
-            return [Dropped(CAME_BACK, peer, packet.recipient)]
-        is_up = hop == self.routes.upstream
-        frames = pack_up(packet, hop) if is_up else pack_to(packet, hop, is_theirs=hop in self.theirs)
-        if not self.routes.has(hop) and self.routes.was_up:
-            return [Dropped("the way up is down", peer, packet.recipient)]
-        backlog = self._backlogs.get(hop)
-        if backlog is None and self.routes.has(hop):
-            return [Transmit(hop, frames)]
-        if backlog is None:  # the upstream is yet to be met for the first time, and what is sent meanwhile may wait
-            backlog = self._backlogs[hop] = Backlog(self.settings.backlog_bytes)
-        return [] if backlog.put(frames) else [Dropped("its neighbour takes no more", hop, packet.recipient)]
 
     def _is_far(self, to: str) -> bool:
         return not self.forwards and to != self.routes.upstream
 
-    def _from_here(self, hops: Sequence[str]) -> tuple[str, ...]:
-        """`hops` without this endpoint, where the way begins with it."""
-        return tuple(hops[1:] if hops and hops[0] == self.id else hops)
-
-    def _way_back(self, hops: Sequence[str], to: str) -> list[str]:
-        """The stations a confirmation passes, in the order in which the message passed them."""
-        way, upstream = list(hops[:-1]), self.routes.upstream
-        goes_up = not self.forwards and self._next_hop(hops[0] if hops else to) == upstream
-        return [upstream, *way] if goes_up and upstream and way[:1] != [upstream] else way
-
     def _can_confirm(self, to: str) -> bool:
-        return not self.forwards or self._is_known(to)
-
-    def _is_known(self, to: str) -> bool:
-        """Whether `to` is one of ours, or so near that one of Autopilot's own can confirm."""
-        names = {to, to.removeprefix("_")}
-        near = to == "_" + self.id or not names.isdisjoint(self.routes.met)
-        return near or not names.isdisjoint(self.ours)
+        return not self.forwards or self.post.is_known(to)
 
     def _packs(self, message: Message) -> bool:
         return bool(message.blosc) or message.to.removeprefix("_") not in self.ours
 
     # -- receiving -----------------------------------------------------------------------------------------------
 
-    def _is_mine(self, packet: Packet, peer: str) -> bool:
-        program = "_" + self.id
-        mine = (self.id,) if peer == program else (self.id, program)
-        return packet.recipient in mine and all(hop in mine for hop in packet.hops)
-
     def _forward(self, packet: Packet, peer: str, now: float) -> list[Effect]:
         if not self.forwards and peer == self.routes.upstream:
             return [Dropped("not for this node", peer, packet.recipient)]
-        from_above = peer == self.routes.upstream
-        self._askers.note(packet.recipient, peer)
-        effects = self._pass_on(packet, from_above=from_above, peer=peer)
-        if from_above:
-            if any(isinstance(e, Dropped) and e.reason == UNKNOWN for e in effects):
-                effects += self._say_gone(packet.target, now)
-        elif self._is_cut_off(packet):
-            effects += self._say_no_way(packet.recipient, [peer], now)
-        return effects
-
-    def _say_gone(self, name: str, now: float) -> list[Effect]:
-        """Tell whoever is above that `name` is not below, as long as it is not: they all believe the same."""
-        parent = self.routes.upstream
-        if parent is None or self.routes.next_hop(name, from_above=True) is not None:
-            return []
-        return self._notice(parent, "GONE", name, now)
-
-    def _is_cut_off(self, packet: Packet) -> bool:
-        """Whether `packet`, which came from below, would have to go up, and cannot now."""
-        routes = self.routes
-        if routes.upstream is None or (routes.up and packet.recipient not in routes.beyond):
-            return False
-        return self._next_hop(packet.target) == routes.upstream
-
-    def _say_no_way(self, name: str, peers: Iterable[str], now: float) -> list[Effect]:
-        """Tell those who send up to `name` in vain; each once until it probes, for it may send thousands."""
-        untold = [peer for peer in peers if self._askers.tell(name, peer)]
-        return [effect for peer in untold for effect in self._notice(peer, "GONE", name, now)]
-
-    def _notice(self, peer: str, key: str, name: str, now: float) -> list[Effect]:
-        """Tell the neighbour `peer` whether there is a way to `name`. Autopilot's own would not know what to do."""
-        if peer not in self.ours:
-            return []
-        return self._send_raw(peer, (), self._own_message(peer, key, name, now=now).serialize())
+        self._notices.askers.note(packet.recipient, peer)
+        effects = self.post.pass_on(packet, from_above=peer == self.routes.upstream, peer=peer)
+        return effects + self._notices.passed_on(packet, peer, effects, now=now)
 
     def _read(self, packet: Packet, peer: str, now: float) -> list[Effect]:
         if packet.payload == CLOSING:
@@ -419,13 +324,13 @@ class Endpoint:
         """A message for this endpoint: by its key, ours to act on, or for a handler."""
         message.came_from = peer
         if "inc" in message:
-            self._is_ours(message.sender)
+            self.post.is_ours(message.sender)
         effects = self._place(message, peer, now) + self._hear_life(message, peer)
         if message.key == "CONFIRM":
             return effects + self._read_confirm(message, packet, peer, now)
-        notice = self._notices.get(message.key)
-        if notice is not None:
-            return effects + notice(message, peer, now)
+        special = self._special.get(message.key)
+        if special is not None:
+            return effects + special(message, peer, now)
         return effects + self._read_for_handler(message, peer, len(packet.payload), now)
 
     def _place(self, message: Message, peer: str, now: float) -> list[Effect]:
@@ -457,7 +362,7 @@ class Endpoint:
         if arrival.dropped:
             effects.append(Dropped(arrival.dropped, peer, self.id))
         if arrival.tell is not None:
-            effects += self._tell(receipt, arrival.tell, arrival.missing, now)
+            effects += self._voice.tell(receipt, arrival.tell, missing=arrival.missing, now=now)
         return effects
 
     def _read_unconfirmed(self, message: Message, peer: str, size: int) -> list[Effect]:
@@ -477,12 +382,14 @@ class Endpoint:
             return []
         if peer == self.routes.upstream:
             self.routes.beyond.add(name)
+            self._retry_at = self._retry_at or now + self.settings.repeat_interval
             self._close_what_has_no_path()
-            return self._say_no_way(name, self._askers.of(name), now) if self._next_hop(name) == peer else []
+            is_by_it = self.post.next_hop(name) == peer
+            return self._notices.no_way(name, self._notices.askers.of(name), now=now) if is_by_it else []
         if not self.routes.forget(name, peer):
             return []
         self._close_what_has_no_path()
-        return self._say_gone(name, now)
+        return self._notices.gone(name, now=now)
 
     def _read_back(self, message: Message, peer: str, now: float) -> list[Effect]:
         """There is a way again, by `peer`: what went astray meanwhile goes out again, ours and that of who asks us."""
@@ -493,7 +400,7 @@ class Endpoint:
             self.routes.found_above(name)
         else:
             self.routes.learn(name, peer)
-        return self._reopen(name, now) if self._next_hop(name) == peer else []
+        return self._reopen(name, now) if self.post.next_hop(name) == peer else []
 
     def _read_clock(self, message: Message, peer: str, now: float) -> list[Effect]:
         """A neighbour below asks for the time, or the upstream has told it. Who does not know yet says nothing."""
@@ -504,14 +411,12 @@ class Endpoint:
         if known is None or message.sender != peer:
             return []
         told = [self.epoch + now, known.offset, known.uncertainty]
-        answer = self._own_message(peer, "CLOCK", told, now=now)
-        answer["re"] = message.id
-        effects = self._send_raw(peer, (), answer.serialize())
+        effects = self._voice.say(peer, "CLOCK", told, now=now, re=message.id)
         return [Transmit(e.peer, e.frames, missed=False) if isinstance(e, Transmit) else e for e in effects]
 
     def _read_confirm(self, message: Message, packet: Packet, peer: str, now: float) -> list[Effect]:
         if message.to == "_" + self.id and peer != message.to:
-            return self._pass_on(Packet((), message.to, packet.payload), from_above=True, peer=peer)
+            return self.post.pass_on(Packet((), message.to, packet.payload), from_above=True, peer=peer)
         if "asks" in message or "here" in message:
             return self._read_question(message, now)
         re, about = message.get("re"), str(message.value)
@@ -528,7 +433,7 @@ class Endpoint:
     def _read_question(self, message: Message, now: float) -> list[Effect]:
         """Whether we are ours; or the answer, after which what was not repeated meanwhile is repeated at once."""
         if "asks" in message:
-            return self._confirm(receipt_of(message), now, here=True)
+            return self._voice.confirm(receipt_of(message), now=now, here=True)
         names = {message.sender, "_" + message.sender, message.sender.removeprefix("_")}
         found = [name for name, _ in self.outbox.recipients(is_open=True) if name in names]
         return self._transmit_all((entry for name in found for entry in self.outbox.open(name, now=now)), now)
@@ -552,40 +457,6 @@ class Endpoint:
                 effects += self._store(self._inbox.relayed(ticket, left, failed=True))
         return effects
 
-    def _tell(
-        self, receipt: Receipt, verdict: Verdict, missing: tuple[int, int] | None, now: float
-    ) -> list[Effect]:
-        if receipt.re is None and verdict is not Verdict.HANDLED:
-            return []  # Autopilot's own take every CONFIRM to mean that they may stop repeating
-        extra: dict[str, Any] = {}
-        if receipt.re is not None:
-            extra["re"] = list(receipt.re)
-        if verdict is not Verdict.HANDLED:
-            extra[verdict.value] = True
-        if missing is not None:
-            extra["missing"] = list(missing)
-        return self._confirm(receipt, now, **extra)
-
-    def _confirm(self, receipt: Receipt, now: float, **extra: Any) -> list[Effect]:
-        confirm = self._own_message(receipt.sender, "CONFIRM", receipt.id, now=now, **extra)
-        back = self._from_here(tuple(reversed(receipt.via)))
-        hops = (*back, receipt.sender) if back else ()
-        return self._send_raw(receipt.sender, hops, confirm.serialize())
-
-    def _own_message(self, to: str, key: str, value: Any, *, now: float, **extra: Any) -> Message:
-        self._confirms += 1
-        return Message(
-            id=f"{self.id}_c{self._confirms}",
-            to=to,
-            sender=self.id,
-            key=key,
-            value=value,
-            flags={"NOREPEAT": True, "NOLOG": True},
-            timestamp=datetime.fromtimestamp(self.epoch + now, UTC).isoformat(),
-            inc=self.incarnation,
-            **extra,
-        )
-
     # -- what outlives a restart ---------------------------------------------------------------------------------
 
     def _restore(self, saved: Saved) -> None:
@@ -602,20 +473,6 @@ class Endpoint:
 
     # -- paths ---------------------------------------------------------------------------------------------------
 
-    def _next_hop(self, name: str, *, from_above: bool = False) -> str | None:
-        """The neighbour on the way to `name`. A station's own program is below it, or nowhere."""
-        own = self.forwards and name == "_" + self.id
-        return self.routes.next_hop(name, from_above=from_above or own)
-
-    def _is_open(self, target: str, recipient: str) -> bool:
-        hop = self._next_hop(target)
-        if hop is None or not self.routes.has(hop) or self.routes.is_away(target):
-            return False
-        return hop != self.routes.upstream or recipient not in self.routes.beyond
-
-    def _is_stuck(self, target: str) -> bool:
-        return self._next_hop(target) in self._backlogs
-
     def _reopen(self, name: str, now: float) -> list[Effect]:
         """There is a new way to `name`: what waits for one goes out, and what went another way goes out again."""
         for recipient, target in self.outbox.recipients(is_open=True):
@@ -624,53 +481,31 @@ class Endpoint:
         entries = [
             entry
             for recipient, target in self.outbox.recipients(is_open=False)
-            if self._is_open(target, recipient)
+            if self.post.is_open(target, recipient)
             for entry in self.outbox.open(recipient, now=now)
         ]
-        return [*self._transmit_all(entries, now), *self._tell_askers(name, now)]
+        return [*self._transmit_all(entries, now), *self._notices.back(name, now=now)]
 
-    def _tell_askers(self, name: str, now: float) -> list[Effect]:
-        """Those who send by way of us to `name`, or to what is reached by it: what they sent may be lost."""
-        effects: list[Effect] = []
-        for recipient in self._askers.recipients():
-            hop = self._next_hop(recipient)
-            if hop == name or recipient.removeprefix("_") == name.removeprefix("_"):
-                for peer in self._askers.is_back(recipient):
-                    effects += self._notice(peer, "BACK", recipient, now) if peer != hop else []
-        return effects
+    def _try_beyond(self, now: float) -> list[Effect]:
+        """That there is a way again may have been said and lost: so it is tried, now and then."""
+        names, self._retry_at = sorted(self.routes.beyond), None
+        self.routes.beyond.clear()
+        return [effect for name in names for effect in self._reopen(name, now)]
 
     def _close_what_has_no_path(self) -> None:
         for name, target in self.outbox.recipients(is_open=True):
-            if not self._is_open(target, name):
+            if not self.post.is_open(target, name):
                 self.outbox.close(name)
 
     # -- timers --------------------------------------------------------------------------------------------------
 
     def _answer_probe(self, peer: str, frames: Sequence[bytes]) -> list[Effect]:
         if peer == self.routes.upstream:
-            self._echoes_due = max(0, self._echoes_due - 1)
-            self._flush_left = max(0, self._flush_left - 1)
-            self._answers = True  # as stations of Autopilot's own do: it shows life, and not whose kind it is
+            self._liveness.echo()
             return []
-        self._is_ours(peer)
-        self._askers.tell_anew(peer)
+        self.post.is_ours(peer)
+        self._notices.askers.tell_anew(peer)
         return [Transmit(peer, tuple(frames))]
-
-    def _is_ours(self, name: str) -> None:
-        self.ours.add(name)
-        self.theirs.discard(name)
-
-    def _probe(self, now: float) -> list[Effect]:
-        upstream = self.routes.upstream or ""
-        self._probe_at = now + self.settings.liveness_s
-        if not self._answers and upstream not in self.ours:
-            return []  # silence of one that has never answered says nothing
-        if self._unanswered >= UNANSWERED:
-            self._unanswered = 0
-            return [Reconnect(upstream)]
-        self._unanswered += 1
-        self._echoes_due += 1
-        return [Transmit(upstream, PROBE)]
 
     def _ask_at(self) -> float | None:
         """When to ask the upstream for the time: it is there, and can tell it. Autopilot's own cannot."""
@@ -679,10 +514,10 @@ class Endpoint:
 
     def _ask_clock(self, now: float) -> list[Effect]:
         upstream = self.routes.upstream or ""
-        question = self._own_message(upstream, "CLOCK", None, now=now)
+        question = self._voice.message(upstream, "CLOCK", None, now=now)
         question["id"] = f"{self.id}_{self.incarnation}_{now!r}"  # the answer to a former life's may come yet
         self._clock.ask(question.id, now=now)
-        return self._send_raw(upstream, (), question.serialize())
+        return self.post.send(upstream, (), question.serialize())
 
     def _expire(self, entries: Iterable[Entry], now: float) -> list[Effect]:
         reason = "no confirmation came, and it may not be sent again"

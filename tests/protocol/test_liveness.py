@@ -4,8 +4,9 @@ import pytest
 
 from autopilot_net.message import Message
 from autopilot_net.protocol.effects import Dropped, Lost, Met, Reconnect, Transmit
-from autopilot_net.protocol.endpoint import READY_AT_ONCE, Endpoint, Settings
+from autopilot_net.protocol.endpoint import Endpoint, Settings
 from autopilot_net.protocol.frames import PROBE
+from autopilot_net.protocol.post import READY_AT_ONCE
 from tests.protocol.test_frames import M, node, station
 from tests.protocol.wire import LOSE, PASS, Wire
 
@@ -79,10 +80,27 @@ def test_while_the_parent_is_away_it_is_not_probed() -> None:
     assert probes(wire) == 2
 
 
-def test_one_that_has_never_answered_is_not_taken_for_deaf() -> None:
+def test_one_that_has_never_answered_is_connected_to_once_more_and_then_left_alone() -> None:
+    """Its first answer may have gone to a twin that came just then; or it is of a kind that never answers."""
     pilot = station()
-    for now in range(1, 20):
-        assert pilot.handle_timer(now=now) == []
+    probe = Transmit("parent", PROBE)
+    moves = [pilot.handle_timer(now=now) for now in range(1, 5)]
+    assert moves == [[probe], [probe], [probe], [Reconnect("parent")]]
+    pilot.lose("parent", now=5)
+    pilot.meet("parent", now=5)
+    assert [pilot.handle_timer(now=now) for now in range(6, 25)] == [[]] * 19
+    pilot.receive("parent", PROBE, now=25)
+    assert pilot.handle_timer(now=26) == [probe]
+
+
+def test_a_full_pipe_is_no_deaf_one() -> None:
+    """A probe would wait behind all that does; and to connect anew would throw that away."""
+    pilot = station()
+    pilot.receive("parent", PROBE, now=0)
+    pilot.full("parent", [(b"parent", b"T", b"{}")])
+    assert [pilot.handle_timer(now=now) for now in range(1, 20)] == [[]] * 19
+    pilot.ready("parent")
+    assert pilot.handle_timer(now=20) == [Transmit("parent", PROBE)]
 
 
 def test_one_that_answers_is_probed_whosever_kind_it_is() -> None:
@@ -180,11 +198,11 @@ def numbers(effects: object) -> list[int]:
 
 def test_what_goes_to_a_full_neighbour_waits_behind_what_it_refused() -> None:
     terminal = full()
-    assert terminal.waiting_peers() == ["rig_1"]
+    assert terminal.post.waiting_peers() == ["rig_1"]
     assert terminal.send(unconfirmed(1), repeat=False, now=0) == []
     assert terminal.send(unconfirmed(2), repeat=False, now=0) == []
     assert numbers(terminal.ready("rig_1")) == [0, 1, 2]
-    assert terminal.waiting_peers() == []
+    assert terminal.post.waiting_peers() == []
     assert numbers(terminal.send(unconfirmed(3), repeat=False, now=0)) == [3]
 
 
@@ -207,7 +225,7 @@ def test_a_long_backlog_is_tried_a_part_at_a_time_in_its_order() -> None:
     terminal.full("rig_1", [e.frames for e in tried[600:] if isinstance(e, Transmit)])
     terminal.send(unconfirmed(2_500), repeat=False, now=0)
     came = []
-    while terminal.waiting_peers():
+    while terminal.post.waiting_peers():
         part = numbers(terminal.ready("rig_1"))
         assert 0 < len(part) <= READY_AT_ONCE
         came += part
@@ -248,7 +266,7 @@ def test_what_waits_for_a_neighbour_that_goes_away_is_dropped_and_counted() -> N
     assert lost == Lost("rig_1")
     assert isinstance(dropped, Dropped)
     assert dropped.count == 2
-    assert terminal.waiting_peers() == []
+    assert terminal.post.waiting_peers() == []
 
 
 def test_a_forwarder_keeps_what_it_forwards_within_the_same_bound() -> None:
@@ -273,7 +291,7 @@ def test_while_the_way_up_is_down_what_seeks_no_confirmation_is_dropped_and_said
 def test_before_the_first_meeting_what_waits_is_bounded_too() -> None:
     pilot = Endpoint("s", upstream="parent", forwards=True, incarnation="1", settings=Settings(backlog_bytes=200))
     assert pilot.send(unconfirmed(0, "parent"), repeat=False, now=0) == []
-    assert pilot.waiting_peers() == []
+    assert pilot.post.waiting_peers() == []
     (dropped,) = pilot.send(unconfirmed(1, "parent"), repeat=False, now=0)
     assert isinstance(dropped, Dropped)
     assert numbers(pilot.meet("parent", now=1)) == [0]

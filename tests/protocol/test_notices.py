@@ -52,6 +52,25 @@ def test_patience_stands_while_a_station_further_up_is_away(hops: tuple[str, ...
     assert not wire["n"].outbox.messages()
 
 
+@pytest.mark.parametrize("late", [False, True], ids=["lost", "overtaken"])
+def test_a_way_that_is_back_is_found_though_the_news_of_it_was(late: bool) -> None:
+    """Nobody would say it again: it is tried, as often as anything is repeated."""
+    wire = chain()
+    wire.policy = lambda f: (0.0, 1.0) if late and b'"GONE"' in f.frames[-1] else PASS
+    wire.cut("mid")
+    wire.send("n", "T", "trial")
+    wire.run(0.5)
+    if not late:
+        wire.policy = lambda f: LOSE if b'"BACK"' in f.frames[-1] else PASS
+    wire.connect("mid")
+    wire.run(1)
+    wire.policy = lambda _flight: PASS
+    wire.send("n", "T", "next")
+    wire.run(2 * LONG_S)
+    assert wire.got("T") == ["trial", "next"]
+    assert not wire["n"].outbox.messages()
+
+
 def test_what_is_on_its_way_when_a_station_further_up_is_killed_goes_out_again_when_it_is_back() -> None:
     wire = chain()
     wire.policy = lambda flight: LOSE if flight.target == "T" else PASS

@@ -1,0 +1,68 @@
+"""What an endpoint says by itself: confirmations, and notices to neighbours. None of it seeks a confirmation."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+from autopilot_net.message import Message
+from autopilot_net.protocol.effects import Effect
+from autopilot_net.protocol.inbox import Receipt, Verdict
+from autopilot_net.protocol.post import Post
+
+__all__ = ["Voice"]
+
+
+class Voice:
+    """Makes messages of its own and posts them. `epoch` is the wall-clock time, in seconds, at `now == 0`."""
+
+    def __init__(self, post: Post, *, incarnation: str, epoch: float) -> None:
+        self.epoch = epoch
+        self._post = post
+        self._incarnation = incarnation
+        self._count = 0
+
+    def message(self, to: str, key: str, value: Any, *, now: float, **extra: Any) -> Message:
+        """A message of our own, yet to be posted."""
+        self._count += 1
+        return Message(
+            id=f"{self._post.id}_c{self._count}",
+            to=to,
+            sender=self._post.id,
+            key=key,
+            value=value,
+            flags={"NOREPEAT": True, "NOLOG": True},
+            timestamp=datetime.fromtimestamp(self.epoch + now, UTC).isoformat(),
+            inc=self._incarnation,
+            **extra,
+        )
+
+    def say(self, peer: str, key: str, value: Any, *, now: float, **extra: Any) -> list[Effect]:
+        """Tell the neighbour `peer`."""
+        return self._post.send(peer, (), self.message(peer, key, value, now=now, **extra).serialize())
+
+    def notice(self, peer: str, key: str, name: str, *, now: float) -> list[Effect]:
+        """Tell the neighbour `peer` whether there is a way to `name`. Autopilot's own would not know what to do."""
+        return self.say(peer, key, name, now=now) if peer in self._post.ours else []
+
+    def tell(
+        self, receipt: Receipt, verdict: Verdict, *, missing: tuple[int, int] | None = None, now: float
+    ) -> list[Effect]:
+        """Tell the sender of a message what became of it, and which numbers should have come before."""
+        if receipt.re is None and verdict is not Verdict.HANDLED:
+            return []  # Autopilot's own take every CONFIRM to mean that they may stop repeating
+        extra: dict[str, Any] = {}
+        if receipt.re is not None:
+            extra["re"] = list(receipt.re)
+        if verdict is not Verdict.HANDLED:
+            extra[verdict.value] = True
+        if missing is not None:
+            extra["missing"] = list(missing)
+        return self.confirm(receipt, now=now, **extra)
+
+    def confirm(self, receipt: Receipt, *, now: float, **extra: Any) -> list[Effect]:
+        """A CONFIRM, by the way on which the message came."""
+        confirm = self.message(receipt.sender, "CONFIRM", receipt.id, now=now, **extra)
+        back = self._post.from_here(tuple(reversed(receipt.via)))
+        hops = (*back, receipt.sender) if back else ()
+        return self._post.send(receipt.sender, hops, confirm.serialize())
