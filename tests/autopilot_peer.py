@@ -107,6 +107,8 @@ def carry_out(actor: Any, queues: dict[str, Any], method: str, how: dict[str, An
         if method == "outbox":
             names = ("outbox", "send_outbox", "push_outbox")
             say(actor.id, "outbox", ids=sorted(id for name in names for id in getattr(actor, name, ())))
+        elif method == "received":
+            say(actor.id, "received", count=actor.msgs_received.value)
         elif method == "stream":
             queues[how["id"]] = actor.get_stream(**how)
         elif method == "append":

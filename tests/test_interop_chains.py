@@ -10,6 +10,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.conftest import eventually
 from tests.theirs import WORKS, Mixed, Outcome
 
 pytestmark = pytest.mark.autopilot
@@ -158,3 +159,17 @@ def test_to_a_station_of_a_chain(
     mixed.until(recipient, after.value)
     assert mixed.values(recipient).count(sent.value) == 1
     assert sent.is_confirmed() is (repeat and outcome.confirmed), outcome.because
+
+
+def test_what_a_station_of_theirs_sends_back_does_not_go_to_and_fro(fresh_oto: Mixed) -> None:
+    """It sends up what it knows no neighbour for, and we know that the way there is through it."""
+    taught = fresh_oto.send("o_low", "top", repeat=True)
+    eventually(taught.is_confirmed)
+    lost = fresh_oto.send("o_top", "o_low", repeat=True)
+    lost.await_outcome(NO_WAY_DOWN, repeat=True)
+    settle(fresh_oto, "o_top", "o_low")
+    before = fresh_oto.stations["mid"].received()
+    for _ in range(5):
+        settle(fresh_oto, "o_top", "o_low")
+    assert lost.value not in fresh_oto.values("o_low")
+    assert fresh_oto.stations["mid"].received() - before < 50  # the ten that were sent, some probes, and no storm

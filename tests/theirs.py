@@ -44,15 +44,20 @@ class Their:
 
     def outbox(self) -> list[str]:
         """The ids of what awaits its confirmation."""
-        asked = sum(e["who"] == self.id and e["event"] == "outbox" for e in self.of.events)
-        self.tell("outbox")
-        return list(self.of.until(lambda _: True, self.id, "outbox", asked + 1)["ids"])
+        return list(self._next("outbox", lambda: self.tell("outbox"))["ids"])
+
+    def received(self) -> int:
+        """How many messages a station has got so far, whomever they were for."""
+        return int(self._next("received", lambda: self.tell("received"))["count"])
 
     def kill(self) -> None:
         """End it at once."""
-        killed = sum(e["who"] == self.id and e["event"] == "killed" for e in self.of.events)
-        self.of.order("kill", id=self.id)
-        self.of.until(lambda _: True, self.id, "killed", killed + 1)
+        self._next("killed", lambda: self.of.order("kill", id=self.id))
+
+    def _next(self, event: str, order: Callable[[], None]) -> Event:
+        before = sum(e["who"] == self.id and e["event"] == event for e in self.of.events)
+        order()
+        return self.of.until(lambda _: True, self.id, event, before + 1)
 
 
 class Theirs:
