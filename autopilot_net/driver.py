@@ -292,15 +292,20 @@ class Driver:
                     self._queue(line, line.endpoint.receive(peer, frames, now=time.monotonic()))
                 except Exception:  # noqa: BLE001  # whatever one message does, the thread must outlive it
                     self._outlive(f"a message from {peer}")
-        for peer, is_there in line.pipes.changes():
-            self._neighbour(line, peer, is_there=is_there)
+        with self._lock:
+            # All at once: of an upstream that is back already, what a handler would have told it between is lost.
+            for peer, is_there in line.pipes.changes():
+                self._change(line, peer, is_there=is_there)
 
     def _neighbour(self, line: Line, peer: str, *, is_there: bool) -> None:
         with self._lock:
-            if is_there:
-                self._queue(line, line.endpoint.meet(peer, now=time.monotonic()))
-            else:
-                self._lose(line, peer)
+            self._change(line, peer, is_there=is_there)
+
+    def _change(self, line: Line, peer: str, *, is_there: bool) -> None:
+        if is_there:
+            self._queue(line, line.endpoint.meet(peer, now=time.monotonic()))
+        else:
+            self._lose(line, peer)
 
     def _lose(self, line: Line, peer: str) -> None:
         self._queue(line, line.endpoint.lose(peer, now=time.monotonic()))
