@@ -569,7 +569,8 @@ def test_what_a_node_handled_its_next_life_is_not_handed_again(tmp_path: Path) -
         it.node("sender", top)
         for life in range(3):
             heard = Heard()
-            with Net_Node("n", "T", top.port, heard.listens("COUNT"), durable=path):
+            with Net_Node("n", "T", top.port, heard.listens("COUNT"), durable=path) as node:
+                assert node.send("T", "INIT", repeat=True).wait(DEADLINE_S)  # what comes before it is there comes again
                 assert it.nodes["sender"].send("n", "COUNT", life, repeat=True).wait(DEADLINE_S)
             assert [m.value for m in heard.of("COUNT")] == [life]
             assert not any(m.get("redelivered") for m in heard.messages)

@@ -26,7 +26,7 @@ from autopilot_net import (
     Station,
     Terminal_Station,
 )
-from tests import test_clocks, test_errors, test_message, test_node, test_roles, test_stations
+from tests import test_clocks, test_driver, test_errors, test_message, test_node, test_roles, test_stations, test_twins
 from tests.conftest import Context, eventually, plain
 from tests.labs import DEADLINE_S, Heard, Lab, lab, shake_hands, started_by
 from tests.nosy import NosyNode, NosyStation
@@ -320,6 +320,7 @@ STATION: dict[str, Check] = {
     "handle_listen": station_overridden,
     "on_message": station_overridden,
     "on_neighbour": station_overridden,
+    "on_twins": test_twins.test_two_machines_under_one_id_are_told_to_the_terminals_program_once_with_both_addresses,
     "on_exception": station_overridden,
     "may_kill": station_overridden,
     "on_callback_exception": station_callbacks,
@@ -545,6 +546,7 @@ NODE: dict[str, Check] = {
     "handle_listen": node_overridden,
     "on_message": node_overridden,
     "on_neighbour": node_overridden,
+    "on_twins": test_driver.test_a_node_that_listens_itself_tells_its_station_of_twins,
     "on_exception": node_overridden,
     "is_concurrent": node_overridden,
     "on_callback_exception": node_callbacks,

@@ -71,7 +71,7 @@ SABOTAGES = {
         "pair",
         "confirm",
         "autopilot_net/protocol/endpoint.py",
-        "        return self._store(outcome.record) + self._tell(outcome.receipt, verdict, None, now) "
+        "        return self._store(outcome.record) + self._voice.tell(outcome.receipt, verdict, now=now) "
         "if outcome else []\n",
         "        return []\n",
     ),
@@ -82,7 +82,7 @@ SABOTAGES = {
         "        effects: list[Effect] = [Deliver(ticket, peer, item) for ticket, item in arrival.deliver]\n",
         "        effects: list[Effect] = []\n"
         "        for ticket, item in arrival.deliver:\n"
-        "            effects += self._tell(receipt_of(item), Verdict.HANDLED, None, now)\n"
+        "            effects += self._voice.tell(receipt_of(item), Verdict.HANDLED, now=now)\n"
         "            effects.append(Deliver(ticket, peer, item))\n",
     ),
     "a pilot passes a child's handshake on without its way": (
