@@ -20,7 +20,7 @@ PICTURE: list[tuple[set[str], bool]] = [
     ({"protocol.effects"}, False),
     ({f"protocol.{part}" for part in ("askers", "backlog", "clock", "frames", "inbox", "liveness")}, False),
     ({f"protocol.{part}" for part in ("outbox", "relays", "routes", "streams", "twins")}, False),
-    *(({f"protocol.{part}"}, False) for part in ("post", "voice", "notices", "endpoint")),
+    *(({f"protocol.{part}"}, False) for part in ("post", "voice", "notices", "courier", "endpoint")),
     ({f"roles.{role}" for role in ("host", "coherence", "fetch", "serve", "terminal", "pilot")}, True),
     ({"beside", "bell", "delivery", "durable", "files", "handlers", "sockets", "tracing", "wallclock"}, True),
     ({"line", "logbook"}, False),

@@ -70,7 +70,7 @@ SABOTAGES = {
     "a confirmation is never sent": (
         "pair",
         "confirm",
-        "autopilot_net/protocol/endpoint.py",
+        "autopilot_net/protocol/courier.py",
         "        return self._store(outcome.record) + self._voice.tell(outcome.receipt, verdict, now=now) "
         "if outcome else []\n",
         "        return []\n",
@@ -78,7 +78,7 @@ SABOTAGES = {
     "a confirmation is sent before the handler ran": (
         "pair",
         "confirm",
-        "autopilot_net/protocol/endpoint.py",
+        "autopilot_net/protocol/courier.py",
         "        effects: list[Effect] = [Deliver(ticket, peer, item) for ticket, item in arrival.deliver]\n",
         "        effects: list[Effect] = []\n"
         "        for ticket, item in arrival.deliver:\n"

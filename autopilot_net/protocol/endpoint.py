@@ -9,36 +9,31 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterable, Sequence
-from typing import Any
 
 from msgspec import Struct
 
 from autopilot_net.errors import BadMessage
 from autopilot_net.message import Message
 from autopilot_net.protocol.clock import Clock, ClockOffset
+from autopilot_net.protocol.courier import Courier
 from autopilot_net.protocol.effects import (
-    Confirmed,
     Deliver,
     Dropped,
     Effect,
-    Expired,
-    Forget,
     Gap,
     Lost,
     Met,
     Reconnect,
-    Store,
     Transmit,
     Twins,
 )
 from autopilot_net.protocol.frames import PROBE, Packet, read_frames
-from autopilot_net.protocol.inbox import Inbox, Verdict, receipt_of
+from autopilot_net.protocol.inbox import receipt_of
 from autopilot_net.protocol.liveness import Liveness, Move
 from autopilot_net.protocol.notices import Notices
-from autopilot_net.protocol.outbox import Entry, Outbox, Window
+from autopilot_net.protocol.outbox import Outbox, Window
 from autopilot_net.protocol.post import Post
-from autopilot_net.protocol.records import Record, Saved
-from autopilot_net.protocol.relays import Relays
+from autopilot_net.protocol.records import Saved
 from autopilot_net.protocol.streams import GapWatch
 from autopilot_net.protocol.twins import TwinWatch
 from autopilot_net.protocol.voice import Voice
@@ -90,19 +85,15 @@ class Endpoint:
         self.outbox = Outbox(
             incarnation=incarnation, repeat_interval=self.settings.repeat_interval, window=self.settings.window
         )
-        self._inbox = Inbox()
-        self._relays = Relays()
-        self._keeps = saved is not None
         self._gaps = GapWatch()
         self._voice = Voice(self.post, incarnation=incarnation, epoch=epoch)
+        self._courier = Courier(self.post, self._voice, self.outbox, saved=saved)
         self._notices = Notices(self.post, self._voice)
         self._special = {"GONE": self._read_gone, "BACK": self._read_back, "CLOCK": self._read_clock}
         self._twins = TwinWatch()
         self._clock = Clock(interval=self.settings.clock_s or 0.0)
         self._liveness = Liveness(self.settings.liveness_s)
         self._retry_at: float | None = None  # when to try again what the upstream has said that it cannot reach
-        if saved is not None:
-            self._restore(saved)
 
     @property
     def epoch(self) -> float:
@@ -142,30 +133,15 @@ class Endpoint:
             message.flags["NOREPEAT"] = True
             return self.post.send(message.to, hops, message.serialize(pack=self._packs(message)))
         message.flags.pop("NOREPEAT", None)
-        if message.id in self.outbox:
-            raise BadMessage(f"message {message.id} awaits its confirmation; what is sent anew needs an id of its own")
-        entry = Entry(message, hops, pack=self._packs(message))
-        is_open = self.post.is_open(entry.target, message.to)
-        until = None if expires_after is None else now + expires_after
-        out = self.outbox.put(entry, now=now, is_open=is_open, expires_at=until)
-        record = entry.record(None if until is None else until + self.epoch)
-        return [*self._store(record), *self._transmit_all(out, now)]
+        return self._courier.send(message, hops, pack=self._packs(message), expires_after=expires_after, now=now)
 
-    def handled(
-        self, ticket: int, *, failed: bool = False, relays: Iterable[str] = (), now: float
-    ) -> list[Effect]:
+    def handled(self, ticket: int, *, failed: bool = False, relays: Iterable[str] = (), now: float) -> list[Effect]:
         """The handler of a `Deliver` returned or raised; `failed`: something that it passed on has expired.
 
         `relays` are the messages of this endpoint's that it passed on and that are under way: the sender is told once
         they are settled.
         """
-        waits = [message_id for message_id in relays if message_id in self.outbox]
-        if ticket and waits:
-            self._relays.wait(ticket, waits, failed=failed)
-            return self._store(self._inbox.relayed(ticket, waits, failed=failed))
-        verdict = Verdict.FAILED if failed else Verdict.HANDLED
-        outcome = self._inbox.handled(ticket, verdict)
-        return self._store(outcome.record) + self._voice.tell(outcome.receipt, verdict, now=now) if outcome else []
+        return self._courier.handled(ticket, failed=failed, relays=relays, now=now)
 
     # -- what the wire does --------------------------------------------------------------------------------------
 
@@ -208,7 +184,7 @@ class Endpoint:
         if peer == self.routes.upstream:
             self._liveness.lose()
         dropped = self.post.lose(peer)
-        self._close_what_has_no_path()
+        self._courier.close_what_has_no_path()
         return [Lost(peer), *dropped]
 
     def learn(self, name: str, peer: str, *, now: float) -> list[Effect]:
@@ -239,8 +215,7 @@ class Endpoint:
 
     def handle_timer(self, *, now: float) -> list[Effect]:
         """Whatever is due by now."""
-        again, expired = self.outbox.handle_timer(now=now, is_stuck=self.post.is_stuck)
-        effects = [*self._expire(expired, now), *self._transmit_all(again, now)]
+        effects = self._courier.handle_timer(now=now)
         if self._retry_at is not None and now >= self._retry_at:
             effects += self._try_beyond(now)
         upstream = self.routes.upstream or ""
@@ -265,25 +240,6 @@ class Endpoint:
         return self._clock.offset(epoch=self.epoch, now=now)
 
     # -- sending -------------------------------------------------------------------------------------------------
-
-    def _transmit_all(self, entries: Iterable[Entry], now: float) -> list[Effect]:
-        """Send what is due. What may be for Autopilot's own, which handles each repeat again, is not repeated.
-
-        In its place goes one question, which theirs take for a confirmation of nothing. Ours answer, so that they are
-        known to be ours, and get it all.
-        """
-        effects: list[Effect] = []
-        asked: set[str] = set()
-        for entry in entries:
-            to = str(entry.message.to)
-            if not entry.again or self.post.is_known(to):
-                effects += self.post.send(to, entry.hops, entry.wire())
-            elif to not in asked:
-                asked.add(to)
-                via = {"via": entry.message.via} if "via" in entry.message else {}
-                question = self._voice.message(to, "CONFIRM", entry.message.id, now=now, asks=True, **via)
-                effects += self.post.send(to, entry.hops, question.serialize())
-        return effects
 
     def _is_far(self, to: str) -> bool:
         return not self.forwards and to != self.routes.upstream
@@ -326,12 +282,16 @@ class Endpoint:
         if "inc" in message:
             self.post.is_ours(message.sender)
         effects = self._place(message, peer, now) + self._hear_life(message, peer)
+        if message.key == "CONFIRM" and message.to == "_" + self.id and peer != message.to:
+            return effects + self.post.pass_on(Packet((), message.to, packet.payload), from_above=True, peer=peer)
         if message.key == "CONFIRM":
-            return effects + self._read_confirm(message, packet, peer, now)
+            return effects + self._courier.read_confirm(message, now=now)
         special = self._special.get(message.key)
         if special is not None:
             return effects + special(message, peer, now)
-        return effects + self._read_for_handler(message, peer, len(packet.payload), now)
+        if "NOREPEAT" in message.flags:
+            return effects + self._read_unconfirmed(message, peer, len(packet.payload))
+        return effects + self._courier.arrive(message, peer, now=now)
 
     def _place(self, message: Message, peer: str, now: float) -> list[Effect]:
         """Note where a sender is, and the stations on its way here, of which one of Autopilot's own tells nobody.
@@ -353,18 +313,6 @@ class Endpoint:
         twins = self._twins.hear(peer, life)
         return [Twins(peer, twins)] if twins else []
 
-    def _read_for_handler(self, message: Message, peer: str, size: int, now: float) -> list[Effect]:
-        if "NOREPEAT" in message.flags:
-            return self._read_unconfirmed(message, peer, size)
-        receipt = receipt_of(message)
-        arrival = self._inbox.arrive(message, receipt)
-        effects: list[Effect] = [Deliver(ticket, peer, item) for ticket, item in arrival.deliver]
-        if arrival.dropped:
-            effects.append(Dropped(arrival.dropped, peer, self.id))
-        if arrival.tell is not None:
-            effects += self._voice.tell(receipt, arrival.tell, missing=arrival.missing, now=now)
-        return effects
-
     def _read_unconfirmed(self, message: Message, peer: str, size: int) -> list[Effect]:
         first, count = message.get("first"), message.get("items")
         if not (isinstance(first, int) and isinstance(count, int)):
@@ -383,12 +331,12 @@ class Endpoint:
         if peer == self.routes.upstream:
             self.routes.beyond.add(name)
             self._retry_at = self._retry_at or now + self.settings.repeat_interval
-            self._close_what_has_no_path()
+            self._courier.close_what_has_no_path()
             is_by_it = self.post.next_hop(name) == peer
             return self._notices.no_way(name, self._notices.askers.of(name), now=now) if is_by_it else []
         if not self.routes.forget(name, peer):
             return []
-        self._close_what_has_no_path()
+        self._courier.close_what_has_no_path()
         return self._notices.gone(name, now=now)
 
     def _read_back(self, message: Message, peer: str, now: float) -> list[Effect]:
@@ -414,88 +362,17 @@ class Endpoint:
         effects = self._voice.say(peer, "CLOCK", told, now=now, re=message.id)
         return [Transmit(e.peer, e.frames, missed=False) if isinstance(e, Transmit) else e for e in effects]
 
-    def _read_confirm(self, message: Message, packet: Packet, peer: str, now: float) -> list[Effect]:
-        if message.to == "_" + self.id and peer != message.to:
-            return self.post.pass_on(Packet((), message.to, packet.payload), from_above=True, peer=peer)
-        if "asks" in message or "here" in message:
-            return self._read_question(message, now)
-        re, about = message.get("re"), str(message.value)
-        if message.get("failed"):
-            return self._settle(about, message.sender, re, now, failed=True)
-        if not message.get("received"):
-            return self._settle(about, message.sender, re, now, failed=False)
-        self.outbox.received(about, message.sender, re)
-        gap = message.get("missing")
-        if not (isinstance(gap, list) and len(gap) == 2 and all(isinstance(n, int) for n in gap)):
-            return []
-        return self._transmit_all(self.outbox.missing(message.sender, re, gap[0], gap[1], now=now), now)
-
-    def _read_question(self, message: Message, now: float) -> list[Effect]:
-        """Whether we are ours; or the answer, after which what was not repeated meanwhile is repeated at once."""
-        if "asks" in message:
-            return self._voice.confirm(receipt_of(message), now=now, here=True)
-        names = {message.sender, "_" + message.sender, message.sender.removeprefix("_")}
-        found = [name for name, _ in self.outbox.recipients(is_open=True) if name in names]
-        return self._transmit_all((entry for name in found for entry in self.outbox.open(name, now=now)), now)
-
-    def _settle(self, about: str, recipient: str, re: Any, now: float, *, failed: bool) -> list[Effect]:
-        settled, more = self.outbox.confirm(about, recipient, re, now=now)
-        if not settled:
-            return []  # a second confirmation of the same message, which is what repeats bring
-        reason = "its recipient could not pass it on" if failed else ""
-        return [*self._end(settled, now, recipient, failed=reason), *self._transmit_all(more, now)]
-
-    def _end(self, entry: Entry, now: float, by: str = "", *, failed: str = "") -> list[Effect]:
-        """A message of ours is settled, and with it what waited for nothing else."""
-        about, to = entry.message.id, by or entry.message.to
-        effects: list[Effect] = [Forget(entry.message.to, entry.seq)] if self._keeps else []
-        effects.append(Expired(about, to, failed) if failed else Confirmed(about, to))
-        for ticket, left, has_failed in self._relays.settle(about, failed=bool(failed)):
-            if not left:
-                effects += self.handled(ticket, failed=has_failed, now=now)
-            elif failed:
-                effects += self._store(self._inbox.relayed(ticket, left, failed=True))
-        return effects
-
-    # -- what outlives a restart ---------------------------------------------------------------------------------
-
-    def _restore(self, saved: Saved) -> None:
-        self.outbox.restore(saved, epoch=self.epoch)
-        for ticket, record in self._inbox.restore(saved):
-            waits = [message_id for message_id in record.waits if message_id in self.outbox]
-            if waits:
-                self._relays.wait(ticket, waits, failed=record.failed)
-            else:
-                self._inbox.handled(ticket, Verdict.FAILED if record.failed else Verdict.HANDLED)
-
-    def _store(self, record: Record | None) -> list[Effect]:
-        return [Store(record)] if self._keeps and record is not None else []
-
     # -- paths ---------------------------------------------------------------------------------------------------
 
     def _reopen(self, name: str, now: float) -> list[Effect]:
-        """There is a new way to `name`: what waits for one goes out, and what went another way goes out again."""
-        for recipient, target in self.outbox.recipients(is_open=True):
-            if name.removeprefix("_") in (target.removeprefix("_"), recipient.removeprefix("_")):
-                self.outbox.close(recipient)
-        entries = [
-            entry
-            for recipient, target in self.outbox.recipients(is_open=False)
-            if self.post.is_open(target, recipient)
-            for entry in self.outbox.open(recipient, now=now)
-        ]
-        return [*self._transmit_all(entries, now), *self._notices.back(name, now=now)]
+        """There is a new way to `name`: for what is ours, and for what others send by way of us."""
+        return [*self._courier.reopen(name, now=now), *self._notices.back(name, now=now)]
 
     def _try_beyond(self, now: float) -> list[Effect]:
         """That there is a way again may have been said and lost: so it is tried, now and then."""
         names, self._retry_at = sorted(self.routes.beyond), None
         self.routes.beyond.clear()
         return [effect for name in names for effect in self._reopen(name, now)]
-
-    def _close_what_has_no_path(self) -> None:
-        for name, target in self.outbox.recipients(is_open=True):
-            if not self.post.is_open(target, name):
-                self.outbox.close(name)
 
     # -- timers --------------------------------------------------------------------------------------------------
 
@@ -518,9 +395,3 @@ class Endpoint:
         question["id"] = f"{self.id}_{self.incarnation}_{now!r}"  # the answer to a former life's may come yet
         self._clock.ask(question.id, now=now)
         return self.post.send(upstream, (), question.serialize())
-
-    def _expire(self, entries: Iterable[Entry], now: float) -> list[Effect]:
-        reason = "no confirmation came, and it may not be sent again"
-        return [effect for entry in entries for effect in self._end(entry, now, failed=reason)]
-
-

@@ -1,0 +1,176 @@
+"""Courier: what we promised to deliver, and what was promised to us; both until it is confirmed. Where it goes is not
+decided here.
+
+It composes `outbox`, `inbox` and `relays`, has the post carry and the voice answer, and asks for what outlives a
+restart to be kept.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from autopilot_net.errors import BadMessage
+from autopilot_net.message import Message
+from autopilot_net.protocol.effects import Confirmed, Deliver, Dropped, Effect, Expired, Forget, Store
+from autopilot_net.protocol.inbox import Inbox, Verdict, receipt_of
+from autopilot_net.protocol.outbox import Entry, Outbox
+from autopilot_net.protocol.post import Post
+from autopilot_net.protocol.records import Record, Saved
+from autopilot_net.protocol.relays import Relays
+from autopilot_net.protocol.voice import Voice
+
+__all__ = ["Courier"]
+
+
+class Courier:
+    """The confirmed half of one endpoint. With `saved` it is durable, and begins with what a former life left there."""
+
+    def __init__(self, post: Post, voice: Voice, outbox: Outbox, *, saved: Saved | None) -> None:
+        self.outbox = outbox
+        self._post = post
+        self._voice = voice
+        self._inbox = Inbox()
+        self._relays = Relays()
+        self._keeps = saved is not None
+        if saved is not None:
+            self._restore(saved)
+
+    # -- what is sent --------------------------------------------------------------------------------------------
+
+    def send(
+        self, message: Message, hops: tuple[str, ...], *, pack: bool, expires_after: float | None, now: float
+    ) -> list[Effect]:
+        """Promise to deliver `message`. Raises `BadMessage` if one of its id awaits its confirmation."""
+        if message.id in self.outbox:
+            raise BadMessage(f"message {message.id} awaits its confirmation; what is sent anew needs an id of its own")
+        entry = Entry(message, hops, pack=pack)
+        is_open = self._post.is_open(entry.target, message.to)
+        until = None if expires_after is None else now + expires_after
+        out = self.outbox.put(entry, now=now, is_open=is_open, expires_at=until)
+        record = entry.record(None if until is None else until + self._voice.epoch)
+        return [*self._store(record), *self._transmit_all(out, now)]
+
+    def read_confirm(self, message: Message, *, now: float) -> list[Effect]:
+        """A CONFIRM for us came in."""
+        if "asks" in message or "here" in message:
+            return self._read_question(message, now)
+        re, about = message.get("re"), str(message.value)
+        if message.get("failed"):
+            return self._settle(about, message.sender, re, now, failed=True)
+        if not message.get("received"):
+            return self._settle(about, message.sender, re, now, failed=False)
+        self.outbox.received(about, message.sender, re)
+        gap = message.get("missing")
+        if not (isinstance(gap, list) and len(gap) == 2 and all(isinstance(n, int) for n in gap)):
+            return []
+        return self._transmit_all(self.outbox.missing(message.sender, re, gap[0], gap[1], now=now), now)
+
+    def handle_timer(self, *, now: float) -> list[Effect]:
+        """What is to be repeated by now, and what has expired."""
+        again, expired = self.outbox.handle_timer(now=now, is_stuck=self._post.is_stuck)
+        reason = "no confirmation came, and it may not be sent again"
+        ends = [effect for entry in expired for effect in self._end(entry, now, failed=reason)]
+        return [*ends, *self._transmit_all(again, now)]
+
+    def reopen(self, name: str, *, now: float) -> list[Effect]:
+        """There is a new way to `name`: what waits for one goes out, and what went another way goes out again."""
+        for recipient, target in self.outbox.recipients(is_open=True):
+            if name.removeprefix("_") in (target.removeprefix("_"), recipient.removeprefix("_")):
+                self.outbox.close(recipient)
+        entries = [
+            entry
+            for recipient, target in self.outbox.recipients(is_open=False)
+            if self._post.is_open(target, recipient)
+            for entry in self.outbox.open(recipient, now=now)
+        ]
+        return self._transmit_all(entries, now)
+
+    def close_what_has_no_path(self) -> None:
+        """Send nothing, and spend no patience, where there is no way."""
+        for name, target in self.outbox.recipients(is_open=True):
+            if not self._post.is_open(target, name):
+                self.outbox.close(name)
+
+    # -- what came in --------------------------------------------------------------------------------------------
+
+    def arrive(self, message: Message, peer: str, *, now: float) -> list[Effect]:
+        """A message that seeks a confirmation came in from the neighbour `peer`."""
+        receipt = receipt_of(message)
+        arrival = self._inbox.arrive(message, receipt)
+        effects: list[Effect] = [Deliver(ticket, peer, item) for ticket, item in arrival.deliver]
+        if arrival.dropped:
+            effects.append(Dropped(arrival.dropped, peer, self._post.id))
+        if arrival.tell is not None:
+            effects += self._voice.tell(receipt, arrival.tell, missing=arrival.missing, now=now)
+        return effects
+
+    def handled(self, ticket: int, *, failed: bool = False, relays: Iterable[str] = (), now: float) -> list[Effect]:
+        """See `Endpoint.handled`."""
+        waits = [message_id for message_id in relays if message_id in self.outbox]
+        if ticket and waits:
+            self._relays.wait(ticket, waits, failed=failed)
+            return self._store(self._inbox.relayed(ticket, waits, failed=failed))
+        verdict = Verdict.FAILED if failed else Verdict.HANDLED
+        outcome = self._inbox.handled(ticket, verdict)
+        return self._store(outcome.record) + self._voice.tell(outcome.receipt, verdict, now=now) if outcome else []
+
+    # -- below ---------------------------------------------------------------------------------------------------
+
+    def _transmit_all(self, entries: Iterable[Entry], now: float) -> list[Effect]:
+        """Send what is due. What may be for Autopilot's own, which handles each repeat again, is not repeated.
+
+        In its place goes one question, which theirs take for a confirmation of nothing. Ours answer, so that they are
+        known to be ours, and get it all.
+        """
+        effects: list[Effect] = []
+        asked: set[str] = set()
+        for entry in entries:
+            to = str(entry.message.to)
+            if not entry.again or self._post.is_known(to):
+                effects += self._post.send(to, entry.hops, entry.wire())
+            elif to not in asked:
+                asked.add(to)
+                via = {"via": entry.message.via} if "via" in entry.message else {}
+                question = self._voice.message(to, "CONFIRM", entry.message.id, now=now, asks=True, **via)
+                effects += self._post.send(to, entry.hops, question.serialize())
+        return effects
+
+    def _read_question(self, message: Message, now: float) -> list[Effect]:
+        """Whether we are ours; or the answer, after which what was not repeated meanwhile is repeated at once."""
+        if "asks" in message:
+            return self._voice.confirm(receipt_of(message), now=now, here=True)
+        names = {message.sender, "_" + message.sender, message.sender.removeprefix("_")}
+        found = [name for name, _ in self.outbox.recipients(is_open=True) if name in names]
+        return self._transmit_all((entry for name in found for entry in self.outbox.open(name, now=now)), now)
+
+    def _settle(self, about: str, recipient: str, re: Any, now: float, *, failed: bool) -> list[Effect]:
+        settled, more = self.outbox.confirm(about, recipient, re, now=now)
+        if not settled:
+            return []  # a second confirmation of the same message, which is what repeats bring
+        reason = "its recipient could not pass it on" if failed else ""
+        return [*self._end(settled, now, recipient, failed=reason), *self._transmit_all(more, now)]
+
+    def _end(self, entry: Entry, now: float, by: str = "", *, failed: str = "") -> list[Effect]:
+        """A message of ours is settled, and with it what waited for nothing else."""
+        about, to = entry.message.id, by or entry.message.to
+        effects: list[Effect] = [Forget(entry.message.to, entry.seq)] if self._keeps else []
+        effects.append(Expired(about, to, failed) if failed else Confirmed(about, to))
+        for ticket, left, has_failed in self._relays.settle(about, failed=bool(failed)):
+            if not left:
+                effects += self.handled(ticket, failed=has_failed, now=now)
+            elif failed:
+                effects += self._store(self._inbox.relayed(ticket, left, failed=True))
+        return effects
+
+    def _restore(self, saved: Saved) -> None:
+        self.outbox.restore(saved, epoch=self._voice.epoch)
+        for ticket, record in self._inbox.restore(saved):
+            waits = [message_id for message_id in record.waits if message_id in self.outbox]
+            if waits:
+                self._relays.wait(ticket, waits, failed=record.failed)
+            else:
+                self._inbox.handled(ticket, Verdict.FAILED if record.failed else Verdict.HANDLED)
+
+    def _store(self, record: Record | None) -> list[Effect]:
+        return [Store(record)] if self._keeps and record is not None else []
