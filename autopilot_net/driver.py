@@ -348,8 +348,7 @@ class Driver:
             todo, self._todo = self._todo, deque()
         if not todo:
             return
-        self._book.keep()
-        self._book.trace((line.endpoint, effect) for line, effect in todo)
+        self._book.write([(line.endpoint, effect) for line, effect in todo])
         self._spoke_at = time.monotonic()
         refused: Refused = defaultdict(list)
         calls: list[Call] = []

@@ -12,6 +12,7 @@ from __future__ import annotations
 import contextlib
 import os
 import sqlite3
+import tempfile
 import threading
 import zlib
 from collections import deque
@@ -28,7 +29,7 @@ from autopilot_net.protocol.records import REMEMBER, Handled, Kept, Life, Record
 __all__ = ["Durable"]
 
 APPLICATION = 0x41504E31  # what `file` and this module know the file by
-VERSION = 2
+VERSION = 3
 RESERVE = 1_000  # message numbers that are reserved in one go; a restart skips what was left of them
 LOCKED_S = 5.0  # how long a file may still be held by a process that is about to end
 TABLES = [
@@ -39,7 +40,7 @@ TABLES = [
     "CREATE TABLE kept (endpoint TEXT, recipient TEXT, seq INTEGER, record BLOB, mark INTEGER, "
     "PRIMARY KEY (endpoint, recipient, seq))",
     "CREATE TABLE handled (endpoint TEXT, life TEXT, seq INTEGER, record BLOB, mark INTEGER, "
-    "PRIMARY KEY (endpoint, life, seq)) WITHOUT ROWID",
+    "PRIMARY KEY (endpoint, life, seq))",
     "CREATE TABLE seen (number INTEGER PRIMARY KEY, endpoint TEXT, record BLOB, mark INTEGER)",
 ]
 MARKED = [
@@ -52,7 +53,7 @@ MARKED = [
 ]
 RECORDS: list[tuple[str, type[Record]]] = [
     ("SELECT record FROM kept WHERE endpoint = ?", Kept),
-    ("SELECT record FROM handled WHERE endpoint = ?", Handled),
+    ("SELECT record FROM handled WHERE endpoint = ? ORDER BY rowid", Handled),  # the latest is last
     ("SELECT record FROM seen WHERE endpoint = ? ORDER BY number", Seen),
 ]
 IN_USE = ("SQLITE_BUSY", "SQLITE_LOCKED")
@@ -80,6 +81,8 @@ class Durable:
         refuse_foreign(self._path)
         try:
             self._open(owner, sync)
+        except OSError as error:
+            raise DurableRefused(f"{self._path} cannot be written: {error}") from error
         except (sqlite3.Error, msgspec.MsgspecError) as error:
             self.close()
             raise DurableRefused(_why(self._path, error)) from error
@@ -121,7 +124,7 @@ class Durable:
                 return
             try:
                 self._commit(batch)
-            except sqlite3.Error as error:
+            except Exception as error:
                 self._queue.appendleft(compact(batch))
                 raise OSError(f"{self._path} cannot be written: {error}") from error
 
@@ -134,19 +137,12 @@ class Durable:
     # -- below ---------------------------------------------------------------------------------------------------
 
     def _open(self, owner: str, sync: str) -> None:
+        if not self._path.exists():
+            make_whole(self._path, owner)
         self._db = sqlite3.connect(self._path, timeout=LOCKED_S, isolation_level=None, check_same_thread=False)
         run = self._db.execute
         run("PRAGMA locking_mode = EXCLUSIVE")  # a second process would give the same promises
-        run("PRAGMA synchronous = FULL")
-        run("BEGIN EXCLUSIVE")
-        if not run("SELECT count(*) FROM sqlite_master").fetchone()[0]:
-            # With the tables at once: a file that is killed half made is either still empty, or whole.
-            for pragma in (f"application_id = {APPLICATION}", f"user_version = {VERSION}"):
-                run(f"PRAGMA {pragma}")
-            for table in TABLES:
-                run(table)
-            run("INSERT INTO owner VALUES (?, ?, ?)", _marked(owner, 0))
-        run("COMMIT")
+        fill(self._db, owner)
         self._check(owner)
         run("PRAGMA journal_mode = WAL")
         run(f"PRAGMA synchronous = {sync}")
@@ -188,6 +184,8 @@ class Durable:
         for query, kind in RECORDS:
             for (blob,) in self._select(query, endpoint):
                 saved.store(msgspec.msgpack.decode(blob, type=kind))
+        for life in saved.prune():
+            self._db.execute("DELETE FROM handled WHERE endpoint = ? AND life = ?", (endpoint, _encode(life)))
         return saved
 
     def _select(self, query: str, endpoint: str) -> list[Any]:
@@ -206,7 +204,7 @@ class Durable:
                     where = (endpoint, effect.to, effect.seq)
                     run("DELETE FROM kept WHERE endpoint = ? AND recipient = ? AND seq = ?", where)
             run("COMMIT")
-        except sqlite3.Error:
+        except Exception:
             if self._db.in_transaction:  # of some errors sqlite has taken all back already
                 run("ROLLBACK")
             raise
@@ -268,7 +266,37 @@ def compact(batch: Batch) -> Batch:
             return what.seq >= lows[endpoint, what.life]
         return isinstance(what, Seen) or (endpoint, what.to, what.seq) not in over
 
-    return [(endpoint, effect) for endpoint, effect in batch if is_needed(endpoint, effect)]
+    needed = [(endpoint, effect) for endpoint, effect in batch if is_needed(endpoint, effect)]
+    seen = [n for n, (_, effect) in enumerate(needed) if isinstance(effect, Store) and isinstance(effect.record, Seen)]
+    old = set(seen[:-REMEMBER])
+    return [one for n, one in enumerate(needed) if n not in old]
+
+
+def make_whole(path: Path, owner: str) -> None:
+    """Make the file under another name, and give it its own when it is whole: killed in between, it is not there."""
+    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    os.close(handle)
+    try:
+        with contextlib.closing(sqlite3.connect(name, isolation_level=None)) as db:
+            fill(db, owner)
+        # Another process may have been quicker. Where a file cannot have two names, it is made under its own.
+        with contextlib.suppress(OSError):
+            os.link(name, path)
+    finally:
+        os.unlink(name)
+
+
+def fill(db: sqlite3.Connection, owner: str) -> None:
+    """Make the tables where there are none."""
+    db.execute("PRAGMA synchronous = FULL")
+    db.execute("BEGIN EXCLUSIVE")
+    if not db.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
+        for pragma in (f"application_id = {APPLICATION}", f"user_version = {VERSION}"):
+            db.execute(f"PRAGMA {pragma}")
+        for table in TABLES:
+            db.execute(table)
+        db.execute("INSERT INTO owner VALUES (?, ?, ?)", _marked(owner, 0))
+    db.execute("COMMIT")
 
 
 def refuse_foreign(path: Path) -> None:

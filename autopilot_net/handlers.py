@@ -187,9 +187,11 @@ class Handlers:
     def _handle_beside(self, number: int, message: Message, done: Done | None, weight: int) -> None:
         with self._pool_lock:
             self._beside[number] = (time.monotonic(), message.key)
-        self._call(message, done, weight)
-        with self._pool_lock:
-            del self._beside[number]
+        try:
+            self._call(message, done, weight)
+        finally:
+            with self._pool_lock:
+                del self._beside[number]
 
     def _handle(self, message: Message, done: Done | None, weight: int) -> None:
         self._timed(message.key, lambda: self._call(message, done, weight))

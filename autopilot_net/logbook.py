@@ -5,10 +5,10 @@ from __future__ import annotations
 import logging
 import time
 from collections import Counter, defaultdict
-from collections.abc import Iterable
+from collections.abc import Sequence
 
 from autopilot_net.durable import Durable
-from autopilot_net.protocol.effects import Dropped, Effect, Expired, Gap
+from autopilot_net.protocol.effects import Dropped, Effect, Expired, Forget, Gap, Store
 from autopilot_net.protocol.endpoint import Endpoint
 from autopilot_net.tracing import Tracer
 
@@ -44,8 +44,10 @@ class Logbook:
             self.counters["unkept"] += 1
             self.warn("the disk", f"from here on a restart loses what is sent and handled: {error}")
 
-    def trace(self, effects: Iterable[tuple[Endpoint, Effect]]) -> None:
-        """Write down what is about to be done."""
+    def write(self, effects: Sequence[tuple[Endpoint, Effect]]) -> None:
+        """Write down what is about to be done. Where nothing is to be kept, the disk is not waited for."""
+        if self._durable is not None and any(isinstance(effect, Store | Forget) for _, effect in effects):
+            self.keep()
         if self._trace is None:
             return
         by_endpoint: dict[Endpoint, list[Effect]] = defaultdict(list)
@@ -54,7 +56,7 @@ class Logbook:
         for endpoint, its in by_endpoint.items():
             try:
                 self._trace.write(endpoint.id, endpoint.incarnation, its)
-            except OSError as error:
+            except (OSError, ValueError) as error:
                 self.counters["untraced"] += len(its)
                 self.warn("the trace", f"the trace lacks {len(its)} effects: {error}")
 

@@ -98,6 +98,7 @@ class Net_Node:  # noqa: N801  # the name that labs' programs import
         self.daemon = daemon
         self.repeat_interval = repeat_interval
         self.msgs_received = 0
+        self._counting = threading.Lock()
         self.closing = threading.Event()
         self.streams: dict[str, Stream] = {}
         self.ledger = Ledger()
@@ -293,7 +294,12 @@ class Net_Node:  # noqa: N801  # the name that labs' programs import
 
         It connects on its own, as `{node}_{id}`, to the node's station or to `upstream` at `ip`:`port`. Items go out
         in batches of `min_size`, or when the oldest is `max_delay` seconds old. `q_size` (1,000 items if None) bounds
-        what waits. `subject` and `pilot` (the node's machine if None) go along with every item.
+        what waits. `subject` and `pilot` (the node's machine if None) go along with every item. A `reliable` stream is
+        confirmed and repeated; of any other, gaps are told where it arrives. A full queue blocks who appends, or with
+        `drop_oldest` loses its oldest item, and counts it.
+
+        A stream of the same name that has ended is waited for, up to 10 s, until it is sent. Raises `AutopilotNetError`
+        if it is still open or not sent by then, and for sizes that make no batch.
         """
         name = f"{self.id}_{id}"
         if self.closing.is_set():
@@ -302,6 +308,9 @@ class Net_Node:  # noqa: N801  # the name that labs' programs import
         if former is not None and not (former.ended and former.wait(DRAIN_S)):
             raise AutopilotNetError(f"stream {name} is open, or still being sent; end it before it is opened again")
         upstream = upstream or self.upstream
+        q_size = q_size or max(1_000, min_size)
+        if min_size < 1 or q_size < min_size:
+            raise AutopilotNetError(f"a stream needs min_size >= 1 and q_size >= min_size, not {min_size} and {q_size}")
         line = self._core.branch(name, upstream, ip or self.upstream_ip, port or self.port, durable=reliable)
         headers = {"subject": subject, "pilot": pilot or self.id.removeprefix("_"), "continuous": True}
         stream = Stream(
@@ -312,9 +321,10 @@ class Net_Node:  # noqa: N801  # the name that labs' programs import
             headers=headers,
             min_size=min_size,
             max_delay=max_delay,
-            q_size=q_size or max(1_000, min_size),
+            q_size=q_size,
             reliable=reliable,
             drop_oldest=drop_oldest,
+            numbers=self._core.numbers,
             now=timestamp,
         )
         line.source = stream
@@ -325,15 +335,21 @@ class Net_Node:  # noqa: N801  # the name that labs' programs import
     def release(self) -> None:
         """End the node: what was sent last has a moment to leave, the threads stop, the sockets close."""
         self.closing.set()
-        self._core.driver.stop()
-        if self._owns_context:
+        driver = self._core.driver
+        driver.stop()
+        if not self._owns_context:
+            return
+        if threading.current_thread() is driver.io_thread:  # in a delivery's callback: it has its sockets to close yet
+            threading.Thread(target=self.context.term, name=f"{self.id} context", daemon=True).start()
+        else:
             self.context.term()
 
     # -- receiving -----------------------------------------------------------------------------------------------
 
     def on_message(self, message: Message) -> Any:
         """Count, and handle, what came in."""
-        self.msgs_received += 1
+        with self._counting:  # concurrent listens have threads of their own
+            self.msgs_received += 1
         return self.handle_listen(message)
 
     def handle_listen(self, message: Message) -> Any:

@@ -34,6 +34,7 @@ __all__ = ["Listen", "Participant", "Wants", "timestamp", "wants_message"]
 logger = logging.getLogger("autopilot_net")
 
 Listen = Callable[..., Any]
+OWN_KEYS = ("GONE", "BACK", "CLOCK")  # which the core reads itself
 Flags = Iterable[str] | Mapping[str, Any] | None
 
 
@@ -57,8 +58,13 @@ class Participant:
         self.id = id
         self.context = context
         self.settings = settings
-        self._durable = None if durable is None else Durable(durable, id, sync=sync)
         tracer = None if trace is None else Tracer(os.fspath(trace))
+        try:
+            self._durable = None if durable is None else Durable(durable, id, sync=sync)
+        except Exception:
+            if tracer is not None:
+                tracer.close()
+            raise
         self.driver = Driver(
             id,
             host,
@@ -68,9 +74,10 @@ class Participant:
             behind_bytes=settings.backlog_bytes,
         )
         self.line = self._line(id, upstream, forwards=forwards, durable=True)
-        self._numbers: Iterator[int] = itertools.count()
+        self.numbers: Iterator[int] = itertools.count()
+        """Of messages: the next is for one, and no former life of a durable participant had it."""
         if self._durable is not None:
-            self._numbers = self._durable.numbers()
+            self.numbers = self._durable.numbers()
             self._tell_what_waits(self._durable.waiting())
 
     @property
@@ -94,8 +101,10 @@ class Participant:
     ) -> Message:
         """A message of ours with an id of its own. `to` may be a list of hops, which it keeps until it is sent."""
         hops = hops_of(to, f"{self.id} cannot send {key}")
+        if key in OWN_KEYS:
+            raise BadMessage(f"{self.id} cannot send {key} to {to!r}: stations say that to each other; take another")
         return Message(
-            id=f"{self.id}_{next(self._numbers)}",
+            id=f"{self.id}_{next(self.numbers)}",
             to=hops[-1] if len(hops) == 1 else hops,
             sender=self.id,
             key=key,

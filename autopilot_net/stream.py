@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from itertools import count
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from autopilot_net.driver import Driver
@@ -39,10 +38,9 @@ class Stream:
         q_size: int,
         reliable: bool,
         drop_oldest: bool,
+        numbers: Iterator[int],
         now: Any,
     ) -> None:
-        if min_size < 1 or q_size < min_size:
-            raise AutopilotNetError(f"a stream needs min_size >= 1 and q_size >= min_size, not {min_size} and {q_size}")
         self.id = line.endpoint.id
         self.to = to
         self.key = key
@@ -54,8 +52,7 @@ class Stream:
         self._reliable = reliable
         self._drop_oldest = drop_oldest
         self._batcher = Batcher(min_size=min_size, max_delay=max_delay)
-        # A durable stream goes on under its old name: its ids are beyond those of its former lives.
-        self._numbers = count(line.endpoint.outbox.given(to))
+        self._numbers = numbers
         self._now = now
         self._gives_up_at: float | None = None  # when its socket is closed, whether or not all has left it
         self._has_left = False

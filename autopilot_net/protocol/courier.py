@@ -118,7 +118,8 @@ class Courier:
     # -- below ---------------------------------------------------------------------------------------------------
 
     def _transmit_all(self, entries: Iterable[Entry], now: float) -> list[Effect]:
-        """Send what is due. What may be for Autopilot's own, which handles each repeat again, is not repeated.
+        """Send what is due. What may be for Autopilot's own, which handles each repeat again, is not repeated; but what
+        a former life left is sent once, for that may never have sent it.
 
         In its place goes one question, which theirs take for a confirmation of nothing. Ours answer, so that they are
         known to be ours, and get it all.
@@ -127,7 +128,8 @@ class Courier:
         asked: set[str] = set()
         for entry in entries:
             to = str(entry.message.to)
-            if not entry.again or self._post.is_known(to):
+            if entry.is_first or self._post.is_known(to):
+                entry.is_first = False
                 effects += self._post.send(to, entry.hops, entry.wire())
             elif to not in asked:
                 asked.add(to)

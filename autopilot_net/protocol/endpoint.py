@@ -266,9 +266,10 @@ class Endpoint:
             message = Message(packet.payload)
             if not message.validate():
                 raise BadMessage(f"no message without id, to, sender and key: {packet.payload[:60]!r}")
-            "".join((message.id, str(message.to), message.sender, message.key)).encode()  # all are told on, and logged
+            told_on = (message.id, str(message.to), message.sender, message.key, str(message.get("timestamp")))
+            "".join(told_on).encode()
         except ValueError as error:  # a BadMessage, or half a character, which JSON can spell and UTF-8 cannot
-            return [Dropped(str(error), peer, self.id)]
+            return [Dropped(str(error).encode(errors="replace").decode(), peer, self.id)]
         if self.forwards and isinstance(message.to, str) and message.to not in (self.id, "_" + self.id):
             # A repeat of Autopilot's own station: its frames name its parent alone, whomever it is for.
             if self.ours.isdisjoint({message.to, message.to.removeprefix("_")}):
@@ -287,7 +288,7 @@ class Endpoint:
         if message.key == "CONFIRM":
             return effects + self._courier.read_confirm(message, now=now)
         special = self._special.get(message.key)
-        if special is not None:
+        if special is not None and "inc" in message and "NOREPEAT" in message.flags:  # else it is a lab's own
             return effects + special(message, peer, now)
         if "NOREPEAT" in message.flags:
             return effects + self._read_unconfirmed(message, peer, len(packet.payload))

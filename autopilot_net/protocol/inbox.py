@@ -15,11 +15,11 @@ from typing import Any
 from msgspec import Struct, field
 
 from autopilot_net.message import Message
-from autopilot_net.protocol.records import Handled, Saved, Seen
+from autopilot_net.protocol.records import LIVES, Handled, Saved, Seen
 
 __all__ = ["Arrival", "Inbox", "Outcome", "Receipt", "Verdict"]
 
-LIVES = 4  # former lives of one sender that are remembered: their late frames must not look new
+BEYOND = 1 << 53  # no sender counts so far, and not every store could keep it
 Key = tuple[Any, ...]
 Pair = tuple[str, str]  # sender and recipient: a station is `rig_1` and `_rig_1`, and each has numbers of its own
 
@@ -273,7 +273,7 @@ def receipt_of(message: Message) -> Receipt:
     via = message.get("via")
     hops = tuple(via) if isinstance(via, list) and all(map(_is_text, via)) else ()
     inc, seq = message.get("inc"), message.get("seq")
-    numbered = _is_text(inc) and isinstance(seq, int) and not isinstance(seq, bool) and seq > 0
+    numbered = _is_text(inc) and isinstance(seq, int) and not isinstance(seq, bool) and 0 < seq < BEYOND
     return Receipt(sender=message.sender, id=message.id, via=hops, re=(inc, seq) if numbered else None)
 
 

@@ -30,7 +30,7 @@ class Window(Struct, frozen=True):
 class Entry:
     """One message that awaits confirmation, encoded once: what changes from one sending to the next is its tail."""
 
-    __slots__ = ("again", "body", "channel", "due", "hops", "message", "patience", "seq", "ttl")
+    __slots__ = ("again", "body", "channel", "due", "hops", "is_first", "message", "patience", "seq", "ttl", "until")
 
     def __init__(self, message: Message, hops: tuple[str, ...], *, pack: bool) -> None:
         self.message = message
@@ -42,7 +42,9 @@ class Entry:
         self.channel: _Channel
         self.seq = 0
         self.due = 0.0
+        self.until: float | None = None  # when its time is up
         self.again = False
+        self.is_first = True  # whether this life has yet to send it
 
     @classmethod
     def kept(cls, record: Kept) -> Entry:
@@ -51,7 +53,7 @@ class Entry:
         entry.message = Message(record.body + b"}")
         entry.message["ttl"] = entry.ttl = entry.patience = record.ttl
         entry.hops, entry.body, entry.seq = record.hops, record.body, record.seq
-        entry.due, entry.again = 0.0, True
+        entry.due, entry.until, entry.again, entry.is_first = 0.0, None, True, True
         return entry
 
     def record(self, until: float | None) -> Kept:
@@ -157,11 +159,6 @@ class Outbox:
         channel = self._channels.get(recipient)
         return channel is None or channel.takes(self.window)
 
-    def given(self, recipient: str) -> int:
-        """How many numbers were given toward `recipient` so far."""
-        channel = self._channels.get(recipient)
-        return channel.next_seq - 1 if channel else 0
-
     # -- what the sender does ------------------------------------------------------------------------------------
 
     def put(self, entry: Entry, *, now: float, is_open: bool, expires_at: float | None = None) -> list[Entry]:
@@ -226,8 +223,9 @@ class Outbox:
         sent: list[Entry] = []
         expired: list[Entry] = []
         while self._bounded and self._bounded[0][0] <= now:
-            entry = self._by_id.get(heapq.heappop(self._bounded)[1])
-            if entry:
+            until, message_id = heapq.heappop(self._bounded)
+            entry = self._by_id.get(message_id)
+            if entry and entry.until == until:  # else another message of that id, sent since
                 expired.append(entry)
                 sent += self._remove(entry, now)
         while self._due and self._due[0][0] <= now:
@@ -252,6 +250,7 @@ class Outbox:
     def _append(self, channel: _Channel, entry: Entry, expires_at: float | None) -> None:
         entry.channel = channel
         self._by_id[entry.message.id] = entry
+        entry.until = expires_at
         if expires_at is not None:
             heapq.heappush(self._bounded, (expires_at, entry.message.id))
         channel.waiting.append(entry)

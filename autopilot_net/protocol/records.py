@@ -6,10 +6,13 @@ give back, as `Saved`, what the next life begins with; this is also the whole of
 
 from __future__ import annotations
 
+from collections import Counter
+
 from msgspec import Struct, field
 
 __all__ = ["Handled", "Kept", "Life", "Record", "Saved", "Seen"]
 
+LIVES = 4  # former lives of one sender that are remembered: their late frames must not look new
 REMEMBER = 10_000  # messages of Autopilot's own that are remembered, as many as in one life
 
 Life = tuple[str, str, str]  # sender, recipient, and the sender's incarnation
@@ -76,13 +79,23 @@ class Saved(Struct):
             self.kept[record.to, record.seq] = record
             self.next_seq[record.to] = max(record.seq + 1, self.next_seq.get(record.to, 1))
         elif isinstance(record, Handled):
-            life = self.handled.setdefault(record.life, {})
-            life[record.seq] = record
+            life = {**self.handled.pop(record.life, {}), record.seq: record}  # popped, since the latest is to be last
             self.handled[record.life] = {seq: one for seq, one in life.items() if seq >= record.low}
         else:
             self.seen[record] = None
             if len(self.seen) > REMEMBER:
                 del self.seen[next(iter(self.seen))]
+
+    def prune(self) -> list[Life]:
+        """Let go of all but the last `LIVES` of each sender, as one life would have; which these were."""
+        later: Counter[tuple[str, str]] = Counter()
+        gone = []
+        for life in reversed(list(self.handled)):
+            later[life[:2]] += 1
+            if later[life[:2]] > LIVES and not any(record.waits for record in self.handled[life].values()):
+                gone.append(life)
+                del self.handled[life]
+        return gone
 
     def forget(self, to: str, seq: int) -> None:
         """Message `seq` to `to` is settled."""

@@ -8,7 +8,7 @@ from typing import Any
 
 from msgspec import to_builtins
 
-from autopilot_net.errors import FileRefused
+from autopilot_net.errors import BadMessage, FileRefused
 from autopilot_net.roles.host import Handle, Host, follow
 
 __all__ = ["AT_ONCE", "MAX_PART", "Serve"]
@@ -54,7 +54,12 @@ class Serve:
             answer = outcome()
         except (FileRefused, KeyError, TypeError, ValueError, OverflowError) as error:
             answer = {"path": path, "error": str(error)}
-        handle = self._host.send(machine, "FILE", answer, repeat=True, flags=["MINPRINT"])
+        try:
+            handle = self._host.send(machine, "FILE", answer, repeat=True, flags=["MINPRINT"])
+        except BadMessage:  # half a character in the path, which came as JSON and cannot go back
+            promise.settle(confirmed=True)
+            self._settled(machine)
+            return
         follow(promise, handle)
         # It may be settled in another thread, and what follows belongs between two listens.
         handle.then(lambda _: self._host.after(0, lambda: self._settled(machine)))
@@ -62,6 +67,8 @@ class Serve:
     def _settled(self, machine: str) -> None:
         self._under_way[machine] -= 1
         self._go_on(machine)
+        if not self._under_way[machine]:
+            del self._under_way[machine], self._questions[machine]
 
     def _whole(self, path: str) -> Answer:
         size, _ = self._host.files.size_and_digest(path)

@@ -332,7 +332,8 @@ def test_only_neighbours_are_told() -> None:
 
 
 def test_a_question_that_comes_from_above_is_no_answer_and_gets_none() -> None:
-    asker = json.dumps({"id": "1", "to": "s", "sender": "parent", "key": "CLOCK", "flags": {"NOREPEAT": True}})
+    facts = {"id": "1", "to": "s", "sender": "parent", "key": "CLOCK", "flags": {"NOREPEAT": True}, "inc": "a"}
+    asker = json.dumps(facts)
     made: Endpoint = station()
     assert made.receive("parent", [asker.encode()], now=0) == []
     assert made.clock_offset(now=0) is None

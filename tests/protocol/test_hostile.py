@@ -3,13 +3,15 @@
 import json
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from autopilot_net.message import Message, plain_json
-from autopilot_net.protocol.effects import Deliver, Dropped, Transmit
+from autopilot_net.protocol.effects import Deliver, Dropped, Store, Transmit
 from autopilot_net.protocol.endpoint import Endpoint
+from autopilot_net.protocol.records import Handled, Saved
 from tests.protocol.test_frames import station
 
 FIELDS = ["inc", "seq", "low", "again", "via", "re", "received", "failed", "missing", "first", "items", "redelivered"]
@@ -114,3 +116,31 @@ def test_depth_breaks_nothing() -> None:
         for key in (b"CONFIRM", b"GONE", b"DATA", b"CLOCK"):
             payload = b'{"id":"1","to":"s","sender":"n","key":"%b","timestamp":%b,"value":%b}' % (key, nested, nested)
             receiver.receive("n", [b"s", b"s", payload], now=0)
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        {"id": "\ud800", "flags": 1},
+        {"timestamp": "\ud800"},
+        {"id": "\ud800"},
+        {"seq": 1 << 70, "low": 1, "inc": "a"},
+        {"seq": 1 << 70, "low": 1 << 70, "inc": "a"},
+    ],
+    ids=str,
+)
+def test_what_is_told_of_an_odd_message_can_be_written_down(odd: dict[str, Any]) -> None:
+    """To a trace, which is UTF-8, and to a store, whose integers end somewhere."""
+    fields = {"id": "x", "to": "T", "sender": "n", "key": "K", "value": None, "timestamp": "", **odd}
+    terminal = Endpoint("T", forwards=True, incarnation="1", saved=Saved("1"))
+    effects = terminal.receive("n", [b"T", b"T", json.dumps(fields).encode()], now=0)
+    for effect in [*effects]:
+        if isinstance(effect, Deliver):
+            effects += terminal.handled(effect.ticket, now=0)
+    for effect in effects:
+        if isinstance(effect, Dropped):
+            effect.reason.encode()
+        if isinstance(effect, Store):
+            kept = msgspec.msgpack.decode(msgspec.msgpack.encode(effect.record), type=type(effect.record))
+            assert kept == effect.record
+            assert not isinstance(kept, Handled) or kept.seq < 1 << 63

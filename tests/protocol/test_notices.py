@@ -4,7 +4,7 @@ import pytest
 
 from autopilot_net.message import Message
 from autopilot_net.protocol.askers import Askers
-from autopilot_net.protocol.effects import Expired, Transmit
+from autopilot_net.protocol.effects import Deliver, Expired, Transmit
 from autopilot_net.protocol.endpoint import Endpoint, Settings
 from tests.protocol.promises import message_of
 from tests.protocol.test_frames import M, node, station
@@ -251,3 +251,13 @@ def test_who_is_not_remembered_is_told_nothing() -> None:
     assert not askers.tell("X", "a")
 
 
+
+
+@pytest.mark.parametrize("key", ["GONE", "BACK", "CLOCK"])
+def test_a_labs_own_message_under_a_word_of_ours_is_handled(key: str) -> None:
+    """From Autopilot's own, or one that seeks a confirmation: no notice ever does."""
+    theirs = Message(id="x", to="s", sender="parent", key=key, value="T", flags={"NOREPEAT": True}).serialize()
+    sought = Message(id="y", to="s", sender="parent", key=key, value="T", inc="a", seq=1, low=1).serialize()
+    for payload in (theirs, sought):
+        handed = [e for e in station().receive("parent", [payload], now=0) if isinstance(e, Deliver)]
+        assert [e.message.key for e in handed] == [key]

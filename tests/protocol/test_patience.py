@@ -432,3 +432,16 @@ def test_a_neighbour_of_theirs_confirms_and_is_sent_repeats() -> None:
     (sent,) = terminal.handle_timer(now=5)
     assert isinstance(sent, Transmit)
     assert Message(sent.frames[-1]).id == "T_1"
+
+
+def test_a_deadline_is_that_of_the_message_it_was_given_to() -> None:
+    """Not of another that is sent under the same id once the first is confirmed."""
+    wire = pair()
+    first = wire.send("rig_1", "T", expires_after=10)
+    wire.run()
+    assert wire.of("rig_1", Confirmed)
+    wire.policy = lambda _flight: LOSE
+    endpoint = wire["rig_1"]
+    message = Message(id=first, to="T", sender="rig_1", key="DATA", value=None)
+    endpoint.send(message, repeat=True, now=wire.now)
+    assert not [e for e in endpoint.handle_timer(now=wire.now + 11) if isinstance(e, Expired)]
