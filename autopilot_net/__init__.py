@@ -14,6 +14,7 @@ from autopilot_net.errors import (
 from autopilot_net.message import Message
 from autopilot_net.node import Net_Node
 from autopilot_net.pilot_station import Pilot_Station
+from autopilot_net.protocol.clock import ClockOffset
 from autopilot_net.protocol.outbox import Window
 from autopilot_net.roles.coherence import Ledger
 from autopilot_net.station import Station
@@ -35,6 +36,7 @@ __all__ = [
     "Stream",
     "Ledger",
     "Window",
+    "ClockOffset",
     "AutopilotNetError",
     "BadMessage",
     "DeliveryExpired",

@@ -73,7 +73,7 @@ class Durable:
     def __init__(self, path: str | os.PathLike[str], owner: str, *, sync: str = "normal") -> None:
         if sync not in ("normal", "full"):
             raise DurableRefused(f"sync is 'normal' or 'full', not {sync!r}")
-        self._path = Path(path)
+        self._path = Path(path).expanduser().absolute()  # sqlite has names, such as ":memory:", that are no paths
         self._queue: deque[Batch] = deque()
         self._lock = threading.Lock()
         self._owner = owner

@@ -78,6 +78,11 @@ class Message:
     value = _field("value")
     flags = _field("flags")
 
+    @property
+    def redelivered(self) -> bool:
+        """Whether it may have been handled in a former life of whoever handles it."""
+        return bool(self._fields.get("redelivered", False))
+
     # -- like an object ------------------------------------------------------------------------------------------
 
     def __getattr__(self, name: str) -> Any:

@@ -40,6 +40,7 @@ __all__ = ["Net_Node"]
 logger = logging.getLogger("autopilot_net")
 
 REPORT_S = 2.0  # how long what a program's block raised may take to come home, before the node is released
+LAST_MOMENT_S = 0.5  # how long what was sent last may take to arrive before a node is closed
 DRAIN_S = 10.0  # how long a stream that is opened anew waits for what its namesake has yet to deliver
 INSTEAD = {
     "loop": "there is no tornado loop; threads are the node's own, and `release()` ends them",
@@ -61,7 +62,8 @@ class Net_Node:  # noqa: N801  # the name that labs' programs import
     one at a time, in a thread of the node's own, in order of arrival; one that returns a delivery handle is done when
     that is settled, and one with an attribute `concurrent = True` runs beside the others. With `router_port` the node
     also listens there, so that other nodes can connect to it with no station between. Nodes made with `instance=True`
-    share one zmq context in the process. Threads are daemons whatever `daemon` says. Safe to use from any thread.
+    share one zmq context in the process. Threads are daemons whatever `daemon` says, but for a
+    concurrent listen that still runs, which a program's end waits for. Safe to use from any thread.
     As a context manager it is released at the end, and what its block raised is reported first.
 
     With `durable`, the path of a file that is made if it is not there, what was sent with `repeat=True` and is not yet
@@ -333,9 +335,16 @@ class Net_Node:  # noqa: N801  # the name that labs' programs import
         return stream
 
     def release(self) -> None:
-        """End the node: what was sent last has a moment to leave, the threads stop, the sockets close."""
-        self.closing.set()
+        """End the node: what was sent last has a moment to arrive, streams end, the threads stop, the sockets close.
+
+        The moment is half a second. Who must know that a message was handled waits for its handle before.
+        """
         driver = self._core.driver
+        if not (driver.is_closed or driver.is_own_thread()):
+            for stream in list(self.streams.values()):
+                stream.close()
+            driver.wait_until(self._is_settled, LAST_MOMENT_S)
+        self.closing.set()
         driver.stop()
         if not self._owns_context:
             return
@@ -343,6 +352,11 @@ class Net_Node:  # noqa: N801  # the name that labs' programs import
             threading.Thread(target=self.context.term, name=f"{self.id} context", daemon=True).start()
         else:
             self.context.term()
+
+    def _is_settled(self) -> bool:
+        endpoint = self._core.endpoint
+        is_out = not (endpoint.post.holds_back() or len(endpoint.outbox))
+        return is_out and all(stream.is_sent() for stream in self.streams.values())
 
     # -- receiving -----------------------------------------------------------------------------------------------
 

@@ -18,7 +18,7 @@ from msgspec.structs import replace
 from autopilot_net.delivery import Delivery
 from autopilot_net.driver import Driver
 from autopilot_net.durable import Durable
-from autopilot_net.errors import AutopilotNetError, BadMessage
+from autopilot_net.errors import AutopilotNetError, BadMessage, DurableRefused
 from autopilot_net.handlers import Host
 from autopilot_net.line import Line
 from autopilot_net.message import Message
@@ -58,6 +58,8 @@ class Participant:
         self.id = id
         self.context = context
         self.settings = settings
+        if durable is None and sync != "normal":
+            raise DurableRefused(f"{id}: sync={sync!r} says how firmly a file is kept; name the file too, by durable=…")
         tracer = None if trace is None else Tracer(os.fspath(trace))
         try:
             self._durable = None if durable is None else Durable(durable, id, sync=sync)
@@ -110,7 +112,7 @@ class Participant:
             key=key,
             value=value,
             timestamp=timestamp(time.monotonic()),
-            flags=dict(flags) if isinstance(flags, Mapping) else dict.fromkeys(flags or (), True),
+            flags=dict(flags) if isinstance(flags, Mapping) else dict.fromkeys(_several(flags), True),
             **extra,
         )
 
@@ -173,6 +175,11 @@ class Participant:
             saved=saved,
         )
         return Line(endpoint, Pipes(self.context, id))
+
+
+def _several(flags: Iterable[str] | None) -> Iterable[str]:
+    """Flags, of which one alone may be given as it is."""
+    return (flags,) if isinstance(flags, str) else flags or ()
 
 
 def timestamp(now: float) -> str:

@@ -20,7 +20,7 @@ from typing import Any, ClassVar
 import zmq
 
 from autopilot_net.delivery import Delivery
-from autopilot_net.errors import AutopilotNetError
+from autopilot_net.errors import AutopilotNetError, DurableRefused
 from autopilot_net.message import Message
 from autopilot_net.node import own_ip
 from autopilot_net.participant import (
@@ -120,8 +120,9 @@ class Station(multiprocessing.Process):
         deadline = time.monotonic() + timeout
         while not self.ready.wait(0.05):
             if not self.is_alive():
-                why = self._complaint.value.decode(errors="replace") or "its process says why"
-                raise AutopilotNetError(f"station {self.id} ended before it listened: {why}")
+                kind, _, why = self._complaint.value.decode(errors="replace").partition(": ")
+                error = DurableRefused if kind == "DurableRefused" else AutopilotNetError
+                raise error(f"station {self.id} ended before it listened: {why or 'its process says why'}")
             if time.monotonic() > deadline:
                 self.kill()
                 self.join(RELEASE_S)
@@ -168,7 +169,9 @@ class Station(multiprocessing.Process):
             self._core = self.init_networking(context)
             self.begin_role()
         except Exception as error:
-            self._complaint.value = str(error).encode()[: COMPLAINT_BYTES - 1]
+            self._complaint.value = f"{type(error).__name__}: {error}".encode()[: COMPLAINT_BYTES - 1]
+            if isinstance(error, AutopilotNetError):
+                raise SystemExit(1) from error  # its parent tells
             raise
         self._core.start()
         self.ready.set()
@@ -303,7 +306,8 @@ class Station(multiprocessing.Process):
 
         It is repeated until it is handled unless `repeat` is False, or it goes through other stations to one that is
         not known to be ours and could not confirm it; `repeat=True` insists. A `msg` goes where it says itself unless
-        `to` is given; `flags` add to those it has.
+        `to` is given; `flags` add to those it has. It never waits: what a listen passes on is
+        bounded by the windows of those who sent it. Raises `BadMessage`, naming the part, for what JSON cannot carry.
         """
         if msg is None:
             if not key or not to:

@@ -101,7 +101,7 @@ class Stream:
         effects: list[Effect] = []
         while self._batcher.due(now=now) and self._has_room():
             effects += self._send(now)
-        if self.ended and self._is_sent():
+        if self.ended and self.is_sent():
             effects += self._leave(now)
         return effects
 
@@ -130,9 +130,10 @@ class Stream:
         return flush
 
     def _is_over(self) -> bool:
-        return self._is_sent() and (self._reliable or self._has_left or not self.ended)
+        return self.is_sent() and (self._reliable or self._has_left or not self.ended)
 
-    def _is_sent(self) -> bool:
+    def is_sent(self) -> bool:
+        """Whether every item is sent and, of a reliable stream, settled. Called under the lock."""
         endpoint = self._line.endpoint
         return not (len(self._batcher) or len(endpoint.outbox) or endpoint.post.waiting_peers())
 
@@ -142,13 +143,14 @@ class Stream:
         return self.pump(now)
 
     def _append(self, item: Any, now: float) -> list[Effect]:
-        if self.ended:
-            raise AutopilotNetError(f"stream {self.id} has ended; open another")
         if self._driver.is_closed:
             raise AutopilotNetError(f"stream {self.id} takes no item, for {self._driver.name} is closed")
+        if self.ended:
+            raise AutopilotNetError(f"stream {self.id} has ended; open another")
         if self._drop_oldest and len(self._batcher) >= self._q_size:
             self._batcher.drop_oldest()
             self.dropped += 1
+            self._driver.counters["dropped"] += 1
         self._batcher.append(item, now=now)
         return self.pump(now)
 

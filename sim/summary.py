@@ -123,7 +123,7 @@ def sentence_for(verdict: str, checks: Sequence[Check], *, machines: int) -> str
         trials = next((f"{c.looked_at}, {c.figures}" for c in checks if c.name == "trials"), "no trial was asked for")
         return f"HELD: {machines} machines, {trials}"
     if verdict == "interrupted":
-        return "INTERRUPTED: what there was until then is below, and proves nothing"
+        return "INTERRUPTED: what there was until then is told, and proves nothing"
     doubts = sorted((check for check in checks if check.result == "unknown"), key=lambda check: check.name != "confirm")
     return f"NOT SETTLED: {doubts[0].violations[0] if doubts else 'it is not known whether all held'}"
 

@@ -445,3 +445,11 @@ def test_a_message_travels_through_a_pipe_between_processes() -> None:
     with here, there:
         here.send(message([1.5], subject="m1"))
         assert there.recv() == message([1.5], subject="m1")
+
+
+def test_whether_it_may_be_known_already_can_be_asked_of_any_message() -> None:
+    message = Message(id="1", to="T", sender="n", key="K")
+    assert message.redelivered is False
+    assert "redelivered" not in message
+    message["redelivered"] = True
+    assert message.redelivered is True

@@ -561,6 +561,7 @@ THE_FOUR = test_message.test_the_four_names_are_text_and_only_to_may_be_a_list_o
 MESSAGE: dict[str, Check] = {
     **dict.fromkeys(("id", "to", "sender", "key"), THE_FOUR),
     "value": test_message.test_what_is_written_is_read,
+    "redelivered": test_message.test_whether_it_may_be_known_already_can_be_asked_of_any_message,
     "flags": test_message.test_flags_that_are_no_object_are_refused,
     **dict.fromkeys(("__getitem__", "__contains__"), test_message.test_a_message_reads_as_an_object_and_as_a_dict),
     **dict.fromkeys(("__len__", "__iter__", "get"), test_message.test_a_message_reads_as_an_object_and_as_a_dict),

@@ -624,3 +624,15 @@ def test_an_answer_to_cohere_that_nobody_listens_for_is_not_answered(
     assert leaf.send("hub", "X", repeat=True).wait(DEADLINE_S)
     assert "hub: an answer to COHERE came" in caplog.text
     assert leaf.msgs_received == 2
+
+
+def test_what_is_sent_and_released_at_once_arrives(pair: Pair) -> None:
+    """Also by a node that is not connected yet, and what a stream has yet to make a batch of."""
+    heard = Heard()
+    pair.hub.listens |= heard.listens("LAST", "ITEM")
+    for number in range(20):
+        with Net_Node(f"brief_{number}", "hub", int(pair.hub.router_port or 0)) as node:
+            node.send(key="LAST", value=number, repeat=bool(number % 2))
+            node.get_stream("s", "ITEM", min_size=5).extend([number] * 3)
+    heard.until("LAST", times=20)
+    heard.until("ITEM", times=60)

@@ -219,7 +219,7 @@ TRIALS = Check(name="trials", looked_at="9 messages of 1 rig", count=9, result="
         ("held", [TRIALS], "HELD: 2 machines, 9 messages of 1 rig, 0 lost, 0 twice"),
         ("held", [], "HELD: 2 machines, no trial was asked for"),
         ("broke", [TRIALS, check("a went astray"), check("b", name="order")], "BROKE: hops, order. a went astray"),
-        ("interrupted", [TRIALS], "INTERRUPTED: what there was until then is below, and proves nothing"),
+        ("interrupted", [TRIALS], "INTERRUPTED: what there was until then is told, and proves nothing"),
         ("unsettled", [TRIALS], "NOT SETTLED: it is not known whether all held"),
         (
             "unsettled",

@@ -69,8 +69,11 @@ class Courier:
     def handle_timer(self, *, now: float) -> list[Effect]:
         """What is to be repeated by now, and what has expired."""
         again, expired = self.outbox.handle_timer(now=now, is_stuck=self._post.is_stuck)
-        reason = "no confirmation came, and it may not be sent again"
-        ends = [effect for entry in expired for effect in self._end(entry, now, failed=reason)]
+        spent, late = "no confirmation came, and it may not be sent again", "no confirmation came, and its time is up"
+        ends: list[Effect] = []
+        for entry in expired:
+            is_late = entry.until is not None and now >= entry.until
+            ends += self._end(entry, now, failed=late if is_late else spent)
         return [*ends, *self._transmit_all(again, now)]
 
     def reopen(self, name: str, *, now: float) -> list[Effect]:
