@@ -109,7 +109,9 @@ def test_a_restarted_station_of_ours_goes_on_with_theirs(lab: Mixed) -> None:
     lab.ours.nodes.pop("_low").release()
     lab.ours.stations.pop("low").release()
     lab.station("o", "low", "top")
-    down, up = lab.send("top", "low", repeat=True), lab.send("low", "top", repeat=True)
-    eventually(lambda: down.is_confirmed() and up.is_confirmed())
+    up = lab.send("low", "top", repeat=True)
+    eventually(up.is_confirmed)  # it is there, before theirs, which never repeats, sends to it
+    down = lab.send("top", "low", repeat=True)
+    eventually(down.is_confirmed)
     assert lab.values("top") == [first.value, up.value]
     assert lab.values("low") == [down.value]
