@@ -115,13 +115,14 @@ class Pipes:
     def bind(self, ip: str, port: int | None) -> int:
         """Listen; `port` None or 0 lets the system choose. Returns it. Raises `AutopilotNetError` if it is taken."""
         self._router = router(self._context)
+        # First: whoever waits for this port is accepted at once, and unheard of, it is lost with each thing that it says.
+        self._router_monitor = self._router.get_monitor_socket(zmq.EVENT_ACCEPTED | zmq.EVENT_DISCONNECTED)
         try:
             self._router.bind(f"tcp://{ip}:{port or '*'}")
         except zmq.ZMQError as error:
-            self._router.close(0)
-            self._router = None
+            self._close(self._router, self._router_monitor, linger=0)
+            self._router = self._router_monitor = None
             raise AutopilotNetError(f"{self._identity} cannot listen at {ip}:{port}: {error}") from error
-        self._router_monitor = self._router.get_monitor_socket(zmq.EVENT_ACCEPTED | zmq.EVENT_DISCONNECTED)
         endpoint = self._router.getsockopt_string(zmq.LAST_ENDPOINT)
         return int(endpoint.rpartition(":")[2])
 

@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Iterator
 from itertools import count
 from pathlib import Path
+from typing import Any
 
 import pytest
 import zmq
@@ -689,6 +690,26 @@ def test_reconnecting_throws_away_the_connection_with_what_is_still_in_it(contex
             said += new.tcp.recv(1_000)
         new.die()
         assert BIG[:100] not in said
+
+
+def test_who_is_accepted_is_heard_of_from_the_first(context: Context, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A rig that waits for the port is accepted at once. Unheard of, it was lost with each thing that it said."""
+    called: list[str] = []
+
+    def noted(name: str) -> None:
+        real = getattr(zmq.Socket, name)
+
+        def call(self: Socket, *args: Any) -> Any:
+            called.append(name)
+            return real(self, *args)
+
+        monkeypatch.setattr(zmq.Socket, name, call)
+
+    noted("bind")
+    noted("get_monitor_socket")
+    Ends(context, "T").bind()
+    assert called[:1] == ["get_monitor_socket"]
+    assert "bind" in called[1:]
 
 
 @pytest.mark.parametrize("hold", [True, False], ids=["by zmq", "by another program"])
