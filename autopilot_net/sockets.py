@@ -115,7 +115,7 @@ class Pipes:
     def bind(self, ip: str, port: int | None) -> int:
         """Listen; `port` None or 0 lets the system choose. Returns it. Raises `AutopilotNetError` if it is taken."""
         self._router = router(self._context)
-        # First: whoever waits for this port is accepted at once, and unheard of, it is lost with each thing that it says.
+        # First: whoever waits for this port is accepted at once, and unheard of, is lost with each thing that it says.
         self._router_monitor = self._router.get_monitor_socket(zmq.EVENT_ACCEPTED | zmq.EVENT_DISCONNECTED)
         try:
             self._router.bind(f"tcp://{ip}:{port or '*'}")
