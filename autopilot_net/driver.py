@@ -153,7 +153,8 @@ class Driver:
                 line.deliveries[message.id] = delivery
             self._queue(line, effects)
         self._ring()
-        self._book.keep()
+        if sought:
+            self._book.keep()
         return delivery
 
     def run(self, line: Line, act: Callable[[float], list[Effect]]) -> None:

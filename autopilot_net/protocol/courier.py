@@ -48,8 +48,10 @@ class Courier:
         is_open = self._post.is_open(entry.target, message.to)
         until = None if expires_after is None else now + expires_after
         out = self.outbox.put(entry, now=now, is_open=is_open, expires_at=until)
-        record = entry.record(None if until is None else until + self._voice.epoch)
-        return [*self._store(record), *self._transmit_all(out, now)]
+        sent = self._transmit_all(out, now)
+        if not self._keeps:
+            return sent
+        return [Store(entry.record(None if until is None else until + self._voice.epoch)), *sent]
 
     def read_confirm(self, message: Message, *, now: float) -> list[Effect]:
         """A CONFIRM for us came in."""

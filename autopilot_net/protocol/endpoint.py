@@ -28,7 +28,7 @@ from autopilot_net.protocol.effects import (
     Twins,
 )
 from autopilot_net.protocol.frames import PROBE, Packet, read_frames
-from autopilot_net.protocol.inbox import receipt_of
+from autopilot_net.protocol.inbox import via_of
 from autopilot_net.protocol.liveness import Liveness, Move
 from autopilot_net.protocol.notices import Notices
 from autopilot_net.protocol.outbox import Outbox, Window
@@ -81,7 +81,7 @@ class Endpoint:
         self.incarnation = incarnation
         self.settings = settings or Settings()
         self.post = Post(id, upstream=upstream, forwards=forwards, backlog_bytes=self.settings.backlog_bytes)
-        self.routes, self.ours, self.theirs = self.post.routes, self.post.ours, self.post.theirs
+        self.routes, self.ours = self.post.routes, self.post.ours
         self.outbox = Outbox(
             incarnation=incarnation, repeat_interval=self.settings.repeat_interval, window=self.settings.window
         )
@@ -218,11 +218,8 @@ class Endpoint:
         effects = self._courier.handle_timer(now=now)
         if self._retry_at is not None and now >= self._retry_at:
             effects += self._try_beyond(now)
-        upstream = self.routes.upstream or ""
-        is_full = upstream in self.post.waiting_peers()
-        move = self._liveness.move(now=now, is_ours=upstream in self.ours, is_full=is_full)
-        if move is not None:
-            effects.append(Transmit(upstream, PROBE) if move is Move.PROBE else Reconnect(upstream))
+        if self._liveness.probe_at is not None and now >= self._liveness.probe_at:
+            effects += self._probe(now)
         ask_at = self._ask_at()
         if ask_at is not None and now >= ask_at:
             effects += self._ask_clock(now)
@@ -302,8 +299,7 @@ class Endpoint:
         sender = message.sender
         if peer == self.routes.upstream:
             return self._reopen(sender, now) if self.routes.found_above(sender) else []
-        way = receipt_of(message).via if "via" in message else ()
-        between = itertools.takewhile(lambda name: name != self.id, way)
+        between = itertools.takewhile(lambda name: name != self.id, via_of(message))
         return [e for name in (*between, sender) if name != peer for e in self.learn(name, peer, now=now)]
 
     def _hear_life(self, message: Message, peer: str) -> list[Effect]:
@@ -384,6 +380,14 @@ class Endpoint:
         self.post.is_ours(peer)
         self._notices.askers.tell_anew(peer)
         return [Transmit(peer, tuple(frames))]
+
+    def _probe(self, now: float) -> list[Effect]:
+        upstream = self.routes.upstream or ""
+        is_full = upstream in self.post.waiting_peers()
+        move = self._liveness.move(now=now, is_ours=upstream in self.ours, is_full=is_full)
+        if move is None:
+            return []
+        return [Transmit(upstream, PROBE) if move is Move.PROBE else Reconnect(upstream)]
 
     def _ask_at(self) -> float | None:
         """When to ask the upstream for the time: it is there, and can tell it. Autopilot's own cannot."""

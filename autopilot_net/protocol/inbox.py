@@ -270,11 +270,15 @@ class Inbox:
 
 def receipt_of(message: Message) -> Receipt:
     """Where the confirmation of `message` goes. What is odd in its extra attributes counts as absent."""
-    via = message.get("via")
-    hops = tuple(via) if isinstance(via, list) and all(map(_is_text, via)) else ()
     inc, seq = message.get("inc"), message.get("seq")
     numbered = _is_text(inc) and isinstance(seq, int) and not isinstance(seq, bool) and 0 < seq < BEYOND
-    return Receipt(sender=message.sender, id=message.id, via=hops, re=(inc, seq) if numbered else None)
+    return Receipt(sender=message.sender, id=message.id, via=via_of(message), re=(inc, seq) if numbered else None)
+
+
+def via_of(message: Message) -> tuple[str, ...]:
+    """The stations that `message` says it passes; none where it says so oddly."""
+    via = message.get("via")
+    return tuple(via) if isinstance(via, list) and all(map(_is_text, via)) else ()
 
 
 def _is_text(value: Any) -> bool:

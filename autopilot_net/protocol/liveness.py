@@ -60,14 +60,12 @@ class Liveness:
         return not self._flush_left
 
     def move(self, *, now: float, is_ours: bool, is_full: bool) -> Move | None:
-        """What to do by now. `is_ours`: the upstream is known to send probes back.
+        """What to do at `probe_at`, or later. `is_ours`: the upstream is known to send probes back.
 
         While its pipe `is_full`, a probe would wait behind all that does, and silence says nothing. One that never said
         anything may be of a kind that never does. Or its first answer went to a twin of ours: so it is connected to
         once more, and then left alone.
         """
-        if self.probe_at is None or now < self.probe_at:
-            return None
         self.probe_at = now + self._interval
         is_known = self._answers or is_ours
         if is_full:
