@@ -12,17 +12,28 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 import msgspec
 from msgspec import Meta
 
+from sim.faults import Fault, Link
+from sim.keys import (
+    Bytes,
+    Count,
+    Dtype,
+    Kilobytes,
+    Natural,
+    NotNegative,
+    Percent,
+    Port,
+    Positive,
+)
 from sim.yamlfile import BROKEN, Mistakes, Node, show
 
 __all__ = [
     "Burst",
     "Expect",
-    "ExpectStream",
-    "ExpectTrials",
     "Files",
     "Graduation",
     "KindEntry",
     "LabFile",
+    "Limits",
     "MachineEntry",
     "Session",
     "Storm",
@@ -33,20 +44,6 @@ __all__ = [
     "fit",
     "schema",
 ]
-
-# `words` end the sentence "`rate_hz` must be …". The upper bounds keep a slip of the finger from filling the memory.
-Positive = Annotated[float, Meta(gt=0, le=1e9, extra={"words": "a number above 0"})]
-NotNegative = Annotated[float, Meta(ge=0, le=1e9, extra={"words": "a number, 0 or more"})]
-Percent = Annotated[float, Meta(ge=0, le=100, extra={"words": "a number from 0 to 100"})]
-Count = Annotated[int, Meta(ge=0, le=10**9, extra={"words": "a whole number, 0 or more"})]
-Natural = Annotated[int, Meta(ge=1, le=10**9, extra={"words": "a whole number, 1 or more"})]
-Bytes = Annotated[int, Meta(ge=0, le=10**8, extra={"words": "a whole number of bytes, from 0 to 100000000"})]
-Kilobytes = Annotated[int, Meta(ge=0, le=10**6, extra={"words": "a whole number of kB, from 0 to 1000000"})]
-Port = Annotated[int, Meta(ge=1, le=65535, extra={"words": "a whole number from 1 to 65535"})]
-Dtype = Literal[
-    "bool", "uint8", "uint16", "uint32", "uint64", "int8", "int16", "int32", "int64", "float16", "float32", "float64"
-]  # fmt: skip
-
 
 class _Part(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     pass
@@ -121,6 +118,8 @@ class KindEntry(_Part, frozen=True):
     program: Annotated[str | None, Meta(description="The lab's own code instead of ours: module:Class.")] = None
     env: Annotated[dict[str, str], Meta(description="Environment variables, set before the program is imported.")] = {}
     params: Annotated[dict[str, Any], Meta(description="Whatever its program wants to know.")] = {}
+    link: Annotated[Link | None, Meta(description="What its link up to its parent is like; absent: perfect.")] = None
+    durable: Annotated[bool, Meta(description="Whether what it has yet to deliver outlives its death.")] = False
     children: Annotated[tuple["MachineEntry", ...], Meta(description="The machines below it.")] = ()
 
 
@@ -141,6 +140,7 @@ class TerminalEntry(_Part, frozen=True):
     host: Annotated[str | None, Meta(description="Its name or address in the real lab.")] = None
     port: Annotated[Port | None, Meta(description="Its station's port in the real lab.")] = None
     env: Annotated[dict[str, str], Meta(description="Environment variables for its program.")] = {}
+    durable: Annotated[bool, Meta(description="Whether what it has yet to deliver outlives its death.")] = False
 
 
 class Files(_Part, frozen=True):
@@ -173,28 +173,35 @@ class Storm(_Part, frozen=True):
     shrink_s: Annotated[NotNegative, Meta(description="Seconds to look for the smallest that fails.")] = 60.0
 
 
-class ExpectTrials(_Part, frozen=True):
-    """Limits for the trials of the whole lab. What is absent is not limited."""
+class Limits(_Part, frozen=True):
+    """Limits for one class of traffic. What is absent is not limited."""
 
-    lost: Annotated[Count | None, Meta(description="Messages that never came.")] = None
-    twice: Annotated[Count | None, Meta(description="Messages that were handled again.")] = None
-    p99_ms: Annotated[Positive | None, Meta(description="The 99th percentile of the way from send to handler.")] = None
-
-
-class ExpectStream(_Part, frozen=True):
-    """Limits for a stream. What is absent is not limited."""
-
-    missing: Annotated[Count | None, Meta(description="Items that never came.")] = None
+    lost: Annotated[Count | None, Meta(description="Messages that were to be confirmed, and never came.")] = None
+    twice: Annotated[Count | None, Meta(description="Messages that were handled again, in one life or another.")] = None
+    missing: Annotated[Count | None, Meta(description="Messages or items that never came, confirmed or not.")] = None
     missing_pct: Annotated[Percent | None, Meta(description="The same, of a hundred sent.")] = None
+    p50_ms: Annotated[Positive | None, Meta(description="The median of the way from send to handler.")] = None
+    p99_ms: Annotated[Positive | None, Meta(description="The 99th percentile of the way from send to handler.")] = None
+    rate_hz: Annotated[Positive | None, Meta(description="At least so many a second.")] = None
 
 
 class Expect(_Part, frozen=True):
     """The lab's own limits; a run that exceeds one has broken."""
 
-    trials: Annotated[ExpectTrials, Meta(description="For trials.")] = ExpectTrials()
-    streams: Annotated[dict[str, ExpectStream], Meta(description="For streams, by name or machine.name.")] = {}
+    trials: Annotated[Limits, Meta(description="For trials.")] = Limits()
+    streams: Annotated[dict[str, Limits], Meta(description="For streams, by name or machine.name.")] = {}
+    keys: Annotated[dict[str, Limits], Meta(description="For messages of any other key, as START or STATE.")] = {}
+    start_within_s: Annotated[
+        Positive | None, Meta(description="From the first START that was sent until every rig runs.")
+    ] = None
+    handshake_within_s: Annotated[
+        Positive | None, Meta(description="From the start of the run until every machine has shaken hands.")
+    ] = None
+    recovered_within_s: Annotated[
+        Positive | None, Meta(description="From the end of a fault until what it struck works again.")
+    ] = None
 
-    def stream(self, machine: str, name: str) -> ExpectStream | None:
+    def stream(self, machine: str, name: str) -> Limits | None:
         """The limits of one machine's stream: those under `machine.name`, else those under its name."""
         return self.streams.get(f"{machine}.{name}", self.streams.get(name))
 
@@ -209,18 +216,10 @@ class LabFile(_Part, frozen=True, kw_only=True):
     files: Annotated[Files, Meta(description="The files that tasks name.")] = Files()
     session: Annotated[Session, Meta(description="The experiment.")] = Session()
     storm: Annotated[Storm, Meta(description="Random traffic.")] = Storm()
+    faults: Annotated[tuple[Fault, ...], Meta(description="What goes wrong, counted from START.")] = ()
     expect: Annotated[Expect, Meta(description="The lab's own limits.")] = Expect()
     repeat_interval_s: Annotated[Positive, Meta(description="Unconfirmed messages are sent again after this.")] = 5.0
     ping_interval_s: Annotated[Positive, Meta(description="A pilot tells its state this often, unasked.")] = 5.0
-
-
-_LATER = {
-    "faults": "faults cannot be rehearsed yet, so a run would not show what `faults` asks for; remove the key.",
-    "link": "shaped links cannot be rehearsed yet, so a run would not show what `link` asks for; remove the key.",
-    "recovered_within_s": (
-        "faults cannot be rehearsed yet, so there is nothing for `recovered_within_s` to limit; remove the key."
-    ),
-}
 
 
 def schema() -> dict[str, Any]:
@@ -291,9 +290,7 @@ def _fit_struct(node: Node, want: type[msgspec.Struct], mistakes: Mistakes, path
     fields = {field.encode_name: field for field in msgspec.structs.fields(want)}
     fitted: dict[str, Node] = {}
     for key, under in node.value.items():
-        if key in _LATER:
-            mistakes.add(under.line, _LATER[key])
-        elif key not in fields:
+        if key not in fields:
             where = f" in `{path}`" if path else ""
             mistakes.add(under.line, f"unknown key {show(key)}{where}; {did_you_mean(key, list(fields))}")
         else:

@@ -1,4 +1,4 @@
-"""Topology + storms + seed, as one value, JSON both ways: what a run is made from and what a replay file holds."""
+"""Topology, session, storms, faults, expectations and seed, as one value, JSON both ways: what a run is made from and what a replay file holds."""
 
 from __future__ import annotations
 
@@ -74,14 +74,19 @@ class Crash(Struct, frozen=True, tag="crash"):
 Op = Send | Flow | Twice | Opaque | Crash
 
 
-class Example(Struct, frozen=True):
-    """One storm: all at once, then the lab settles."""
+class Example(Struct, frozen=True, omit_defaults=True):
+    """One storm: all at once, so many seconds into the session and its faults; or, without `at_s`, on a calm lab."""
 
     ops: tuple[Op, ...]
+    at_s: float | None = None
 
 
 class Scenario(Struct, frozen=True):
-    """What to run. `session` False: the storms alone, as when a storm that failed is run again."""
+    """What to run: a topology with its faults and expectations, a seed, and storms.
+
+    `session` False: no trials and no streams, but the faults and the storms alone, as when a storm that failed is run
+    again.
+    """
 
     topology: Topology
     seed: int

@@ -12,13 +12,13 @@ import msgspec
 
 from sim import labcheck, labfile, yamlfile
 from sim.expand import Found, expand
+from sim.faults import Fault, Link
 from sim.labfile import (
     Burst,
     Expect,
-    ExpectStream,
-    ExpectTrials,
     Files,
     Graduation,
+    Limits,
     Session,
     Storm,
     Stream,
@@ -42,8 +42,9 @@ __all__ = [
     "Graduation",
     "Storm",
     "Expect",
-    "ExpectTrials",
-    "ExpectStream",
+    "Fault",
+    "Limits",
+    "Link",
     "TopologyError",
 ]
 
@@ -82,6 +83,8 @@ class Machine(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     program: str | None = None  # module:Class, looked for in the topology's folder first
     env: dict[str, str] = {}
     params: dict[str, Any] = {}
+    link: Link | None = None
+    durable: bool = False
     children: tuple[str, ...] = ()
 
 
@@ -94,6 +97,7 @@ class Topology(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     files: Files = Files()
     session: Session = Session()
     storm: Storm = Storm()
+    faults: tuple[Fault, ...] = ()
     expect: Expect = Expect()
     repeat_interval_s: float = 5.0
     ping_interval_s: float = 5.0

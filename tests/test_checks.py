@@ -19,7 +19,7 @@ from sim.payloads import fingerprint, opaque_bytes
 from sim.scenario import Crash, Example, Flow, Opaque, Send, Twice, twice_id
 from sim.session import item_of, stream_name
 from sim.streamchecks import stream_rows
-from sim.topology import Expect, ExpectStream, ExpectTrials, Machine, Stream, Topology, Trials, graph
+from sim.topology import Expect, Limits, Machine, Stream, Topology, Trials, graph
 from sim.verdict import Check, StreamRow
 
 MS = 10**6
@@ -130,8 +130,8 @@ def healthy() -> Evidence:
     _crash(story)
     topology = lab(
         expect=Expect(
-            trials=ExpectTrials(lost=0, twice=0, p99_ms=50.0),
-            streams={"wheel": ExpectStream(missing=0), "rig_1.camera": ExpectStream(missing_pct=10.0)},
+            trials=Limits(lost=0, twice=0, p99_ms=50.0),
+            streams={"wheel": Limits(missing=0), "rig_1.camera": Limits(missing_pct=10.0)},
         )
     )
     return Evidence(topology=topology, graph=graph(topology), seed=SEED, journal=story.journal, examples=STORMS)
@@ -782,7 +782,7 @@ def limited(run: Evidence, **limits: Any) -> Evidence:
 def test_a_limit_that_is_kept_is_a_pass(run: Evidence) -> None:
     forget(run, "item_got", stream="rig_1/camera/0", n=3)
     run.journal.traces.append(reported(1, first=3))
-    camera = {"camera": ExpectStream(missing=1, missing_pct=10.0)}
+    camera = {"camera": Limits(missing=1, missing_pct=10.0)}
     assert check_of(limited(run, streams=camera), "expect").result == "pass"
 
 
@@ -796,18 +796,18 @@ def test_a_limit_that_is_kept_is_a_pass(run: Evidence) -> None:
 def test_a_streams_limit_is_told_with_the_figure(run: Evidence, limits: dict[str, Any], sentence: str) -> None:
     forget(run, "item_got", stream="rig_1/camera/0", n=3)
     run.journal.traces.append(reported(1, first=3))
-    assert broke(limited(run, streams={"camera": ExpectStream(**limits)})) == {"expect": [sentence]}
+    assert broke(limited(run, streams={"camera": Limits(**limits)})) == {"expect": [sentence]}
 
 
 def test_trials_that_took_too_long_are_told_in_plain_digits(run: Evidence) -> None:
     for n in range(3):
         found(run, "handled", first=f"_rig_1_{n}").t = found(run, "made", id=f"_rig_1_{n}").t + 12_345_670_000
         found(run, "settled", id=f"_rig_1_{n}").t += 20 * 10**9
-    assert broke(limited(run, trials=ExpectTrials(p99_ms=500.0))) == {"expect": ["trials p99 ms: 12,345.67 > 500"]}
+    assert broke(limited(run, trials=Limits(p99_ms=500.0))) == {"expect": ["trials p99 ms: 12,345.67 > 500"]}
 
 
 def test_one_slow_trial_of_a_hundred_is_not_the_99th_percentile() -> None:
-    topology = lab(expect=Expect(trials=ExpectTrials(p99_ms=10.0)))
+    topology = lab(expect=Expect(trials=Limits(p99_ms=10.0)))
     story = Story()
     for n in range(100):
         story.relayed(f"_rig_1_{n}", ["_rig_1", "rig_1", "T"], by="_T", key="DATA")

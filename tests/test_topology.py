@@ -18,7 +18,7 @@ import yaml
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from sim.topology import ExpectStream, Stream, Topology, TopologyError, Trials, graph, load, schema
+from sim.topology import Limits, Stream, Topology, TopologyError, Trials, graph, load, schema
 
 SHIPPED = Path(__file__).parent.parent / "topologies"
 LABS = ["pair", "lab", "boxroom", "chain", "campus"]
@@ -226,8 +226,8 @@ def test_the_limits_of_one_machine_s_stream_go_before_those_of_the_name(write: A
             "expect: {streams: {s: {missing: 0}, r2.s: {missing_pct: 1}}}\n"
         )
     ).expect
-    assert expect.stream("r1", "s") == ExpectStream(missing=0)
-    assert expect.stream("r2", "s") == ExpectStream(missing_pct=1.0)
+    assert expect.stream("r1", "s") == Limits(missing=0)
+    assert expect.stream("r2", "s") == Limits(missing_pct=1.0)
     assert expect.stream("r2", "other") is None
 
 
