@@ -132,12 +132,13 @@ def make_station(place: Place, machine: Machine, ports: dict[str, int], line: Co
 class ProgramProcess(multiprocessing.Process):
     """The process of a machine's program: its `_id` node, and the node that storms speak through."""
 
-    def __init__(self, place: Place, machine: Machine, port: int, line: Connection) -> None:
+    def __init__(self, place: Place, machine: Machine, port: int, line: Connection, life: int) -> None:
         super().__init__(name=f"program {machine.id}", daemon=True)
         self._place = place
         self._machine = machine
         self._port = port
         self._line = line
+        self._life = life
 
     def run(self) -> None:
         """Run the program until it is told to quit, or the parent is gone."""
@@ -145,7 +146,7 @@ class ProgramProcess(multiprocessing.Process):
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         os.environ.update(self._machine.env)
         sys.path.insert(0, str(Path(self._place.topology.path).resolve().parent))
-        ProgramRunner(self._place, self._machine, self._port, self._line).run()
+        ProgramRunner(self._place, self._machine, self._port, self._line, self._life).run()
 
 
 def enter(place: Place, name: str) -> None:

@@ -26,10 +26,10 @@ import zmq
 
 from sim import guardian
 from sim.actors import Actor
+from sim.emulated import machine_of_probe
 from sim.journal import Writer
 from sim.machines import ProgramProcess, make_station
 from sim.payloads import noise, opaque_bytes
-from sim.programs import machine_of_probe
 from sim.scenario import Crash, Example, Flow, Op, Opaque, Send, Twice, twice_id
 from sim.speaker import Place
 from sim.topology import Machine, Topology, graph
@@ -70,7 +70,7 @@ class Lab:
         self._may_end = False
         self._doomed: set[str] = set()
         self._context: zmq.Context[zmq.Socket[bytes]] | None = None
-        for name in ("journal", "logs", "files"):
+        for name in ("journal", "logs", "files", "state"):
             (folder / name).mkdir(parents=True, exist_ok=True)
         self._journal = Writer(folder / "journal", "parent")
 
@@ -94,7 +94,7 @@ class Lab:
             self._start_station(machine)
         for machine in self.topology.machines:
             line, theirs = multiprocessing.Pipe()
-            program = ProgramProcess(self._place, machine, self._ports[machine.id], theirs)
+            program = ProgramProcess(self._place, machine, self._ports[machine.id], theirs, 0)
             program.start()
             theirs.close()
             self._lines["_" + machine.id], self._programs[machine.id] = line, program

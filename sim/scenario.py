@@ -1,4 +1,7 @@
-"""Topology, session, storms, faults, expectations and seed, as one value, JSON both ways: what a run is made from and what a replay file holds."""
+"""Topology, session, storms, faults, expectations and seed, as one value, JSON both ways: what a run is made from.
+
+A replay file holds one.
+"""
 
 from __future__ import annotations
 

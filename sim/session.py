@@ -1,6 +1,7 @@
 """PURE. What the emulated programs do in a session: trials, streams, states, and the terminal that conducts them.
 
-Time and what was said come in, acts come out: the same for processes and, later, for a virtual world.
+Time and what was said come in, acts come out: the same for processes and for the virtual world. Each can say what its
+next life must know (`saved`), and go on from there (`resume`), as a program does that keeps notes on its disk.
 """
 
 from __future__ import annotations
@@ -57,32 +58,74 @@ Act = Say | Open | Item | Close
 
 
 class Rig:
-    """The program of one pilot or child, as far as a session goes. Every method returns acts, in order."""
+    """The program of one pilot or child, as far as a session goes. Every method returns acts, in order.
+
+    A session is begun once and ended once, whoever says so again: an order carries the number of its session.
+    """
 
     def __init__(self, topology: Topology, machine: Machine, *, seed: int) -> None:
         self.machine = machine
         self.state = "IDLE"
         self._topology = topology
         self._seed = seed
-        self._session = 0
+        self._session = -1
         self._subject = ""
+        self._facts: dict[str, Any] = {}
         self._timers: list[tuple[float, int, tuple[Any, ...]]] = []
         self._count = 0
         self._numbers: dict[str, int] = {}
         self._trial = 0
 
     def started(self, value: Any, *, now: float) -> list[Act]:
-        """A START came. One that comes while a task runs is answered by nothing: it would be a second task."""
-        if self.state == "RUNNING":
-            return []
+        """A START came. One that comes while a task runs, or again, is answered by nothing: it would be a second task.
+        """
         facts = value if isinstance(value, dict) else {}
-        self._session = int(facts.get("session", 0))
+        session = int(facts.get("session", 0))
+        if self.state == "RUNNING" or session <= self._session:
+            return []
+        self._session = session
         self._subject = str(facts.get("subject", ""))
-        self.state = "RUNNING"
+        self._facts = facts
         self._numbers = dict.fromkeys(self.machine.streams, 0)
+        return self._begin(now)
+
+    def stopped(self, value: Any, *, now: float) -> list[Act]:
+        """A STOP came: end the streams, stop the children, and only when they have stopped, be idle.
+
+        In between the station is asked for our state, which it must not have taken from a child.
+        """
+        del now
+        facts = value if isinstance(value, dict) else {}
+        if self.state != "RUNNING" or int(facts.get("session", self._session)) != self._session:
+            return []
+        self.state = "IDLE"
+        self._timers.clear()
+        return [*(Close(name, self._session) for name in self.machine.streams), *self._end()]
+
+    def saved(self) -> dict[str, Any]:
+        """What the next life must know. `numbers` are of the items that may have been sent."""
+        return {
+            "state": self.state,
+            "session": self._session,
+            "facts": self._facts,
+            "trial": self._trial,
+            "numbers": dict(self._numbers),
+        }
+
+    def resume(self, saved: dict[str, Any], *, now: float) -> list[Act]:
+        """Go on where the former life was ended. What it may not have come to say is said again."""
+        self._session, self._facts, self._trial = saved["session"], saved["facts"], saved["trial"]
+        self._subject = str(self._facts.get("subject", ""))
+        self._numbers = dict(saved["numbers"])
+        if self._session < 0:
+            return []
+        return self._begin(now) if saved["state"] == "RUNNING" else self._end()
+
+    def _begin(self, now: float) -> list[Act]:
+        self.state = "RUNNING"
         acts: list[Act] = [Say(self.machine.id, "STATE", self.state)]
         if self.machine.children:
-            acts.append(Say(self.machine.id, "CHILD", {"KEY": "START", **facts}))
+            acts.append(Say(self.machine.id, "CHILD", {"KEY": "START", **self._facts}))
         for name, stream in self.machine.streams.items():
             acts.append(Open(name, self._session))
             if stream.rate_hz:
@@ -91,20 +134,10 @@ class Rig:
             self._later(now, ("trial",))
         return acts
 
-    def stopped(self, value: Any, *, now: float) -> list[Act]:
-        """A STOP came: end the streams, stop the children, and only when they have stopped, be idle.
-
-        In between the station is asked for our state, which it must not have taken from a child.
-        """
-        del value, now
-        if self.state != "RUNNING":
-            return []
-        self.state = "IDLE"
-        self._timers.clear()
-        acts: list[Act] = [Close(name, self._session) for name in self.machine.streams]
+    def _end(self) -> list[Act]:
         idle: tuple[Act, ...] = (Say(self.machine.id, "PING", then=(Say(self.machine.id, "STATE", "IDLE"),)),)
-        stop_children = Say(self.machine.id, "CHILD", {"KEY": "STOP"}, then=idle)
-        return [*acts, stop_children] if self.machine.children else [*acts, *idle]
+        stop_children = Say(self.machine.id, "CHILD", {"KEY": "STOP", "session": self._session}, then=idle)
+        return [stop_children] if self.machine.children else [*idle]
 
     def handle_timer(self, *, now: float) -> list[Act]:
         """What is due by now."""
@@ -176,23 +209,30 @@ class Rig:
 
 
 class Conductor:
-    """The program of the terminal: asks who is there, starts every pilot, graduates some, stops all."""
+    """The program of the terminal: asks who is there, starts every pilot, graduates some, stops all.
+
+    `done`: the session is over, all that it needed was said. What the terminal ordered and is not known to have been
+    handled, its next life orders again; and so does this one, if it was given up.
+    """
 
     def __init__(self, topology: Topology, *, seed: int) -> None:
         self._topology = topology
         self._seed = seed
         self._sessions = dict.fromkeys((pilot.id for pilot in topology.pilots), 0)
         self._timers: list[tuple[float, str, str]] = []
+        self._open: list[Say] = []  # orders that are not known to have been handled
+        self._begun: float | None = None
         self.done = False
 
     def begin(self, *, now: float) -> list[Act]:
         """INIT, and START to every pilot."""
+        self._begun = now
         session = self._topology.session
         self._timers = [(now + g.at_s, "graduate", g.pilot) for g in session.graduate]
         self._timers.append((now + session.duration_s, "stop", ""))
         self._timers.sort()
         here = self._topology.terminal.id
-        return [Say(here, "INIT"), *(self._start(pilot) for pilot in self._topology.pilots)]
+        return [Say(here, "INIT"), *(self._order(self._start(pilot)) for pilot in self._topology.pilots)]
 
     def handle_timer(self, *, now: float) -> list[Act]:
         """What is due by now."""
@@ -200,17 +240,42 @@ class Conductor:
         while self._timers and self._timers[0][0] <= now:
             _, what, pilot = self._timers.pop(0)
             if what == "graduate":
+                acts.append(self._order(self._stop(pilot, graduation=True)))
                 self._sessions[pilot] += 1
-                acts.append(Say(pilot, "STOP", {"graduation": True}))
-                acts.append(self._start(self._topology.machine(pilot)))
+                acts.append(self._order(self._start(self._topology.machine(pilot))))
             else:
                 self.done = True
-                acts += [Say(pilot.id, "STOP", {}) for pilot in self._topology.pilots]
+                acts += [self._order(self._stop(pilot.id)) for pilot in self._topology.pilots]
         return acts
 
     def next_timer(self) -> float | None:
         """When something is due."""
         return self._timers[0][0] if self._timers else None
+
+    def settled(self, order: Say, *, confirmed: bool) -> list[Act]:
+        """An order was handled; or it was given up, and is given again."""
+        if order not in self._open:
+            return []
+        if confirmed:
+            self._open.remove(order)
+            return []
+        return [order]
+
+    def saved(self) -> dict[str, Any]:
+        """What the next life must know."""
+        orders = [[order.to, order.key, order.value] for order in self._open]
+        timers = [list(timer) for timer in self._timers]
+        return {
+            "begun": self._begun, "sessions": dict(self._sessions), "timers": timers, "open": orders, "done": self.done
+        }
+
+    def resume(self, saved: dict[str, Any], *, now: float) -> list[Act]:
+        """Go on where the former life was ended: `now` is of the same clock."""
+        del now
+        self._begun, self._sessions, self.done = saved["begun"], dict(saved["sessions"]), saved["done"]
+        self._timers = [(at, what, pilot) for at, what, pilot in saved["timers"]]
+        self._open = [Say(to, key, value) for to, key, value in saved["open"]]
+        return list(self._open)
 
     def questions(self) -> list[Act]:
         """COHERE to every pilot that made trials, for each of its sessions."""
@@ -221,7 +286,15 @@ class Conductor:
             for session in range(self._sessions[pilot.id] + 1)
         ]
 
-    def _start(self, pilot: Machine) -> Act:
+    def _order(self, order: Say) -> Say:
+        self._open.append(order)
+        return order
+
+    def _stop(self, pilot: str, *, graduation: bool = False) -> Say:
+        value: dict[str, Any] = {"graduation": True} if graduation else {}
+        return Say(pilot, "STOP", {**value, "session": self._sessions[pilot]})
+
+    def _start(self, pilot: Machine) -> Say:
         session = self._sessions[pilot.id]
         sounds = [{"type": "File", "path": name} for name in pilot.task.get("sounds", [])]
         value = {**pilot.task, "subject": subject_of(pilot, session), "session": session, "pilot": pilot.id}

@@ -9,8 +9,8 @@ from typing import Any
 import networkx as nx
 from hypothesis import strategies as st
 
+from sim.emulated import probe_of
 from sim.payloads import ArraySpec, Payload
-from sim.programs import probe_of
 from sim.scenario import Example, Flow, Op, Opaque, Send, Twice
 from sim.topology import Topology, graph
 

@@ -96,7 +96,9 @@ def test_a_stop_ends_the_streams_and_then_the_state_is_idle() -> None:
 def test_a_rig_is_idle_only_when_its_children_have_stopped() -> None:
     rig = rig_with(children=("cam",))
     rig.started(BEGIN, now=0.0)
-    assert rig.stopped(None, now=1.0) == [Say("rig_1", "CHILD", {"KEY": "STOP"}, then=(IDLE,))]
+    assert rig.stopped(None, now=1.0) == [
+            Say("rig_1", "CHILD", {"KEY": "STOP", "session": 0}, then=(IDLE,))
+        ]
 
 
 def test_trials_come_stage_by_stage_within_the_time_that_the_file_gives_them() -> None:
@@ -297,9 +299,9 @@ def test_a_graduation_is_a_stop_and_then_the_start_of_the_next_session_with_the_
     conductor.begin(now=0.0)
     assert conductor.next_timer() == 2.0
     assert conductor.handle_timer(now=1.9) == []
-    stop = Say("rig_1", "STOP", {"graduation": True})
-    assert conductor.handle_timer(now=2.0) == [stop, start("rig_1", 1, "b")]
-    assert conductor.handle_timer(now=4.0) == [stop, start("rig_1", 2, "a")]
+    stops = [Say("rig_1", "STOP", {"graduation": True, "session": n}) for n in range(2)]
+    assert conductor.handle_timer(now=2.0) == [stops[0], start("rig_1", 1, "b")]
+    assert conductor.handle_timer(now=4.0) == [stops[1], start("rig_1", 2, "a")]
     assert not conductor.done
 
 
@@ -307,8 +309,10 @@ def test_a_session_ends_with_a_stop_to_every_pilot_also_when_the_clock_is_late()
     conductor = Conductor(lab(trials=Trials(), graduate=(Graduation(at_s=9.0, pilot="rig_1"),)), seed=1)
     conductor.begin(now=0.0)
     acts = conductor.handle_timer(now=100.0)
-    assert acts[:2] == [Say("rig_1", "STOP", {"graduation": True}), start("rig_1", 1, "b")]
-    assert acts[2:] == [Say(pilot, "STOP", {}) for pilot in ("rig_1", "rig_2", "rig_3")]
+    assert acts[:2] == [Say("rig_1", "STOP", {"graduation": True, "session": 0}), start("rig_1", 1, "b")]
+    assert acts[2:] == [
+        Say(pilot, "STOP", {"session": int(pilot == "rig_1")}) for pilot in ("rig_1", "rig_2", "rig_3")
+    ]
     assert (conductor.done, conductor.next_timer()) == (True, None)
 
 
