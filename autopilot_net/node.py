@@ -14,6 +14,7 @@ from typing import Any
 
 import zmq
 
+from autopilot_net.batches import handle_items
 from autopilot_net.delivery import Delivery
 from autopilot_net.errors import AutopilotNetError, WindowFull
 from autopilot_net.message import Message, expand
@@ -25,7 +26,6 @@ from autopilot_net.participant import (
     address,
     find_listen,
     gone,
-    handle_items,
     tell_of_twins,
     timestamp,
 )

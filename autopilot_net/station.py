@@ -19,6 +19,7 @@ from typing import Any, ClassVar
 
 import zmq
 
+from autopilot_net.batches import handle_items
 from autopilot_net.delivery import Delivery
 from autopilot_net.errors import AutopilotNetError, DurableRefused
 from autopilot_net.message import Message
@@ -30,7 +31,6 @@ from autopilot_net.participant import (
     address,
     find_listen,
     gone,
-    handle_items,
     refuse_closed,
     tell_of_twins,
 )

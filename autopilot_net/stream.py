@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from autopilot_net.driver import Driver
 from autopilot_net.errors import AutopilotNetError, BadMessage
-from autopilot_net.line import Line
 from autopilot_net.message import Message, plain_json
 from autopilot_net.protocol.effects import Dropped, Effect
 from autopilot_net.protocol.streams import END, Batcher
+
+if TYPE_CHECKING:
+    from autopilot_net.driver import Driver
+    from autopilot_net.line import Line
 
 __all__ = ["Stream"]
 

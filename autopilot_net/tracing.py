@@ -9,22 +9,14 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Iterable
-from hashlib import blake2b
 from pathlib import Path
-from typing import Any
 
 import msgspec
 
-from autopilot_net.protocol.effects import Deliver, Effect, Store, Transmit
+from autopilot_net.protocol.effects import Effect
+from autopilot_net.traced import facts
 
-__all__ = ["Tracer", "digest"]
-
-HEAD = 200  # enough for the id, the recipient, the sender and the key of a message of ours, which come first
-
-
-def digest(payload: bytes) -> str:
-    """A short fingerprint of `payload`, the same in every process."""
-    return blake2b(payload, digest_size=10).hexdigest()
+__all__ = ["Tracer"]
 
 
 class Tracer:
@@ -38,7 +30,7 @@ class Tracer:
         """Write down `effects` of the endpoint `at`, before they are carried out."""
         now = time.monotonic_ns()
         lines = [
-            self._encoder.encode({"t": now, "at": at, "life": life, "do": type(effect).__name__, **_facts(effect)})
+            self._encoder.encode({"t": now, "at": at, "life": life, "do": type(effect).__name__, **facts(effect)})
             for effect in effects
         ]
         if lines:
@@ -47,23 +39,3 @@ class Tracer:
     def close(self) -> None:
         """Close the file."""
         os.close(self._fd)
-
-
-def _facts(effect: Effect) -> dict[str, Any]:
-    if isinstance(effect, Transmit):
-        *names, payload = effect.frames
-        return {
-            "peer": effect.peer,
-            "frames": [name.decode(errors="replace") for name in names],
-            "size": len(payload),
-            "digest": digest(payload),
-            "head": payload[:HEAD].decode(errors="replace"),
-        }
-    if isinstance(effect, Deliver):
-        message = effect.message
-        facts = {"ticket": effect.ticket, "peer": effect.peer}
-        facts |= {name: message[name] for name in ("id", "to", "sender", "key")}
-        return facts | ({"redelivered": True} if message.get("redelivered") else {})
-    if isinstance(effect, Store):
-        return {"what": type(effect.record).__name__, "seq": getattr(effect.record, "seq", None)}
-    return {name: getattr(effect, name) for name in effect.__struct_fields__}

@@ -35,7 +35,7 @@ from autopilot_net import (
 from autopilot_net.participant import Participant, find_listen
 from autopilot_net.protocol.effects import Transmit
 from autopilot_net.protocol.endpoint import Settings
-from autopilot_net.tracing import digest
+from autopilot_net.traced import digest
 from tests.conftest import DEADLINE_S, Context, Socket, eventually, plain
 
 Listens = Mapping[str, Callable[..., Any]]

@@ -18,6 +18,7 @@ PICTURE: list[tuple[set[str], bool]] = [
     ({"message"}, False),
     ({"protocol.records"}, False),
     ({"protocol.effects"}, False),
+    ({"batches", "traced"}, False),
     ({f"protocol.{part}" for part in ("askers", "backlog", "clock", "frames", "inbox", "liveness")}, False),
     ({f"protocol.{part}" for part in ("outbox", "relays", "routes", "streams", "twins")}, False),
     *(({f"protocol.{part}"}, False) for part in ("post", "voice", "notices", "courier", "endpoint")),

@@ -67,6 +67,13 @@ def task(*paths: str, **more: Any) -> dict[str, Any]:
 # -- terminal ----------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("station", [Terminal_Station(listen_port=0), Pilot_Station("rig", listen_port=0)])
+def test_a_station_does_with_each_key_what_its_role_says(station: Terminal_Station | Pilot_Station) -> None:
+    kind = Terminal if isinstance(station, Terminal_Station) else Pilot
+    own = {key: listen.__doc__ for key, listen in station.listens.items() if key not in ("CONFIRM", "STREAM", "KILL")}
+    assert own == {key: listen.__doc__ for key, listen in kind(FakeHost("x")).listens().items()}
+
+
 def test_a_terminal_answers_a_ping_with_an_empty_state_that_is_not_logged() -> None:
     (answer,) = TerminalRole().answers("rig_1", "PING")
     assert (answer.to, answer.key, answer.value) == ("rig_1", "STATE", None)

@@ -49,6 +49,22 @@ class Pilot(Role):
         if self.ping_interval:
             self.host.after(self.ping_interval, self._beat)
 
+    def listens(self) -> dict[str, Callable[[Message], Any]]:
+        """What is done with each key, beside what every station does."""
+        forwarded = ("STOP", "PARAM", "CALIBRATE_PORT", "CALIBRATE_RESULT", "BANDWIDTH", "STREAM_VIDEO")
+        return {
+            "STATE": self.on_state,
+            "COHERE": self.cohere,
+            "PING": self.ping,
+            "START": self.start,
+            "FILE": self.file,
+            "CONTINUOUS": self.continuous,
+            "CHILD": self.child,
+            "HANDSHAKE": self.handshake,
+            "ERROR": self.pass_up,
+            **dict.fromkeys(forwarded, self.to_program),
+        }
+
     # -- neighbours ----------------------------------------------------------------------------------------------
 
     def neighbour(self, peer: str, is_there: bool) -> None:

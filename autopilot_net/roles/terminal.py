@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from math import isfinite
 from typing import Any
 
@@ -25,6 +25,22 @@ class Terminal(Role):
         self.data_fps = data_fps
         self.plotted: dict[str, float] = {}  # when each pilot's plot last got an item of a stream
         self._files = Serve(host)
+
+    def listens(self) -> dict[str, Callable[[Message], Any]]:
+        """What is done with each key, beside what every station does."""
+        return {
+            "PING": self.ping,
+            "INIT": self.init,
+            "CHANGE": self.change,
+            "STOPALL": self.stopall,
+            "DATA": self.data,
+            "CONTINUOUS": self.continuous,
+            "STATE": self.state,
+            "HANDSHAKE": self.handshake,
+            "FILE": self.file,
+            "ERROR": self.to_program,
+            "COHERE": self.to_program,
+        }
 
     def ping(self, message: Message) -> Any:
         """Answer that we are there."""
