@@ -1,0 +1,38 @@
+"""An effect as the facts that a trace notes of it: payloads as length, digest and their first bytes. Pure."""
+
+from __future__ import annotations
+
+from hashlib import blake2b
+from typing import Any
+
+from autopilot_net.protocol.effects import Deliver, Effect, Store, Transmit
+
+__all__ = ["digest", "facts"]
+
+HEAD = 200  # enough for the id, the recipient, the sender and the key of a message of ours, which come first
+
+
+def digest(payload: bytes) -> str:
+    """A short fingerprint of `payload`, the same in every process."""
+    return blake2b(payload, digest_size=10).hexdigest()
+
+
+def facts(effect: Effect) -> dict[str, Any]:
+    """What it holds, as JSON can carry it."""
+    if isinstance(effect, Transmit):
+        *names, payload = effect.frames
+        return {
+            "peer": effect.peer,
+            "frames": [name.decode(errors="replace") for name in names],
+            "size": len(payload),
+            "digest": digest(payload),
+            "head": payload[:HEAD].decode(errors="replace"),
+        }
+    if isinstance(effect, Deliver):
+        message = effect.message
+        facts = {"ticket": effect.ticket, "peer": effect.peer}
+        facts |= {name: message[name] for name in ("id", "to", "sender", "key")}
+        return facts | ({"redelivered": True} if message.get("redelivered") else {})
+    if isinstance(effect, Store):
+        return {"what": type(effect.record).__name__, "seq": getattr(effect.record, "seq", None)}
+    return {name: getattr(effect, name) for name in effect.__struct_fields__}
