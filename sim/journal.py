@@ -93,12 +93,12 @@ class Writer:
             folder / f"{by}.events.jsonl", os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644
         )
         self._by = by
-        self._life = life
+        self.life = life
         self._encoder = msgspec.json.Encoder()
 
     def write(self, what: str, **facts: Any) -> None:
         """Note that `what` happened, now."""
-        entry = Entry(t=time.monotonic_ns(), by=facts.pop("by", self._by), life=self._life, what=what, **facts)
+        entry = Entry(t=time.monotonic_ns(), by=facts.pop("by", self._by), life=self.life, what=what, **facts)
         os.write(self._fd, self._encoder.encode(entry) + b"\n")
 
 

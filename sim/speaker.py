@@ -11,7 +11,6 @@ from typing import Any, Protocol
 from msgspec import Struct
 
 from autopilot_net import Delivery, Message, decode_array
-from sim.journal import Writer
 from sim.payloads import build, fingerprint
 from sim.scenario import Crash, Op, Send
 from sim.topology import Topology
@@ -33,6 +32,14 @@ class Place(Struct, frozen=True):
     def journal(self) -> Path:
         """Where journals and traces go."""
         return self.folder / "journal"
+
+
+class Notebook(Protocol):
+    """Where it is written down what happened: a file, or a list."""
+
+    life: int
+
+    def write(self, what: str, **facts: Any) -> None: ...
 
 
 class Voice(Protocol):
@@ -79,7 +86,7 @@ class Tally:
 class Speaker:
     """Sends for one or more participants of a process, and journals it."""
 
-    def __init__(self, journal: Writer, tell: Callable[..., None]) -> None:
+    def __init__(self, journal: Notebook, tell: Callable[..., None]) -> None:
         self.journal = journal
         self.tally = Tally(tell)
         self._tell = tell
@@ -106,6 +113,8 @@ class Speaker:
         voice = self._voices[frm]
         route: Any = list(hops) or to
         message = voice.prepare_message(route, key, value, repeat=sought)
+        if self.journal.life:  # a life that counts from 0 again gives ids that a former one gave, and we tell them apart
+            message.id = f"{message.id}.{self.journal.life}"
         facts = {"id": message.id, "key": key, "by": frm, "example": example}
         shown = value["payload"] if example >= 0 and isinstance(value, dict) and "payload" in value else value
         self.journal.write(
