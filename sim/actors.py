@@ -11,6 +11,7 @@ import time
 
 import zmq
 
+from sim.payloads import bare_message
 from sim.scenario import Twice, twice_id
 
 __all__ = ["Actor"]
@@ -53,22 +54,11 @@ class Actor:
 
     def twice(self, op: Twice, example: int, number: int) -> str:
         """Send one message several times, as a sender would that repeats; returns its id."""
-        message = {
-            "id": twice_id(self.name, example, number),
-            "to": op.to,
-            "sender": self.name,
-            "key": "STORM",
-            "value": {"example": example, "op": number, "n": 0, "payload": None},
-            "timestamp": "2020-01-01T00:00:00",
-            "ttl": 5,
-            "flags": {},
-        }
-        if op.numbered:
-            message |= {"inc": f"actor{example}.{number}", "seq": 1, "low": 1}
-        raw = json.dumps(message | {"via": [self.at]}).encode()
+        said = twice_id(self.name, example, number)
+        raw = bare_message(self.name, self.at, op.to, id=said, example=example, op=number, numbered=op.numbered)
         for _ in range(op.times):
             self.send(self.at.encode(), op.to.encode(), raw)
-        return str(message["id"])
+        return said
 
     def confirmed(self, message_id: str, deadline: float) -> bool:
         """Whether a CONFIRM for `message_id` comes by then that says it was handled."""

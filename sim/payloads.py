@@ -13,7 +13,7 @@ from typing import Any, Literal
 import numpy as np
 from msgspec import Struct
 
-__all__ = ["ArraySpec", "Payload", "build", "fingerprint", "frame", "noise", "opaque_bytes"]
+__all__ = ["ArraySpec", "Payload", "bare_message", "build", "fingerprint", "frame", "noise", "opaque_bytes"]
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
@@ -75,6 +75,24 @@ def opaque_bytes(size: int, seed: int, example: int, n: int) -> bytes:
     """What op `n` of a storm carries that is no message: no JSON, no UTF-8, and unlike any other of the run."""
     stamp = b"\xff\x00" + example.to_bytes(4, "big") + n.to_bytes(4, "big")
     return stamp + noise("uint8", (size,), seed).tobytes()
+
+
+def bare_message(sender: str, at: str, to: str, *, id: str, example: int, op: int, numbered: bool) -> bytes:
+    """A message of a storm as a bare peer on the machine `at` makes it, as ours do (`numbered`) or as Autopilot's own.
+    """
+    message: dict[str, Any] = {
+        "id": id,
+        "to": to,
+        "sender": sender,
+        "key": "STORM",
+        "value": {"example": example, "op": op, "n": 0, "payload": None},
+        "timestamp": "2020-01-01T00:00:00",
+        "ttl": 5,
+        "flags": {},
+    }
+    if numbered:
+        message |= {"inc": f"actor{example}.{op}", "seq": 1, "low": 1}
+    return json.dumps(message | {"via": [at]}).encode()
 
 
 def _gradient(dtype: str, shape: tuple[int, ...]) -> Array:

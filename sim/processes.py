@@ -26,23 +26,20 @@ import zmq
 
 from sim import guardian
 from sim.actors import Actor
-from sim.emulated import machine_of_probe
 from sim.journal import Writer
 from sim.machines import ProgramProcess, make_station
+from sim.parts import parts
 from sim.payloads import noise, opaque_bytes
-from sim.scenario import Crash, Example, Flow, Op, Opaque, Send, Twice, twice_id
+from sim.scenario import Crash, Example, Opaque, Twice, twice_id
 from sim.speaker import Place
 from sim.topology import Machine, Topology, graph
+from sim.world import LabError
 
-__all__ = ["Lab", "LabError", "preload", "recipient_process", "sender_process", "uninterrupted"]
+__all__ = ["Lab", "LabError", "preload", "uninterrupted"]
 
 STOP_S = 3.0
 ACTOR_S = 5.0  # how long after all else has settled an actor waits for what can no longer be repeated
 READY_S = 60.0
-
-
-class LabError(Exception):
-    """The lab did not come up, or a process of it ended that should not have."""
 
 
 class Lab:
@@ -158,7 +155,7 @@ class Lab:
 
     def storm(self, example: Example, number: int) -> bool:
         """Play one storm, and wait until it has settled; whether it has."""
-        senders, due = _parts(example)
+        senders, due = parts(example)
         for name, count in sorted(due.items()):
             self._send(name, "expect", number, count)
         for name, ops in sorted(senders.items()):
@@ -348,32 +345,6 @@ class Lab:
         if not self._may_end:
             self.died.append(name)
             self._journal.write("died", to=name)
-
-
-def _parts(example: Example) -> tuple[dict[str, list[tuple[int, Op]]], Counter[str]]:
-    """What each process is to send, and how many messages and items are to reach each."""
-    senders: dict[str, list[tuple[int, Op]]] = {}
-    due: Counter[str] = Counter()
-    for n, op in enumerate(example.ops):
-        if isinstance(op, Send | Flow | Crash):
-            senders.setdefault(sender_process(op.frm), []).append((n, op))
-        if isinstance(op, Send | Flow):
-            due[recipient_process(op.to)] += op.burst if isinstance(op, Send) else op.items
-        elif isinstance(op, Twice):
-            due[recipient_process(op.to)] += 1
-    return senders, due
-
-
-def sender_process(participant: str) -> str:
-    """The process that speaks for a participant: a program's and a probe's is the program's."""
-    machine = machine_of_probe(participant)
-    return participant if machine is None else "_" + machine
-
-
-def recipient_process(participant: str) -> str:
-    """The process whose handler runs for a recipient: what goes to `_rig_1` from elsewhere is its station's."""
-    machine = machine_of_probe(participant)
-    return participant.removeprefix("_") if machine is None else "_" + machine
 
 
 @contextlib.contextmanager

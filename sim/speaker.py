@@ -113,7 +113,7 @@ class Speaker:
         voice = self._voices[frm]
         route: Any = list(hops) or to
         message = voice.prepare_message(route, key, value, repeat=sought)
-        if self.journal.life:  # a life that counts from 0 again gives ids that a former one gave, and we tell them apart
+        if self.journal.life:  # one that counts from 0 again gives ids that a former one gave, and we tell them apart
             message.id = f"{message.id}.{self.journal.life}"
         facts = {"id": message.id, "key": key, "by": frm, "example": example}
         shown = value["payload"] if example >= 0 and isinstance(value, dict) and "payload" in value else value
@@ -168,6 +168,10 @@ class Speaker:
         with self._changed:
             self._changed.wait_for(lambda: not self._open, timeout)
             return sorted(self._open)
+
+    def open(self) -> list[str]:
+        """The ids of what was said and is not settled."""
+        return sorted(self._open)
 
     def heard(self, message: Message, what: str = "handled", **facts: Any) -> None:
         """Write down that a handler has done what it was for."""

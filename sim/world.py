@@ -10,7 +10,11 @@ from sim.journal import Journal
 from sim.scenario import Example
 from sim.topology import Topology
 
-__all__ = ["World"]
+__all__ = ["LabError", "World"]
+
+
+class LabError(Exception):
+    """The lab did not come up, or a process of it ended that should not have."""
 
 
 class World(Protocol):

@@ -1,0 +1,372 @@
+"""PURE. What carries an endpoint in virtual time: its effects are done, its handlers called, one at a time, in order.
+
+The twin of the library's driver, with a virtual clock in the place of zmq and threads.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+import traceback
+from collections import Counter, deque
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from copy import deepcopy
+from datetime import UTC, datetime
+from typing import Any, Protocol
+
+from msgspec.structs import replace
+
+from autopilot_net import AutopilotNetError, Delivery, Message
+from autopilot_net.delivery import all_of, when_settled
+from autopilot_net.protocol.effects import (
+    Confirmed,
+    Deliver,
+    Dropped,
+    Effect,
+    Expired,
+    Forget,
+    Lost,
+    Met,
+    Reconnect,
+    Store,
+    Transmit,
+)
+from autopilot_net.protocol.endpoint import Endpoint, Settings
+from autopilot_net.protocol.records import Saved
+from sim.virtuallinks import Chance, Wire
+from sim.virtualtime import Loop, Process
+
+__all__ = ["EPOCH", "Closing", "Line", "Net", "Peer"]
+
+EPOCH = 1_800_000_000.0  # the wall-clock time at which virtual time begins
+HANDOVER_US = 20  # from the I/O thread to the handler thread
+AWAY = "its neighbour went away"
+
+
+class Net(Protocol):
+    """What peers need of the world they are in."""
+
+    loop: Loop
+    chance: Chance
+    handler_us: int  # how long a handler takes
+
+    def trace(self, endpoint: Endpoint, effect: Effect) -> None:
+        """Write an effect down."""
+
+    def wire(self, line: Line) -> Wire:
+        """The connection of a line to its upstream."""
+
+    def saved(self, name: str) -> Saved:
+        """What an endpoint has kept."""
+
+
+class Closing:
+    """Whether a peer ends."""
+
+    def __init__(self) -> None:
+        self._ends = False
+
+    def is_set(self) -> bool:
+        """Whether it does."""
+        return self._ends
+
+    def set(self) -> None:
+        """It does."""
+        self._ends = True
+
+
+class Line:
+    """One endpoint, its connection to its upstream, and what is under way from it."""
+
+    def __init__(self, peer: Peer, endpoint: Endpoint) -> None:
+        self.peer = peer
+        self.endpoint = endpoint
+        self.source: Any = None
+        self.wire: Wire | None = None
+        self.deliveries: dict[str, Delivery] = {}
+        self.armed_us: int | None = None
+
+    def due_us(self) -> int | None:
+        """When it wants to be looked after."""
+        due = self.endpoint.next_timer()
+        if self.source is not None:
+            other = self.source.next_timer()
+            due = other if due is None else due if other is None else min(due, other)
+        return None if due is None else math.ceil(due * 1_000_000)
+
+
+class Peer:
+    """One node or station: its main line and those of its streams, its handlers. Subclasses say what they listen to."""
+
+    def __init__(
+        self, net: Net, process: Process, id: str, *, upstream: str | None, forwards: bool, settings: Settings,
+        life: int, durable: bool,
+    ) -> None:
+        self.net = net
+        self.process = process
+        self.id = id
+        self.life = life
+        self.closing: Any = Closing()
+        self.below: dict[str, tuple[Wire, int]] = {}  # who is connected here, by which connection
+        self.counters: Counter[str] = Counter()
+        self._settings = settings
+        self._durable = durable
+        self._opened: Counter[str] = Counter()
+        self._todo: deque[tuple[Line, Effect]] = deque()
+        self._working = False
+        self._calls: deque[Callable[[], Callable[[], None] | None]] = deque()
+        self._busy = False
+        self.lines: list[Line] = []
+        self.line = self.open(id, upstream, forwards=forwards, durable=True)
+        self.numbers = itertools.count(self._first_number())
+
+    # -- lines -----------------------------------------------------------------------------------------------------
+
+    def open(self, id: str, upstream: str | None, *, forwards: bool = False, durable: bool, **changed: Any) -> Line:
+        """One more endpoint of this peer's; it is not connected yet."""
+        self._opened[id] += 1
+        incarnation = f"{id}.{self.life}.{self._opened[id]}"
+        saved = None
+        if self._durable and durable:
+            kept = self.net.saved(id)
+            kept.prune()
+            saved = deepcopy(kept)
+        endpoint = Endpoint(
+            id,
+            upstream=upstream,
+            forwards=forwards,
+            incarnation=saved.incarnation if saved is not None else incarnation,
+            epoch=EPOCH,
+            settings=replace(self._settings, **changed) if changed else self._settings,
+            saved=saved,
+        )
+        line = Line(self, endpoint)
+        self.lines.append(line)
+        return line
+
+    def connect(self, line: Line) -> None:
+        """Connect a line to its upstream."""
+        line.wire = self.net.wire(line)
+        line.wire.connect()
+
+    def end(self) -> None:
+        """It is dead: what it was to do is not done. Who was connected hears of it."""
+        for line in self.lines:
+            if line.wire is not None:
+                line.wire.close()
+        for wire, conn in self.below.values():
+            wire.upper_died(conn)
+
+    def _first_number(self) -> int:
+        """Message numbers go on where a former life could have come to, if it kept anything at all."""
+        return self.life << 32 if self._durable else 0
+
+    # -- sending ---------------------------------------------------------------------------------------------------
+
+    def prepare(self, to: str | Sequence[str], key: str, value: Any, *, flags: Any = (), **extra: Any) -> Message:
+        """A message with an id of its own."""
+        hops = [to] if isinstance(to, str) else list(to)
+        return Message(
+            id=f"{self.id}_{next(self.numbers)}",
+            to=hops[-1] if len(hops) == 1 else hops,
+            sender=self.id,
+            key=key,
+            value=value,
+            timestamp=self.timestamp(self.net.loop.now),
+            flags=dict(flags) if isinstance(flags, Mapping) else dict.fromkeys(flags or (), True),
+            **extra,
+        )
+
+    def prepare_message(self, to: Any, key: str, value: Any, repeat: bool = True) -> Message:
+        """As a node's and a station's."""
+        message = self.prepare(to, key, value)
+        if not repeat:
+            message.flags["NOREPEAT"] = True
+        return message
+
+    @staticmethod
+    def timestamp(now: float) -> str:
+        """ISO 8601."""
+        return datetime.fromtimestamp(EPOCH + now, UTC).isoformat()
+
+    def send(self, to: Any = None, *, msg: Message | None = None, repeat: bool | None = None) -> Delivery:
+        """Send a prepared message. Nothing waits for room: virtual handlers are never too slow for long."""
+        if msg is None:
+            raise AutopilotNetError(f"{self.id} was to send nothing to {to}")
+        hops = [to] if isinstance(to, str) else list(to or ([msg.to] if isinstance(msg.to, str) else msg.to))
+        msg.to = hops[-1]
+        line = self.line
+        effects = line.endpoint.send(
+            msg, hops=hops if len(hops) > 1 else (), repeat=repeat, now=self.net.loop.now
+        )
+        sought = "NOREPEAT" not in msg.flags
+        delivery = Delivery(msg.id, msg.to, sought=sought)
+        if sought:
+            line.deliveries[msg.id] = delivery
+        self.carry_out(line, effects)
+        return delivery
+
+    # -- what the wire does ----------------------------------------------------------------------------------------
+
+    def receive(self, line: Line, peer: str, frames: tuple[bytes, ...]) -> None:
+        """Something came in."""
+        self.carry_out(line, line.endpoint.receive(peer, frames, now=self.net.loop.now))
+
+    def meet(self, line: Line, peer: str) -> None:
+        """A neighbour is there."""
+        self.carry_out(line, line.endpoint.meet(peer, now=self.net.loop.now))
+
+    def lose(self, line: Line, peer: str) -> None:
+        """A neighbour went."""
+        self.carry_out(line, line.endpoint.lose(peer, now=self.net.loop.now))
+
+    def hear_below(self, name: str, wire: Wire, conn: int, frames: tuple[bytes, ...]) -> None:
+        """Something came in from below, maybe by a new connection."""
+        if self.below.get(name) != (wire, conn):
+            took_over = name in self.below
+            if self.line.endpoint.routes.has(name):
+                self.lose(self.line, name)  # the same id by a new connection
+            self.below[name] = (wire, conn)
+            address = wire.lower.peer.process.name
+            self.carry_out(self.line, self.line.endpoint.connected(name, address, took_over=took_over))
+        self.receive(self.line, name, frames)
+
+    def lose_below(self, name: str) -> None:
+        """The connection of `name` is gone."""
+        del self.below[name]
+        self.lose(self.line, name)
+
+    def lose_below_by(self, name: str, wire: Wire, conn: int) -> None:
+        """That one is, unless there is another by now."""
+        if self.below.get(name) == (wire, conn):
+            self.lose_below(name)
+
+    # -- effects ---------------------------------------------------------------------------------------------------
+
+    def carry_out(self, line: Line, effects: Iterable[Effect]) -> None:
+        """Do them, behind what is being done."""
+        for effect in effects:
+            if self._durable:
+                self._keep(line, effect)
+            self._todo.append((line, effect))
+        if self._working:
+            return
+        self._working = True
+        try:
+            while self._todo:
+                its, effect = self._todo.popleft()
+                self.net.trace(its.endpoint, effect)
+                self._do(its, effect)
+        finally:
+            self._working = False
+        for one in self.lines:
+            self._arm(one)
+
+    def _do(self, line: Line, effect: Effect) -> None:
+        if isinstance(effect, Transmit):
+            self._transmit(line, effect)
+        elif isinstance(effect, Deliver):
+            self.put(lambda: self._handle(line, effect))
+        elif isinstance(effect, Confirmed | Expired):
+            delivery = line.deliveries.pop(effect.id, None)
+            if delivery is not None:
+                reason = "" if isinstance(effect, Confirmed) else effect.reason
+                delivery.settle(confirmed=not reason, reason=reason)
+        elif isinstance(effect, Met | Lost):
+            self.put(lambda: self._tell_of(effect))
+        elif isinstance(effect, Reconnect) and line.wire is not None:
+            self.carry_out(line, line.endpoint.lose(effect.peer, now=self.net.loop.now))
+            line.wire.reconnect()
+
+    def _keep(self, line: Line, effect: Effect) -> None:
+        if isinstance(effect, Store):
+            self.net.saved(line.endpoint.id).store(effect.record)
+        elif isinstance(effect, Forget):
+            self.net.saved(line.endpoint.id).forget(effect.to, effect.seq)
+
+    def _transmit(self, line: Line, effect: Transmit) -> None:
+        if line.wire is not None and effect.peer == line.endpoint.routes.upstream:
+            is_there = line.wire.send_up(effect.frames)
+        else:
+            known = self.below.get(effect.peer)
+            is_there = known is not None
+            if known is not None:
+                known[0].send_down(known[1], effect.frames)
+        if not is_there:
+            gone = line.endpoint.lose(effect.peer, now=self.net.loop.now)
+            dropped = [Dropped(AWAY, effect.peer, "")] if effect.missed and effect.frames[-1] else []
+            self.carry_out(line, [*gone, *dropped])
+
+    def _arm(self, line: Line) -> None:
+        due = line.due_us()
+        if due is not None and (line.armed_us is None or due < line.armed_us):
+            at = line.armed_us = max(due, self.net.loop.now_us + 1)
+            self.net.loop.at(at, lambda: self._time(line, at), self.process)
+
+    def _time(self, line: Line, armed_us: int) -> None:
+        if line.armed_us != armed_us:
+            return  # it was armed for earlier meanwhile
+        line.armed_us = None
+        now = self.net.loop.now
+        self.carry_out(line, line.endpoint.handle_timer(now=now))
+        if line.source is not None:
+            self.carry_out(line, line.source.pump(now))
+
+    # -- handlers --------------------------------------------------------------------------------------------------
+
+    def put(self, call: Callable[[], Any]) -> None:
+        """Queue a call for the handler thread; what it returns is called when the handler is done."""
+        self._calls.append(call)
+        if not self._busy:
+            self._busy = True
+            self.net.loop.after(HANDOVER_US, self._next, self.process)
+
+    def _next(self) -> None:
+        if not self._calls:
+            self._busy = False
+            return
+        done = self._calls.popleft()()
+        if done is None:
+            self.net.loop.after(0, self._next, self.process)
+            return
+
+        def end() -> None:
+            done()
+            self._next()
+
+        self.net.loop.after(self.net.handler_us, end, self.process)
+
+    def _handle(self, line: Line, effect: Deliver) -> Callable[[], None]:
+        try:
+            result = self.on_message(effect.message)
+        except Exception as error:  # noqa: BLE001  # as of a lab's handler: it is told at home
+            result = None
+            if effect.message.key != "ERROR":
+                self.report(error, traceback.format_exc())
+        passed_on = [delivery for delivery in all_of(result) if delivery.sought]
+        return lambda: self._handled(line, effect.ticket, passed_on) if effect.ticket else None
+
+    def _handled(self, line: Line, ticket: int, passed_on: list[Delivery]) -> None:
+        waits = [delivery.id for delivery in passed_on if not delivery.settled]
+        if all(message_id in line.endpoint.outbox for message_id in waits):
+            failed = any(delivery.expired for delivery in passed_on)
+            now = self.net.loop.now
+            self.carry_out(line, line.endpoint.handled(ticket, failed=failed, relays=waits, now=now))
+        else:
+            when_settled(passed_on, lambda: self._handled(line, ticket, passed_on))
+
+    def _tell_of(self, effect: Met | Lost) -> None:
+        self.on_neighbour(effect.peer, isinstance(effect, Met))
+
+    # -- what subclasses say ---------------------------------------------------------------------------------------
+
+    def on_message(self, message: Message) -> Any:
+        """Handle what came in."""
+        raise NotImplementedError
+
+    def on_neighbour(self, peer: str, is_there: bool) -> None:
+        """A neighbour came or went."""
+
+    def report(self, error: BaseException, trace: str) -> None:
+        """Tell at home what a handler raised."""
+        raise NotImplementedError
