@@ -1,25 +1,43 @@
 """PURE. Faults as data: what goes wrong, with whom and when; one vocabulary for real processes and for virtual time.
 
 `Fault` is what stands in a topology or a scenario. `actions` works out from that what is done to which machine or link
-at what time: an `Action` each, which both worlds carry out. A link is named by the machine at its lower end.
+at what time: an `Action` each (`actions.py`), which both worlds carry out. A link is named by the machine at its lower
+end. What a single fault consists of is `faultsteps.py`'s, how it reads in a sentence `faultwords.py`'s.
 """
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from collections.abc import Iterator, Sequence
+from fnmatch import fnmatchcase
+from typing import TYPE_CHECKING, Annotated
 
 import msgspec
 from msgspec import Meta
+from msgspec.structs import replace
 
+from sim.actions import Action, Verb, Way, What, healing
+from sim.faultsteps import Case, Chance, steps
 from sim.keys import Natural, NotNegative, Positive, Share
 
-__all__ = ["Action", "Fault", "Link", "Several", "Verb", "Way"]
+if TYPE_CHECKING:
+    from sim.topology import Machine, Topology
 
-Way = Literal["both", "up", "down"]
-What = Literal["machine", "station", "program"]
-Verb = Literal[
-    "kill", "restart", "pause", "resume", "cut", "heal", "hold", "release", "reset", "shape", "drop", "duplicate"
-]  # fmt: skip
+__all__ = [
+    "ON_LINKS",
+    "OPTIONS",
+    "Action",
+    "Fault",
+    "Link",
+    "Several",
+    "Verb",
+    "Way",
+    "What",
+    "actions",
+    "healing",
+    "named",
+    "target_of",
+    "verb_of",
+]
 
 
 class Link(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -45,7 +63,45 @@ Target = Annotated[
 
 
 class Fault(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True, kw_only=True):
-    """One thing that goes wrong: exactly one verb with its target, a time, and what else the verb takes."""
+    """One thing that goes wrong: exactly one verb with its target, a time, and what else the verb takes.
+
+    A target is an id, a pattern as `rig_*`, a list of these, or a mapping: `{random: 2, of: rig_*}` draws two,
+    `{depth: 2}` is every child of a pilot. The terminal is meant only where its id stands, and has no link up.
+
+    What happens to machines. `what: station` or `program` strikes that half alone.
+
+    - kill: it ends at once, as by SIGKILL. Its neighbours see its connections close, and what it had in memory is gone.
+    - restart: it starts again, with its id, and with what a durable one had on disk.
+    - pause: it stands still, as by SIGSTOP. Its connections stay open, and what is sent to it piles up.
+    - resume: it goes on where it stood, and finds all of that.
+
+    What happens to a link, which is named by the machine at its lower end. `way: up` is toward the terminal alone.
+
+    - cut: nothing passes and nobody is told, as when a cable is pulled out. What was sent meanwhile may come late, if
+      the connection outlived it, or never.
+    - heal: ends cut, slow, drop and duplicate, whichever fault they were of; the link is as its `link:` says.
+    - hold: nothing passes, nothing is lost, and the connections stay; `release` lets it all go on, in order.
+    - stall: a hold that ends after heal_after_s.
+    - reset: its connections break, both ends are told, and they may connect again at once.
+    - slow: it takes the latency_ms, jitter_ms and rate_mbit that are given, and keeps the others of its `link:`.
+    - drop: single messages never arrive: each with the probability, of one `key` or of all, the `first` so many or all.
+    - duplicate: the same, but they arrive twice. TCP lets neither happen to one message, so that both exist in virtual
+      time only; a run on processes says that it leaves them out.
+
+    Storms of these.
+
+    - power_cut: the machine and all below it are dead at the same moment, and nobody is told, since their links are cut
+      too. After restart_after_s they are back, parents first.
+    - switch_dies: the links of all targets are cut together, and healed together.
+    - wifi_bad: for for_s (10 s), each target's link stalls (up to 1.5 s), slows down (20 to 200 ms, 1 to 5 Mbit/s) and
+      breaks now and then, in bursts of its own.
+    - swizzle: some of the links, drawn, are cut one by one in one order during the first half of for_s (10 s), and
+      healed one by one in another during the second.
+    - rolling_reboot: the targets, in the order of the file, are killed and restarted after restart_after_s (1 s), each
+      when the one before is back; for_s, if given, is the most that all of them take.
+
+    What has no end by itself lasts until another fault ends it, or until the play is over and everything is healed.
+    """
 
     at_s: Annotated[NotNegative | None, Meta(description="Seconds after the session has begun.")] = None
     between_s: Annotated[
@@ -94,18 +150,101 @@ class Fault(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaul
     first: Annotated[Natural | None, Meta(description="Of drop and duplicate: so many, and no more.")] = None
 
 
-class Action(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
-    """One thing that is done to one machine, or to the link from it up to its parent, at a time."""
+OPTIONS: dict[str, tuple[str, ...]] = {
+    "kill": ("what", "restart_after_s"),
+    "restart": ("what",),
+    "pause": ("what", "resume_after_s"),
+    "resume": ("what",),
+    "cut": ("way", "heal_after_s"),
+    "heal": ("way",),
+    "hold": ("way", "release_after_s"),
+    "release": ("way",),
+    "stall": ("way", "heal_after_s"),
+    "reset": (),
+    "slow": ("way", "latency_ms", "jitter_ms", "rate_mbit", "heal_after_s"),
+    "drop": ("way", "key", "first", "heal_after_s"),
+    "duplicate": ("way", "key", "first", "heal_after_s"),
+    "power_cut": ("restart_after_s",),
+    "switch_dies": ("heal_after_s",),
+    "wifi_bad": ("for_s",),
+    "swizzle": ("for_s",),
+    "rolling_reboot": ("restart_after_s", "for_s"),
+}
+"""What each verb takes beside its target, a time and a probability."""
 
-    at_us: int  # microseconds after the play has begun
-    verb: Verb
-    target: str  # an id
-    fault: int = 0  # which of the topology's faults it belongs to
-    what: What = "machine"  # of kill, restart, pause, resume
-    way: Way = "both"  # of what is done to links
-    latency_ms: float = 0.0  # of shape, as the next two
-    jitter_ms: float = 0.0
-    rate_mbit: float | None = None
-    probability: float = 1.0  # of drop and duplicate, as the next two
-    key: str | None = None
-    first: int | None = None
+ON_LINKS = frozenset(OPTIONS) - {"kill", "restart", "pause", "resume", "power_cut", "rolling_reboot"}
+"""The verbs that strike links, of which the terminal has none."""
+
+
+def verb_of(fault: Fault) -> str:
+    """The one verb of a fault. Raises ValueError if it has none, or several."""
+    verbs = [verb for verb in OPTIONS if getattr(fault, verb) is not None]
+    if len(verbs) != 1:
+        raise ValueError(f"a fault has exactly one verb, not {len(verbs)}: {fault}")
+    return verbs[0]
+
+
+def target_of(fault: Fault) -> str | tuple[str, ...] | Several:
+    """Whom a fault is meant for, as it stands in the file."""
+    target: str | tuple[str, ...] | Several = getattr(fault, verb_of(fault))
+    return target
+
+
+def actions(topology: Topology, *, seed: int) -> tuple[Action, ...]:
+    """All that the topology's faults come to, in order: the same for the same topology and seed.
+
+    What one fault draws depends on itself and the seed alone, and not on the faults beside it: with one taken away, the
+    others strike as before. What nobody bears is done to nobody. What a fault asks for after the session's end is
+    here too.
+    """
+    found: list[Action] = []
+    twins: dict[Fault, int] = {}
+    for index, fault in enumerate(topology.faults):
+        twins[fault] = twins.get(fault, -1) + 1
+        chance = Chance(seed, msgspec.json.encode(fault), twins[fault])
+        found += _one(topology, fault, index, chance)
+    return tuple(sorted(found, key=lambda action: (action.at_us, action.fault)))
+
+
+def _one(topology: Topology, fault: Fault, index: int, chance: Chance) -> Iterator[Action]:
+    verb = verb_of(fault)
+    if verb not in {"drop", "duplicate"} and chance.share("happens") >= fault.probability:
+        return
+    begin_s = fault.at_s or 0.0
+    if fault.between_s is not None:
+        begin_s = chance.between(*fault.between_s, "time")
+    targets = _targets(topology, target_of(fault), chance, links=verb in ON_LINKS)
+    case = Case(fault=fault, verb=verb, targets=targets, topology=topology, chance=chance)
+    for action in steps(case) if targets else ():
+        yield replace(action, at_us=action.at_us + round(begin_s * 1_000_000), fault=index)
+
+
+def named(words: Sequence[str], id: str, *, terminal: str) -> bool:
+    """Whether a machine is meant by ids and patterns. The terminal is meant by its id alone, never by a pattern."""
+    return id in words or (id != terminal and any(fnmatchcase(id, word) for word in words))
+
+
+def _targets(
+    topology: Topology, target: str | tuple[str, ...] | Several, chance: Chance, *, links: bool
+) -> tuple[Machine, ...]:
+    """In the order of the file. Where more are asked for than there are, all are meant."""
+    of = target.of if isinstance(target, Several) else target
+    words = (of,) if isinstance(of, str) else of
+    terminal = topology.terminal.id
+    meant = [machine for machine in topology.machines if named(words, machine.id, terminal=terminal)]
+    if links:
+        meant = [machine for machine in meant if machine.parent is not None]
+    if isinstance(target, Several) and target.depth is not None:
+        depths = _depths(topology)
+        meant = [machine for machine in meant if depths[machine.id] == target.depth]
+    if isinstance(target, Several) and target.random is not None:
+        drawn = chance.shuffled((machine.id for machine in meant), "target")[: target.random]
+        meant = [machine for machine in meant if machine.id in drawn]
+    return tuple(meant)
+
+
+def _depths(topology: Topology) -> dict[str, int]:
+    depths: dict[str, int] = {}
+    for machine in topology.machines:
+        depths[machine.id] = 0 if machine.parent is None else depths[machine.parent] + 1
+    return depths

@@ -1,0 +1,237 @@
+"""PURE. From one fault, its targets and its chance to the actions it consists of, timed from its own beginning."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterable, Iterator
+from typing import TYPE_CHECKING, TypeVar
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from sim.actions import ENDS, Action, Verb
+
+if TYPE_CHECKING:
+    from sim.faults import Fault
+    from sim.topology import Machine, Topology
+
+__all__ = ["Case", "Chance", "steps"]
+
+T = TypeVar("T")
+
+SECOND = 1_000_000
+STORM_S = 10.0  # how long a storm of faults lasts that does not say
+REBOOT_S = 1.0  # how long a machine of a rolling reboot is gone
+GAP_S = 0.5  # from one machine's restart to the next one's kill
+
+# Bad wifi, as a laptop's at the far end of a corridor: how often what happens, how long it lasts, how slow it is.
+WEATHER = (("stall", 0.5), ("slow", 0.4), ("reset", 0.1))
+STALL_S = (0.05, 1.5)
+SLOW_S = (0.3, 2.0)
+CALM_S = (0.1, 0.8)
+SLOW_MS = (20.0, 200.0)
+SLOW_MBIT = (1.0, 5.0)
+
+
+class Chance:
+    """Draws that each have a name, so that none depends on how many were drawn before it."""
+
+    def __init__(self, seed: int, *names: object) -> None:
+        self._seed = (seed, *names)
+
+    def share(self, *names: object) -> float:
+        """From 0 to 1, without 1: always the same for the same names."""
+        digest = hashlib.blake2b(repr((self._seed, names)).encode(), digest_size=6).digest()
+        return int.from_bytes(digest, "big") / 2**48
+
+    def between(self, least: float, most: float, *names: object) -> float:
+        """A number of that range."""
+        return least + (most - least) * self.share(*names)
+
+    def shuffled(self, items: Iterable[T], *names: object) -> list[T]:
+        """In an order by chance: that of two items does not depend on which others there are."""
+        return sorted(items, key=lambda item: (self.share(*names, item), item))
+
+
+class Case(Struct, frozen=True):
+    """One fault that happens."""
+
+    fault: Fault
+    verb: str  # as it stands in the fault
+    targets: tuple[Machine, ...]  # in the order of the file, every parent before its children
+    topology: Topology
+    chance: Chance
+
+
+def steps(case: Case) -> list[Action]:
+    """Its actions, in order; `at_us` counts from the fault's beginning."""
+    storm = _STORMS.get(case.verb)
+    found = storm(case) if storm is not None else _plain(case)
+    return sorted(found, key=lambda action: action.at_us)  # what is done at one time stays in the order of its making
+
+
+# One verb, and its end
+
+_DONE: dict[str, Verb] = {
+    "kill": "kill",
+    "restart": "restart",
+    "pause": "pause",
+    "resume": "resume",
+    "cut": "cut",
+    "heal": "heal",
+    "hold": "hold",
+    "release": "release",
+    "stall": "hold",
+    "reset": "reset",
+    "slow": "shape",
+    "drop": "drop",
+    "duplicate": "duplicate",
+    "switch_dies": "cut",
+}
+
+
+def _plain(case: Case) -> Iterator[Action]:
+    fault, verb = case.fault, _DONE[case.verb]
+    for machine in case.targets:
+        yield _begun(case, verb, machine)
+    after_s = {"kill": fault.restart_after_s, "pause": fault.resume_after_s, "hold": fault.release_after_s}
+    end_s = fault.heal_after_s if case.verb == "stall" else after_s.get(case.verb, fault.heal_after_s)
+    if end_s is None or verb not in ENDS:
+        return
+    for machine in case.targets:
+        yield Action(at_us=_us(end_s), verb=ENDS[verb], target=machine.id, what=fault.what, way=fault.way)
+
+
+def _begun(case: Case, verb: Verb, machine: Machine) -> Action:
+    fault = case.fault
+    if verb == "shape":
+        shape = _shape(machine, 0, latency_ms=fault.latency_ms, jitter_ms=fault.jitter_ms, rate_mbit=fault.rate_mbit)
+        return replace(shape, way=fault.way)
+    if verb not in {"drop", "duplicate"}:
+        return Action(at_us=0, verb=verb, target=machine.id, what=fault.what, way=fault.way)
+    return Action(
+        at_us=0,
+        verb=verb,
+        target=machine.id,
+        way=fault.way,
+        probability=fault.probability,
+        key=fault.key,
+        first=fault.first,
+    )
+
+
+def _shape(
+    machine: Machine, at_us: int, *, latency_ms: float | None, jitter_ms: float | None, rate_mbit: float | None
+) -> Action:
+    """What is not said stays as the link's own."""
+    own = machine.link
+    return Action(
+        at_us=at_us,
+        verb="shape",
+        target=machine.id,
+        latency_ms=latency_ms if latency_ms is not None else own.latency_ms if own else 0.0,
+        jitter_ms=jitter_ms if jitter_ms is not None else own.jitter_ms if own else 0.0,
+        rate_mbit=rate_mbit if rate_mbit is not None else own.rate_mbit if own else None,
+    )
+
+
+# Storms of faults
+
+
+def _power_cut(case: Case) -> Iterator[Action]:
+    """Silence first, so that no neighbour hears a dying machine close its connections."""
+    dark = {machine.id for machine in case.targets}
+    for machine in case.topology.machines:
+        if machine.parent in dark:
+            dark.add(machine.id)
+    whole = [machine for machine in case.topology.machines if machine.id in dark]
+    links = {machine.id for machine in whole if machine.parent is not None}
+    yield from (Action(at_us=0, verb="cut", target=machine.id) for machine in whole if machine.id in links)
+    yield from (Action(at_us=0, verb="kill", target=machine.id) for machine in whole)
+    if case.fault.restart_after_s is None:
+        return
+    back_us = _us(case.fault.restart_after_s)
+    for machine in whole:
+        if machine.id in links:
+            yield Action(at_us=back_us, verb="heal", target=machine.id)
+        yield Action(at_us=back_us, verb="restart", target=machine.id)
+
+
+def _wifi_bad(case: Case) -> Iterator[Action]:
+    for machine in case.targets:
+        yield from _weather(case, machine)
+
+
+def _weather(case: Case, machine: Machine) -> Iterator[Action]:
+    """One link's, which the others' has nothing to do with."""
+    end_s = case.fault.for_s or STORM_S
+    at_s, n = 0.0, 0
+    while at_s < end_s:
+
+        def draw(least: float, most: float, what: str, n: int = n) -> float:
+            return case.chance.between(least, most, machine.id, n, what)
+
+        what = _one_of(WEATHER, draw(0, 1, "what"))
+        if what == "reset":
+            yield Action(at_us=_us(at_s), verb="reset", target=machine.id)
+        elif what == "stall":
+            yield Action(at_us=_us(at_s), verb="hold", target=machine.id)
+            at_s = min(end_s, at_s + draw(*STALL_S, "stall"))
+            yield Action(at_us=_us(at_s), verb="release", target=machine.id)
+        else:
+            yield _slow_phase(machine, _us(at_s), draw)
+            at_s = min(end_s, at_s + draw(*SLOW_S, "slow"))
+            yield Action(at_us=_us(at_s), verb="heal", target=machine.id)
+        at_s += draw(*CALM_S, "calm")
+        n += 1
+
+
+def _slow_phase(machine: Machine, at_us: int, draw: Callable[[float, float, str], float]) -> Action:
+    """Never better than the link is by itself."""
+    own = machine.link
+    latency = draw(*SLOW_MS, "latency") + (own.latency_ms if own else 0.0)
+    rate = min(draw(*SLOW_MBIT, "rate"), own.rate_mbit or SLOW_MBIT[1] if own else SLOW_MBIT[1])
+    jitter = latency * draw(0.1, 0.5, "jitter")
+    return _shape(machine, at_us, latency_ms=round(latency, 1), jitter_ms=round(jitter, 1), rate_mbit=round(rate, 3))
+
+
+def _one_of(chances: tuple[tuple[str, float], ...], share: float) -> str:
+    for what, chance in chances:
+        if share < chance:
+            return what
+        share -= chance
+    return chances[-1][0]
+
+
+def _swizzle(case: Case) -> Iterator[Action]:
+    """Cut over the first half of the time, healed over the second."""
+    links = [machine.id for machine in case.targets]
+    struck = [link for link in links if case.chance.share("struck", link) < 0.5]
+    struck = struck or case.chance.shuffled(links, "one")[:1]
+    half_us = _us(case.fault.for_s or STORM_S) // 2
+    for n, link in enumerate(case.chance.shuffled(struck, "cut")):
+        yield Action(at_us=half_us * n // len(struck), verb="cut", target=link)
+    for n, link in enumerate(case.chance.shuffled(struck, "healed"), 1):
+        yield Action(at_us=half_us + half_us * n // len(struck), verb="heal", target=link)
+
+
+def _rolling_reboot(case: Case) -> Iterator[Action]:
+    away_us = _us(REBOOT_S if case.fault.restart_after_s is None else case.fault.restart_after_s)
+    turn_us = away_us + _us(GAP_S)
+    if case.fault.for_s is not None:
+        turn_us = min(turn_us, _us(case.fault.for_s) // max(1, len(case.targets)))
+    for n, machine in enumerate(case.targets):
+        yield Action(at_us=turn_us * n, verb="kill", target=machine.id)
+        yield Action(at_us=turn_us * n + min(away_us, turn_us), verb="restart", target=machine.id)
+
+
+_STORMS: dict[str, Callable[[Case], Iterator[Action]]] = {
+    "power_cut": _power_cut,
+    "wifi_bad": _wifi_bad,
+    "swizzle": _swizzle,
+    "rolling_reboot": _rolling_reboot,
+}
+
+
+def _us(seconds: float) -> int:
+    return round(seconds * SECOND)
