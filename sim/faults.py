@@ -105,7 +105,11 @@ class Fault(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaul
 
     at_s: Annotated[NotNegative | None, Meta(description="Seconds after the session has begun.")] = None
     between_s: Annotated[
-        tuple[NotNegative, NotNegative] | None, Meta(description="Or at a time drawn from [earliest, latest].")
+        tuple[NotNegative, NotNegative] | None,
+        Meta(
+            description="Or at a time drawn from [earliest, latest].",
+            extra={"words": "two numbers of seconds, 0 or more: [earliest, latest]"},
+        ),
     ] = None
     probability: Annotated[
         Share, Meta(description="How likely it happens at all; of drop and duplicate: to each message.")

@@ -1,7 +1,8 @@
 """What a file's keys must be to each other: ids unlike each other, streams whole, names that somebody bears.
 
 Each check takes nodes and tells mistakes by their line; a node that is broken was told before and is passed over.
-The keys by themselves, their types and ranges, are `labfile.py`'s.
+The keys by themselves, their types and ranges, are `labfile.py`'s; the session and what is expected of it are
+`labrun.py`'s, the faults `labfaults.py`'s.
 """
 
 import importlib.util
@@ -10,7 +11,8 @@ from collections.abc import Callable
 from pathlib import Path, PurePosixPath
 
 from sim.expand import Found
-from sim.labfile import did_you_mean
+from sim.labfaults import check_faults
+from sim.labrun import check_expect, check_session
 from sim.yamlfile import Mistakes, Node, show
 
 __all__ = ["MAX_ITEM_BYTES", "bad_id", "bad_name", "check"]
@@ -32,8 +34,9 @@ def check(machines: list[Found], root: Node, path: Path, mistakes: Mistakes) -> 
         _check_sounds(machine, root.mapping.get("files"), path, tell)
         _check_program(machine, path, tell)
     _check_files(root.mapping.get("files"), mistakes)
-    _check_session(machines, root.mapping.get("session"), mistakes)
-    _check_expect(machines, root.mapping.get("expect"), mistakes)
+    check_session(machines, root.mapping.get("session"), mistakes)
+    check_faults(machines, root, mistakes)
+    check_expect(machines, root, mistakes)
     pilots = root.mapping.get("pilots")
     if pilots is not None and pilots.value == []:
         mistakes.add(pilots.line, "`pilots` is empty; a lab needs at least one.")
@@ -270,39 +273,3 @@ def _is_file(path: Path) -> bool:
         return path.is_file()
     except (OSError, ValueError):  # too long a name, or one with a NUL
         return False
-
-
-# What a run does
-
-
-def _check_session(machines: list[Found], session: Node | None, mistakes: Mistakes) -> None:
-    graduate = session.mapping.get("graduate") if session is not None else None
-    if session is None or graduate is None:
-        return
-    duration = session.number("duration_s") if "duration_s" in session.mapping else 10.0
-    pilots = [machine.id for machine in machines[0].children if machine.id is not None]
-    everybody = [machine.id for machine in machines]
-    for one in graduate.items:
-        pilot, at_s = one.text("pilot"), one.number("at_s")
-        if pilot is not None and pilot not in pilots:
-            why = "is no pilot: only machines right below the terminal are" if pilot in everybody else "does not exist"
-            mistakes.add(
-                one.line_of("pilot"), f"{show(pilot)} cannot graduate, it {why}; {did_you_mean(pilot, pilots)}"
-            )
-        if at_s is not None and duration is not None and at_s >= duration:
-            mistakes.add(one.line_of("at_s"), f"a graduation at {at_s} s is not within the session of {duration} s.")
-
-
-def _check_expect(machines: list[Found], expect: Node | None, mistakes: Mistakes) -> None:
-    expected = expect.mapping.get("streams") if expect is not None else None
-    if expected is None or not expected.mapping:
-        return
-    names: dict[str, None] = {}
-    for machine in machines:
-        streams = machine.entry.mapping.get("streams")
-        for name in streams.mapping if streams is not None else ():
-            names |= {name: None, f"{machine.id}.{name}": None}
-    for name, node in expected.mapping.items():
-        if name not in names:
-            close = did_you_mean(name, names)
-            mistakes.add(node.line, f"nobody has a stream {show(name)}, so nothing can be expected of it; {close}")

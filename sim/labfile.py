@@ -45,6 +45,7 @@ __all__ = [
     "schema",
 ]
 
+
 class _Part(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     pass
 
@@ -233,7 +234,7 @@ def fit(node: Node, want: Any, mistakes: Mistakes, path: str = "") -> Node:
     """Hold a node against a type, all the way down, and tell every mistake; in the result, such nodes are broken."""
     if node.value is BROKEN:
         return node
-    bare = _bare(want)
+    bare = _member(_bare(want), node)
     if isinstance(bare, type) and issubclass(bare, msgspec.Struct):
         return _fit_struct(node, bare, mistakes, path)
     if get_origin(bare) is dict:
@@ -261,6 +262,16 @@ def _bare(want: Any) -> Any:
         if get_origin(want) not in {Union, UnionType} or len(some) != 1:
             return want
         want = some[0]
+
+
+def _member(bare: Any, node: Node) -> Any:
+    """Of several types the one that a mapping or a list is meant for, so that what is wrong can be told from within."""
+    for part in get_args(bare) if get_origin(bare) in {Union, UnionType} else ():
+        if isinstance(node.value, dict) and isinstance(part, type) and issubclass(part, msgspec.Struct):
+            return part
+        if isinstance(node.value, list) and get_origin(part) is tuple and get_args(part)[-1] is Ellipsis:
+            return part
+    return bare
 
 
 def _words(want: Any) -> str:
@@ -293,6 +304,7 @@ def _fit_struct(node: Node, want: type[msgspec.Struct], mistakes: Mistakes, path
         if key not in fields:
             where = f" in `{path}`" if path else ""
             mistakes.add(under.line, f"unknown key {show(key)}{where}; {did_you_mean(key, list(fields))}")
+            fitted[key] = Node(under.line, BROKEN)
         else:
             wanted = fields[key].type
             fitted[key] = under if under.value is None else fit(under, wanted, mistakes, f"{path}.{key}".lstrip("."))

@@ -1,0 +1,205 @@
+"""What the faults of a file must be: one verb, a time within the session, somebody to strike, an end of what began.
+
+As in `labcheck.py`, checks take nodes and tell mistakes by their line, and what is broken was told before.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from sim.expand import Found
+from sim.faults import ON_LINKS, OPTIONS, Fault, named
+from sim.labfile import did_you_mean
+from sim.yamlfile import Mistakes, Node, show
+
+__all__ = ["check_faults"]
+
+Tell = Callable[[int, str], None]
+
+_COMMON = ("at_s", "between_s", "probability")
+_SLOWNESS = ("latency_ms", "jitter_ms", "rate_mbit")
+
+# What begins what an ending verb ends, and how one says that.
+_BEGINNINGS: dict[str, tuple[set[str], str]] = {
+    "restart": ({"kill", "power_cut", "rolling_reboot"}, "kills"),
+    "resume": ({"pause"}, "pauses"),
+    "heal": ({"cut", "slow", "drop", "duplicate", "power_cut", "switch_dies", "wifi_bad", "swizzle"}, "cuts or slows"),
+    "release": ({"hold", "stall", "wifi_bad"}, "holds"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class _Read:
+    """A fault that is whole."""
+
+    verb: str
+    line: int
+    earliest_s: float
+    latest_s: float
+    struck: frozenset[str]  # all whom it may strike
+
+    @property
+    def time(self) -> str:
+        return f"{self.earliest_s:g} s" if self.earliest_s == self.latest_s else f"up to {self.latest_s:g} s"
+
+
+def check_faults(machines: list[Found], root: Node, mistakes: Mistakes) -> None:
+    """Tell every mistake in `faults` that takes more than one key to see."""
+    faults = root.mapping.get("faults")
+    if faults is None:
+        return
+    session = root.mapping.get("session")
+    duration = session.number("duration_s") if session is not None and "duration_s" in session.mapping else 10.0
+    people = {machine.id: machine for machine in machines if machine.id is not None}
+    everybody = len(people) == len(machines) > 1  # else a fault may be meant for one whose id cannot be read
+    read: list[_Read | None] = []
+    for node in faults.items:
+        fault = _Fault(node, people, mistakes.add)
+        read.append(fault.read(duration, everybody=everybody))
+    whole = [one for one in read if one is not None]
+    if len(whole) == len(faults.items):
+        for sentence in _endless(whole):
+            mistakes.add(*sentence)
+
+
+def _endless(faults: list[_Read]) -> Iterator[tuple[int, str]]:
+    """What ends something that has certainly not begun by then."""
+    for end in faults:
+        if end.verb not in _BEGINNINGS or not end.struck:
+            continue
+        verbs, strikes = _BEGINNINGS[end.verb]
+        begun = (one for one in faults if one.verb in verbs and one.earliest_s <= end.latest_s)
+        if not any(one.struck & end.struck for one in begun):
+            who = " or ".join(show(id) for id in sorted(end.struck)[:3])
+            link = "the link of " if end.verb in ON_LINKS else ""
+            yield end.line, f"there is nothing to {end.verb} at {end.time}: no fault {strikes} {link}{who} before that."
+
+
+class _Fault:
+    """One entry of `faults`."""
+
+    def __init__(self, node: Node, people: dict[str, Found], tell: Tell) -> None:
+        self._node = node
+        self._people = people
+        self._whole = True
+        self._keys = {key: under for key, under in node.mapping.items() if under.value is not None}
+        self._told = tell
+
+    def _tell(self, line: int, sentence: str) -> None:
+        self._whole = False
+        self._told(line, sentence)
+
+    def read(self, duration: float | None, *, everybody: bool) -> _Read | None:
+        """Check it; what it is, or None if it is not whole."""
+        if not isinstance(self._node.value, dict):
+            return None
+        verb = self._verb()
+        self._check_time(duration)
+        if verb is None:
+            return None
+        self._check_options(verb)
+        struck = self._struck(verb) if everybody else frozenset[str]()
+        if not self._whole or not self._node.whole:
+            return None
+        earliest, latest = self._window()
+        return _Read(verb, self._node.line, earliest, latest, struck)
+
+    def _verb(self) -> str | None:
+        verbs = [verb for verb in OPTIONS if verb in self._keys]
+        if len(verbs) == 1:
+            return verbs[0]
+        if verbs:
+            both = " and ".join(f"`{verb}`" for verb in verbs)
+            self._tell(self._node.line, f"the fault has {both}; give each an entry of its own.")
+        elif self._node.whole:  # else one of its keys may be a verb with a slip of the finger, and was told
+            self._tell(self._node.line, f"the fault does not say what goes wrong; give one of {', '.join(OPTIONS)}.")
+        return None
+
+    # -- when ----------------------------------------------------------------------------------------------------
+
+    def _check_time(self, duration: float | None) -> None:
+        given = [key for key in ("at_s", "between_s") if key in self._keys]
+        if len(given) == 2:
+            self._tell(self._node.line, "the fault has both `at_s` and `between_s`; give one of them.")
+        elif not given and self._node.whole:
+            self._tell(self._node.line, "the fault does not say when; give `at_s`, or `between_s` to have it drawn.")
+        if len(given) != 1 or not self._keys[given[0]].whole:
+            return
+        earliest, latest = self._window()
+        line = self._keys[given[0]].line
+        if earliest > latest:
+            self._tell(line, f"`between_s` is [earliest, latest], and {earliest:g} is more than {latest:g}.")
+        elif duration is not None and (earliest >= duration or latest > duration):
+            self._tell(line, f"a fault at {latest:g} s is not within the session of {duration:g} s.")
+
+    def _window(self) -> tuple[float, float]:
+        if "between_s" in self._keys:
+            earliest, latest = self._keys["between_s"].plain
+            return earliest, latest
+        at: float = self._keys["at_s"].plain
+        return at, at
+
+    # -- how -----------------------------------------------------------------------------------------------------
+
+    def _check_options(self, verb: str) -> None:
+        known = Fault.__struct_fields__
+        takes = OPTIONS[verb]
+        for key, under in self._keys.items():
+            if key in known and key not in (verb, *_COMMON, *takes):
+                fits = f"it takes {', '.join(takes)}." if takes else "it takes none but a time and a probability."
+                self._tell(under.line, f"`{key}` means nothing to `{verb}`; {fits}")
+        if verb == "slow" and self._node.whole and not any(key in self._keys for key in _SLOWNESS):
+            self._tell(self._node.line, f"`slow` does not say how slow; give at least one of {', '.join(_SLOWNESS)}.")
+        if verb == "stall" and self._node.whole and "heal_after_s" not in self._keys:
+            self._tell(self._node.line, "`stall` needs `heal_after_s`; what does not end by itself is a `hold`.")
+
+    # -- whom ----------------------------------------------------------------------------------------------------
+
+    def _struck(self, verb: str) -> frozenset[str]:
+        target = self._keys[verb]
+        if not target.whole:
+            return frozenset()
+        below = isinstance(target.value, dict)
+        if below and not target.mapping:
+            self._tell(target.line, f"`{verb}` names nobody; give `depth`, `random` or `of`.")
+            return frozenset()
+        if isinstance(target.value, list) and not target.items:
+            self._tell(target.line, f"`{verb}` names nobody; give at least one id.")
+        words = [target] if isinstance(target.value, str) else target.items
+        if below:
+            words = [target.mapping["of"] if "of" in target.mapping else Node(target.line, "*")]
+        meant = {id for word in words for id in self._meant(verb, word)}
+        if below and meant:
+            meant = self._several(verb, target, meant)
+        if verb == "power_cut":
+            meant |= {id for id, machine in self._people.items() if any(one.id in meant for one in machine.above)}
+        return frozenset(meant)
+
+    def _meant(self, verb: str, word: Node) -> set[str]:
+        """Whom an id or a pattern means; nobody is a mistake."""
+        text = str(word.value)
+        terminal = next(iter(self._people))
+        meant = {id for id in self._people if named([text], id, terminal=terminal)}
+        if not meant:
+            pattern = any(letter in text for letter in "*?[")
+            nobody = f"no id is like {show(text)}" if pattern else f"there is no machine {show(text)}"
+            close = did_you_mean(text, dict.fromkeys(self._people))
+            self._tell(word.line, f"`{verb}` strikes nobody: {nobody}; {close}")
+        elif verb in ON_LINKS and terminal in meant:
+            why = f"{show(terminal)} is the terminal, and has no link up that `{verb}` could strike"
+            self._tell(word.line, f"{why}; name machines below it.")
+        return meant
+
+    def _several(self, verb: str, target: Node, meant: set[str]) -> set[str]:
+        depth, random = target.number("depth"), target.number("random")
+        deepest = max(self._people[id].depth for id in meant)
+        if depth is not None:
+            meant = {id for id in meant if self._people[id].depth == depth}
+            if not meant:
+                self._tell(
+                    target.line_of("depth"),
+                    f"`{verb}` strikes nobody: none of these is {depth} below the terminal; the deepest is {deepest}.",
+                )
+        if random is not None and meant and random > len(meant):
+            these = f"{len(meant)} machine{'s' * (len(meant) > 1)}"
+            self._tell(target.line_of("random"), f"`{verb}` cannot draw {random} out of {these}; ask for fewer.")
+        return meant

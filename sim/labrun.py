@@ -1,0 +1,65 @@
+"""What a run of a lab is asked to do and to be: the session's graduations, and expectations that somebody can meet.
+
+As in `labcheck.py`, checks take nodes and tell mistakes by their line, and what is broken was told before.
+"""
+
+from sim.expand import Found
+from sim.labfile import did_you_mean
+from sim.yamlfile import Mistakes, Node, show
+
+__all__ = ["check_expect", "check_session"]
+
+# What the stations and programs of a rehearsal say to each other.
+_KEYS = (
+    *("HANDSHAKE", "INIT", "START", "STOP", "STOPALL", "STATE", "PING", "CHILD", "PARAM", "CHANGE", "COHERE", "ERROR"),
+    *("DATA", "CONTINUOUS", "STREAM", "STREAM_VIDEO", "FILE", "KILL", "STORM", "STORM_ITEM", "CRASH"),
+)
+
+
+def check_session(machines: list[Found], session: Node | None, mistakes: Mistakes) -> None:
+    """Tell every mistake in `session` that takes more than one key to see."""
+    graduate = session.mapping.get("graduate") if session is not None else None
+    if session is None or graduate is None:
+        return
+    duration = session.number("duration_s") if "duration_s" in session.mapping else 10.0
+    pilots = [machine.id for machine in machines[0].children if machine.id is not None]
+    everybody = [machine.id for machine in machines]
+    for one in graduate.items:
+        pilot, at_s = one.text("pilot"), one.number("at_s")
+        if pilot is not None and pilot not in pilots:
+            why = "is no pilot: only machines right below the terminal are" if pilot in everybody else "does not exist"
+            mistakes.add(
+                one.line_of("pilot"), f"{show(pilot)} cannot graduate, it {why}; {did_you_mean(pilot, pilots)}"
+            )
+        if at_s is not None and duration is not None and at_s >= duration:
+            mistakes.add(one.line_of("at_s"), f"a graduation at {at_s} s is not within the session of {duration} s.")
+
+
+def check_expect(machines: list[Found], root: Node, mistakes: Mistakes) -> None:
+    """Tell every mistake in `expect` that takes more than one key to see."""
+    expect = root.mapping.get("expect")
+    if expect is None:
+        return
+    faults = root.mapping.get("faults")
+    if "recovered_within_s" in expect.mapping and (faults is None or faults.value in (None, [])):
+        line = expect.line_of("recovered_within_s")
+        mistakes.add(line, "there is nothing to recover from: the lab has no `faults`; add one, or remove the key.")
+    if "streams" in expect.mapping:
+        _check_expected_streams(machines, expect.mapping["streams"], mistakes)
+    if "keys" in expect.mapping and not any("program" in machine.entry.mapping for machine in machines):
+        for name, node in expect.mapping["keys"].mapping.items():  # a program of the lab's own may say anything
+            if name not in _KEYS:
+                close = did_you_mean(name.upper(), [*_KEYS])
+                mistakes.add(node.line, f"nobody sends {show(name)}, so nothing can be expected of it; {close}")
+
+
+def _check_expected_streams(machines: list[Found], expected: Node, mistakes: Mistakes) -> None:
+    names: dict[str, None] = {}
+    for machine in machines:
+        streams = machine.entry.mapping.get("streams")
+        for name in streams.mapping if streams is not None else ():
+            names |= {name: None, f"{machine.id}.{name}": None}
+    for name, node in expected.mapping.items():
+        if name not in names:
+            close = did_you_mean(name, names)
+            mistakes.add(node.line, f"nobody has a stream {show(name)}, so nothing can be expected of it; {close}")
