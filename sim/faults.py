@@ -17,6 +17,7 @@ from msgspec.structs import replace
 
 from sim.actions import Action, Verb, Way, What, healing
 from sim.faultsteps import Case, Chance, steps
+from sim.faultwords import in_words
 from sim.keys import Natural, NotNegative, Positive, Share
 
 if TYPE_CHECKING:
@@ -33,6 +34,7 @@ __all__ = [
     "Way",
     "What",
     "actions",
+    "describe",
     "healing",
     "named",
     "target_of",
@@ -192,6 +194,11 @@ def target_of(fault: Fault) -> str | tuple[str, ...] | Several:
     """Whom a fault is meant for, as it stands in the file."""
     target: str | tuple[str, ...] | Several = getattr(fault, verb_of(fault))
     return target
+
+
+def describe(fault: Fault) -> str:
+    """A short sentence for reports, without its full stop: "rig_2 is killed at 15 s, back after 20 s"."""
+    return in_words(fault, verb_of(fault), target_of(fault))
 
 
 def actions(topology: Topology, *, seed: int) -> tuple[Action, ...]:

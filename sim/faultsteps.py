@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from sim.faults import Fault
     from sim.topology import Machine, Topology
 
-__all__ = ["Case", "Chance", "steps"]
+__all__ = ["REBOOT_S", "STORM_S", "Case", "Chance", "steps"]
 
 T = TypeVar("T")
 

@@ -1,0 +1,136 @@
+"""PURE. A fault as a sentence, for reports."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from sim.faultsteps import REBOOT_S, STORM_S
+
+if TYPE_CHECKING:
+    from sim.faults import Fault, Several
+
+__all__ = ["in_words"]
+
+_DONE = {
+    "kill": "killed",
+    "restart": "restarted",
+    "pause": "paused",
+    "resume": "resumed",
+    "cut": "cut",
+    "heal": "healed",
+    "hold": "held",
+    "release": "released",
+    "stall": "held",
+    "reset": "reset",
+    "switch_dies": "cut together",
+    "power_cut": "without power",
+    "rolling_reboot": "rebooted in turn",
+}
+
+
+def in_words(fault: Fault, verb: str, target: str | tuple[str, ...] | Several) -> str:
+    """As "rig_2 is killed at 15 s, back after 20 s"."""
+    who, several = _who(target)
+    tell = _OTHERS.get(verb, _done)
+    chance = f", with a probability of {fault.probability:g}" if fault.probability < 1 else ""
+    return tell(fault, verb, who, several) + ("" if verb in {"drop", "duplicate"} else chance)
+
+
+def _done(fault: Fault, verb: str, who: str, several: bool) -> str:
+    """Most are something that is done to somebody."""
+    if verb in {"kill", "restart", "pause", "resume", "power_cut", "rolling_reboot"}:
+        subject = who if fault.what == "machine" else f"the {fault.what}{'s' * several} of {who}"
+    else:
+        subject = _link(fault, who, several)
+    if verb == "power_cut":
+        subject, several = f"{who} and all below", True
+    is_ = "are" if several else "is"
+    return f"{subject} {is_} {_DONE[verb]} {_time(fault)}{_end(fault, verb)}"
+
+
+def _slow(fault: Fault, verb: str, who: str, several: bool) -> str:
+    del verb
+    how = [f"{fault.latency_ms:g} ms"] if fault.latency_ms is not None else []
+    how += [f"± {fault.jitter_ms:g} ms"] if fault.jitter_ms is not None else []
+    how += [f"{fault.rate_mbit:g} Mbit/s"] if fault.rate_mbit is not None else []
+    is_ = "are" if several else "is"
+    return f"{_link(fault, who, several)} {is_} slowed to {', '.join(how)} {_time(fault)}{_end(fault, 'slow')}"
+
+
+def _messages(fault: Fault, verb: str, who: str, several: bool) -> str:
+    some = f"{fault.probability * 100:g} % of the " if fault.probability < 1 else ""
+    most = ""
+    if fault.first is not None:
+        some, most = (some, f", {fault.first} at most,") if some else (f"the first {fault.first} ", "")
+    key = f"{fault.key} " if fault.key is not None else ""
+    what = {"drop": "lost", "duplicate": "doubled"}[verb]
+    lasts = f", for {fault.heal_after_s:g} s" if fault.heal_after_s is not None else ""
+    since = f"{_time(fault, since=True)}{lasts}"
+    return f"{some}{key}messages on {_link(fault, who, several)} are {what}{most} {since}"
+
+
+def _wifi_bad(fault: Fault, verb: str, who: str, several: bool) -> str:
+    del verb
+    have = "have" if several else "has"
+    return f"{_link(fault, who, several)} {have} bad wifi {_time(fault, since=True)}, for {fault.for_s or STORM_S:g} s"
+
+
+def _swizzle(fault: Fault, verb: str, who: str, several: bool) -> str:
+    del verb
+    some = f"some of {_link(fault, who, several)}"
+    return f"{some} are cut, then healed, one by one {_time(fault, since=True)}, for {fault.for_s or STORM_S:g} s"
+
+
+_OTHERS: dict[str, Callable[[Fault, str, str, bool], str]] = {
+    "slow": _slow,
+    "drop": _messages,
+    "duplicate": _messages,
+    "wifi_bad": _wifi_bad,
+    "swizzle": _swizzle,
+}
+
+
+def _who(target: str | tuple[str, ...] | Several) -> tuple[str, bool]:
+    """Their name, and whether they are several."""
+    if isinstance(target, str):
+        pattern = any(letter in target for letter in "*?[")
+        return (_like(target), True) if pattern else (target, False)
+    if isinstance(target, tuple):
+        *most, last = (_who(one)[0] for one in target) if target else ("nobody",)
+        return (f"{', '.join(most)} and {last}" if most else last), len(target) > 1
+    these = _like(target.of)
+    if target.depth is not None:
+        these += f" {target.depth} below the terminal"
+    if target.random is None:
+        return these, True
+    return f"{target.random} of {these}, drawn,", target.random > 1
+
+
+def _like(pattern: str) -> str:
+    return "all machines" if pattern == "*" else f"all {pattern}"
+
+
+def _link(fault: Fault, who: str, several: bool) -> str:
+    way = {"both": "", "up": ", upward,", "down": ", downward,"}[fault.way]
+    return f"the link{'s' * several} of {who}{way}"
+
+
+def _time(fault: Fault, *, since: bool = False) -> str:
+    if fault.between_s is not None:
+        return f"between {fault.between_s[0]:g} and {fault.between_s[1]:g} s"
+    return f"{'from' if since else 'at'} {fault.at_s or 0:g} s"
+
+
+def _end(fault: Fault, verb: str) -> str:
+    """What follows by itself."""
+    if verb == "rolling_reboot":
+        gone = REBOOT_S if fault.restart_after_s is None else fault.restart_after_s
+        return f", each back after {gone:g} s" + (f", within {fault.for_s:g} s" if fault.for_s is not None else "")
+    ends = (
+        ("back", fault.restart_after_s),
+        ("resumed", fault.resume_after_s),
+        ("released", fault.release_after_s),
+        ("released" if verb == "stall" else "healed", fault.heal_after_s),
+    )
+    return "".join(f", {word} after {after:g} s" for word, after in ends if after is not None)
