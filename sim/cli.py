@@ -21,6 +21,7 @@ from rich.table import Table
 from rich.tree import Tree
 
 from sim.importing import ImportRefusedError, import_lab, write_new
+from sim.load import load_warnings
 from sim.processes import uninterrupted
 from sim.rehearse import EXIT, Told, rehearse
 from sim.scenario import Scenario, load_scenario
@@ -165,6 +166,8 @@ def _rehearse(scenario: Scenario, reports: Path, *, draw: int, as_json: bool, qu
     console.print(_tree(topology))
     processes = 2 * len(topology.machines)
     console.print(f"{topology.name}  {len(topology.machines)} machines  {processes} processes  seed {scenario.seed}")
+    for warning in load_warnings(topology):
+        console.print(_plain(warning), style="yellow", soft_wrap=True)
     with _progress(console) as say:
         report = rehearse(scenario, folder, draw=draw, say=say)
     with uninterrupted():
@@ -208,7 +211,8 @@ def _with(topology: Topology, duration: float | None) -> Topology:
     if not 0 < duration < float("inf"):
         raise TopologyError([f"--duration {duration}: a session takes more than 0 seconds"])
     kept = tuple(g for g in topology.session.graduate if g.at_s < duration)
-    return replace(topology, session=replace(topology.session, duration_s=duration, graduate=kept))
+    faults = tuple(fault for fault in topology.faults if (fault.between_s or (fault.at_s or 0,))[-1] < duration)
+    return replace(topology, session=replace(topology.session, duration_s=duration, graduate=kept), faults=faults)
 
 
 def _refuse(sentence: str) -> int:
