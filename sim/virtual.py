@@ -39,7 +39,9 @@ from sim.world import LabError
 __all__ = ["VirtualLab"]
 
 LOOK_US = 20_000  # how often it is looked whether what is waited for has come
-HANDLER_US = (50, 1_000, 20_000)  # how long a handler takes: one of these, drawn by the seed
+HANDLER_US = 50
+STORM_US = (50, 1_000, 20_000)  # how long a storm's handler takes: one of these, drawn by the seed
+STORM_KEYS = ("STORM", "STORM_ITEM")
 LINK_US, LOCAL_US = (80, 400), (20, 60)
 STREAMS_S = 10.0
 TRACE_FIELDS = frozenset(Trace.__struct_fields__)
@@ -151,7 +153,7 @@ class VirtualLab:
         self.settle_s = 3.0 + 7 * topology.repeat_interval_s
         self.loop = Loop()
         self.chance = Chance(seed_of(seed, "virtual"))
-        self.handler_us = HANDLER_US[self.chance.between(0, len(HANDLER_US))]
+        self._storm_us = STORM_US[self.chance.between(0, len(STORM_US))]
         self.settings = Settings(repeat_interval=topology.repeat_interval_s)
         self.entries: list[Entry] = []
         self.effects = 0
@@ -188,6 +190,10 @@ class VirtualLab:
         if name not in self._saved:
             self._saved[name] = Saved(f"{name}.kept")
         return self._saved[name]
+
+    def handler_us(self, key: str) -> int:
+        """How long a handler takes: one of a storm may be slow, so that there is time for it to be killed in it."""
+        return self._storm_us if key in STORM_KEYS else HANDLER_US
 
     def wire(self, line: Line) -> Wire:
         """The connection of a line to its upstream: a station's by its machine's link, any other on its machine."""
@@ -252,7 +258,7 @@ class VirtualLab:
 
     def heal(self) -> list[str]:
         """End every fault, wait for the session's end and until the lab is whole; what is not, in words."""
-        for action in healing(self._actions):
+        for action in healing(self.topology, self._actions):
             self._do(action)
         self._journal.write("healed")
         open_ends = [] if self._await_end() else ["how the session ends: it did not come to its end"]
@@ -598,16 +604,12 @@ class VirtualLab:
         for peer in (station, *program.nodes):
             if peer.line.endpoint.outbox.messages():
                 yield f"{peer.id} still awaits confirmations"
-        above = [machine.parent] if machine.parent else []
-        yield from (f"{machine.id} does not see {name}" for name in self._beside(machine, above) if not routes.has(name))
+        beside = [name for name in (machine.parent, *machine.children, "_" + machine.id) if name]
+        yield from (f"{machine.id} does not see {name}" for name in beside if not routes.has(name))
         for child in machine.children:
             below = sorted(nx.descendants(self.graph, child))
             lost = [name for name in below if routes.next_hop(name, from_above=True) != child]
             yield from (f"{machine.id} does not know that {name} is behind {child}" for name in lost)
-
-    @staticmethod
-    def _beside(machine: Machine, above: list[str]) -> list[str]:
-        return [*above, *machine.children, "_" + machine.id]
 
     def _tell_whole(self, peer: Any, name: str) -> None:
         endpoint: Endpoint = peer.line.endpoint

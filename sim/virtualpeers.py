@@ -41,6 +41,7 @@ __all__ = ["EPOCH", "Closing", "Line", "Net", "Peer"]
 EPOCH = 1_800_000_000.0  # the wall-clock time at which virtual time begins
 HANDOVER_US = 20  # from the I/O thread to the handler thread
 AWAY = "its neighbour went away"
+Done = tuple[int, Callable[[], None]]  # how long a handler takes yet, and what to do then
 
 
 class Net(Protocol):
@@ -48,7 +49,6 @@ class Net(Protocol):
 
     loop: Loop
     chance: Chance
-    handler_us: int  # how long a handler takes
 
     def trace(self, endpoint: Endpoint, effect: Effect) -> None:
         """Write an effect down."""
@@ -58,6 +58,9 @@ class Net(Protocol):
 
     def saved(self, name: str) -> Saved:
         """What an endpoint has kept."""
+
+    def handler_us(self, key: str) -> int:
+        """How long the handler of a message takes."""
 
 
 class Closing:
@@ -114,7 +117,7 @@ class Peer:
         self._opened: Counter[str] = Counter()
         self._todo: deque[tuple[Line, Effect]] = deque()
         self._working = False
-        self._calls: deque[Callable[[], Callable[[], None] | None]] = deque()
+        self._calls: deque[Callable[[], Done | None]] = deque()
         self._busy = False
         self.lines: list[Line] = []
         self.line = self.open(id, upstream, forwards=forwards, durable=True)
@@ -314,8 +317,8 @@ class Peer:
 
     # -- handlers --------------------------------------------------------------------------------------------------
 
-    def put(self, call: Callable[[], Any]) -> None:
-        """Queue a call for the handler thread; what it returns is called when the handler is done."""
+    def put(self, call: Callable[[], Done | None]) -> None:
+        """Queue a call for the handler thread."""
         self._calls.append(call)
         if not self._busy:
             self._busy = True
@@ -329,14 +332,15 @@ class Peer:
         if done is None:
             self.net.loop.after(0, self._next, self.process)
             return
+        takes_us, tell = done
 
         def end() -> None:
-            done()
+            tell()
             self._next()
 
-        self.net.loop.after(self.net.handler_us, end, self.process)
+        self.net.loop.after(takes_us, end, self.process)
 
-    def _handle(self, line: Line, effect: Deliver) -> Callable[[], None]:
+    def _handle(self, line: Line, effect: Deliver) -> Done:
         try:
             result = self.on_message(effect.message)
         except Exception as error:  # noqa: BLE001  # as of a lab's handler: it is told at home
@@ -344,7 +348,8 @@ class Peer:
             if effect.message.key != "ERROR":
                 self.report(error, traceback.format_exc())
         passed_on = [delivery for delivery in all_of(result) if delivery.sought]
-        return lambda: self._handled(line, effect.ticket, passed_on) if effect.ticket else None
+        takes_us = self.net.handler_us(effect.message.key)
+        return takes_us, lambda: self._handled(line, effect.ticket, passed_on) if effect.ticket else None
 
     def _handled(self, line: Line, ticket: int, passed_on: list[Delivery]) -> None:
         waits = [delivery.id for delivery in passed_on if not delivery.settled]
