@@ -7,33 +7,34 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import msgspec
-import networkx as nx
 
-from autopilot_net.message import Message
 from autopilot_net.protocol.effects import Effect
 from autopilot_net.protocol.endpoint import Endpoint, Settings
 from autopilot_net.protocol.records import Saved
 from autopilot_net.roles.pilot import Pilot
 from autopilot_net.roles.terminal import Terminal
 from autopilot_net.traced import facts
-from sim.emulated import Emulated, probe_of
 from sim.faults import Action, healing
 from sim.journal import Entry, Journal, Trace
 from sim.parts import parts
-from sim.payloads import noise, opaque_bytes
-from sim.scenario import Example, Opaque, Twice, twice_id
+from sim.payloads import noise
+from sim.scenario import Example
 from sim.session import seed_of
 from sim.speaker import Speaker
 from sim.topology import Machine, Topology, graph
-from sim.virtualactors import Actor
-from sim.virtuallinks import ID, Chance, Link, Wire
-from sim.virtualmachines import Files, Host, Node, Station
+from sim.virtualfaults import Faults
+from sim.virtuallinks import Chance, Wire
+from sim.virtualmachines import Files, Host, Station
 from sim.virtualpeers import Line
+from sim.virtualprograms import Notebook, Notes, Program
+from sim.virtualstorms import Storms
 from sim.virtualtime import Loop, Process
+from sim.virtualwhole import tell_whole, unsettled, wrongs
+from sim.virtualwires import Wires
 from sim.world import LabError
 
 __all__ = ["VirtualLab"]
@@ -42,100 +43,7 @@ LOOK_US = 20_000  # how often it is looked whether what is waited for has come
 HANDLER_US = 50
 STORM_US = (50, 1_000, 20_000)  # how long a storm's handler takes: one of these, drawn by the seed
 STORM_KEYS = ("STORM", "STORM_ITEM")
-LINK_US, LOCAL_US = (80, 400), (20, 60)
-STREAMS_S = 10.0
 TRACE_FIELDS = frozenset(Trace.__struct_fields__)
-
-
-class Notebook:
-    """Where one life of a process writes down what happens."""
-
-    def __init__(self, lab: VirtualLab, by: str, life: int) -> None:
-        self.life = life
-        self._lab = lab
-        self._by = by
-
-    def write(self, what: str, **told: Any) -> None:
-        """Note it, now."""
-        at = self._lab.loop.now_us * 1_000
-        self._lab.entries.append(Entry(t=at, by=told.pop("by", self._by), life=self.life, what=what, **told))
-
-
-class Notes:
-    """A program's memory."""
-
-    def __init__(self) -> None:
-        self._value: dict[str, Any] | None = None
-
-    def load(self) -> dict[str, Any] | None:
-        """What was kept last."""
-        return self._value
-
-    def keep(self, value: dict[str, Any]) -> None:
-        """Keep it."""
-        self._value = value
-
-
-class Program:
-    """One life of a machine's program: its nodes, and what it does."""
-
-    def __init__(self, lab: VirtualLab, machine: Machine, life: int) -> None:
-        self.machine = machine
-        self.process = Process(f"_{machine.id}")
-        self.speaker = Speaker(Notebook(lab, "_" + machine.id, life), lambda *words: lab.hear(*words, "_" + machine.id))
-        self.speaker.journal.write("start")
-        self._lab = lab
-        self._armed_us: int | None = None
-        self.emulated = Emulated(
-            lab.topology,
-            machine,
-            seed=lab.seed,
-            speaker=self.speaker,
-            memory=lab.notes.setdefault(machine.id, Notes()),
-            clock=lambda: lab.loop.now,
-            tell=lambda *words: lab.hear(*words, "_" + machine.id),
-            changed=self.arm,
-        )
-        self.node = self._node("_" + machine.id, life, self.emulated.listens())
-        self.probe = self._node(probe_of(machine.id), life, self.emulated.probe_listens())
-        self.emulated.begin(self.node, self.probe)
-        self.arm()
-
-    @property
-    def nodes(self) -> tuple[Node, Node]:
-        """Both."""
-        return self.node, self.probe
-
-    def arm(self) -> None:
-        """See to it that what is due next in the session is done."""
-        due = self.emulated.next_timer()
-        if due is None:
-            return
-        at = max(int(due * 1_000_000) + 1, self._lab.loop.now_us + 1)
-        if self._armed_us is None or at < self._armed_us:
-            self._armed_us = at
-            self._lab.loop.at(at, lambda: self._time(at), self.process)
-
-    def _time(self, armed_us: int) -> None:
-        if self._armed_us == armed_us:
-            self._armed_us = None
-            self.emulated.handle_timer()
-            self.arm()
-
-    def _node(self, name: str, life: int, listens: Mapping[str, Any]) -> Node:
-        node = Node(
-            self._lab,
-            self.process,
-            name,
-            upstream=self.machine.id,
-            forwards=False,
-            settings=self._lab.settings,
-            life=life,
-            durable=self.machine.durable,
-        )
-        self.speaker.add(node)
-        node.begin(listens)
-        return node
 
 
 class VirtualLab:
@@ -160,23 +68,21 @@ class VirtualLab:
         self.notes: dict[str, Notes] = {}
         self.stations: dict[str, Station] = {}
         self.programs: dict[str, Program] = {}
-        self._speakers: dict[str, Speaker] = {}
+        self.speakers: dict[str, Speaker] = {}
         self._traces: list[tuple[int, str, str, Effect]] = []
         self._told = [0, 0]  # how many entries and traces `more` has given out
         self._saved: dict[str, Saved] = {}
         self._files: dict[str, Files] = {}
-        self._links = {machine.id: self._link(machine) for machine in topology.machines[1:]}
-        self._wires: dict[str, Wire] = {}  # the present one of each station
-        self._waiting: dict[str, dict[Wire, None]] = {}  # wires to each station
+        self.wires = Wires(topology, self.loop, self.chance, station=self.stations.get, lost=self._lost)
         self._lives: Counter[str] = Counter()
         self._heard: set[tuple[Any, ...]] = set()
-        self._shook: Counter[str] = Counter()
         self._news = False
-        self._actors: dict[str, Actor] = {}
         self._journal = Notebook(self, "parent", 0)
+        self._faults = Faults(self, self._journal)
+        self._storms = Storms(self, self._journal)
         self._actions: Sequence[Action] = ()
+        self._examples: dict[int, Example] = {}
         self._playing = False
-        self._crashed: set[tuple[str, int]] = set()
 
     # -- for peers: see `Net` ----------------------------------------------------------------------------------------
 
@@ -196,22 +102,12 @@ class VirtualLab:
         return self._storm_us if key in STORM_KEYS else HANDLER_US
 
     def wire(self, line: Line) -> Wire:
-        """The connection of a line to its upstream: a station's by its machine's link, any other on its machine."""
-        name = line.endpoint.id
-        upper = str(line.endpoint.routes.upstream)
-        is_station = name in self._links and isinstance(line.peer, Station)
-        link = self._links[name] if is_station else Link("", self.chance.between(*LOCAL_US))
-        wire = Wire(self.loop, self.chance, link, line, lambda: self.stations.get(upper), self._lost)
-        self._waiting.setdefault(upper, {})[wire] = None
-        if is_station:
-            self._wires[name] = wire
-        return wire
+        """The connection of a line to its upstream."""
+        return self.wires.wire(line)
 
     def hear(self, *words: Any) -> None:
         """A process tells something."""
-        if words[0] == "shook":
-            self._shook[words[1]] += 1
-        elif words[0] == "exception":
+        if words[0] == "exception":
             self.exceptions.append(words[1])
             return
         self._heard.add(words)
@@ -222,8 +118,8 @@ class VirtualLab:
     def start(self) -> None:
         """Start every machine, all at about the same time."""
         for machine in self.topology.machines:
-            self._after(self.chance.between(0, 50_000), self._starting_station(machine))
-            self._after(self.chance.between(0, 50_000), self._starting_program(machine))
+            for what in ("station", "program"):
+                self.loop.after(self.chance.between(0, 50_000), self._starting(machine.id, what))
         self._run(0.06)
 
     def await_handshakes(self) -> list[str]:
@@ -234,21 +130,23 @@ class VirtualLab:
         def missing() -> list[str]:
             return [name for name in expected if ("shook", name, True, terminal) not in self._heard]
 
-        self._until(lambda: not missing(), self.settle_s)
+        self.until(lambda: not missing(), self.settle_s)
         return missing()
 
     # -- the session -------------------------------------------------------------------------------------------------
 
     def play(self, actions: Sequence[Action], examples: Mapping[int, Example], *, session: bool) -> bool:
         """Play the session, the faults and the timed storms. Whether it ended is asked of `heal`, if it cannot yet."""
-        begun, self._actions = self.loop.now_us, actions
-        self._journal.write("play")
+        self._actions, self._examples = actions, dict(examples)
+        for example in examples.values():
+            self._storms.call_actors(example)
+        begun = self.loop.now_us
         for action in actions:
-            self.loop.at(begun + action.at_us, self._doing(action))
+            self.loop.at(begun + action.at_us, self._faults.doing(action))
         ends = [action.at_us for action in actions]
         for number, example in sorted(examples.items()):
             ends.append(int((example.at_s or 0.0) * 1_000_000))
-            self.loop.at(begun + ends[-1], self._storming(example, number))
+            self.loop.at(begun + ends[-1], self._storms.playing(example, number))
         if session:
             self._playing = True
             ends.append(int(self.topology.session.duration_s * 1_000_000))
@@ -259,22 +157,21 @@ class VirtualLab:
     def heal(self) -> list[str]:
         """End every fault, wait for the session's end and until the lab is whole; what is not, in words."""
         for action in healing(self.topology, self._actions):
-            self._do(action)
+            self._faults.do(action)
         self._journal.write("healed")
         open_ends = [] if self._await_end() else ["how the session ends: it did not come to its end"]
-        self._until(lambda: not self._wrong(), self.settle_s + 10.0)
-        for name in sorted(self.stations):
-            self._tell_whole(self.stations[name], name)
-        for name in sorted(self.programs):
-            for node in self.programs[name].nodes:
-                self._tell_whole(node, node.id)
-        return [*open_ends, *self._wrong()[:3]]
+        self.until(lambda: not wrongs(self), self.settle_s + 10.0)
+        tell_whole(self, self._journal)
+        return [*open_ends, *wrongs(self)[:3]]
 
     def settle(self, token: str) -> list[str]:
         """Wait until nothing is under way in any program; what still is."""
         del token
-        self._until(lambda: next(self._unsettled(), None) is None, self.settle_s)
-        return sorted(self._unsettled())
+        self.until(lambda: next(unsettled(self), None) is None, self.settle_s)
+        for number, example in sorted(self._examples.items()):
+            self._storms.hear_actors(example, number)
+        self._examples.clear()
+        return sorted(unsettled(self))
 
     def ask(self) -> None:
         """Have the terminal ask for proof that its copies are whole."""
@@ -289,10 +186,11 @@ class VirtualLab:
     def storm(self, example: Example, number: int) -> bool:
         """Play one storm, and wait until it has settled; whether it has."""
         senders, due = parts(example)
-        self._storming(example, number)()
+        self._storms.call_actors(example)
+        self._storms.play(example, number)
         wanted = {("settled", number, name) for name in senders} | {("reached", number, name) for name in due}
-        settled = self._until(lambda: wanted <= self._heard, self.settle_s)
-        self._hear_actors(example, number)
+        settled = self.until(lambda: wanted <= self._heard, self.settle_s)
+        self._storms.hear_actors(example, number)
         return settled
 
     def more(self) -> Journal:
@@ -316,11 +214,16 @@ class VirtualLab:
 
     # -- machines ----------------------------------------------------------------------------------------------------
 
-    def _starting_station(self, machine: Machine) -> Callable[[], None]:
-        return lambda: self._start_station(machine)
+    def restart(self, name: str, what: str = "machine") -> None:
+        """Start what of a machine does not run."""
+        machine, station, program = self.topology.machine(name), self.stations.get(name), self.programs.get(name)
+        if what != "program" and (station is None or station.process.dead):
+            self._start_station(machine)
+        if what != "station" and (program is None or program.process.dead):
+            self._start_program(machine)
 
-    def _starting_program(self, machine: Machine) -> Callable[[], None]:
-        return lambda: self._start_program(machine)
+    def _starting(self, name: str, what: str) -> Callable[[], None]:
+        return lambda: self.restart(name, what)
 
     def _start_station(self, machine: Machine) -> None:
         name, life = machine.id, self._next_life(machine.id)
@@ -336,22 +239,21 @@ class VirtualLab:
             life=life,
             durable=machine.durable,
         )
-        self.stations[name], self._speakers[name] = station, speaker
+        self.stations[name], self.speakers[name] = station, speaker
         speaker.add(station)
         role = self._role(machine, station)
-        crash = self._crashing(machine, speaker)
         station.take_role(
             role,
             {
                 "STORM": lambda message: speaker.heard_storm(name, message),
                 "STORM_ITEM": lambda message: speaker.heard_item(name, message),
-                "CRASH": crash,
+                "CRASH": self._faults.crashing(name, speaker),
             },
         )
         if isinstance(role, Pilot):
             role.begin()
             station.connect(station.line)
-        self._kick(name)
+        self.wires.kick(name)
 
     def _role(self, machine: Machine, station: Station) -> Pilot | Terminal:
         files = self._files.setdefault(machine.id, Files(self._whole_files() if machine.parent is None else None))
@@ -376,193 +278,23 @@ class VirtualLab:
     def _start_program(self, machine: Machine) -> None:
         program = Program(self, machine, self._next_life("_" + machine.id))
         self.programs[machine.id] = program
-        self._speakers["_" + machine.id] = program.speaker
+        self.speakers["_" + machine.id] = program.speaker
 
     def _next_life(self, name: str) -> int:
         self._lives[name] += 1
         return self._lives[name] - 1
 
-    def _crashing(self, machine: Machine, speaker: Speaker) -> Callable[[Message], Any]:
-        """A handler in which its station is killed, once, and started again."""
-
-        def crash(message: Message) -> Any:
-            example = message.value["example"]
-            speaker.heard(message, "began", example=example)
-            if (message.sender, example) in self._crashed:
-                speaker.heard(message, example=example)
-                return None
-            self._crashed.add((message.sender, example))
-            at = self.loop.now_us
-            self.loop.at(at + 200_000, self._doing(Action(at_us=0, verb="kill", target=machine.id, what="station")))
-            self.loop.at(at + 300_000, self._doing(Action(at_us=0, verb="restart", target=machine.id, what="station")))
-            return Host(self.stations[machine.id], Files()).promise()  # it never comes to its end
-
-        return crash
-
-    # -- faults ------------------------------------------------------------------------------------------------------
-
-    def _doing(self, action: Action) -> Callable[[], None]:
-        return lambda: self._do(action)
-
-    def _do(self, action: Action) -> None:
-        told = {name: value for name, value in msgspec.to_builtins(action).items() if name not in ("verb", "target")}
-        told |= {"what": action.what, "way": action.way, "fault": action.fault}
-        self._journal.write("fault", key=action.verb, to=action.target, value=told)
-        if action.verb in ("kill", "restart", "pause", "resume"):
-            self._do_to_machine(action)
-        else:
-            self._do_to_link(action)
-
-    def _do_to_machine(self, action: Action) -> None:
-        machine = self.topology.machine(action.target)
-        if action.verb == "restart":
-            if action.what != "program" and self._is_dead(self.stations.get(machine.id)):
-                self._start_station(machine)
-            if action.what != "station" and self._is_dead(self.programs.get(machine.id)):
-                self._start_program(machine)
-            return
-        if action.what != "station":
-            self._signal(self.programs.get(machine.id), action.verb)
-        if action.what != "program":
-            self._signal(self.stations.get(machine.id), action.verb)
-        if action.verb == "resume":
-            self._kick(machine.id)
-
-    def _signal(self, who: Station | Program | None, verb: str) -> None:
-        if who is None or who.process.dead:
-            return
-        peers = [who] if isinstance(who, Station) else list(who.nodes)
-        if verb == "kill":
-            who.process.dead, who.process.paused = True, False
-            for peer in peers:
-                peer.end()
-            return
-        if verb == "pause" and not who.process.paused:
-            who.process.paused, who.process.since_us = True, self.loop.now_us
-            for wire in [line.wire for peer in peers for line in peer.lines if line.wire is not None]:
-                wire.watch_silence()
-        elif verb == "resume" and who.process.paused:
-            who.process.resume()
-
-    @staticmethod
-    def _is_dead(who: Station | Program | None) -> bool:
-        return who is None or who.process.dead
-
-    def _do_to_link(self, action: Action) -> None:
-        link, name = self._links[action.target], action.target
-        was_cut = link.up.cut or link.down.cut
-        link.strike(action, self.loop.now_us)
-        if action.verb == "reset" or (action.verb == "heal" and was_cut):
-            self._reset(name)
-        if action.verb in ("cut", "hold"):
-            for wire in self._ends(name):
-                wire.watch_silence()
-        elif action.verb in ("heal", "release"):
-            link.let_go()
-            for wire in self._ends(name):
-                wire.kick()
-
-    def _ends(self, name: str) -> list[Wire]:
-        """The wire of the station at the lower end, and a former one, if that is what the upper end still knows."""
-        upper = self.stations.get(str(self.topology.machine(name).parent))
-        known = upper.below.get(name) if upper is not None else None
-        wires = [self._wires[name]] if name in self._wires else []
-        return list(dict.fromkeys([*wires, *([known[0]] if known is not None else [])]))
-
-    def _reset(self, name: str) -> None:
-        for wire in self._ends(name):
-            wire.reset()
-
-    def _kick(self, upper: str) -> None:
-        """Who waits for the station `upper` may try again."""
-        wires = self._waiting.setdefault(upper, {})
-        for wire in [wire for wire in wires if wire.closed]:
-            del wires[wire]
-        for wire in wires:
-            wire.kick()
-
-    def _link(self, machine: Machine) -> Link:
-        return Link(machine.id, self.chance.between(*LINK_US), machine.link)
-
     def _lost(self, verb: str, wire: Wire, up: bool, payload: bytes) -> None:
-        found = ID.match(payload)
-        ends = (wire.lower.endpoint.id, wire.upper_id)
-        self._journal.write(
-            "frame",
-            key=verb,
-            to=wire.link.name,
-            sender=ends[0] if up else ends[1],
-            id=found[1].decode(errors="replace") if found else "",
-            value={"to": ends[1] if up else ends[0]},
-        )
-
-    # -- storms, below -----------------------------------------------------------------------------------------------
-
-    def _storming(self, example: Example, number: int) -> Callable[[], None]:
-        def storm() -> None:
-            senders, due = parts(example)
-            for name, count in sorted(due.items()):
-                self._speakers[name].tally.expect(number, count)
-            for name, ops in sorted(senders.items()):
-                self._play_part(name, number, ops)
-            self._act(example, number)
-
-        return storm
-
-    def _play_part(self, name: str, number: int, ops: list[Any]) -> None:
-        who = self.programs.get(name[1:]) if name.startswith("_") else self.stations.get(name)
-        if who is None or who.process.dead:
-            self._journal.write("skipped", to=name, example=number)
-        elif isinstance(who, Program):
-            who.process.call(lambda: who.emulated.storm(number, ops))
-        else:
-            speaker = self._speakers[name]
-            who.process.call(lambda: speaker.storm(number, ops))
-
-    def _act(self, example: Example, number: int) -> None:
-        for n, op in enumerate(example.ops):
-            if isinstance(op, Twice):
-                actor = self._actor(op.at)
-                said = actor.twice(op, number, n)
-                self._journal.write("made twice", by=actor.name, id=said, key="STORM", to=op.to, example=number, n=n)
-            elif isinstance(op, Opaque):
-                actor, other = self._actor(op.at), self._actor(op.to, "b")
-                way = [str(name) for name in nx.shortest_path(self.graph.to_undirected(as_view=True), op.at, op.to)]
-                actor.opaque(opaque_bytes(op.size, op.seed, number, n), way, other.name)
-
-    def _hear_actors(self, example: Example, number: int) -> None:
-        for n, op in enumerate(example.ops):
-            if isinstance(op, Twice):
-                actor = self._actor(op.at)
-                said = twice_id(actor.name, number, n)
-                came = self._until(lambda actor=actor, said=said: said in actor.confirmed, 5.0)  # type: ignore[misc]
-                how = "confirmed" if came else "no confirmation came"
-                self._journal.write("settled", by=actor.name, id=said, key="STORM", to=op.to, example=number, value=how)
-            elif isinstance(op, Opaque):
-                other, sent = self._actor(op.to, "b"), (opaque_bytes(op.size, op.seed, number, n),)
-                came = self._until(lambda other=other, sent=sent: sent in other.came, 5.0)  # type: ignore[misc]
-                self._journal.write("opaque", by=other.name, value=came, example=number, n=n)
-
-    def _actor(self, machine: str, suffix: str = "a") -> Actor:
-        name = f"actor.{machine}.{suffix}"
-        if name not in self._actors:
-            actor = self._actors[name] = Actor(name, machine)
-            actor.wire = self.wire(actor.line)
-            actor.wire.connect()
-            self._until(lambda: bool(actor.came), 5.0)
-        return self._actors[name]
+        self._faults.lost(verb, wire, up, payload)
 
     # -- waiting -----------------------------------------------------------------------------------------------------
-
-    def _after(self, us: int, call: Callable[[], None]) -> None:
-        self.loop.after(us, call)
 
     def _run(self, seconds: float) -> None:
         end = self.loop.now_us + int(seconds * 1_000_000)
         while self.loop.run(end):
             pass
 
-    def _until(self, condition: Callable[[], bool], seconds: float) -> bool:
+    def until(self, condition: Callable[[], bool], seconds: float) -> bool:
         """Let time pass until `condition`, at most so long; whether it came."""
         end = self.loop.now_us + int(seconds * 1_000_000)
         while not condition():
@@ -578,49 +310,10 @@ class VirtualLab:
         """Wait for the session's end, if there is one to come."""
         if not self._playing:
             return True
-        self._playing = not self._until(
+        self._playing = not self.until(
             lambda: ("played", "_" + self.topology.terminal.id) in self._heard, self.settle_s
         )
         return not self._playing
-
-    def _unsettled(self) -> Iterator[str]:
-        """What is under way from who lives."""
-        for name, station in self.stations.items():
-            if not station.process.dead:
-                yield from self._speakers[name].open()
-        for program in self.programs.values():
-            if not program.process.dead:
-                yield from program.speaker.open()
-                for node in program.nodes:
-                    yield from (stream.id for stream in node.streams.values() if not stream.wait())
-
-    def _wrong(self) -> list[str]:
-        """What is not as it was before the faults."""
-        return [wrong for machine in self.topology.machines for wrong in self._wrong_at(machine)]
-
-    def _wrong_at(self, machine: Machine) -> Iterator[str]:
-        station, program = self.stations[machine.id], self.programs[machine.id]
-        routes = station.line.endpoint.routes
-        for peer in (station, *program.nodes):
-            if peer.line.endpoint.outbox.messages():
-                yield f"{peer.id} still awaits confirmations"
-        beside = [name for name in (machine.parent, *machine.children, "_" + machine.id) if name]
-        yield from (f"{machine.id} does not see {name}" for name in beside if not routes.has(name))
-        for child in machine.children:
-            below = sorted(nx.descendants(self.graph, child))
-            lost = [name for name in below if routes.next_hop(name, from_above=True) != child]
-            yield from (f"{machine.id} does not know that {name} is behind {child}" for name in lost)
-
-    def _tell_whole(self, peer: Any, name: str) -> None:
-        endpoint: Endpoint = peer.line.endpoint
-        told: dict[str, Any] = {
-            "outbox": [id for line in peer.lines for id in line.endpoint.outbox.messages()],
-            "routes": dict(sorted(endpoint.routes.behind.items())),
-            "neighbours": sorted([*endpoint.routes.below, *([endpoint.routes.upstream] if endpoint.routes.up else [])]),
-        }
-        if name == self.topology.terminal.id:
-            told["known"] = sorted(peer.role.pilots)
-        self._journal.write("whole", by=name, value=told)
 
 
 def _trace(t_us: int, at: str, life: str, effect: Effect) -> Trace:

@@ -1,0 +1,104 @@
+"""PURE. What faults do to a virtual lab: machines die, stand still and come back; `virtualwires` strikes links."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from autopilot_net import Delivery
+from autopilot_net.message import Message
+from sim.faults import Action
+from sim.speaker import Speaker
+from sim.virtuallinks import ID, Wire
+from sim.virtualmachines import Station
+from sim.virtualprograms import Notebook, Program
+from sim.virtualwires import Wires
+
+if TYPE_CHECKING:
+    from sim.virtual import VirtualLab
+
+__all__ = ["Faults"]
+
+CRASH_US = (200_000, 300_000)  # when a station that is told to is killed in its handler, and when it is back
+ON_MACHINES = ("kill", "restart", "pause", "resume")
+
+
+class Faults:
+    """Does the actions of faults, and writes down each before it is done."""
+
+    def __init__(self, lab: VirtualLab, journal: Notebook) -> None:
+        self._lab = lab
+        self._journal = journal
+        self._crashed: set[tuple[str, int]] = set()
+
+    def doing(self, action: Action) -> Callable[[], None]:
+        """What does `action`, when it is called."""
+        return lambda: self.do(action)
+
+    def do(self, action: Action) -> None:
+        """Do it now."""
+        told = {name: value for name, value in msgspec.to_builtins(action).items() if name not in ("verb", "target")}
+        told |= {"what": action.what, "way": action.way, "fault": action.fault}
+        self._journal.write("fault", key=action.verb, to=action.target, value=told)
+        if action.verb not in ON_MACHINES:
+            self._lab.wires.strike(action)
+        elif action.verb == "restart":
+            self._lab.restart(action.target, action.what)
+        else:
+            self._signal(action)
+
+    def lost(self, verb: str, wire: Wire, up: bool, payload: bytes) -> None:
+        """A message was lost, or doubled, on a wire."""
+        found = ID.match(payload)
+        ends = (wire.lower.endpoint.id, wire.upper_id)
+        self._journal.write(
+            "frame",
+            key=verb,
+            to=wire.link.name,
+            sender=ends[0] if up else ends[1],
+            id=found[1].decode(errors="replace") if found else "",
+            value={"to": ends[1] if up else ends[0]},
+        )
+
+    def crashing(self, machine: str, speaker: Speaker) -> Callable[[Message], Any]:
+        """A listen of the station `machine`, in which it is killed, once, and started again."""
+
+        def crash(message: Message) -> Any:
+            example = message.value["example"]
+            speaker.heard(message, "began", example=example)
+            if (message.sender, example) in self._crashed:
+                speaker.heard(message, example=example)
+                return None
+            self._crashed.add((message.sender, example))
+            for verb, us in zip(("kill", "restart"), CRASH_US, strict=True):
+                action = msgspec.convert({"at_us": 0, "verb": verb, "target": machine, "what": "station"}, Action)
+                self._lab.loop.after(us, self.doing(action))
+            return Delivery("a handler that comes to no end", machine)
+
+        return crash
+
+    def _signal(self, action: Action) -> None:
+        who: list[Station | Program | None] = []
+        if action.what != "station":
+            who.append(self._lab.programs.get(action.target))
+        if action.what != "program":
+            who.append(self._lab.stations.get(action.target))
+        for one in who:
+            if one is not None and not one.process.dead:
+                self._signal_one(one, action.verb)
+        if action.verb == "resume":
+            self._lab.wires.kick(action.target)
+
+    def _signal_one(self, who: Station | Program, verb: str) -> None:
+        process, peers = who.process, [who] if isinstance(who, Station) else list(who.nodes)
+        if verb == "kill":
+            process.dead, process.paused = True, False
+            for peer in peers:
+                peer.end()
+        elif verb == "pause" and not process.paused:
+            process.paused, process.since_us = True, self._lab.loop.now_us
+            Wires.watch(line.wire for peer in peers for line in peer.lines)
+        elif verb == "resume" and process.paused:
+            process.resume()
