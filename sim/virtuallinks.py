@@ -250,15 +250,23 @@ class Wire:
             return
         if way.held or way.waiting:
             way.waiting.append(lambda: self._deliver(way, conn, frames))
-            return
-        self._deliver(way, conn, frames)
+        else:
+            self._deliver(way, conn, frames)
 
     def _deliver(self, way: Direction, conn: int, frames: Frames | None) -> None:
         if way is self.link.down:
-            self.lower.peer.process.call(lambda: self._reach_lower(conn, frames))
+            process = self.lower.peer.process
+            if process.runs:
+                self._reach_lower(conn, frames)
+            else:
+                process.call(lambda: self._reach_lower(conn, frames))
             return
         upper = self._upper_of()
-        if upper is not None and conn > self._given_up:
+        if upper is None or conn <= self._given_up:
+            return
+        if upper.process.runs:
+            self._reach_upper(upper, conn, frames)
+        else:
             upper.process.call(lambda: self._reach_upper(upper, conn, frames))
 
     def _reach_upper(self, upper: Peer, conn: int, frames: Frames | None) -> None:

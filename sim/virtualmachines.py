@@ -220,7 +220,7 @@ class Node(Peer):
         if listen is None:
             return None
         if message.key != "STREAM":
-            for name in message:
+            for name in [name for name in message if isinstance(message[name], dict | list)]:
                 message[name] = expand(message[name])
         return listen(message)
 

@@ -116,6 +116,7 @@ class Peer:
         self._durable = durable
         self._opened: Counter[str] = Counter()
         self._todo: deque[tuple[Line, Effect]] = deque()
+        self._touched: dict[Line, None] = {}  # since something was done last
         self._working = False
         self._calls: deque[Callable[[], Done | None]] = deque()
         self._busy = False
@@ -252,6 +253,7 @@ class Peer:
             if self._durable:
                 self._keep(line, effect)
             self._todo.append((line, effect))
+        self._touched[line] = None
         if self._working:
             return
         self._working = True
@@ -262,8 +264,9 @@ class Peer:
                 self._do(its, effect)
         finally:
             self._working = False
-        for one in self.lines:
+        for one in self._touched:
             self._arm(one)
+        self._touched.clear()
 
     def _do(self, line: Line, effect: Effect) -> None:
         if isinstance(effect, Transmit):
