@@ -166,18 +166,9 @@ class Half:
             elif (rest := self._write(what)) is not None:
                 self._waiting.appendleft((due, came, rest))
                 self.is_blocked = True
-                if self._waiting[-1][2] is End.RESET and self._waiting[-1][0] <= now:
-                    self._finish(End.RESET)  # which waits for nobody to take what came before
                 break
-        self.pair.loop.wake(self, self._due())
-
-    def _due(self) -> float | None:
-        """When the next is to be passed on; None: when its sink takes more, or something else happens."""
-        if not self._waiting or not self.is_open:
-            return None
-        if not self.is_blocked:
-            return self._waiting[0][0]
-        return self._waiting[-1][0] if self._waiting[-1][2] is End.RESET else None
+        is_late = bool(self._waiting) and self.is_open and not self.is_blocked
+        self.pair.loop.wake(self, self._waiting[0][0] if is_late else None)
 
     def _add(self, came: float, what: memoryview | End) -> None:
         size = 0 if isinstance(what, End) else len(what)
