@@ -218,8 +218,9 @@ class Pair:
         self._upper = socket.socket()
         for end in (self._lower, self._upper):
             end.setblocking(False)
-            end.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             bound_buffers(end)
+            with contextlib.suppress(OSError):  # macOS refuses, where it has ended already
+                end.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.up = Half(self, up, self._lower, self._upper)
         self.down = Half(self, down, self._upper, self._lower)
         self._upper.connect_ex((LOOPBACK, port))  # what came of it shows once it can be written to
@@ -246,7 +247,7 @@ class Pair:
     def reset(self, why: str) -> None:
         """End it at once for both, with a reset. `why` is for the journal."""
         for end in (self._lower, self._upper):
-            if end.fileno() >= 0:
+            with contextlib.suppress(OSError):  # it is no more
                 end.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
         self._end(why)
 
@@ -298,7 +299,7 @@ class Pair:
 
 
 def bound_buffers(end: socket.socket) -> None:
-    """Let the system keep no more than a little for this socket. Before it connects or listens."""
+    """Let the system keep no more than a little for this socket. What listens hands it on to what it accepts."""
     for option in (socket.SO_RCVBUF, socket.SO_SNDBUF):
         end.setsockopt(socket.SOL_SOCKET, option, BUFFER)
 
