@@ -21,7 +21,7 @@ from sim.scenario import Example
 from sim.topology import Topology
 from sim.verdict import Check
 
-__all__ = ["Evidence", "Index", "digest", "machine_behind", "many", "raised", "result_of"]
+__all__ = ["Evidence", "Index", "digest", "facts_told", "machine_behind", "many", "raised", "result_of"]
 
 ID = re.compile(r'\{"id": ?("(?:[^"\\]|\\.)*")')
 
@@ -130,6 +130,14 @@ def raised(entry: Entry) -> dict[str, str]:
         "exception": str(value.get("exception") or entry.value),
         "traceback": str(value.get("traceback") or ""),
     }
+
+
+def facts_told(value: Any) -> str:
+    """'bytes_up 1,204, for_s 3': the facts of an entry in words, without what is empty."""
+    if not isinstance(value, dict):
+        return "" if value is None else str(value)
+    told = {name: fact for name, fact in value.items() if fact not in (None, "", [], {})}
+    return ", ".join(f"{name} {fact:,}" if type(fact) is int else f"{name} {fact}" for name, fact in told.items())
 
 
 def digest(payload: bytes) -> str:

@@ -1,0 +1,177 @@
+"""PURE. Traces -> flights: which frame went from whom to whom when, and when it was seen to have come.
+
+A trace says what was sent, not what came in. That a frame came is known by what its reader did next: it sent the same
+bytes on, it handed the message to its handler, it answered, or it took it for confirmed.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from bisect import bisect_left, bisect_right
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+
+from msgspec import Struct
+
+from sim.evidence import machine_behind
+from sim.journal import Entry, Journal, Trace
+
+__all__ = ["Flight", "Head", "flights_of", "head_of", "origins_of"]
+
+WORD = r'("(?:[^"\\]|\\.)*")'
+OPENS = re.compile(rf'\{{"id": ?{WORD}, ?"to": ?{WORD}, ?"sender": ?{WORD}, ?"key": ?{WORD}(?:, ?"value": ?{WORD})?')
+ORIGIN = re.compile(rf'"origin": ?\{{"sender": ?{WORD}, ?"id": ?{WORD}\}}')
+
+
+class Head(Struct, frozen=True):
+    """What the first bytes of a message tell. `about` is the id it is about: its own, or the one that it confirms."""
+
+    id: str
+    to: str
+    sender: str
+    key: str
+    about: str
+
+
+class Flight(Struct, kw_only=True):
+    """One frame from one participant to its neighbour."""
+
+    t: int
+    at: str
+    peer: str
+    head: Head
+    digest: str
+    nth: int = 0  # so many times it had left its sender before
+    ended: int | None = None  # when it was seen to have come
+    quiet: bool = False  # nothing need have come of it, so that nothing is known if nothing has
+
+    @property
+    def confirms(self) -> bool:
+        return self.head.key == "CONFIRM"
+
+
+def head_of(trace: Trace) -> Head | None:
+    """What is told by the head of a payload; None if it is no message of a known form."""
+    found = OPENS.match(trace.head)
+    if found is None:
+        return None
+    id, to, sender, key = (str(json.loads(word)) for word in found.groups()[:4])
+    about = str(json.loads(found[5])) if key == "CONFIRM" and found[5] else id
+    return Head(id, to, sender, key, about)
+
+
+def origins_of(journal: Journal) -> dict[str, str]:
+    """Of what stations relay under an id of their own: the id under which it began."""
+    origins = {entry.id: entry.first for entry in journal.entries if entry.first}
+    for trace in journal.traces:
+        found = ORIGIN.search(trace.head) if trace.do == "Transmit" else None
+        head = head_of(trace) if found else None
+        if found and head:
+            origins.setdefault(head.id, str(json.loads(found[2])))
+    return origins
+
+
+def flights_of(journal: Journal, ids: set[str]) -> list[Flight]:
+    """The flights of these messages and of their confirmations, in the order of time."""
+    found = []
+    digests: dict[str, str] = {}
+    for trace in journal.traces:
+        head = head_of(trace) if trace.do == "Transmit" else None
+        if head is not None and head.about in ids:
+            digests.setdefault(head.id, trace.digest)
+            found.append(Flight(t=trace.t, at=trace.at, peer=trace.peer, head=head, digest=trace.digest))
+    found += [_sent_twice(entry, digests) for entry in journal.of("made twice") if entry.id in ids]
+    found.sort(key=lambda flight: flight.t)
+    _see(found, _Seen(journal, found))
+    _count(found)
+    return found
+
+
+def _sent_twice(entry: Entry, digests: dict[str, str]) -> Flight:
+    """A bare peer traces nothing, but it is known what it sent to the station it is at."""
+    head = Head(entry.id, entry.to, entry.by, entry.key, entry.id)
+    return Flight(t=entry.t, at=entry.by, peer=machine_behind(entry.by), head=head, digest=digests.get(entry.id, ""))
+
+
+class _Seen:
+    """What each participant did, by what would have made it do so."""
+
+    def __init__(self, journal: Journal, flights: Iterable[Flight]) -> None:
+        self.forwards: dict[tuple[str, str], list[Flight]] = defaultdict(list)
+        self.answers: dict[tuple[str, str], list[int]] = defaultdict(list)
+        self.delivered: dict[tuple[str, str], list[int]] = defaultdict(list)
+        self.confirmed: dict[tuple[str, str], list[int]] = defaultdict(list)
+        self.tracers = {trace.at for trace in journal.traces}
+        for flight in flights:
+            self.forwards[flight.at, flight.digest].append(flight)
+            if flight.confirms and flight.head.sender == flight.at:
+                self.answers[flight.at, flight.head.about].append(flight.t)
+        for trace in journal.traces:
+            if trace.do == "Deliver":
+                self.delivered[trace.at, trace.id].append(trace.t)
+            elif trace.do == "Confirmed":
+                self.confirmed[trace.at, trace.id].append(trace.t)
+
+
+def _see(flights: Sequence[Flight], seen: _Seen) -> None:
+    """Find out which of them came. Those of the same bytes to the same neighbour are looked at together, as are
+    those of one message that went no further: its repeats differ by a byte or two, and are handled once."""
+    ended: dict[tuple[str, str, str], list[Flight]] = defaultdict(list)
+    passed: dict[tuple[str, str, str], list[Flight]] = defaultdict(list)
+    for flight in flights:
+        onward = [one for one in seen.forwards[flight.peer, flight.digest] if one.peer != flight.at]
+        if onward and flight.peer != flight.head.sender:
+            passed[flight.at, flight.peer, flight.digest].append(flight)
+        else:
+            ended[flight.peer, flight.head.about, flight.head.key].append(flight)
+    for (at, peer, digest), some in passed.items():
+        times = [one.t for one in seen.forwards[peer, digest] if one.peer != at]
+        _settle(some, times, spare=0)
+    for (peer, about, _), some in ended.items():
+        delivered, answers = seen.delivered[peer, about], seen.answers[peer, about]
+        if some[0].confirms:
+            _settle(some, seen.confirmed[peer, about], spare=0)
+        else:
+            _settle(some, sorted(delivered + answers), spare=len(delivered))
+        for flight in some:
+            flight.quiet = flight.ended is None and (
+                peer not in seen.tracers or (flight.confirms and flight.head.to == peer)
+            )
+
+
+def _settle(flights: Sequence[Flight], times: Sequence[int], *, spare: int) -> None:
+    """Say when each of `flights` came, by `times` at which it shows; `spare` of these come by themselves.
+
+    What shows before the next was sent is of the last that was sent. What shows beyond that is of earlier ones, which
+    waited on the way. None overtakes another.
+    """
+    sent = [flight.t for flight in flights]
+    came: dict[int, int] = {}
+    beyond: list[int] = []
+    for t in times:
+        last = bisect_right(sent, t) - 1
+        if last >= 0 and last not in came:
+            came[last] = t
+        elif last >= 0:
+            beyond.append(t)
+    for t in beyond[spare:]:
+        waiting = [n for n in range(bisect_left(sent, t)) if n not in came]
+        if waiting:
+            came[waiting[-1]] = t
+    for n, t in zip(sorted(came), sorted(came.values()), strict=True):
+        flights[n].ended = t
+
+
+def _count(flights: Sequence[Flight]) -> None:
+    """Number the sendings of each message: a hop has the number of the one that came before it."""
+    begun: dict[str, int] = defaultdict(int)
+    came: dict[tuple[str, str, int], int] = {}  # by who read it, its bytes and when
+    for flight in flights:
+        before = came.get((flight.at, flight.digest, flight.t))
+        if before is None:
+            before = begun[flight.head.id]
+            begun[flight.head.id] += 1
+        flight.nth = before
+        if flight.ended is not None:
+            came[flight.peer, flight.digest, flight.ended] = flight.nth

@@ -1,0 +1,184 @@
+"""PURE. Journal -> the diagram of what went wrong: where each thing of the story stands on the picture.
+
+Whose story it is, is in `story.py`; what crossed which link in `flights.py`, what faults did in `outages.py`, the axis
+in `timescale.py`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from sim.diagram import Arrow, Bar, Diagram, Line, Node, Spot, Told
+from sim.evidence import Evidence
+from sim.flights import Flight
+from sim.journal import Journal
+from sim.outages import Outage, outages_of, why_lost
+from sim.story import Event, Story, events_of, machine_of, outcome_of, story_of
+from sim.timescale import Scale
+from sim.topology import Machine, Topology
+
+__all__ = ["diagram_of"]
+
+CHANGED_NOTHING = "it changed nothing there, so that its arrival left no trace"
+
+
+def diagram_of(evidence: Evidence | Journal, topology: Topology, violations: Sequence[str]) -> Diagram | None:
+    """The picture of what `violations` say, sentences as checks make them; None if there is nothing to draw."""
+    journal = evidence.journal if isinstance(evidence, Evidence) else evidence
+    story = story_of(journal, topology, violations) if violations else None
+    if story is None:
+        return None
+    events = list(events_of(story))
+    return _Picture(story, events).drawn() if story.flights or any(event.id for event in events) else None
+
+
+class _Picture:
+    """Everything of a story at its place."""
+
+    def __init__(self, story: Story, events: list[Event]) -> None:
+        self.story = story
+        begin, end = story.span
+        self.zero = min((entry.t for entry in story.journal.entries), default=begin)
+        self.machines = _machines(story, [event.by for event in events if event.id])
+        self.events = [event for event in events if begin <= event.t <= end and self._shows(event)]
+        found = outages_of(story.journal)
+        self.outages = [one for one in found if one.machine in self.machines and one.is_within(begin, end)]
+        drops = [one for one in story.journal.of("frame") if one.key == "drop"]
+        self.lost = {id(flight): why_lost(flight, story.topology, found, drops) for flight in story.flights}
+        self.scale = Scale(
+            [t for flight in story.flights for t in (flight.t, flight.ended)]
+            + [event.t for event in self.events]
+            + [t for one in self.outages for t in (one.t, one.ended) if t is not None and begin <= t <= end],
+            flying=[flight.ended - flight.t for flight in story.flights if flight.ended is not None],
+        )
+
+    def drawn(self) -> Diagram:
+        """The picture."""
+        arrows = [self._arrow(flight) for flight in self.story.flights]
+        spots = [self._spot(event) for event in self.events]
+        spots += [self._fault(one, t, what) for one in self.outages for t, what in one.told() if self.scale.has(t)]
+        spots.sort(key=lambda spot: (spot.x, spot.on.machine, spot.what))
+        bars = [self._bar(one) for one in self.outages if one.lasts]
+        with_programs = {node.machine for arrow in arrows for node in (arrow.frm, arrow.to) if node.program}
+        with_programs |= {spot.on.machine for spot in spots if spot.on.program}
+        lines = [
+            Line(machine=m.id, parent=m.parent, programs=m.id in with_programs)
+            for m in _in_order(self.story.topology)
+            if m.id in self.machines
+        ]
+        return Diagram(
+            width=self.scale.width,
+            begins_s=self._seconds(self.scale.begins),
+            lines=lines,
+            messages=[self._told(root) for root in self.story.roots],
+            arrows=arrows,
+            spots=spots,
+            bars=bars,
+            cuts=self.scale.cuts(self.zero),
+            left_out=self.story.left_out,
+            arrows_left_out=self.story.arrows_left_out,
+        )
+
+    def _shows(self, event: Event) -> bool:
+        node = self.story.node(event.by)
+        return node is not None and node.machine in self.machines
+
+    def _seconds(self, t: int) -> float:
+        return round((t - self.zero) / 1e9, 6)
+
+    def _node(self, name: str) -> Node:
+        return self.story.node(name) or Node(self.story.topology.terminal.id)
+
+    def _arrow(self, flight: Flight) -> Arrow:
+        x0 = self.scale.place(flight.t)
+        came = flight.ended is not None
+        why = self.lost[id(flight)]
+        lost = not came and (bool(why) or not flight.quiet)
+        return Arrow(
+            frm=self._node(flight.at),
+            to=self._node(flight.peer),
+            x0=x0,
+            x1=self.scale.place(flight.ended) if flight.ended is not None else round(x0 + 1, 3),
+            at_s=self._seconds(flight.t),
+            message=self.story.number(flight.head.about),
+            confirm=flight.confirms,
+            again=flight.nth,
+            end="arrived" if came else "lost" if lost else "quiet",
+            note=self._flight_note(flight, why),
+        )
+
+    def _flight_note(self, flight: Flight, why: str) -> str:
+        head = flight.head
+        what = f"{head.key} {head.id} from {head.sender} to {head.to}"
+        what = f"CONFIRM of {head.about} from {head.sender}" if flight.confirms else what
+        again = f", time {flight.nth + 1}" if flight.nth else ""
+        if flight.ended is not None:
+            came = f"seen there after {(flight.ended - flight.t) / 1e6:,.2f} ms"
+        elif flight.quiet and not why:
+            came = "what comes there is not written down" if flight.peer.startswith("actor.") else CHANGED_NOTHING
+        else:
+            came = f"it did not arrive: {why}" if why else f"no trace of it at {flight.peer}"
+        return f"{what}{again}: {flight.at} → {flight.peer}; {came}"
+
+    def _spot(self, event: Event) -> Spot:
+        return Spot(
+            on=self._node(event.by),
+            x=self.scale.place(event.t),
+            at_s=self._seconds(event.t),
+            what=event.what,
+            message=self.story.number(event.id) if event.id else 0,
+            note=event.note,
+        )
+
+    def _fault(self, one: Outage, t: int, what: str) -> Spot:
+        return Spot(on=Node(one.machine), x=self.scale.place(t), at_s=self._seconds(t), what=what, note=one.note)
+
+    def _bar(self, one: Outage) -> Bar:
+        x1 = self.scale.width if one.ended is None else self.scale.place(one.ended)
+        return Bar(
+            machine=one.machine, link=one.link, x0=self.scale.place(one.t), x1=x1, what=one.state, note=one.note
+        )
+
+    def _told(self, root: str) -> Told:
+        made = next((entry for entry in self.story.journal.of("made", "made twice") if entry.id == root), None)
+        head = next((flight.head for flight in self.story.flights if flight.head.id == root), None)
+        number = self.story.number(root)
+        facts: Any = made or head
+        key, to = (facts.key, facts.to) if facts else ("", "")
+        events = [event for event in self.events if event.id and self.story.number(event.id) == number]
+        outcome = outcome_of(self.story, root, key, events)
+        return Told(id=root, key=key, frm=made.by if made else head.sender if head else "", to=to, outcome=outcome)
+
+
+def _machines(story: Story, names: Iterable[str]) -> set[str]:
+    """Those that take part, and those on the way between them, in the tree."""
+    names = [*names, *(name for f in story.flights for name in (f.at, f.peer, f.head.sender, f.head.to))]
+    taking = {machine for name in names if (machine := machine_of(name, story.topology)) is not None}
+    parents = {machine.id: machine.parent for machine in story.topology.machines}
+    ways = {machine: _way_up(machine, parents) for machine in taking}
+    shared = set.intersection(*map(set, ways.values())) if ways else set()
+    top = max(shared, key=lambda machine: len(_way_up(machine, parents)), default=None)
+    return {one for way in ways.values() for one in way if one not in shared or one == top}
+
+
+def _way_up(machine: str, parents: dict[str, str | None]) -> list[str]:
+    way: list[str] = []
+    at: str | None = machine
+    while at is not None:
+        way.append(at)
+        at = parents[at]
+    return way
+
+
+def _in_order(topology: Topology) -> list[Machine]:
+    """As the tree: the terminal, then each machine with all that is below it."""
+    below: dict[str | None, list[Machine]] = {}
+    for machine in topology.machines:
+        below.setdefault(machine.parent, []).append(machine)
+    found: list[Machine] = []
+    todo = [topology.terminal]
+    while todo:
+        found.append(todo.pop())
+        todo += reversed(below.get(found[-1].id, []))
+    return found

@@ -1,0 +1,209 @@
+"""PURE. Whose story is told: the messages of it, what crossed which link, and what happened to them.
+
+It is that of the messages that violations name; if they name none, of those that did not go well, else of those of
+storms and trials.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterator, Sequence
+
+from msgspec import Struct, field
+
+from sim.diagram import Node
+from sim.evidence import machine_behind, raised
+from sim.flights import Flight, flights_of, origins_of
+from sim.journal import Entry, Journal, Trace
+from sim.topology import Topology
+
+__all__ = ["Event", "Story", "events_of", "machine_of", "outcome_of", "story_of"]
+
+MOST_ARROWS = 60
+MOST_DROPS = 20
+SHOWN = ("STORM", "CRASH", "START", "STOP", "DATA")
+HANDLED = ("handled", "state", "cohere", "shook")  # what programs write down of those that they handled
+WRITTEN = (*SHOWN, "STATE", "COHERE", "HANDSHAKE")
+MARGIN_NS = 10**9  # what was so long before the story, or after it, is part of it
+APART = re.compile(r"[\s→,:;()\[\]'\"]+")
+
+
+class Event(Struct, kw_only=True):
+    """A mark, before it has a place."""
+
+    t: int
+    by: str
+    what: str
+    id: str = ""
+    note: str = ""
+
+
+class Story(Struct, kw_only=True):
+    """What is told: messages by the id under which they began, and everything about them."""
+
+    topology: Topology
+    journal: Journal
+    roots: list[str]
+    origins: dict[str, str]
+    flights: list[Flight]
+    numbers: dict[str, int] = field(default_factory=dict)  # of the roots that are told, from 1
+    left_out: int = 0
+    arrows_left_out: int = 0
+
+    @property
+    def span(self) -> tuple[int, int]:
+        """From when to when it goes, with a margin."""
+        times = [flight.t for flight in self.flights]
+        times += [e.t for e in self.journal.entries if e.id and e.what != "made" and self.number(e.first or e.id)]
+        return min(times, default=0) - MARGIN_NS, max(times, default=0) + MARGIN_NS
+
+    def number(self, id: str) -> int:
+        """The number of the message that `id` is, or was relayed from; 0 if it is not told."""
+        return self.numbers.get(self.origins.get(id, id), 0)
+
+    def node(self, name: str) -> Node | None:
+        """Where a participant is; None of somebody who is on no machine."""
+        machine = machine_of(name, self.topology)
+        return None if machine is None else Node(machine, name != machine)
+
+
+def machine_of(name: str, topology: Topology) -> str | None:
+    """The machine a participant is on: a station, its program, its probe, an actor, a stream's own endpoint."""
+    behind = machine_behind(name)
+    ids = [machine.id for machine in topology.machines]
+    if behind in ids:
+        return behind
+    return max((id for id in ids if behind.startswith((id + "_", id + "."))), key=len, default=None)
+
+
+# -- whose story -----------------------------------------------------------------------------------------------------
+
+
+def story_of(journal: Journal, topology: Topology, violations: Sequence[str]) -> Story | None:
+    """The story of what these sentences say; None if no message was ever made."""
+    origins = origins_of(journal)
+    made = {entry.id: entry for entry in journal.of("made", "made twice")}
+    known = made.keys() | origins.keys() | {trace.id for trace in journal.traces if trace.do == "Deliver"}
+    named = [word.rstrip(".") for sentence in violations for word in APART.split(sentence)]
+    roots = list(dict.fromkeys(origins.get(id, id) for id in named if id in known))
+    if not roots:
+        shown = [id for id, entry in made.items() if entry.key in SHOWN]
+        well = _went_well(journal)
+        roots = [id for id in shown if id not in well] or shown
+    if not roots:
+        return None
+    numbers = {root: n for n, root in enumerate(roots, 1)}
+    flights = flights_of(journal, {*roots, *(id for id, first in origins.items() if first in numbers)})
+    story = Story(
+        topology=topology, journal=journal, roots=roots, numbers=numbers, origins=origins, flights=flights
+    )
+    _make_room(story)
+    return story
+
+
+def _went_well(journal: Journal) -> set[str]:
+    """The messages that were handled once, and confirmed if that was asked for."""
+    handled = Counter(entry.first or entry.id for entry in journal.of("handled"))
+    confirmed = {entry.id for entry in journal.of("settled") if entry.value == "confirmed"}
+    made = journal.of("made", "made twice")
+    return {one.id for one in made if handled[one.id] == 1 and (one.id in confirmed or not _asks(one))}
+
+
+def _asks(made: Entry) -> bool:
+    return made.sought or made.what == "made twice"
+
+
+def _make_room(story: Story) -> None:
+    """Keep the first messages, as many as there is room for; of one that alone has too many arrows, the first."""
+    counts = Counter(story.number(flight.head.about) for flight in story.flights)
+    kept, total = 0, 0
+    while kept < len(story.roots) and (total + counts[kept + 1] <= MOST_ARROWS or not kept):
+        kept += 1
+        total += counts[kept]
+    story.left_out = len(story.roots) - kept
+    story.roots = story.roots[:kept]
+    story.numbers = {root: story.numbers[root] for root in story.roots}
+    flights = [flight for flight in story.flights if story.number(flight.head.about)]
+    story.flights, story.arrows_left_out = flights[:MOST_ARROWS], max(0, len(flights) - MOST_ARROWS)
+
+
+# -- what happened in it --------------------------------------------------------------------------------------------
+
+
+def events_of(story: Story) -> Iterator[Event]:
+    """What happened to the messages of a story, and the exceptions there were; in no order."""
+    yield from _handled(story)
+    for flight in story.flights:
+        if flight.nth and flight.at == flight.head.sender and not flight.confirms:
+            note = f"{flight.head.id} is sent again, time {flight.nth + 1}"
+            yield Event(t=flight.t, by=flight.at, what="repeated", id=flight.head.id, note=note)
+    for trace in story.journal.traces:
+        if trace.do in ("Confirmed", "Expired") and story.number(trace.id):
+            note = f"{trace.id} to {trace.to}" + (f": {trace.reason}" if trace.reason else "")
+            if trace.do == "Expired" or trace.id in story.roots:
+                yield Event(t=trace.t, by=trace.at, what=trace.do.lower(), id=trace.id, note=note)
+    yield from _drops(story)
+    yield from _exceptions(story)
+
+
+def _handled(story: Story) -> Iterator[Event]:
+    lives: Counter[tuple[str, int, str]] = Counter()
+    for entry in story.journal.entries:
+        id = entry.first or entry.id
+        if entry.what in (*HANDLED, "began") and story.number(id):
+            what = "began" if entry.what == "began" else _handling(entry, lives[entry.by, entry.life, id])
+            lives[entry.by, entry.life, id] += entry.what != "began"
+            yield Event(t=entry.t, by=entry.by, what=what, id=id, note=_note(entry))
+        elif entry.what == "settled" and entry.by.startswith("actor.") and story.number(entry.id):
+            what = "confirmed" if entry.value == "confirmed" else "expired"
+            yield Event(t=entry.t, by=entry.by, what=what, id=entry.id, note=str(entry.value))
+
+
+def _handling(entry: Entry, before: int) -> str:
+    return "handled again" if before else "redelivered" if entry.redelivered else "handled"
+
+
+def _note(entry: Entry) -> str:
+    relayed = f", relayed as {entry.id}" if entry.first else ""
+    return f"{entry.key} {entry.first or entry.id} by {entry.by}{relayed}"
+
+
+def _drops(story: Story) -> Iterator[Event]:
+    """What endpoints dropped for somebody of the story: a drop does not say which message it was."""
+    ends = {flight.head.to for flight in story.flights}
+    begin, end = story.span
+    drops = [one for one in story.journal.traces if one.do == "Dropped" and one.recipient in ends]
+    for trace in [one for one in drops if begin <= one.t <= end][:MOST_DROPS]:
+        yield Event(t=trace.t, by=trace.at, what="dropped", note=_dropped(trace))
+
+
+def _dropped(trace: Trace) -> str:
+    count = f"{trace.count} " if trace.count > 1 else ""
+    return f"{count}for {trace.recipient}, neighbour {trace.peer or 'none'}: {trace.reason}"
+
+
+def _exceptions(story: Story) -> Iterator[Event]:
+    told: set[tuple[str, str]] = set()
+    for entry in story.journal.of("exception"):
+        said = raised(entry)
+        if (said["machine"], said["exception"]) not in told:
+            told.add((said["machine"], said["exception"]))
+            yield Event(t=entry.t, by="_" + said["machine"], what="raised", note=said["exception"][:200])
+
+
+def outcome_of(story: Story, root: str, key: str, events: Sequence[Event]) -> str:
+    """What became of a message, in words, by its events."""
+    by = Counter(event.by for event in events if event.what in ("handled", "handled again", "redelivered"))
+    parts = [f"handled by {name}" + (f" {n} times" if n > 1 else "") for name, n in by.items()]
+    parts = parts or ["never handled" if key in WRITTEN else "whether it was handled was not written down"]
+    times = 1 + max((flight.nth for flight in story.flights if flight.head.id == root), default=0)
+    parts += [f"sent {times} times"] if times > 1 else []
+    ends = {event.what: event for event in events if event.what in ("confirmed", "expired")}
+    if "confirmed" in ends:
+        parts.append("confirmed")
+    elif "expired" in ends:
+        parts.append(f"given up: {ends['expired'].note}")
+    else:
+        parts.append("not confirmed")
+    return ", ".join(parts)

@@ -1,0 +1,67 @@
+"""PURE. Times -> places from left to right: a step an event, and long times with nothing in them cut out.
+
+Microseconds between two hops and seconds between two repeats are on one picture; on a true scale only one would show.
+"""
+
+from __future__ import annotations
+
+import math
+from bisect import bisect_right
+from collections.abc import Iterable, Sequence
+from statistics import median
+
+from sim.diagram import Cut
+
+__all__ = ["Scale"]
+
+SAME_NS = 20_000  # one batch of effects
+MS = 10**6
+CUT_NS = 50 * MS
+GAP = 2.4  # steps that stand for a cut
+
+
+class Scale:
+    """Places for `times`, Nones left out. `flying` are the times that frames took: a gap is long beside those."""
+
+    def __init__(self, times: Iterable[int | None], *, flying: Sequence[int] = ()) -> None:
+        self._times = sorted({t for t in times if t is not None})
+        self._cut_ns = max(CUT_NS, 5 * median(flying)) if flying else CUT_NS
+        self._places = [1.0]
+        self._cuts: list[int] = []
+        for n in range(1, len(self._times)):
+            self._places.append(self._places[-1] + self._step(n))
+        self.width = round(self._places[-1] + 1.5, 3)
+
+    @property
+    def begins(self) -> int:
+        """The first of the times."""
+        return self._times[0]
+
+    def has(self, t: int) -> bool:
+        """Whether `t` is between the first and the last."""
+        return self._times[0] <= t <= self._times[-1]
+
+    def place(self, t: int) -> float:
+        """Where `t` is: what was before everything is at 0, what came after it at the end."""
+        if t < self._times[0]:
+            return 0.0
+        return self.width if t > self._times[-1] else round(self._places[bisect_right(self._times, t) - 1], 3)
+
+    def cuts(self, zero: int) -> list[Cut]:
+        """What was cut out; seconds count from `zero`."""
+        return [
+            Cut(
+                x0=round(self._places[n - 1], 3),
+                x1=round(self._places[n], 3),
+                seconds=round((self._times[n] - self._times[n - 1]) / 1e9, 3),
+                at_s=round((self._times[n] - zero) / 1e9, 6),
+            )
+            for n in self._cuts
+        ]
+
+    def _step(self, n: int) -> float:
+        gap = self._times[n] - self._times[n - 1]
+        if gap > self._cut_ns:
+            self._cuts.append(n)
+            return GAP
+        return 0.3 if gap < SAME_NS else 1 + max(0.0, math.log10(gap / MS)) / 2
