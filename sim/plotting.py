@@ -55,6 +55,9 @@ SHAPES = {
         "plus", "M1 3.3 3.3 1 6 3.7 8.7 1 11 3.3 8.3 6 11 8.7 8.7 11 6 8.3 3.3 11 1 8.7 3.7 6z", size=15, angle=pi / 4
     ),
     "pin": Shape("square_pin", "M.8 .8Q6 4 11.2 .8Q8 6 11.2 11.2Q6 8 .8 11.2Q4 6 .8 .8z", size=13),
+    "ring": Shape("circle_dot", "M6 1a5 5 0 1 0 .01 0zM6 3.2a2.8 2.8 0 1 1-.01 0z"),
+    "pause": Shape("square_x", "M2 1h3v10H2zM7 1h3v10H7z"),
+    "play": Shape("triangle_pin", "M2 .8 11 6 2 11.2z"),
     "bar": Shape("dash", "M5 .5h2v11H5z", size=14, angle=pi / 2),
 }
 

@@ -19,14 +19,16 @@ from msgspec.structs import replace
 
 from sim.checks import check_all, trial_rows
 from sim.clockchecks import clock_rows
+from sim.diagram import Diagram
 from sim.evidence import Evidence, Index
 from sim.journal import Reader
+from sim.lamport import diagram_of
 from sim.processes import Lab, LabError, preload, uninterrupted
 from sim.sampler import Sampler
 from sim.scenario import Crash, Example, Flow, Scenario, Send, save_scenario
 from sim.storm import Failure, Retrial, confirm_and_shrink, draw_storms, play_storm
 from sim.streamchecks import stream_rows
-from sim.summary import advice_for, latencies, machine_rows, rates, sentence_for, timeline
+from sim.summary import advice_for, latencies, link_rows, machine_rows, rates, sentence_for, timeline
 from sim.topology import Topology
 from sim.verdict import Check, Report
 
@@ -247,6 +249,8 @@ def _report(
         clocks=clock_rows(index),
         rates=rates(evidence),
         timeline=timeline(evidence),
+        links=link_rows(evidence),
+        diagram=_picture(evidence, checks) if verdict in ("broke", "unsettled") else None,
         trials=trial_rows(index),
         streams=stream_rows(index),
         processes=sampler.rows(),
@@ -254,6 +258,12 @@ def _report(
         storm=_storm_sentence(run),
         not_proven=_not_proven(topology, run),
     )
+
+
+def _picture(evidence: Evidence, checks: list[Check]) -> Diagram | None:
+    """What went wrong; what broke before what is not known."""
+    found = [check for result in ("fail", "unknown") for check in checks if check.result == result]
+    return diagram_of(evidence, evidence.topology, [what for check in found for what in check.violations])
 
 
 def _up_check(run: _Run) -> list[Check]:

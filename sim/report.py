@@ -1,8 +1,8 @@
 """`Report` -> report.html and report.json. A pure rendering: nothing is judged here.
 
 The page is one file that opens without a network: its styles and scripts are in it, and its own policy forbids the
-browser to fetch anything. What is on it and in what order is in `report.html.j2`; its pictures are in `charts.py` and
-`treechart.py`.
+browser to fetch anything. What is on it and in what order is in `report.html.j2`; its pictures are in `charts.py`,
+`treechart.py` and `lamportchart.py`.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ def _render(report: Report) -> str:
     from bokeh.resources import Resources
     from jinja2 import Environment, StrictUndefined
 
-    from sim import charts
+    from sim import charts, lamportchart
     from sim.treechart import FARED
 
     script, holders = charts.draw(report)
@@ -75,6 +75,10 @@ def _render(report: Report) -> str:
         bokeh=Resources(mode="inline", components=["bokeh"]).render() if script else "",
         fared=[(mark, sum(m.fared == fared for m in report.machines)) for fared, mark in FARED.items()],
         quantiles=charts.QUANTILES.values(),
+        picture=lamportchart.draw(report.diagram) if report.diagram else "",
+        marks=lamportchart.marks_of(report.diagram) if report.diagram else [],
+        ends={arrow.end for arrow in report.diagram.arrows} if report.diagram else set(),
+        explained=[(check.name, check.explained) for check in report.checks if check.explained],
         events=[charts.event_mark(what) for what in dict.fromkeys(event.what for event in report.timeline)],
         processes=sorted(report.processes, key=lambda process: (-process.cpu_pct, process.name)),
     )

@@ -7,12 +7,13 @@ import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 
-from sim.evidence import Evidence, Index, machine_behind, raised
+from sim.evidence import Evidence, Index, facts_told, machine_behind, raised
 from sim.journal import Entry
-from sim.verdict import Check, Event, Latency, MachineRow, Rate
+from sim.verdict import Check, Event, Latency, LinkRow, MachineRow, Rate
 
-__all__ = ["advice_for", "latencies", "machine_rows", "rates", "sentence_for", "timeline"]
+__all__ = ["advice_for", "latencies", "link_rows", "machine_rows", "rates", "sentence_for", "timeline"]
 
+ONE_FAULT_S = 0.2
 TOLD = {"start", "kill", "restart", "died"}  # what the timeline shows as it is called in the journal
 
 
@@ -58,18 +59,27 @@ def rates(evidence: Evidence) -> list[Rate]:
 def timeline(evidence: Evidence) -> list[Event]:
     """What happened to each machine, in order."""
     begun = _begin(evidence)
-    events = []
+    events: list[Event] = []
     storms: set[int] = set()
     for entry in evidence.journal.entries:
         for what, machine, note in _told(entry, storms):
-            at = round((entry.t - begun) / 1e9, 3)
-            events.append(Event(at_s=at, machine=machine, what=what, note=note))
+            event = Event(at_s=round((entry.t - begun) / 1e9, 3), machine=machine, what=what, note=note)
+            if not _is_told(event, events):
+                events.append(event)
     return events
+
+
+def _is_told(event: Event, events: Sequence[Event]) -> bool:
+    """Whether this kill or restart stands there: by the fault that asks for it, and by whoever carries it out."""
+    last = next((e for e in reversed(events) if (e.machine, e.what) == (event.machine, event.what)), None)
+    return event.what in ("kill", "restart") and last is not None and event.at_s - last.at_s < ONE_FAULT_S
 
 
 def _told(entry: Entry, storms: set[int]) -> Iterable[tuple[str, str, str]]:
     if entry.what in TOLD:
         yield entry.what, machine_behind(entry.to or entry.by), ""
+    elif entry.what == "fault":
+        yield entry.key, entry.to, facts_told(entry.value)
     elif entry.what == "shook":
         yield "handshake", str(entry.value["machine"]), f"by way of {' → '.join(entry.value.get('way') or [])}"
     elif entry.what == "handled" and entry.key in ("START", "STOP"):
@@ -81,6 +91,15 @@ def _told(entry: Entry, storms: set[int]) -> Iterable[tuple[str, str, str]]:
     elif entry.example >= 0 and entry.example not in storms:
         storms.add(entry.example)
         yield "storm", "", f"storm {entry.example}"
+
+
+def link_rows(evidence: Evidence) -> list[LinkRow]:
+    """What the relays of links wrote down, in order."""
+    begun = _begin(evidence)
+    return [
+        LinkRow(at_s=round((entry.t - begun) / 1e9, 3), link=entry.to, what=entry.key, facts=facts_told(entry.value))
+        for entry in evidence.journal.of("link")
+    ]
 
 
 def machine_rows(index: Index, checks: Sequence[Check]) -> list[MachineRow]:

@@ -6,12 +6,15 @@ from typing import Literal
 
 from msgspec import Struct, field
 
+from sim.diagram import Diagram
+
 __all__ = [
     "Check",
     "ClockRow",
     "Cpu",
     "Event",
     "Latency",
+    "LinkRow",
     "MachineRow",
     "ProcessRow",
     "Rate",
@@ -32,6 +35,7 @@ class Check(Struct, kw_only=True):
     result: Result
     figures: str = ""  # "0 lost, 0 twice, p99 41 ms"
     violations: list[str] = field(default_factory=list)  # a sentence each, with names and ids
+    explained: list[str] = field(default_factory=list)  # what is missing because of a fault: a sentence each
 
 
 class MachineRow(Struct, kw_only=True):
@@ -82,6 +86,15 @@ class Event(Struct, kw_only=True):
     machine: str
     what: str  # start, ready, handshake, START, STOP, graduation, kill, restart, exception, storm, …
     note: str = ""
+
+
+class LinkRow(Struct, kw_only=True):
+    """One thing that a link did: seconds since the run began. A link is named by the lower of its two machines."""
+
+    at_s: float
+    link: str
+    what: str  # as its relay calls it: connected, reset, …
+    facts: str = ""  # "to_parent_bytes 1,204, connections 2"
 
 
 class TrialRow(Struct, kw_only=True):
@@ -155,6 +168,8 @@ class Report(Struct, kw_only=True):
     clocks: list[ClockRow] = field(default_factory=list)
     rates: list[Rate] = field(default_factory=list)
     timeline: list[Event] = field(default_factory=list)
+    links: list[LinkRow] = field(default_factory=list)  # none where no link had a relay
+    diagram: Diagram | None = None  # where something broke, or did not settle
     trials: list[TrialRow] = field(default_factory=list)
     streams: list[StreamRow] = field(default_factory=list)
     processes: list[ProcessRow] = field(default_factory=list)

@@ -1,0 +1,291 @@
+"""`Diagram` -> inline SVG: one picture, as wide as the page, that needs no script and fetches nothing.
+
+Each thing says all it knows when it is pointed at. Colour never speaks alone: messages have numbers, marks have shapes,
+confirmations are dashed, what was lost ends in a cross.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+from markupsafe import escape
+
+from sim.plotting import ACCENT, BAD, FONT, GOOD, INK, LINE, QUIET, RULE, UNSURE, Mark
+
+if TYPE_CHECKING:
+    from sim.diagram import Arrow, Bar, Diagram, Line, Node, Spot
+
+__all__ = ["draw", "marks_of"]
+
+MARKS = {
+    "handled": Mark("circle", GOOD, "handled"),
+    "handled again": Mark("star", BAD, "handled again"),
+    "redelivered": Mark("hexagon", UNSURE, "handled, redelivered"),
+    "began": Mark("ring", QUIET, "a handler began"),
+    "repeated": Mark("diamond", ACCENT, "sent again"),
+    "confirmed": Mark("up", GOOD, "confirmed"),
+    "expired": Mark("down", BAD, "given up"),
+    "dropped": Mark("bar", BAD, "dropped"),
+    "raised": Mark("cross", BAD, "raised"),
+    "killed": Mark("square", BAD, "killed"),
+    "restarted": Mark("pin", UNSURE, "restarted"),
+    "paused": Mark("pause", QUIET, "paused"),
+    "resumed": Mark("play", QUIET, "resumed"),
+}
+COLOURS = (ACCENT, "#7a4ea3", "#a3522a", GOOD, "#8a6100", "#5c6b1f", "#a13670", INK)
+WIDTH, LEFT, RIGHT, TOP, FOOT = 900, 118, 14, 34, 40
+LEAST_STEP, MOST_STEP = 8, 74  # px
+APART = 27  # px from a machine's line to that of its programs
+MOST_LABELS = 16  # more messages than this are told by their numbers alone
+CHAR = 6.1  # px of a label at 11 px, rather too wide than too narrow
+
+
+def marks_of(diagram: Diagram) -> list[Mark]:
+    """The marks that are on the picture, in the order of a message's life."""
+    there = {spot.what for spot in diagram.spots}
+    return [mark for what, mark in MARKS.items() if what in there]
+
+
+def draw(diagram: Diagram) -> str:
+    """The picture, an `<svg>` element. All text of the journal in it is escaped."""
+    return _Drawing(diagram).svg()
+
+
+class _Drawing:
+    def __init__(self, diagram: Diagram) -> None:
+        self._diagram = diagram
+        fits = (WIDTH - LEFT - RIGHT) / diagram.width
+        self._step = max(LEAST_STEP, min(MOST_STEP, fits))
+        self._right = LEFT + self._step * diagram.width
+        self._width = max(WIDTH, self._right + RIGHT)
+        self._ys = _rows(diagram.lines)
+        self._bottom = max(self._ys.values(), default=TOP) + 26
+        self._taken: list[tuple[float, float, float, float]] = []  # by marks and labels: left, top, right, bottom
+
+    def svg(self) -> str:
+        """All of it, what is in front last."""
+        spots = [self._spot(spot) for spot in self._spread()]
+        labels = self._labels()
+        height = self._bottom + FOOT
+        parts = [
+            *self._cuts(),
+            *(self._line(line) for line in self._diagram.lines),
+            *(self._bar(bar) for bar in self._diagram.bars),
+            *(self._arrow(arrow) for arrow in self._diagram.arrows),
+            *spots,
+            *labels,
+        ]
+        size = f'viewBox="0 0 {self._width:.0f} {height:.0f}" style="min-width:{min(self._width, 2400) * 0.8:.0f}px"'
+        return (
+            f'<svg class="lamport" role="img" aria-labelledby="lamport-title lamport-desc" {size} '
+            f'font-family="{escape(FONT)}" font-size="11">'
+            '<title id="lamport-title">What went wrong, as a Lamport diagram</title>'
+            f'<desc id="lamport-desc">{escape(self._words())}</desc>{"".join(parts)}</svg>'
+        )
+
+    # -- places --------------------------------------------------------------------------------------------------
+
+    def _x(self, x: float) -> float:
+        return LEFT + self._step * x
+
+    def _y(self, node: Node) -> float:
+        y = self._ys.get((node.machine, node.program))
+        return self._ys[node.machine, False] if y is None else y
+
+    def _take(self, box: tuple[float, float, float, float]) -> bool:
+        """Keep a place, if it is free."""
+        left, top, right, bottom = box
+        is_free = not any(x0 < right and left < x1 and y0 < bottom and top < y1 for x0, y0, x1, y1 in self._taken)
+        if is_free:
+            self._taken.append(box)
+        return is_free
+
+    # -- parts ---------------------------------------------------------------------------------------------------
+
+    def _line(self, line: Line) -> str:
+        y = self._ys[line.machine, False]
+        down = [bar for bar in self._diagram.bars if bar.machine == line.machine and not bar.link]
+        parts = [
+            f'<text x="{LEFT - 12}" y="{y + 4:.1f}" text-anchor="end" font-size="12" font-weight="600" fill="{INK}">'
+            f"<title>{escape(line.machine)}</title>{escape(_short(line.machine, 15))}</text>"
+        ]
+        for x0, x1 in _between([(bar.x0, bar.x1) for bar in down], self._diagram.width):
+            parts.append(_stroke(self._x(x0), y, self._x(x1), y, INK, 1.6))
+        if line.programs:
+            y = self._ys[line.machine, True]
+            parts.append(_stroke(LEFT, y, self._right, y, LINE, 1))
+            parts.append(
+                f'<text x="{LEFT - 12}" y="{y + 4:.1f}" text-anchor="end" fill="{QUIET}">its programs</text>'
+            )
+        return "".join(parts)
+
+    def _cuts(self) -> Iterable[str]:
+        yield self._time(1, self._diagram.begins_s)
+        free = self._x(1) + 62
+        for cut in self._diagram.cuts:
+            x, wide = self._x(cut.x0 + 0.5), self._step * (cut.x1 - cut.x0 - 1)
+            yield (
+                f'<g><title>{_seconds(cut.seconds)} in which nothing of this happened were cut out</title>'
+                f'<rect x="{x:.1f}" y="{TOP - 18}" width="{wide:.1f}" height="{self._bottom - TOP + 18:.1f}" '
+                f'fill="{RULE}" opacity=".75"/>'
+                f'<text x="{x + wide / 2:.1f}" y="{TOP - 22}" text-anchor="middle" fill="{QUIET}">'
+                f"{_seconds(cut.seconds)}</text></g>"
+            )
+            if self._x(cut.x1) >= free:
+                yield self._time(cut.x1, cut.at_s)
+                free = self._x(cut.x1) + 62
+
+    def _time(self, x: float, at_s: float) -> str:
+        at = self._x(x)
+        return (
+            _stroke(at, self._bottom - 4, at, self._bottom + 4, QUIET, 1)
+            + f'<text x="{at:.1f}" y="{self._bottom + 18:.1f}" fill="{QUIET}">{at_s:,.3f} s</text>'
+        )
+
+    def _bar(self, bar: Bar) -> str:
+        x0, x1 = self._x(bar.x0), self._x(bar.x1)
+        y = self._ys[bar.machine, False]
+        title = f"<title>{escape(bar.note)}</title>"
+        if not bar.link:
+            return f"<g>{title}{_stroke(x0, y, x1, y, LINE, 5)}{_stroke(x0, y, x1, y, BAD, 1.2, dash='2 5')}</g>"
+        parent = next((line.parent for line in self._diagram.lines if line.machine == bar.machine), None)
+        above = self._ys.get((parent or "", False), y - 40)
+        top = y - min(22.0, (y - above) / 2)
+        text = f"link {bar.what}"
+        self._take((x0, top - 7, max(x1, x0 + len(text) * CHAR + 8), top + 7))
+        return (
+            f'<g>{title}<rect x="{x0:.1f}" y="{top - 6:.1f}" width="{max(4.0, x1 - x0):.1f}" height="12" rx="2" '
+            f'fill="{UNSURE}" opacity=".18"/>{_stroke(x0, top - 8, x0, top + 8, UNSURE, 1.6)}'
+            f'{_stroke(x1, top - 8, x1, top + 8, UNSURE, 1.6)}'
+            f'<text x="{x0 + 5:.1f}" y="{top + 4:.1f}" fill="{UNSURE}">{escape(text)}</text></g>'
+        )
+
+    def _arrow(self, arrow: Arrow) -> str:
+        x0, y0, x1, y1 = self._x(arrow.x0), self._y(arrow.frm), self._x(arrow.x1), self._y(arrow.to)
+        colour = COLOURS[(arrow.message - 1) % len(COLOURS)]
+        if arrow.end == "lost":
+            x1, y1 = x0 + (x1 - x0) * 0.7, y0 + (y1 - y0) * 0.7
+        length = max(1.0, ((x1 - x0) ** 2 + (y1 - y0) ** 2) ** 0.5)
+        ux, uy = (x1 - x0) / length, (y1 - y0) / length
+        short = 3 if arrow.end == "arrived" else 4  # so that the point of it shows beside a line or a mark
+        tip = x1 - ux * short, y1 - uy * short
+        body = _stroke(x0, y0, *tip, colour, 1 if arrow.confirm else 1.8, dash="4 3" if arrow.confirm else "")
+        wide = _stroke(x0, y0, x1, y1, "transparent", 9)  # to point at
+        return f"<g><title>{escape(arrow.note)}</title>{wide}{body}{_end(arrow.end, tip, (ux, uy), colour)}</g>"
+
+    def _spread(self) -> Iterable[tuple[Spot, float]]:
+        """Marks with their x in px, those that would cover one another pushed apart."""
+        last: dict[Node, float] = {}
+        for spot in self._diagram.spots:
+            x = max(self._x(spot.x), last.get(spot.on, 0.0) + 11)
+            last[spot.on] = x
+            yield spot, x
+
+    def _spot(self, placed: tuple[Spot, float]) -> str:
+        spot, x = placed
+        mark, y = MARKS.get(spot.what, MARKS["began"]), self._y(spot.on)
+        self._taken.append((x - 6, y - 6, x + 6, y + 6))
+        told = f"{spot.what} at {spot.at_s:,.6f} s" + (f": {spot.note}" if spot.note else "")
+        return (
+            f'<g transform="translate({x - 6:.1f} {y - 6:.1f})"><title>{escape(told)}</title>'
+            f'<path d="{mark.path}" fill="{mark.colour}" stroke="#fff" stroke-width="1.4" paint-order="stroke"/></g>'
+        )
+
+    def _labels(self) -> Iterable[str]:
+        """Each message by its number and name where it starts, each repeat by its number."""
+        parts = []
+        begun: set[tuple[int, int]] = set()
+        for arrow in self._diagram.arrows:
+            if arrow.confirm or (arrow.message, arrow.again) in begun:
+                continue
+            begun.add((arrow.message, arrow.again))
+            told = self._diagram.messages[arrow.message - 1]
+            name = f"{told.key} {_short(told.id, 20)}" if len(self._diagram.messages) <= MOST_LABELS else ""
+            parts.append(self._label(arrow, f"{arrow.message} again" if arrow.again else f"{arrow.message} {name}"))
+        return parts
+
+    def _label(self, arrow: Arrow, text: str) -> str:
+        colour = COLOURS[(arrow.message - 1) % len(COLOURS)]
+        wide, x, y = len(text) * CHAR, self._x(arrow.x0), self._y(arrow.frm)
+        away = 1 if self._y(arrow.to) < y else -1  # to the side that the arrow does not go to
+        for dy in (15, 28, -15, -28, 41, -41, 54):
+            for dx in (-4.0, 8 - wide, -wide / 2):
+                middle = y + away * dy
+                left = min(max(x + dx, LEFT - 8), self._width - wide - 2)
+                if middle > TOP - 14 and self._take((left, middle - 6, left + wide, middle + 6)):
+                    return _text(left, middle + 4, text, colour)
+        return ""  # no room: pointing at the arrow tells it
+
+    def _words(self) -> str:
+        count = len(self._diagram.arrows)
+        told = "; ".join(
+            f"{n}: {one.key} {one.id} from {one.frm} to {one.to}, {one.outcome}"
+            for n, one in enumerate(self._diagram.messages, 1)
+        )
+        machines = ", ".join(line.machine for line in self._diagram.lines)
+        return f"Time runs from left to right. A line each for {machines}; {count} arrows. {told}."
+
+
+def _rows(lines: list[Line]) -> dict[tuple[str, bool], float]:
+    """The y of each machine, and of its programs: above the terminal, below the others, so that few arrows cross."""
+    rows = len(lines) + sum(line.programs for line in lines) / 2
+    gap = max(46.0, min(110.0, 470 / max(1.0, rows)))
+    ys: dict[tuple[str, bool], float] = {}
+    y = TOP + 26.0
+    for n, line in enumerate(lines):
+        if line.programs and n == 0:
+            ys[line.machine, True] = y
+            y += max(APART, gap / 2)
+        ys[line.machine, False] = y
+        if line.programs and n:
+            y += max(APART, gap / 2)
+            ys[line.machine, True] = y
+        y += gap
+    return ys
+
+
+def _between(gaps: list[tuple[float, float]], width: float) -> Iterable[tuple[float, float]]:
+    """What is left of 0 to `width`."""
+    at = 0.0
+    for x0, x1 in sorted(gaps):
+        if x0 > at:
+            yield at, x0
+        at = max(at, x1)
+    if at < width:
+        yield at, width
+
+
+def _end(end: str, tip: tuple[float, float], way: tuple[float, float], colour: str) -> str:
+    (x, y), (ux, uy) = tip, way
+    if end == "lost":
+        return _stroke(x - 5, y - 5, x + 5, y + 5, BAD, 2.2) + _stroke(x - 5, y + 5, x + 5, y - 5, BAD, 2.2)
+    if end == "quiet":
+        return f'<circle cx="{x:.1f}" cy="{y:.1f}" r="3" fill="#fff" stroke="{colour}" stroke-width="1.2"/>'
+    points = [(x + ux * 3, y + uy * 3), (x - ux * 6 - uy * 4, y - uy * 6 + ux * 4)]
+    points.append((x - ux * 6 + uy * 4, y - uy * 6 - ux * 4))
+    return f'<path d="M{" ".join(f"{px:.1f},{py:.1f}" for px, py in points)}z" fill="{colour}"/>'
+
+
+def _stroke(x0: float, y0: float, x1: float, y1: float, colour: str, wide: float, *, dash: str = "") -> str:
+    dashed = f' stroke-dasharray="{dash}"' if dash else ""
+    return (
+        f'<line x1="{x0:.1f}" y1="{y0:.1f}" x2="{x1:.1f}" y2="{y1:.1f}" stroke="{colour}" '
+        f'stroke-width="{wide}"{dashed}/>'
+    )
+
+
+def _text(x: float, y: float, text: str, colour: str) -> str:
+    """With a rim of paper, so that it can be read where a line runs under it."""
+    return (
+        f'<text x="{x:.1f}" y="{y:.1f}" fill="{colour}" font-weight="600" stroke="#fff" stroke-width="3" '
+        f'stroke-linejoin="round" paint-order="stroke">{escape(text)}</text>'
+    )
+
+
+def _short(text: str, most: int) -> str:
+    return text if len(text) <= most else f"{text[: most // 2]}…{text[-(most - most // 2 - 1) :]}"
+
+
+def _seconds(seconds: float) -> str:
+    return f"{seconds * 1000:,.0f} ms" if seconds < 1 else f"{seconds:,.1f} s"
