@@ -46,6 +46,11 @@ EVENTS = {
     "kill": ("square", BAD),
     "exception": ("cross", BAD),
     "restart": ("pin", UNSURE),
+    "pause": ("ring", QUIET),
+    "resume": ("play", QUIET),
+    "cut": ("crossed", BAD),
+    "heal": ("quartered", GOOD),
+    "hold": ("sliced", UNSURE),
 }
 
 

@@ -102,7 +102,6 @@ class _Seen:
         self.answers: dict[tuple[str, str], list[int]] = defaultdict(list)
         self.delivered: dict[tuple[str, str], list[int]] = defaultdict(list)
         self.confirmed: dict[tuple[str, str], list[int]] = defaultdict(list)
-        self.tracers = {trace.at for trace in journal.traces}
         for flight in flights:
             self.forwards[flight.at, flight.digest].append(flight)
             if flight.confirms and flight.head.sender == flight.at:
@@ -135,9 +134,8 @@ def _see(flights: Sequence[Flight], seen: _Seen) -> None:
         else:
             _settle(some, sorted(delivered + answers), spare=len(delivered))
         for flight in some:
-            flight.quiet = flight.ended is None and (
-                peer not in seen.tracers or (flight.confirms and flight.head.to == peer)
-            )
+            is_read = flight.confirms and flight.head.to == peer
+            flight.quiet = flight.ended is None and (is_read or peer.startswith("actor."))
 
 
 def _settle(flights: Sequence[Flight], times: Sequence[int], *, spare: int) -> None:

@@ -22,7 +22,7 @@ MARKS = {
     "handled": Mark("circle", GOOD, "handled"),
     "handled again": Mark("star", BAD, "handled again"),
     "redelivered": Mark("hexagon", UNSURE, "handled, redelivered"),
-    "began": Mark("ring", QUIET, "a handler began"),
+    "began": Mark("plus", QUIET, "a handler began"),
     "repeated": Mark("diamond", ACCENT, "sent again"),
     "confirmed": Mark("up", GOOD, "confirmed"),
     "expired": Mark("down", BAD, "given up"),
@@ -30,7 +30,7 @@ MARKS = {
     "raised": Mark("cross", BAD, "raised"),
     "killed": Mark("square", BAD, "killed"),
     "restarted": Mark("pin", UNSURE, "restarted"),
-    "paused": Mark("pause", QUIET, "paused"),
+    "paused": Mark("ring", QUIET, "paused"),
     "resumed": Mark("play", QUIET, "resumed"),
 }
 COLOURS = (ACCENT, "#7a4ea3", "#a3522a", GOOD, "#8a6100", "#5c6b1f", "#a13670", INK)
@@ -38,7 +38,7 @@ WIDTH, LEFT, RIGHT, TOP, FOOT = 900, 118, 14, 34, 40
 LEAST_STEP, MOST_STEP = 8, 74  # px
 APART = 27  # px from a machine's line to that of its programs
 MOST_LABELS = 16  # more messages than this are told by their numbers alone
-CHAR = 6.1  # px of a label at 11 px, rather too wide than too narrow
+CHAR = 6.9  # px of a label at 11 px, bold, rather too wide than too narrow
 
 
 def marks_of(diagram: Diagram) -> list[Mark]:
@@ -65,16 +65,14 @@ class _Drawing:
 
     def svg(self) -> str:
         """All of it, what is in front last."""
-        spots = [self._spot(spot) for spot in self._spread()]
-        labels = self._labels()
         height = self._bottom + FOOT
-        parts = [
+        parts = [  # places are taken in this order, too
             *self._cuts(),
             *(self._line(line) for line in self._diagram.lines),
             *(self._bar(bar) for bar in self._diagram.bars),
             *(self._arrow(arrow) for arrow in self._diagram.arrows),
-            *spots,
-            *labels,
+            *(self._spot(spot) for spot in self._spread()),
+            *self._labels(),
         ]
         size = f'viewBox="0 0 {self._width:.0f} {height:.0f}" style="min-width:{min(self._width, 2400) * 0.8:.0f}px"'
         return (
@@ -121,27 +119,27 @@ class _Drawing:
         return "".join(parts)
 
     def _cuts(self) -> Iterable[str]:
+        """The time at the beginning and after each cut, and how long it was, where there is room to say so."""
         yield self._time(1, self._diagram.begins_s)
-        free = self._x(1) + 62
         for cut in self._diagram.cuts:
             x, wide = self._x(cut.x0 + 0.5), self._step * (cut.x1 - cut.x0 - 1)
+            text, middle = _seconds(cut.seconds), x + wide / 2
+            half = len(text) * CHAR / 2
+            fits = self._take((middle - half, TOP - 32, middle + half, TOP - 20))
+            label = f'<text x="{middle:.1f}" y="{TOP - 22}" text-anchor="middle" fill="{QUIET}">{text}</text>'
             yield (
-                f'<g><title>{_seconds(cut.seconds)} in which nothing of this happened were cut out</title>'
+                f"<g><title>{text} in which nothing of this happened</title>"
                 f'<rect x="{x:.1f}" y="{TOP - 18}" width="{wide:.1f}" height="{self._bottom - TOP + 18:.1f}" '
-                f'fill="{RULE}" opacity=".75"/>'
-                f'<text x="{x + wide / 2:.1f}" y="{TOP - 22}" text-anchor="middle" fill="{QUIET}">'
-                f"{_seconds(cut.seconds)}</text></g>"
+                f'fill="{RULE}" opacity=".75"/>{label if fits else ""}</g>{self._time(cut.x1, cut.at_s)}'
             )
-            if self._x(cut.x1) >= free:
-                yield self._time(cut.x1, cut.at_s)
-                free = self._x(cut.x1) + 62
 
     def _time(self, x: float, at_s: float) -> str:
-        at = self._x(x)
-        return (
-            _stroke(at, self._bottom - 4, at, self._bottom + 4, QUIET, 1)
-            + f'<text x="{at:.1f}" y="{self._bottom + 18:.1f}" fill="{QUIET}">{at_s:,.3f} s</text>'
-        )
+        text, at, y = f"{at_s:,.3f} s", self._x(x), self._bottom
+        left = min(at, self._width - len(text) * CHAR)
+        if not self._take((left, y + 8, left + len(text) * CHAR + 6, y + 20)):
+            return ""
+        tick = _stroke(at, y - 4, at, y + 4, QUIET, 1)
+        return f'{tick}<text x="{left:.1f}" y="{y + 18:.1f}" fill="{QUIET}">{text}</text>'
 
     def _bar(self, bar: Bar) -> str:
         x0, x1 = self._x(bar.x0), self._x(bar.x1)
@@ -158,12 +156,12 @@ class _Drawing:
             f'<g>{title}<rect x="{x0:.1f}" y="{top - 6:.1f}" width="{max(4.0, x1 - x0):.1f}" height="12" rx="2" '
             f'fill="{UNSURE}" opacity=".18"/>{_stroke(x0, top - 8, x0, top + 8, UNSURE, 1.6)}'
             f'{_stroke(x1, top - 8, x1, top + 8, UNSURE, 1.6)}'
-            f'<text x="{x0 + 5:.1f}" y="{top + 4:.1f}" fill="{UNSURE}">{escape(text)}</text></g>'
+            f"{_text(x0 + 5, top + 4, text, UNSURE)}</g>"
         )
 
     def _arrow(self, arrow: Arrow) -> str:
         x0, y0, x1, y1 = self._x(arrow.x0), self._y(arrow.frm), self._x(arrow.x1), self._y(arrow.to)
-        colour = COLOURS[(arrow.message - 1) % len(COLOURS)]
+        colour = _colour(arrow.message)
         if arrow.end == "lost":
             x1, y1 = x0 + (x1 - x0) * 0.7, y0 + (y1 - y0) * 0.7
         length = max(1.0, ((x1 - x0) ** 2 + (y1 - y0) ** 2) ** 0.5)
@@ -186,10 +184,20 @@ class _Drawing:
         spot, x = placed
         mark, y = MARKS.get(spot.what, MARKS["began"]), self._y(spot.on)
         self._taken.append((x - 6, y - 6, x + 6, y + 6))
+        number = ""
+        if spot.message and spot.what != "repeated" and len(self._diagram.messages) > 1:
+            is_below = spot.on.program and spot.on.machine != self._diagram.lines[0].machine
+            side = 20 if is_below else -3  # where fewer arrows are
+            self._taken.append((x - 4, y + side - 14, x + 4, y + side - 4))
+            number = (
+                f'<text x="6" y="{side}" text-anchor="middle" font-size="9.5" fill="{_colour(spot.message)}" '
+                f'stroke="#fff" stroke-width="2.5" paint-order="stroke">{spot.message}</text>'
+            )
         told = f"{spot.what} at {spot.at_s:,.6f} s" + (f": {spot.note}" if spot.note else "")
         return (
             f'<g transform="translate({x - 6:.1f} {y - 6:.1f})"><title>{escape(told)}</title>'
-            f'<path d="{mark.path}" fill="{mark.colour}" stroke="#fff" stroke-width="1.4" paint-order="stroke"/></g>'
+            f'<path d="{mark.path}" fill="{mark.colour}" stroke="#fff" stroke-width="1.4" paint-order="stroke"/>'
+            f"{number}</g>"
         )
 
     def _labels(self) -> Iterable[str]:
@@ -206,7 +214,7 @@ class _Drawing:
         return parts
 
     def _label(self, arrow: Arrow, text: str) -> str:
-        colour = COLOURS[(arrow.message - 1) % len(COLOURS)]
+        colour = _colour(arrow.message)
         wide, x, y = len(text) * CHAR, self._x(arrow.x0), self._y(arrow.frm)
         away = 1 if self._y(arrow.to) < y else -1  # to the side that the arrow does not go to
         for dy in (15, 28, -15, -28, 41, -41, 54):
@@ -281,6 +289,10 @@ def _text(x: float, y: float, text: str, colour: str) -> str:
         f'<text x="{x:.1f}" y="{y:.1f}" fill="{colour}" font-weight="600" stroke="#fff" stroke-width="3" '
         f'stroke-linejoin="round" paint-order="stroke">{escape(text)}</text>'
     )
+
+
+def _colour(message: int) -> str:
+    return COLOURS[(message - 1) % len(COLOURS)]
 
 
 def _short(text: str, most: int) -> str:

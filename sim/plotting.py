@@ -55,9 +55,17 @@ SHAPES = {
         "plus", "M1 3.3 3.3 1 6 3.7 8.7 1 11 3.3 8.3 6 11 8.7 8.7 11 6 8.3 3.3 11 1 8.7 3.7 6z", size=15, angle=pi / 4
     ),
     "pin": Shape("square_pin", "M.8 .8Q6 4 11.2 .8Q8 6 11.2 11.2Q6 8 .8 11.2Q4 6 .8 .8z", size=13),
-    "ring": Shape("circle_dot", "M6 1a5 5 0 1 0 .01 0zM6 3.2a2.8 2.8 0 1 1-.01 0z"),
-    "pause": Shape("square_x", "M2 1h3v10H2zM7 1h3v10H7z"),
-    "play": Shape("triangle_pin", "M2 .8 11 6 2 11.2z"),
+    "ring": Shape("circle_dot", "M6 1a5 5 0 1 0 .01 0zM6 3.6a2.4 2.4 0 1 1-.01 0z"),
+    "play": Shape("triangle", "M1.5 .5 11 6 1.5 11.5z", size=13, angle=-pi / 2),
+    "crossed": Shape(
+        "square_x", "M2.2 1.5h7.6L6 5.3zM2.2 10.5h7.6L6 6.7zM1.5 2.2v7.6L5.3 6zM10.5 2.2v7.6L6.7 6z", size=12
+    ),
+    "quartered": Shape(
+        "square_cross", "M1.5 1.5h4v4h-4zM6.5 1.5h4v4h-4zM1.5 6.5h4v4h-4zM6.5 6.5h4v4h-4z", size=12
+    ),
+    "sliced": Shape(
+        "diamond_cross", "M5.6 1V5.6H2zM6.4 1V5.6H10zM5.6 11V6.4H2zM6.4 11V6.4H10z", size=17
+    ),
     "bar": Shape("dash", "M5 .5h2v11H5z", size=14, angle=pi / 2),
 }
 

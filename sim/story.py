@@ -115,15 +115,21 @@ def _asks(made: Entry) -> bool:
 
 
 def _make_room(story: Story) -> None:
-    """Keep the first messages, as many as there is room for; of one that alone has too many arrows, the first."""
+    """Keep the first messages, as many as there is room for, and number them as they were sent.
+
+    Of one that alone has too many arrows, keep the first.
+    """
     counts = Counter(story.number(flight.head.about) for flight in story.flights)
     kept, total = 0, 0
     while kept < len(story.roots) and (total + counts[kept + 1] <= MOST_ARROWS or not kept):
         kept += 1
         total += counts[kept]
     story.left_out = len(story.roots) - kept
-    story.roots = story.roots[:kept]
-    story.numbers = {root: story.numbers[root] for root in story.roots}
+    firsts: dict[int, int] = {}
+    for flight in story.flights:
+        firsts.setdefault(story.number(flight.head.about), flight.t)
+    story.roots = sorted(story.roots[:kept], key=lambda root: firsts.get(story.number(root), 0))
+    story.numbers = {root: n for n, root in enumerate(story.roots, 1)}
     flights = [flight for flight in story.flights if story.number(flight.head.about)]
     story.flights, story.arrows_left_out = flights[:MOST_ARROWS], max(0, len(flights) - MOST_ARROWS)
 

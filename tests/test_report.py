@@ -10,6 +10,7 @@ import msgspec
 import networkx as nx
 import pytest
 
+from sim.diagram import Arrow, Bar, Cut, Diagram, Line, Node, Spot, Told
 from sim.report import point_latest, write
 from sim.treechart import tidy
 from sim.verdict import (
@@ -18,6 +19,7 @@ from sim.verdict import (
     Cpu,
     Event,
     Latency,
+    LinkRow,
     MachineRow,
     ProcessRow,
     Rate,
@@ -41,6 +43,7 @@ ORDER = [
     "processes",
     "not-proven",
 ]
+AFTER = {"picture": "broke", "explained": "checks", "links": "timeline"}  # only where there is something to say
 CHROMIUM = next(filter(None, map(shutil.which, ["chromium", "chromium-browser", "google-chrome"])), None)
 EVIL = "</script><script>document.title='evil'</script><img src=http://evil.example/x.png>"
 TEX = "$$x^2$$"
@@ -158,6 +161,7 @@ def broke(held: Report) -> Report:
                 count=812,
                 result="fail",
                 violations=[f"violation {n} {EVIL}." for n in range(25)],
+                explained=[f"trial {n} is missing: {EVIL} was killed" for n in range(7)],
             )
         ],
         latencies=[msgspec.structs.replace(held.latencies[0], flagged=True)],
@@ -173,7 +177,36 @@ def broke(held: Report) -> Report:
                 machine=EVIL, stream=EVIL, to="T", reliable=False, sent=9, received=8, missing=["3"], where="at T"
             )
         ],
+        links=[LinkRow(at_s=n / 2, link=EVIL, what=f"reset {n}", facts=EVIL) for n in range(22)],
+        diagram=picture(),
         not_proven=[EVIL],
+    )
+
+
+def picture() -> Diagram:
+    """A message that is lost, and all of it an attack."""
+    rig, program, evil = Node("rig_1"), Node("rig_1", True), Node(EVIL)
+    return Diagram(
+        width=8.0,
+        begins_s=1.0,
+        lines=[Line(machine="rig_1", parent="T", programs=True), Line(machine=EVIL, parent="rig_1")],
+        messages=[Told(id=EVIL, key=EVIL, frm=EVIL, to=EVIL, outcome=EVIL)],
+        arrows=[
+            Arrow(frm=evil, to=rig, x0=1, x1=2, at_s=1.0, message=1, note=EVIL),
+            Arrow(frm=rig, to=program, x0=2, x1=3, at_s=1.1, message=1, end="lost", note=EVIL),
+            Arrow(frm=program, to=rig, x0=4, x1=5, at_s=1.2, message=1, end="quiet", confirm=True, note=EVIL),
+        ],
+        spots=[
+            Spot(on=evil, x=1, at_s=1.0, what="killed", note=EVIL),
+            Spot(on=rig, x=3, at_s=1.1, what=EVIL, message=1, note=EVIL),
+        ],
+        bars=[
+            Bar(machine=EVIL, link=False, x0=1, x1=3, what="down", note=EVIL),
+            Bar(machine=EVIL, link=True, x0=2, x1=8, what=EVIL, note=EVIL),
+        ],
+        cuts=[Cut(x0=5, x1=7.4, seconds=5.0, at_s=6.2)],
+        left_out=3,
+        arrows_left_out=1,
     )
 
 
@@ -182,9 +215,43 @@ def test_the_sections_come_in_order_and_each_says_something(
     name: str, request: pytest.FixtureRequest, tmp_path: Path
 ) -> None:
     page = page_of(request.getfixturevalue(name), tmp_path)
-    assert page.sections == ORDER
-    for section in ORDER:
+    assert [section for section in page.sections if section not in AFTER] == ORDER
+    for section in page.sections:
         assert len(page.texts[section].split()) > 3, section
+    linked = [attributes["href"] for tag, attributes in page.tags if tag == "a"]
+    assert linked == [f"#{section}" for section in page.sections[1:]]
+
+
+def test_what_only_some_runs_have_stands_where_it_belongs_and_nowhere_else(
+    held: Report, broke: Report, tmp_path: Path
+) -> None:
+    assert page_of(held, tmp_path / "held").sections == ORDER
+    sections = page_of(broke, tmp_path / "broke").sections
+    assert {section: sections[sections.index(section) - 1] for section in AFTER} == AFTER
+
+
+def test_the_picture_has_a_legend_of_what_is_on_it_and_says_what_there_was_no_room_for(
+    broke: Report, tmp_path: Path
+) -> None:
+    page = page_of(broke, tmp_path)
+    assert [attributes["role"] for tag, attributes in page.tags if tag == "svg" and "role" in attributes] == ["img"]
+    text = page.texts["picture"]
+    for words in ("no trace of it there", "comes without a trace", "killed", "5.0 s in which nothing"):
+        assert words in text
+    assert "restarted" not in text
+    assert "no room for 3 more messages and 1 more arrow." in text
+
+
+def test_what_a_fault_explains_is_told_by_check_and_folded_when_it_is_long(broke: Report, tmp_path: Path) -> None:
+    text = page_of(broke, tmp_path).texts["explained"]
+    places = [text.index(part) for part in ("trials", "trial 0 is missing", "trial 4 is", "2 more", "trial 5 is")]
+    assert places == sorted(places)
+
+
+def test_what_the_links_did_is_told_by_the_second(broke: Report, tmp_path: Path) -> None:
+    text = page_of(broke, tmp_path).texts["links"]
+    places = [text.index(part) for part in ("0.000", "reset 0", "0.500", "reset 1", "reset 19", "2 more", "reset 20")]
+    assert places == sorted(places)
 
 
 @pytest.mark.parametrize("name", ["nothing", "held", "broke"])
@@ -204,7 +271,9 @@ def test_text_of_users_stays_text(held: Report, broke: Report, tmp_path: Path) -
     good, bad = page_of(held, tmp_path / "held"), page_of(broke, tmp_path / "broke")
     assert [tag for tag, _ in bad.tags].count("script") == [tag for tag, _ in good.tags].count("script")
     assert "img" not in [tag for tag, _ in bad.tags]
-    for section in ("verdict", "broke", "checks", "trials", "streams", "not-proven"):
+    for section in (
+        "verdict", "broke", "picture", "checks", "explained", "links", "trials", "streams", "not-proven",
+    ):  # fmt: skip
         assert EVIL in bad.texts[section], section
 
 

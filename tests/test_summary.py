@@ -9,9 +9,9 @@ import pytest
 from sim.checks import check_all
 from sim.evidence import Evidence, Index
 from sim.journal import Entry, Journal, Trace
-from sim.summary import advice_for, latencies, machine_rows, rates, sentence_for, timeline
+from sim.summary import advice_for, latencies, link_rows, machine_rows, rates, sentence_for, timeline
 from sim.topology import Machine, Topology, graph
-from sim.verdict import Check
+from sim.verdict import Check, LinkRow
 from tests.test_checks import forget, found, healthy
 
 MS = 10**6
@@ -120,6 +120,43 @@ def test_the_timeline_tells_what_happened_to_whom_in_the_order_it_did(run: Evide
     ]
     assert told[2].note == "by way of rig_1"
     assert [event.note for event in told if event.what == "storm"] == ["storm 0", "storm 1"]
+
+
+def test_faults_stand_in_the_timeline_and_what_is_told_twice_stands_there_once() -> None:
+    """The fault asks for a kill, and whoever carries it out writes it down too."""
+    run = lab(Machine("rig_1", parent="T"))
+    happened: list[tuple[float, str, dict[str, Any]]] = [
+        (0.0, "start", {}),
+        (1.0, "fault", {"key": "kill", "value": {"restart_after_s": 2, "what": ""}}),
+        (1.01, "kill", {}),
+        (3.0, "restart", {}),
+        (3.01, "fault", {"key": "restart"}),
+        (4.0, "fault", {"key": "cut", "value": {"ways": "both"}}),
+        (4.1, "fault", {"key": "cut"}),
+        (5.0, "kill", {}),
+    ]
+    for at_s, what, facts in happened:
+        run.journal.entries.append(Entry(t=int(at_s * S), by="parent", what=what, to="rig_1", **facts))
+    assert [(event.at_s, event.what, event.machine, event.note) for event in timeline(run)] == [
+        (0.0, "start", "rig_1", ""),
+        (1.0, "kill", "rig_1", "restart_after_s 2"),
+        (3.0, "restart", "rig_1", ""),
+        (4.0, "cut", "rig_1", "ways both"),
+        (4.1, "cut", "rig_1", ""),
+        (5.0, "kill", "rig_1", ""),
+    ]
+
+
+def test_what_relays_wrote_down_is_told_link_by_link() -> None:
+    run = lab(Machine("rig_1", parent="T"))
+    run.journal.entries.append(Entry(t=S, by="T", what="start"))
+    value = {"bytes_up": 12345, "ways": ["up"], "why": None}
+    run.journal.entries.append(Entry(t=3 * S, by="relay", what="link", key="reset", to="rig_1", value=value))
+    run.journal.entries.append(Entry(t=4 * S, by="relay", what="link", key="connected", to="rig_1"))
+    assert link_rows(run) == [
+        LinkRow(at_s=2.0, link="rig_1", what="reset", facts="bytes_up 12,345, ways ['up']"),
+        LinkRow(at_s=3.0, link="rig_1", what="connected"),
+    ]
 
 
 def test_a_graduation_a_death_and_an_exception_stand_in_the_timeline(run: Evidence) -> None:
