@@ -58,8 +58,8 @@ class Spot(Struct, kw_only=True):
 class Bar(Struct, kw_only=True):
     """What lasted: a machine that was down or paused, or the link above it that was cut, held, slow, …"""
 
-    machine: str
-    link: bool  # the link to its parent, rather than the machine
+    on: Node
+    link: bool  # the link to its parent, rather than the machine; a reset link has no width
     x0: float
     x1: float
     what: str  # down, paused, cut, held, …

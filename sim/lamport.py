@@ -1,19 +1,19 @@
 """PURE. Journal -> the diagram of what went wrong: where each thing of the story stands on the picture.
 
-Whose story it is, is in `story.py`; what crossed which link in `flights.py`, what faults did in `outages.py`, the axis
+Whose story it is, is in `story.py`; what crossed which link in `flights.py`, what faults did in `spells.py`, the axis
 in `timescale.py`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from sim.diagram import Arrow, Bar, Diagram, Line, Node, Spot, Told
 from sim.evidence import Evidence
 from sim.flights import Flight
 from sim.journal import Journal
-from sim.outages import Outage, outages_of, why_lost
+from sim.spells import Spell, spells_of, why_lost
 from sim.story import Event, Story, events_of, machine_of, outcome_of, story_of
 from sim.timescale import Scale
 from sim.topology import Machine, Topology
@@ -42,14 +42,14 @@ class _Picture:
         self.zero = min((entry.t for entry in story.journal.entries), default=begin)
         self.machines = _machines(story, [event.by for event in events if event.id])
         self.events = [event for event in events if begin <= event.t <= end and self._shows(event)]
-        found = outages_of(story.journal)
-        self.outages = [one for one in found if one.machine in self.machines and one.is_within(begin, end)]
+        found = spells_of(story.journal)
+        self.spells = [one for one in found if one.machine in self.machines and one.is_within(begin, end)]
         drops = [one for one in story.journal.of("frame") if one.key == "drop"]
         self.lost = {id(flight): why_lost(flight, story.topology, found, drops) for flight in story.flights}
         self.scale = Scale(
             [t for flight in story.flights for t in (flight.t, flight.ended)]
             + [event.t for event in self.events]
-            + [t for one in self.outages for t in (one.t, one.ended) if t is not None and begin <= t <= end],
+            + [t for one in self.spells for t in (one.t, one.ended) if t is not None and begin <= t <= end],
             flying=[flight.ended - flight.t for flight in story.flights if flight.ended is not None],
         )
 
@@ -57,11 +57,11 @@ class _Picture:
         """The picture."""
         arrows = [self._arrow(flight) for flight in self.story.flights]
         spots = [self._spot(event) for event in self.events]
-        spots += [self._fault(one, t, what) for one in self.outages for t, what in one.told() if self.scale.has(t)]
+        spots += [self._fault(one, t, what) for one in self.spells for t, what in one.told() if self.scale.has(t)]
         spots.sort(key=lambda spot: (spot.x, spot.on.machine, spot.what))
-        bars = [self._bar(one) for one in self.outages if one.lasts]
         with_programs = {node.machine for arrow in arrows for node in (arrow.frm, arrow.to) if node.program}
         with_programs |= {spot.on.machine for spot in spots if spot.on.program}
+        bars = [bar for one in self.spells for bar in self._bars(one, with_programs)]
         lines = [
             Line(machine=m.id, parent=m.parent, programs=m.id in with_programs)
             for m in _in_order(self.story.topology)
@@ -131,14 +131,14 @@ class _Picture:
             note=event.note,
         )
 
-    def _fault(self, one: Outage, t: int, what: str) -> Spot:
-        return Spot(on=Node(one.machine), x=self.scale.place(t), at_s=self._seconds(t), what=what, note=one.note)
+    def _fault(self, one: Spell, t: int, what: str) -> Spot:
+        return Spot(on=one.nodes[0], x=self.scale.place(t), at_s=self._seconds(t), what=what, note=one.note)
 
-    def _bar(self, one: Outage) -> Bar:
+    def _bars(self, one: Spell, with_programs: set[str]) -> Iterator[Bar]:
         x1 = self.scale.width if one.ended is None else self.scale.place(one.ended)
-        return Bar(
-            machine=one.machine, link=one.link, x0=self.scale.place(one.t), x1=x1, what=one.state, note=one.note
-        )
+        for node in one.nodes:
+            if not node.program or node.machine in with_programs:
+                yield Bar(on=node, link=one.link, x0=self.scale.place(one.t), x1=x1, what=one.state, note=one.note)
 
     def _told(self, root: str) -> Told:
         made = next((entry for entry in self.story.journal.of("made", "made twice") if entry.id == root), None)

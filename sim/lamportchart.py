@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING
 
 from markupsafe import escape
 
+from sim.diagram import Node
 from sim.plotting import ACCENT, BAD, FONT, GOOD, INK, LINE, QUIET, RULE, UNSURE, Mark
 
 if TYPE_CHECKING:
-    from sim.diagram import Arrow, Bar, Diagram, Line, Node, Spot
+    from sim.diagram import Arrow, Bar, Diagram, Line, Spot
 
 __all__ = ["draw", "marks_of"]
 
@@ -103,7 +104,7 @@ class _Drawing:
 
     def _line(self, line: Line) -> str:
         y = self._ys[line.machine, False]
-        down = [bar for bar in self._diagram.bars if bar.machine == line.machine and not bar.link]
+        down = [bar for bar in self._diagram.bars if bar.on == Node(line.machine) and not bar.link]
         parts = [
             f'<text x="{LEFT - 12}" y="{y + 4:.1f}" text-anchor="end" font-size="12" font-weight="600" fill="{INK}">'
             f"<title>{escape(line.machine)}</title>{escape(_short(line.machine, 15))}</text>"
@@ -142,12 +143,11 @@ class _Drawing:
         return f'{tick}<text x="{left:.1f}" y="{y + 18:.1f}" fill="{QUIET}">{text}</text>'
 
     def _bar(self, bar: Bar) -> str:
-        x0, x1 = self._x(bar.x0), self._x(bar.x1)
-        y = self._ys[bar.machine, False]
+        x0, x1, y = self._x(bar.x0), self._x(bar.x1), self._y(bar.on)
         title = f"<title>{escape(bar.note)}</title>"
         if not bar.link:
             return f"<g>{title}{_stroke(x0, y, x1, y, LINE, 5)}{_stroke(x0, y, x1, y, BAD, 1.2, dash='2 5')}</g>"
-        parent = next((line.parent for line in self._diagram.lines if line.machine == bar.machine), None)
+        parent = next((line.parent for line in self._diagram.lines if line.machine == bar.on.machine), None)
         above = self._ys.get((parent or "", False), y - 40)
         top = y - min(22.0, (y - above) / 2)
         text = f"link {bar.what}"

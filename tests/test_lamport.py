@@ -357,7 +357,7 @@ def test_a_machine_that_is_killed_is_down_until_it_is_restarted_and_what_went_th
     tape.note(2003.2, "restart", to="T")
     tape.sent(2004, "rig_1", "T", trial(), bytes_="again")
     diagram = tape.diagram()
-    assert [(bar.machine, bar.link, bar.what, bar.note) for bar in diagram.bars] == [
+    assert [(_name(bar.on), bar.link, bar.what, bar.note) for bar in diagram.bars] == [
         ("T", False, "down", "kill T (restart_after_s 2)")
     ]
     assert whats(diagram) == [("T", "killed"), ("T", "restarted")]
@@ -376,7 +376,7 @@ def test_a_machine_that_stays_down_is_down_to_the_end(tape: Tape) -> None:
     tape.sent(3, "rig_1", "T", trial())
     diagram = tape.diagram()
     assert diagram.bars == [
-        Bar(machine="T", link=False, x0=1.0, x1=diagram.width, what="down", note="kill T")
+        Bar(on=Node("T"), link=False, x0=1.0, x1=diagram.width, what="down", note="kill T")
     ]
 
 
@@ -388,9 +388,44 @@ def test_a_link_that_was_cut_is_a_bar_and_explains_what_was_lost_on_it(tape: Tap
     tape.note(4, "fault", key="heal", to="rig_1")
     tape.note(5, "fault", key="cut", to="rig_9")
     diagram = tape.diagram()
-    assert [(bar.machine, bar.link, bar.what) for bar in diagram.bars] == [("rig_1", True, "cut")]
+    assert [(_name(bar.on), bar.link, bar.what) for bar in diagram.bars] == [("rig_1", True, "cut")]
     assert diagram.arrows[1].note.endswith("it did not arrive: the link of rig_1 was cut")
     assert not diagram.spots
+
+
+def test_a_link_that_was_cut_one_way_explains_that_way_alone(tape: Tape) -> None:
+    made(tape)
+    tape.note(1.5, "fault", key="cut", to="rig_1", value={"way": "down"})
+    tape.sent(3, "rig_1", "T", trial())
+    tape.sent(4, "T", "rig_1", confirm("_rig_1_2", "T_c1", "_rig_1"))
+    tape.note(5, "healed")
+    tape.sent(6, "T", "rig_1", confirm("_rig_1_2", "T_c2", "_rig_1"))
+    diagram = tape.diagram()
+    assert [bar.what for bar in diagram.bars] == ["cut downward"]
+    assert diagram.bars[0].x1 == diagram.arrows[2].x0 - 1
+    assert [a.note.partition("; ")[2] for a in diagram.arrows] == [
+        "seen there after 1.00 ms",
+        "it did not arrive: the link of rig_1 was cut downward",
+        "no trace of it at rig_1",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("what", "down", "lost"),
+    [
+        ("machine", ["rig_1", "_rig_1"], "rig_1 was killed"),
+        ("station", ["rig_1"], "rig_1 was killed"),
+        ("program", ["_rig_1"], "_rig_1 was killed as it sent it"),
+    ],
+)
+def test_a_machine_may_be_killed_in_part(tape: Tape, what: str, down: list[str], lost: str) -> None:
+    made(tape)
+    tape.sent(2, "_rig_1", "rig_1", trial())
+    tape.note(2.5, "fault", key="kill", to="rig_1", value={"what": what})
+    diagram = tape.diagram()
+    assert [_name(bar.on) for bar in diagram.bars] == down
+    assert whats(diagram) == [(down[0], "killed")]
+    assert diagram.arrows[0].note.endswith(f"it did not arrive: {lost}")
 
 
 def test_a_fault_long_before_or_on_others_is_not_of_the_story(tape: Tape) -> None:

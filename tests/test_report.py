@@ -201,8 +201,8 @@ def picture() -> Diagram:
             Spot(on=rig, x=3, at_s=1.1, what=EVIL, message=1, note=EVIL),
         ],
         bars=[
-            Bar(machine=EVIL, link=False, x0=1, x1=3, what="down", note=EVIL),
-            Bar(machine=EVIL, link=True, x0=2, x1=8, what=EVIL, note=EVIL),
+            Bar(on=evil, link=False, x0=1, x1=3, what="down", note=EVIL),
+            Bar(on=evil, link=True, x0=2, x1=8, what=EVIL, note=EVIL),
         ],
         cuts=[Cut(x0=5, x1=7.4, seconds=5.0, at_s=6.2)],
         left_out=3,
