@@ -21,7 +21,7 @@ from sim.scenario import Example
 from sim.topology import Topology
 from sim.verdict import Check
 
-__all__ = ["Evidence", "Index", "digest", "facts_told", "machine_behind", "many", "raised", "result_of"]
+__all__ = ["Evidence", "Index", "digest", "facts_told", "fault_told", "machine_behind", "many", "raised", "result_of"]
 
 ID = re.compile(r'\{"id": ?("(?:[^"\\]|\\.)*")')
 
@@ -138,6 +138,14 @@ def facts_told(value: Any) -> str:
         return "" if value is None else str(value)
     told = {name: fact for name, fact in value.items() if fact not in (None, "", [], {})}
     return ", ".join(f"{name} {fact:,}" if type(fact) is int else f"{name} {fact}" for name, fact in told.items())
+
+
+def fault_told(entry: Entry) -> str:
+    """What there is to say of a fault beside its verb and whom it struck; nothing if all of it is as usual."""
+    usual = {"what": "machine", "way": "both", "probability": 1.0}
+    value = entry.value if isinstance(entry.value, dict) else {}
+    told = {name: fact for name, fact in value.items() if usual.get(name) != fact}
+    return facts_told({name: fact for name, fact in told.items() if name not in ("at_us", "fault")})
 
 
 def digest(payload: bytes) -> str:

@@ -10,14 +10,14 @@ import json
 import re
 from bisect import bisect_left, bisect_right
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from msgspec import Struct
 
 from sim.evidence import machine_behind
 from sim.journal import Entry, Journal, Trace
 
-__all__ = ["Flight", "Head", "flights_of", "head_of", "origins_of"]
+__all__ = ["Flight", "Head", "Origins", "flights_of"]
 
 WORD = r'("(?:[^"\\]|\\.)*")'
 OPENS = re.compile(rf'\{{"id": ?{WORD}, ?"to": ?{WORD}, ?"sender": ?{WORD}, ?"key": ?{WORD}(?:, ?"value": ?{WORD})?')
@@ -61,29 +61,72 @@ def head_of(trace: Trace) -> Head | None:
     return Head(id, to, sender, key, about)
 
 
-def origins_of(journal: Journal) -> dict[str, str]:
-    """Of what stations relay under an id of their own: the id under which it began."""
-    origins = {entry.id: entry.first for entry in journal.entries if entry.first}
-    for trace in journal.traces:
-        found = ORIGIN.search(trace.head) if trace.do == "Transmit" else None
-        head = head_of(trace) if found else None
-        if found and head:
-            origins.setdefault(head.id, str(json.loads(found[2])))
-    return origins
+class Origins:
+    """Of what stations relay under ids of their own: the id under which it began.
+
+    A station that was killed counts from 0 again, so that an id means another message in each of its lives.
+    """
+
+    def __init__(self, journal: Journal) -> None:
+        self._lives: dict[str, list[_Life]] = defaultdict(list)
+        for trace in journal.traces:
+            head = head_of(trace) if trace.do == "Transmit" else None
+            if head is None or head.sender != trace.at:
+                continue
+            lives = self._lives[head.id]
+            if not lives or lives[-1].life != trace.life:
+                lives.append(_Life(trace.t, trace.life))
+            found = ORIGIN.search(trace.head)
+            if found:
+                lives[-1].first = str(json.loads(found[2]))
+        for entry in journal.entries:
+            if entry.first:
+                self._known(entry)
+
+    def root(self, id: str, t: int) -> str:
+        """The id under which what was called `id` at `t` began: its own, if it was not relayed."""
+        return next((one.first for one in reversed(self._lives.get(id, ())) if one.begun <= t), "") or id
+
+    def roots(self, id: str) -> list[str]:
+        """The same, whenever that was."""
+        return [one.first or id for one in self._lives.get(id, ())] or [id]
+
+    def __contains__(self, id: str) -> bool:
+        return id in self._lives
+
+    def _known(self, entry: Entry) -> None:
+        """The head of a trace does not reach beyond a long value; whoever handled it knows all of it."""
+        lives = self._lives[entry.id]
+        one = next((one for one in reversed(lives) if one.begun <= entry.t), None)
+        if one is None:
+            lives.insert(0, _Life(0, "", entry.first))
+        else:
+            one.first = entry.first
 
 
-def flights_of(journal: Journal, ids: set[str]) -> list[Flight]:
-    """The flights of these messages and of their confirmations, in the order of time."""
+class _Life(Struct):
+    """What an id means from `begun` on."""
+
+    begun: int
+    life: str
+    first: str = ""
+
+
+def flights_of(journal: Journal, is_told: Callable[[str, int], bool]) -> list[Flight]:
+    """The flights of the messages that are told, and of their confirmations, in the order of time.
+
+    `is_told` is asked about an id at a time (ns), since ids are used again.
+    """
     found = []
     digests: dict[str, str] = {}
     for trace in journal.traces:
         head = head_of(trace) if trace.do == "Transmit" else None
-        if head is not None and head.about in ids:
+        if head is not None and is_told(head.about, trace.t):
             digests.setdefault(head.id, trace.digest)
             found.append(Flight(t=trace.t, at=trace.at, peer=trace.peer, head=head, digest=trace.digest))
-    found += [_sent_twice(entry, digests) for entry in journal.of("made twice") if entry.id in ids]
+    found += [_sent_twice(one, digests) for one in journal.of("made twice") if is_told(one.id, one.t)]
     found.sort(key=lambda flight: flight.t)
-    _see(found, _Seen(journal, found))
+    _see(found, _Seen(journal, found, is_told))
     _count(found)
     return found
 
@@ -97,7 +140,7 @@ def _sent_twice(entry: Entry, digests: dict[str, str]) -> Flight:
 class _Seen:
     """What each participant did, by what would have made it do so."""
 
-    def __init__(self, journal: Journal, flights: Iterable[Flight]) -> None:
+    def __init__(self, journal: Journal, flights: Iterable[Flight], is_told: Callable[[str, int], bool]) -> None:
         self.forwards: dict[tuple[str, str], list[Flight]] = defaultdict(list)
         self.answers: dict[tuple[str, str], list[int]] = defaultdict(list)
         self.delivered: dict[tuple[str, str], list[int]] = defaultdict(list)
@@ -107,10 +150,9 @@ class _Seen:
             if flight.confirms and flight.head.sender == flight.at:
                 self.answers[flight.at, flight.head.about].append(flight.t)
         for trace in journal.traces:
-            if trace.do == "Deliver":
-                self.delivered[trace.at, trace.id].append(trace.t)
-            elif trace.do == "Confirmed":
-                self.confirmed[trace.at, trace.id].append(trace.t)
+            if trace.do in ("Deliver", "Confirmed") and is_told(trace.id, trace.t):
+                seen = self.delivered if trace.do == "Deliver" else self.confirmed
+                seen[trace.at, trace.id].append(trace.t)
 
 
 def _see(flights: Sequence[Flight], seen: _Seen) -> None:

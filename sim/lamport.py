@@ -101,7 +101,7 @@ class _Picture:
             x0=x0,
             x1=self.scale.place(flight.ended) if flight.ended is not None else round(x0 + 1, 3),
             at_s=self._seconds(flight.t),
-            message=self.story.number(flight.head.about),
+            message=self.story.number(flight.head.about, flight.t),
             confirm=flight.confirms,
             again=flight.nth,
             end="arrived" if came else "lost" if lost else "quiet",
@@ -127,7 +127,7 @@ class _Picture:
             x=self.scale.place(event.t),
             at_s=self._seconds(event.t),
             what=event.what,
-            message=self.story.number(event.id) if event.id else 0,
+            message=self.story.number(event.id, event.t) if event.id else 0,
             note=event.note,
         )
 
@@ -143,10 +143,10 @@ class _Picture:
     def _told(self, root: str) -> Told:
         made = next((entry for entry in self.story.journal.of("made", "made twice") if entry.id == root), None)
         head = next((flight.head for flight in self.story.flights if flight.head.id == root), None)
-        number = self.story.number(root)
+        number = self.story.numbers[root]
         facts: Any = made or head
         key, to = (facts.key, facts.to) if facts else ("", "")
-        events = [event for event in self.events if event.id and self.story.number(event.id) == number]
+        events = [event for event in self.events if event.id and self.story.number(event.id, event.t) == number]
         outcome = outcome_of(self.story, root, key, events)
         return Told(id=root, key=key, frm=made.by if made else head.sender if head else "", to=to, outcome=outcome)
 

@@ -151,7 +151,9 @@ class _Drawing:
         above = self._ys.get((parent or "", False), y - 40)
         top = y - min(22.0, (y - above) / 2)
         text = f"link {bar.what}"
-        self._take((x0, top - 7, max(x1, x0 + len(text) * CHAR + 8), top + 7))
+        right = max(x1, x0 + len(text) * CHAR + 8)
+        while not self._take((x0, top - 7, right, top + 7)) and top > above + 24:
+            top -= 16  # beside what else the link suffers from
         return (
             f'<g>{title}<rect x="{x0:.1f}" y="{top - 6:.1f}" width="{max(4.0, x1 - x0):.1f}" height="12" rx="2" '
             f'fill="{UNSURE}" opacity=".18"/>{_stroke(x0, top - 8, x0, top + 8, UNSURE, 1.6)}'

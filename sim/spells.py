@@ -12,7 +12,7 @@ from typing import Any
 from msgspec import Struct
 
 from sim.diagram import Node
-from sim.evidence import facts_told, machine_behind
+from sim.evidence import fault_told, machine_behind
 from sim.flights import Flight
 from sim.journal import Entry, Journal
 from sim.topology import Topology
@@ -94,7 +94,7 @@ def spells_of(journal: Journal) -> list[Spell]:
 def _spell(entry: Entry, verb: str) -> Spell:
     facts: dict[str, Any] = entry.value if isinstance(entry.value, dict) else {}
     part = str(facts.get("what") or "machine") if entry.what == "fault" else "station"
-    told = facts_told(entry.value)
+    told = fault_told(entry)
     return Spell(
         t=entry.t,
         machine=entry.to,

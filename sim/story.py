@@ -14,7 +14,7 @@ from msgspec import Struct, field
 
 from sim.diagram import Node
 from sim.evidence import machine_behind, raised
-from sim.flights import Flight, flights_of, origins_of
+from sim.flights import Flight, Origins, flights_of
 from sim.journal import Entry, Journal, Trace
 from sim.topology import Topology
 
@@ -45,8 +45,8 @@ class Story(Struct, kw_only=True):
     topology: Topology
     journal: Journal
     roots: list[str]
-    origins: dict[str, str]
-    flights: list[Flight]
+    origins: Origins
+    flights: list[Flight] = field(default_factory=list)
     numbers: dict[str, int] = field(default_factory=dict)  # of the roots that are told, from 1
     left_out: int = 0
     arrows_left_out: int = 0
@@ -55,12 +55,12 @@ class Story(Struct, kw_only=True):
     def span(self) -> tuple[int, int]:
         """From when to when it goes, with a margin."""
         times = [flight.t for flight in self.flights]
-        times += [e.t for e in self.journal.entries if e.id and e.what != "made" and self.number(e.first or e.id)]
+        times += [e.t for e in self.journal.entries if e.id and e.what != "made" and self.number(e.first or e.id, e.t)]
         return min(times, default=0) - MARGIN_NS, max(times, default=0) + MARGIN_NS
 
-    def number(self, id: str) -> int:
-        """The number of the message that `id` is, or was relayed from; 0 if it is not told."""
-        return self.numbers.get(self.origins.get(id, id), 0)
+    def number(self, id: str, t: int) -> int:
+        """The number of the message that `id` was at `t`, or was relayed from; 0 if it is not told."""
+        return self.numbers.get(self.origins.root(id, t), 0)
 
     def node(self, name: str) -> Node | None:
         """Where a participant is; None of somebody who is on no machine."""
@@ -82,22 +82,20 @@ def machine_of(name: str, topology: Topology) -> str | None:
 
 def story_of(journal: Journal, topology: Topology, violations: Sequence[str]) -> Story | None:
     """The story of what these sentences say; None if no message was ever made."""
-    origins = origins_of(journal)
+    origins = Origins(journal)
     made = {entry.id: entry for entry in journal.of("made", "made twice")}
-    known = made.keys() | origins.keys() | {trace.id for trace in journal.traces if trace.do == "Deliver"}
     named = [word.rstrip(".") for sentence in violations for word in APART.split(sentence)]
-    roots = list(dict.fromkeys(origins.get(id, id) for id in named if id in known))
+    found = [[id] if id in made else origins.roots(id) for id in named if id in made or id in origins]
+    roots = list(dict.fromkeys(root for some in found for root in some))
     if not roots:
         shown = [id for id, entry in made.items() if entry.key in SHOWN]
         well = _went_well(journal)
         roots = [id for id in shown if id not in well] or shown
     if not roots:
         return None
-    numbers = {root: n for n, root in enumerate(roots, 1)}
-    flights = flights_of(journal, {*roots, *(id for id, first in origins.items() if first in numbers)})
-    story = Story(
-        topology=topology, journal=journal, roots=roots, numbers=numbers, origins=origins, flights=flights
-    )
+    story = Story(topology=topology, journal=journal, roots=roots, origins=origins)
+    story.numbers = {root: n for n, root in enumerate(roots, 1)}
+    story.flights = flights_of(journal, lambda id, t: bool(story.number(id, t)))
     _make_room(story)
     return story
 
@@ -119,7 +117,7 @@ def _make_room(story: Story) -> None:
 
     Of one that alone has too many arrows, keep the first.
     """
-    counts = Counter(story.number(flight.head.about) for flight in story.flights)
+    counts = Counter(story.number(flight.head.about, flight.t) for flight in story.flights)
     kept, total = 0, 0
     while kept < len(story.roots) and (total + counts[kept + 1] <= MOST_ARROWS or not kept):
         kept += 1
@@ -127,10 +125,10 @@ def _make_room(story: Story) -> None:
     story.left_out = len(story.roots) - kept
     firsts: dict[int, int] = {}
     for flight in story.flights:
-        firsts.setdefault(story.number(flight.head.about), flight.t)
-    story.roots = sorted(story.roots[:kept], key=lambda root: firsts.get(story.number(root), 0))
+        firsts.setdefault(story.number(flight.head.about, flight.t), flight.t)
+    story.roots = sorted(story.roots[:kept], key=lambda root: firsts.get(story.numbers[root], 0))
     story.numbers = {root: n for n, root in enumerate(story.roots, 1)}
-    flights = [flight for flight in story.flights if story.number(flight.head.about)]
+    flights = [flight for flight in story.flights if story.number(flight.head.about, flight.t)]
     story.flights, story.arrows_left_out = flights[:MOST_ARROWS], max(0, len(flights) - MOST_ARROWS)
 
 
@@ -145,9 +143,9 @@ def events_of(story: Story) -> Iterator[Event]:
             note = f"{flight.head.id} is sent again, time {flight.nth + 1}"
             yield Event(t=flight.t, by=flight.at, what="repeated", id=flight.head.id, note=note)
     for trace in story.journal.traces:
-        if trace.do in ("Confirmed", "Expired") and story.number(trace.id):
+        if trace.do in ("Confirmed", "Expired") and (number := story.number(trace.id, trace.t)):
             note = f"{trace.id} to {trace.to}" + (f": {trace.reason}" if trace.reason else "")
-            if trace.do == "Expired" or trace.id in story.roots:
+            if trace.do == "Expired" or trace.id == story.roots[number - 1]:
                 yield Event(t=trace.t, by=trace.at, what=trace.do.lower(), id=trace.id, note=note)
     yield from _drops(story)
     yield from _exceptions(story)
@@ -157,11 +155,11 @@ def _handled(story: Story) -> Iterator[Event]:
     lives: Counter[tuple[str, int, str]] = Counter()
     for entry in story.journal.entries:
         id = entry.first or entry.id
-        if entry.what in (*HANDLED, "began") and story.number(id):
+        if entry.what in (*HANDLED, "began") and story.number(id, entry.t):
             what = "began" if entry.what == "began" else _handling(entry, lives[entry.by, entry.life, id])
             lives[entry.by, entry.life, id] += entry.what != "began"
             yield Event(t=entry.t, by=entry.by, what=what, id=id, note=_note(entry))
-        elif entry.what == "settled" and entry.by.startswith("actor.") and story.number(entry.id):
+        elif entry.what == "settled" and entry.by.startswith("actor.") and story.number(entry.id, entry.t):
             what = "confirmed" if entry.value == "confirmed" else "expired"
             yield Event(t=entry.t, by=entry.by, what=what, id=entry.id, note=str(entry.value))
 

@@ -7,7 +7,7 @@ import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 
-from sim.evidence import Evidence, Index, facts_told, machine_behind, raised
+from sim.evidence import Evidence, Index, facts_told, fault_told, machine_behind, raised
 from sim.journal import Entry
 from sim.verdict import Check, Event, Latency, LinkRow, MachineRow, Rate
 
@@ -79,7 +79,7 @@ def _told(entry: Entry, storms: set[int]) -> Iterable[tuple[str, str, str]]:
     if entry.what in TOLD:
         yield entry.what, machine_behind(entry.to or entry.by), ""
     elif entry.what == "fault":
-        yield entry.key, entry.to, facts_told(entry.value)
+        yield entry.key, entry.to, fault_told(entry)
     elif entry.what == "shook":
         yield "handshake", str(entry.value["machine"]), f"by way of {' → '.join(entry.value.get('way') or [])}"
     elif entry.what == "handled" and entry.key in ("START", "STOP"):

@@ -41,14 +41,16 @@ class Tape:
         """A program wrote this down."""
         self.journal.entries.append(Entry(t=round(at_ms * 1e6), by=by, what=what, **facts))
 
-    def trace(self, at_ms: float, do: str, at: str, **facts: Any) -> None:
+    def trace(self, at_ms: float, do: str, at: str, *, life: str = "a", **facts: Any) -> None:
         """An endpoint traced this."""
-        self.journal.traces.append(Trace(t=round(at_ms * 1e6), at=at, life="a", do=do, **facts))
+        self.journal.traces.append(Trace(t=round(at_ms * 1e6), at=at, life=life, do=do, **facts))
 
-    def sent(self, at_ms: float, at: str, peer: str, message: dict[str, Any], *, bytes_: str = "") -> None:
+    def sent(
+        self, at_ms: float, at: str, peer: str, message: dict[str, Any], *, bytes_: str = "", life: str = "a"
+    ) -> None:
         """A frame left, with these bytes; by default, those of the first sending."""
         head = json.dumps(message, separators=(",", ":"))[:200]
-        self.trace(at_ms, "Transmit", at, peer=peer, digest=bytes_ or str(message["id"]), head=head)
+        self.trace(at_ms, "Transmit", at, life=life, peer=peer, digest=bytes_ or str(message["id"]), head=head)
 
     def diagram(self, *violations: str) -> Diagram:
         """The picture, which there must be."""
@@ -193,6 +195,18 @@ def test_what_a_station_relays_under_an_id_of_its_own_is_the_same_story(tape: Ta
     assert [told.id for told in diagram.messages] == ["_rig_1_2"]
     assert [hop for hop in hops(diagram) if hop == ("T", "_T")] == [("T", "_T")] * 2
     assert ("_T", "handled") in whats(diagram)
+
+
+def test_an_id_that_a_station_gives_again_in_its_next_life_is_another_message(tape: Tape) -> None:
+    made(tape)
+    relay = {"id": "rig_1_0", "to": "T", "sender": "rig_1", "key": "STATE", "value": 1}
+    for at, life, first in ((2, "a", "_rig_1_0"), (100, "b", "_rig_1_2"), (200, "c", "_rig_1_4")):
+        tape.sent(at, "rig_1", "T", relay | {"origin": {"sender": "_rig_1", "id": first}}, bytes_=life, life=life)
+        tape.trace(at + 1, "Deliver", "T", id="rig_1_0")
+        tape.note(at + 2, "state", "_T", id=f"T_{at}", first=first)
+    diagram = tape.diagram()
+    assert [arrow.at_s for arrow in diagram.arrows] == [0.1]
+    assert [spot.at_s for spot in diagram.spots] == [0.102]
 
 
 def test_lines_are_those_on_the_way_in_the_order_of_the_tree(tape: Tape) -> None:

@@ -236,7 +236,7 @@ def test_the_picture_has_a_legend_of_what_is_on_it_and_says_what_there_was_no_ro
     page = page_of(broke, tmp_path)
     assert [attributes["role"] for tag, attributes in page.tags if tag == "svg" and "role" in attributes] == ["img"]
     text = page.texts["picture"]
-    for words in ("no trace of it there", "comes without a trace", "killed", "5.0 s in which nothing"):
+    for words in ("did not arrive, or left no trace", "comes without a trace", "killed", "5.0 s in which nothing"):
         assert words in text
     assert "restarted" not in text
     assert "no room for 3 more messages and 1 more arrow." in text

@@ -127,11 +127,11 @@ def test_faults_stand_in_the_timeline_and_what_is_told_twice_stands_there_once()
     run = lab(Machine("rig_1", parent="T"))
     happened: list[tuple[float, str, dict[str, Any]]] = [
         (0.0, "start", {}),
-        (1.0, "fault", {"key": "kill", "value": {"restart_after_s": 2, "what": ""}}),
+        (1.0, "fault", {"key": "kill", "value": {"what": "station", "fault": 0, "at_us": 1}}),
         (1.01, "kill", {}),
         (3.0, "restart", {}),
         (3.01, "fault", {"key": "restart"}),
-        (4.0, "fault", {"key": "cut", "value": {"ways": "both"}}),
+        (4.0, "fault", {"key": "cut", "value": {"way": "up", "probability": 1.0}}),
         (4.1, "fault", {"key": "cut"}),
         (5.0, "kill", {}),
     ]
@@ -139,9 +139,9 @@ def test_faults_stand_in_the_timeline_and_what_is_told_twice_stands_there_once()
         run.journal.entries.append(Entry(t=int(at_s * S), by="parent", what=what, to="rig_1", **facts))
     assert [(event.at_s, event.what, event.machine, event.note) for event in timeline(run)] == [
         (0.0, "start", "rig_1", ""),
-        (1.0, "kill", "rig_1", "restart_after_s 2"),
+        (1.0, "kill", "rig_1", "what station"),
         (3.0, "restart", "rig_1", ""),
-        (4.0, "cut", "rig_1", "ways both"),
+        (4.0, "cut", "rig_1", "way up"),
         (4.1, "cut", "rig_1", ""),
         (5.0, "kill", "rig_1", ""),
     ]
