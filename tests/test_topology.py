@@ -22,7 +22,7 @@ from sim.faults import Fault, Link, actions
 from sim.topology import Limits, Stream, Topology, TopologyError, Trials, graph, load, schema
 
 SHIPPED = Path(__file__).parent.parent / "topologies"
-LABS = ["pair", "lab", "boxroom", "chain", "campus"]
+LABS = ["pair", "lab", "boxroom", "chain", "campus", "badday"]
 ONE_RIG = "pilots:\n  - id: rig_1\n"
 
 
