@@ -9,12 +9,13 @@ from typing import Any
 
 import msgspec
 import pytest
-from hypothesis import given
+import yaml
+from hypothesis import event, given
 from hypothesis import strategies as st
 
 from sim.actions import ENDS
 from sim.faults import ON_LINKS, OPTIONS, Action, Fault, Link, Several, actions, describe, healing, verb_of
-from sim.topology import Machine, Topology
+from sim.topology import Machine, Topology, TopologyError, load
 
 TREE = {
     "T": None,
@@ -374,6 +375,29 @@ def test_actions_are_whole_in_order_and_the_same_again(faults: list[Fault], seed
         assert " s" in describe(faults[one.fault])
         assert msgspec.json.decode(msgspec.json.encode(one), type=Action) == one
     assert actions(msgspec.json.decode(msgspec.json.encode(topology), type=Topology), seed=seed) == found
+
+
+@given(fault=any_fault(), seed=SEEDS)
+def test_a_fault_that_a_file_may_have_strikes_somebody_if_it_happens(
+    fault: Fault, seed: int, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    path = tmp_path_factory.getbasetemp() / "lab.yaml"
+    children: dict[str, list[Any]] = {id: [] for id in TREE}
+    for id, parent in TREE.items():
+        if parent is not None:
+            children[parent].append({"id": id, "children": children[id]})
+    file = {"pilots": children["T"], "faults": [msgspec.to_builtins(fault)], "session": {"duration_s": 31}}
+    path.write_text(yaml.safe_dump(file))
+    try:
+        topology = load(path)
+    except TopologyError:
+        event("refused")
+        return
+    event("read")
+    assert topology.faults == (fault,)
+    assert [machine.id for machine in topology.machines] == list(TREE)
+    assert actions(topology, seed=seed) == actions(lab(fault), seed=seed)
+    assert fault.probability < 1 or actions(topology, seed=seed)
 
 
 @given(faults=FAULTS, seed=SEEDS)

@@ -18,7 +18,7 @@ import yaml
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from sim.faults import Fault, Link, actions
+from sim.faults import OPTIONS, Fault, Link, actions
 from sim.topology import Limits, Stream, Topology, TopologyError, Trials, graph, load, schema
 
 SHIPPED = Path(__file__).parent.parent / "topologies"
@@ -1026,6 +1026,32 @@ def test_a_shipped_lab_with_slips_of_the_finger_is_a_topology_or_gets_sentences(
     text = (SHIPPED / f"{lab}.yaml").read_text()
     at = random.Random(seed).randrange(len(text))
     only_sentences(write(text[:at] + put + text[at + len(put) % 2 :]))
+
+
+WHOM = st.sampled_from(["rig_1", "cam", "rig_*", "*", "T", "nobody"])
+FAULT_VALUES = (
+    SCALARS
+    | st.sampled_from([0, 1, 2.5, 9, 10, "up", "station"])
+    | st.lists(st.integers(0, 11), max_size=3)
+    | st.lists(WHOM, max_size=2)
+    | st.dictionaries(st.sampled_from(["depth", "random", "of", "off"]), st.integers(-1, 3) | WHOM, max_size=2)
+)
+
+
+@slow_disk
+@given(
+    faults=st.lists(
+        st.tuples(
+            st.dictionaries(st.sampled_from([*OPTIONS]), WHOM | WHOM | FAULT_VALUES, min_size=1, max_size=1),
+            st.sampled_from([("at_s", 1), ("at_s", 2.5), ("between_s", [1, 2])]),
+            st.just({}) | st.dictionaries(st.sampled_from(Fault.__struct_fields__), FAULT_VALUES, max_size=2),
+        ).map(lambda parts: {**parts[0], **dict([parts[1]]), **parts[2]}),
+        min_size=1,
+        max_size=2,
+    )
+)
+def test_faults_of_any_kind_are_read_or_get_sentences(faults: list[Any], write: Any) -> None:
+    only_sentences(write(f"{ONE_RIG}    children: [{{id: cam}}]\n" + yaml.safe_dump({"faults": faults})))
 
 
 # The example of a lab's own program
