@@ -17,12 +17,15 @@ import networkx as nx
 from msgspec import Struct, field
 
 from sim.journal import Entry, Journal, Trace
+from sim.outages import Outages
+from sim.participants import is_node, machine_behind
 from sim.scenario import Example
 from sim.topology import Topology
 from sim.verdict import Check
 
 __all__ = ["Evidence", "Index", "digest", "facts_told", "fault_told", "machine_behind", "many", "raised", "result_of"]
 
+CAME = ("handled", "shook", "state", "cohere")
 ID = re.compile(r'\{"id": ?("(?:[^"\\]|\\.)*")')
 
 
@@ -45,23 +48,55 @@ class Index:
 
     def __init__(self, evidence: Evidence) -> None:
         self.evidence = evidence
+        self._durable = {machine.id for machine in evidence.topology.machines if machine.durable}
         self._tree = evidence.graph.to_undirected(as_view=True)
         self.made = [entry for entry in evidence.journal.of("made") if entry.by]
+        self.made_by: dict[str, list[Entry]] = defaultdict(list)
+        for entry in self.made:
+            self.made_by[entry.by].append(entry)
         self.handled: dict[str, list[Entry]] = defaultdict(list)  # by the id it began under
+        self.came: dict[str, list[Entry]] = defaultdict(list)  # these, and what else says that one came
         self.settled: dict[tuple[str, str], Entry] = {}
+        self.said_states: dict[str, list[Entry]] = defaultdict(list)  # by the program that said them
+        self.heard_states: dict[str, list[Entry]] = defaultdict(list)  # by the machine that the terminal heard them of
+        self.orders: dict[str, list[Entry]] = defaultdict(list)  # START, by the program that handled it
         self.began: dict[str, list[Entry]] = defaultdict(list)
         self.sendings: dict[str, dict[str, list[tuple[str, str]]]] = defaultdict(lambda: defaultdict(list))
+        self.last_sent: dict[tuple[str, str, str], int] = {}  # when an id crossed a link, the last time
+        self.delivered: dict[str, list[Trace]] = defaultdict(list)
+        self.gaps: dict[str, list[Trace]] = defaultdict(list)  # what was reported as missing, by the stream's id
+        self.expired: dict[str, list[int]] = defaultdict(list)  # when a sender gave something up
+        self.fates: dict[str, Any] = {}  # kept by `fates`, which judges each message once
         self.by_digest: dict[str, list[tuple[str, str]]] = defaultdict(list)
+        calm = all(example.at_s is None for example in evidence.examples.values())
+        self.outages = Outages(evidence.journal.entries, evidence.topology, calm=calm)
         for entry in evidence.journal.entries:
-            if entry.what == "handled":
-                self.handled[entry.first or entry.id].append(entry)
-            elif entry.what == "settled":
-                self.settled[entry.by, entry.id] = entry
-            elif entry.what == "began":
-                self.began[entry.id].append(entry)
+            self._note(entry)
         for trace in evidence.journal.traces:
             if trace.do == "Transmit":
                 self._transmit(trace)
+            elif trace.do == "Deliver":
+                self.delivered[trace.id].append(trace)
+            elif trace.do == "Gap":
+                self.gaps[trace.sender].append(trace)
+            elif trace.do == "Expired":
+                self.expired[trace.at].append(trace.t)
+
+    def _note(self, entry: Entry) -> None:
+        if entry.what in CAME and (entry.first or entry.id):
+            self.came[entry.first or entry.id].append(entry)
+        if entry.what == "handled":
+            self.handled[entry.first or entry.id].append(entry)
+            if entry.key == "START":
+                self.orders[entry.by].append(entry)
+        elif entry.what == "settled":
+            self.settled[entry.by, entry.id] = entry
+        elif entry.what == "began":
+            self.began[entry.id].append(entry)
+        elif entry.what == "state" and entry.sender:
+            self.heard_states[str(entry.value["pilot"])].append(entry)
+        elif entry.what == "state":
+            self.said_states[entry.by].append(entry)
 
     def exceptions(self) -> list[dict[str, str]]:
         """What programs raised: machine, exception and traceback, once each, however often it was told."""
@@ -84,9 +119,23 @@ class Index:
         path = self.path(frm, to)
         return list(itertools.pairwise(path))
 
+    def durable(self, name: str) -> bool:
+        """Whether what a participant promised outlives its process."""
+        machine = machine_behind(name)
+        return machine in self._durable and not name.endswith(".probe")
+
     def depth(self, machine: str) -> int:
         """How far below the terminal."""
         return int(self.evidence.graph.nodes[machine]["depth"])
+
+    def below(self, machine: str) -> list[str]:
+        """It, and all machines below it."""
+        return [machine, *sorted(map(str, nx.descendants(self.evidence.graph, machine)))]
+
+    def next_hop(self, station: str, name: str) -> str:
+        """Behind which neighbour of a station somebody is; what is beside it is behind itself."""
+        path = self.path(station, name)
+        return path[1] if len(path) > 1 else name
 
     def way(self, machine: str) -> list[str]:
         """The machines from below the terminal down to `machine`."""
@@ -97,11 +146,20 @@ class Index:
         self.by_digest[trace.digest].append(edge)
         found = ID.match(trace.head)
         if found:
-            self.sendings[json.loads(found[1])][trace.digest].append(edge)
+            about = json.loads(found[1])
+            self.sendings[about][trace.digest].append(edge)
+            self.last_sent[about, *edge] = trace.t
 
 
 def result_of(
-    name: str, looked_at: str, count: int, broke: list[str], *, unknown: Iterable[str] = (), figures: str = ""
+    name: str,
+    looked_at: str,
+    count: int,
+    broke: list[str],
+    *,
+    unknown: Iterable[str] = (),
+    explained: Iterable[str] = (),
+    figures: str = "",
 ) -> Check:
     """A check's outcome: what broke comes first, then what could not be decided."""
     doubts = [f"not known: {sentence}" for sentence in unknown]
@@ -114,6 +172,7 @@ def result_of(
         result="fail" if broke else "unknown" if doubts else "pass",
         figures=figures,
         violations=[*broke, *doubts],
+        explained=list(explained),
     )
 
 
@@ -151,15 +210,3 @@ def fault_told(entry: Entry) -> str:
 def digest(payload: bytes) -> str:
     """The fingerprint that traces note of a payload."""
     return hashlib.blake2b(payload, digest_size=10).hexdigest()
-
-
-def is_node(name: str) -> bool:
-    """Whether a participant is a node rather than a station."""
-    return name.startswith(("_", "actor.")) or name.endswith(".probe")
-
-
-def machine_behind(name: str) -> str:
-    """The machine a participant is on."""
-    if name.startswith("actor."):
-        return name.removeprefix("actor.").rpartition(".")[0]
-    return name.removeprefix("_").removesuffix(".probe")

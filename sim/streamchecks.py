@@ -8,15 +8,17 @@ from collections import Counter, defaultdict
 from typing import Any
 
 import numpy as np
+from msgspec import Struct
 
 from sim.evidence import Evidence, Index, machine_behind, many, result_of
+from sim.itemfates import Items, Lost, judge_copies, judge_missing, runs
 from sim.journal import Entry
 from sim.payloads import fingerprint
 from sim.session import item_of, route_of
 from sim.topology import Machine, Stream, Topology
 from sim.verdict import Check, StreamRow
 
-__all__ = ["check_streams", "has_streams", "stream_rows"]
+__all__ = ["StreamTimes", "check_streams", "has_streams", "stream_rows", "stream_times"]
 
 ASTRAY = "they came to"
 
@@ -30,18 +32,37 @@ class _Stream:
         self.got: list[Entry] = []
 
 
+class StreamTimes(Struct, frozen=True):
+    """How long the items of one stream took (ms, ascending), and when each came first (ns, ascending)."""
+
+    took_ms: list[float]
+    came: list[int]
+
+
 def check_streams(index: Index) -> Check:
     """All streams, the session's, the storms' and those of the lab's own programs."""
-    rows = stream_rows(index)
-    broke = [sentence for row in rows for sentence in _faults(row)]
+    judged = [_judged(index, stream) for stream in _streams(index)]
+    broke = [sentence for row, lost, wrong in judged for sentence in _faults(row, lost, wrong)]
+    others = _lab_rows(index)
+    broke += [sentence for row in others for sentence in _faults(row, Lost(), _twice(row))]
     broke += [
         f"{machine} says that {name} had {count!r} items, which is no number"
         for machine, name, count in _said(index.evidence)
         if not isinstance(count, int)
     ]
+    rows = [*(row for row, _, _ in judged), *others]
     items = sum(row.sent for row in rows)
-    looked_at = f"{many(items, 'item')} of {many(len(rows), 'stream')}"
-    return result_of("streams", looked_at, items, broke, unknown=_idle(index.evidence, rows))
+    explained = [f"{row.machine} {row.stream}: {said}" for row, lost, _ in judged for said in lost.explained]
+    count = sum(lost.count for _, lost, _ in judged)
+    return result_of(
+        "streams",
+        f"{many(items, 'item')} of {many(len(rows), 'stream')}",
+        items,
+        broke,
+        unknown=_idle(index.evidence, rows),
+        explained=explained,
+        figures=f"{count:,} explained" if count else "",
+    )
 
 
 def has_streams(evidence: Evidence) -> bool:
@@ -52,18 +73,37 @@ def has_streams(evidence: Evidence) -> bool:
 
 def stream_rows(index: Index) -> list[StreamRow]:
     """A row a stream: `machine`, its name with the session's number or the storm's, and what became of its items."""
+    return [*(_judged(index, stream)[0] for stream in _streams(index)), *_lab_rows(index)]
+
+
+def stream_times(index: Index) -> dict[tuple[str, str], StreamTimes]:
+    """The times of each stream's items, by the machine and the stream of its row."""
+    times = {}
+    for stream in _streams(index):
+        machine, spec, short = _spec(index, stream)
+        to = _ends_at(index, stream, machine, spec)
+        made = {entry.n: entry.t for entry in stream.made}
+        first: dict[int, int] = {}
+        for entry in stream.got:
+            if entry.by == to and entry.n in made:
+                first.setdefault(entry.n, entry.t)
+        took = sorted(max(0, t - made[n]) / 1e6 for n, t in first.items())
+        times[machine.id, short] = StreamTimes(took, sorted(first.values()))
+    return times
+
+
+def _streams(index: Index) -> list[_Stream]:
     streams: dict[str, _Stream] = {}
     planned = _planned(index.evidence.topology)
     for entry in index.evidence.journal.of("item_made", "item_got"):
         if _is_ours(entry, planned):
             stream = streams.setdefault(entry.stream, _Stream(entry.stream))
             (stream.made if entry.what == "item_made" else stream.got).append(entry)
-    gaps = _gaps(index)
-    rows = [_row(index, stream, gaps) for _, stream in sorted(streams.items())]
-    return rows + _lab_rows(index)
+    return [stream for _, stream in sorted(streams.items())]
 
 
-def _row(index: Index, stream: _Stream, gaps: Counter[str]) -> StreamRow:
+def _judged(index: Index, stream: _Stream) -> tuple[StreamRow, Lost, list[str]]:
+    """A stream's row, what of it is missing and why, and what came that should not have."""
     machine, spec, short = _spec(index, stream)
     to = _ends_at(index, stream, machine, spec)
     came = [entry for entry in stream.got if entry.by == to]
@@ -71,45 +111,63 @@ def _row(index: Index, stream: _Stream, gaps: Counter[str]) -> StreamRow:
     times = Counter(entry.n for entry in came)
     made = {entry.n: entry for entry in stream.made}
     missing = sorted(set(made) - set(times))
-    reliable = spec.reliable if spec is not None else True
-    sender = f"_{machine.id}_{short.replace('/', '.')}"
-    told = gaps[sender] >= len(missing) if not reliable else False
-    size = _item_bytes(spec)
+    items = Items(
+        sender=stream.made[0].by if stream.made else "_" + machine.id,
+        stream=f"_{machine.id}_{short.replace('/', '.')}" if spec is not None else _flow_id(stream),
+        stop=stream.made[0].to if stream.made else to,
+        to=to,
+        reliable=spec.reliable if spec is not None else True,
+        made=made,
+        came=came,
+    )
+    lost = judge_missing(index, items, missing)
+    first_times = list({entry.n: None for entry in came})
+    wrong = judge_copies(index, items)
     seconds = (came[-1].t - came[0].t) / 1e9 if len(came) > 1 else 0.0
     rate = (len(came) - 1) / seconds if seconds else 0.0
-    return StreamRow(
+    row = StreamRow(
         machine=machine.id,
         stream=short,
         to=to,
-        reliable=reliable,
+        reliable=items.reliable,
         sent=len(made),
         received=len(times.keys() & made.keys()),
-        missing=_runs(missing),
-        where=_where(missing, told=told, made=len(made), astray=astray),
+        missing=runs(missing),
+        where=_where(missing, lost, made=len(made), astray=astray),
         repeated=sum(n - 1 for n in times.values()),
-        out_of_order=sum(1 for a, b in itertools.pairwise(came) if b.n < a.n),
+        out_of_order=sum(1 for a, b in itertools.pairwise(first_times) if b < a),
         wrong=sum(1 for e in came if e.n not in made or e.print != _print(index, made[e.n], machine, spec)),
         items_per_s=round(rate, 1),
-        mb_per_s=round(rate * size / 1e6, 3),
+        mb_per_s=round(rate * _item_bytes(spec) / 1e6, 3),
     )
+    return row, lost, wrong
 
 
-def _faults(row: StreamRow) -> list[str]:
+def _faults(row: StreamRow, lost: Lost, wrong: list[str]) -> list[str]:
     name = f"{row.machine} {row.stream}"
     broke = []
-    lost = row.sent - row.received
-    if row.missing and (row.reliable or not row.where.startswith("reported")):
-        runs = ", ".join(row.missing[:5])
-        broke.append(f"{name}: {lost} of {row.sent} items missing at {row.to}: {runs} ({row.where})")
+    missing = runs(lost.unexplained) or (row.missing if not lost.count else [])
+    if missing and (row.reliable or not row.where.startswith("reported")):
+        count = len(lost.unexplained) or row.sent - row.received
+        broke.append(f"{name}: {count} of {row.sent} items missing at {row.to}: {', '.join(missing[:5])} ({row.where})")
     elif row.where.startswith(ASTRAY):
         broke.append(f"{name}: items for {row.to} went elsewhere too ({row.where})")
-    if row.repeated:
-        broke.append(f"{name}: {many(row.repeated, 'item')} came twice to {row.to}")
+    broke += [f"{name}: {sentence}" for sentence in wrong]
     if row.out_of_order:
         broke.append(f"{name}: {many(row.out_of_order, 'item')} came after a later one to {row.to}")
     if row.wrong:
         broke.append(f"{name}: {many(row.wrong, 'item')} came to {row.to} with other content than was made")
     return broke
+
+
+def _twice(row: StreamRow) -> list[str]:
+    return [f"{many(row.repeated, 'item')} came twice to {row.to}"] if row.repeated else []
+
+
+def _flow_id(stream: _Stream) -> str:
+    """The id of the endpoint of a storm's stream, `rig_1.probe#0.3`."""
+    frm, _, number = stream.name.rpartition("#")
+    return f"{frm}_flow{number}"
 
 
 def _spec(index: Index, stream: _Stream) -> tuple[Machine, Stream | None, str]:
@@ -138,23 +196,16 @@ def _print(index: Index, made: Entry, machine: Machine, spec: Stream | None) -> 
     return fingerprint(item_of(index.evidence.seed, machine.id, name, spec, int(session), made.n))
 
 
-def _where(missing: list[int], *, told: bool, made: int, astray: set[str]) -> str:
+def _where(missing: list[int], lost: Lost, *, made: int, astray: set[str]) -> str:
     if astray:
         return f"{ASTRAY} {', '.join(sorted(astray))}"
     if not missing:
         return ""
-    if told:
+    if lost.reported and not lost.count:
         return "reported as gaps by the receiver"
-    return "at the end" if missing[-1] == made - 1 and len(_runs(missing)) == 1 else "nobody was told"
-
-
-def _gaps(index: Index) -> Counter[str]:
-    """What the library reported as missing, by the stream's own id."""
-    gaps: Counter[str] = Counter()
-    for trace in index.evidence.journal.traces:
-        if trace.do == "Gap":
-            gaps[trace.sender] += trace.missing
-    return gaps
+    if not lost.unexplained:
+        return "explained by faults"
+    return "at the end" if missing[-1] == made - 1 and len(runs(missing)) == 1 else "nobody was told"
 
 
 def _planned(topology: Topology) -> set[str]:
@@ -215,14 +266,3 @@ def _item_bytes(spec: Stream | None) -> float:
     if spec is None or spec.shape is None:
         return 0.0 if spec is None else float(spec.bytes or 24 * len(spec.fields or ()))
     return float(math.prod(spec.shape) * np.dtype(spec.dtype).itemsize)
-
-
-def _runs(numbers: list[int]) -> list[str]:
-    """[1, 2, 3, 7] -> ['1-3', '7']."""
-    runs: list[list[int]] = []
-    for number in numbers:
-        if runs and number == runs[-1][1] + 1:
-            runs[-1][1] = number
-        else:
-            runs.append([number, number])
-    return [f"{a}-{b}" if b > a else str(a) for a, b in runs]

@@ -1,0 +1,246 @@
+"""PURE. The lab's own limits, held against what was measured. They count everything, whatever fault explains it."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Callable
+
+from msgspec import Struct
+
+from sim.evidence import Index, many, result_of
+from sim.fates import HANDLED
+from sim.journal import Entry
+from sim.labfile import Limits
+from sim.recovery import recoveries
+from sim.sessionchecks import trial_rows
+from sim.streamchecks import stream_rows, stream_times
+from sim.verdict import Check
+
+__all__ = ["check_expect"]
+
+
+class Measured(Struct, kw_only=True):
+    """What one class of traffic came to."""
+
+    name: str  # "trials", "START", "rig_1 camera/0:"
+    unit: str = ""  # "items " of a stream
+    made: int
+    lost: int
+    twice: int
+    missing: int
+    took_ms: list[float]  # from send to handler, ascending
+    came: list[int]  # when each came the first time (ns), ascending
+
+
+class _Found(Struct):
+    """What the limits came to."""
+
+    count: int = 0
+    broke: list[str] = []
+    unknown: list[str] = []
+
+    def most(self, what: str, figure: float | None, limit: float | None, *, unit: str = "", note: str = "") -> None:
+        """Hold a figure against what it may be at most."""
+        self._hold(what, figure, limit, figure is not None and limit is not None and figure > limit, ">", unit, note)
+
+    def least(self, what: str, figure: float | None, limit: float | None) -> None:
+        """Hold a figure against what it must be at least."""
+        self._hold(what, figure, limit, figure is not None and limit is not None and figure < limit, "<", "", "")
+
+    def _hold(
+        self, what: str, figure: float | None, limit: float | None, is_broken: bool, sign: str, unit: str, note: str
+    ) -> None:
+        if limit is None:
+            return
+        self.count += 1
+        if figure is None:
+            self.unknown.append(f"{what}: there was nothing to hold against {_digits(limit)}{unit}")
+        elif is_broken:
+            self.broke.append(f"{what}: {_digits(figure)}{unit} {sign} {_digits(limit)}{unit}{note}")
+
+
+def check_expect(index: Index) -> Check:
+    """The lab's own limits."""
+    expect = index.evidence.topology.expect
+    found = _Found()
+    _hold_all(found, expect.trials, lambda: _trials(index))
+    for key, limits in expect.keys.items():
+        _hold_all(found, limits, lambda key=key: _measured(index, key, [e for e in index.made if e.key == key]))  # type: ignore[misc]
+    _hold_streams(index, found)
+    _hold_times(index, found)
+    return result_of("expect", many(found.count, "limit"), found.count, found.broke, unknown=found.unknown)
+
+
+def _hold_all(found: _Found, limits: Limits, measure: Callable[[], Measured]) -> None:
+    """Hold one class of traffic against all its limits; nothing is measured for limits that there are not."""
+    if limits == Limits():
+        return
+    traffic = measure()
+    name, made, took = traffic.name, traffic.made, traffic.took_ms
+    is_there = made > 0
+    unit = traffic.unit
+    found.most(f"{name} {unit}lost", traffic.lost if is_there else None, limits.lost)
+    found.most(f"{name} {unit}handled twice", traffic.twice if is_there else None, limits.twice)
+    found.most(f"{name} {unit}missing", traffic.missing if is_there else None, limits.missing)
+    found.most(f"{name} % missing", 100 * traffic.missing / made if is_there else None, limits.missing_pct)
+    found.most(f"{name} p50 ms", _quantile(took, 0.5), limits.p50_ms)
+    found.most(f"{name} p99 ms", _quantile(took, 0.99), limits.p99_ms)
+    found.least(f"{name} Hz", _rate(traffic.came), limits.rate_hz)
+
+
+# -- messages ----------------------------------------------------------------------------------------------------------
+
+
+def _trials(index: Index) -> Measured:
+    traffic = _measured(index, "trials", [entry for entry in index.made if entry.key == "DATA"])
+    rows = trial_rows(index)
+    traffic.lost = sum(len(row.missing) for row in rows)
+    traffic.twice = sum(row.twice for row in rows)
+    return traffic
+
+
+def _measured(index: Index, name: str, made: list[Entry]) -> Measured:
+    """Messages by when they came to their handler: as programs wrote it down, or, of other keys, as it was traced."""
+    came = {entry.id: _times(index, entry) for entry in made}
+    missing = [entry for entry in made if not came[entry.id]]
+    took = sorted(max(0, came[entry.id][0] - entry.t) / 1e6 for entry in made if came[entry.id])
+    return Measured(
+        name=name,
+        made=len(made),
+        lost=sum(1 for entry in missing if entry.sought),
+        twice=sum(1 for entry in made if _is_twice(index, entry)),
+        missing=len(missing),
+        took_ms=took,
+        came=sorted(times[0] for times in came.values() if times),
+    )
+
+
+def _times(index: Index, made: Entry) -> list[int]:
+    if made.id in index.came:
+        return [entry.t for entry in index.came[made.id]]
+    if made.key in HANDLED:
+        return []
+    ends = (made.to, made.to.removeprefix("_"))
+    return [trace.t for trace in index.delivered.get(made.id, []) if trace.at in ends]
+
+
+def _is_twice(index: Index, made: Entry) -> bool:
+    """Whether one life of a recipient handled it more than once."""
+    lives = Counter((entry.by, entry.life) for entry in index.came.get(made.id, []))
+    return any(count > 1 for count in lives.values())
+
+
+# -- streams -----------------------------------------------------------------------------------------------------------
+
+
+def _hold_streams(index: Index, found: _Found) -> None:
+    expect = index.evidence.topology.expect
+    times = stream_times(index) if expect.streams else {}
+    held: set[str] = set()
+    for row in stream_rows(index) if expect.streams else []:
+        name = row.stream.partition("/")[0]
+        limits = expect.stream(row.machine, name)
+        if limits is None:
+            continue
+        held |= {f"{row.machine}.{name}", name} & expect.streams.keys()
+        missing = max(0, row.sent - row.received)
+        known = times.get((row.machine, row.stream))
+        traffic = Measured(
+            name=f"{row.machine} {row.stream}:",
+            unit="items ",
+            made=row.sent,
+            lost=missing if row.reliable else 0,
+            twice=row.repeated,
+            missing=missing,
+            took_ms=known.took_ms if known is not None else [],
+            came=known.came if known is not None else [],
+        )
+        _hold_all(found, limits, lambda traffic=traffic: traffic)  # type: ignore[misc]
+    for name in sorted(expect.streams.keys() - held):
+        _hold_all(found, expect.streams[name], lambda name=name: _nothing(name))  # type: ignore[misc]
+
+
+def _nothing(name: str) -> Measured:
+    return Measured(name=name, made=0, lost=0, twice=0, missing=0, took_ms=[], came=[])
+
+
+# -- how soon ----------------------------------------------------------------------------------------------------------
+
+
+def _hold_times(index: Index, found: _Found) -> None:
+    expect = index.evidence.topology.expect
+    if expect.handshake_within_s is not None:
+        _hold_last(found, "handshake", _shook(index), expect.handshake_within_s)
+    if expect.start_within_s is not None:
+        _hold_last(found, "start", _started(index), expect.start_within_s)
+    if expect.recovered_within_s is not None:
+        _hold_recoveries(index, found, expect.recovered_within_s)
+
+
+def _hold_last(found: _Found, what: str, took: dict[str, float | None], limit: float) -> None:
+    """The last machine counts; one that never came there broke the limit, however long that is."""
+    never = sorted(machine for machine, seconds in took.items() if seconds is None)
+    if never:
+        found.count += 1
+        found.broke.append(f"{what}: never of {', '.join(never[:5])}, and {_digits(limit)} s is the limit")
+        return
+    last = max(took, key=lambda machine: took[machine] or 0.0, default=None)
+    figure = took[last] if last is not None else None
+    found.most(what, None if figure is None else round(figure, 1), limit, unit=" s", note=f", {last} the last")
+
+
+def _shook(index: Index) -> dict[str, float | None]:
+    """Seconds from the start of the run until each machine's program had shaken hands."""
+    begun = min((entry.t for entry in index.evidence.journal.entries), default=0)
+    first: dict[str, int] = {}
+    for entry in index.evidence.journal.of("shook"):
+        first.setdefault(entry.first_sender, entry.t)
+    machines = index.evidence.topology.machines[1:]
+    return {m.id: (first["_" + m.id] - begun) / 1e9 if "_" + m.id in first else None for m in machines}
+
+
+def _started(index: Index) -> dict[str, float | None]:
+    """Seconds from the first START that was sent until each machine's program had one; {} if none was."""
+    sent = [entry.t for entry in index.made if entry.key == "START"]
+    if not sent:
+        return {}
+    first = {name.removeprefix("_"): entries[0].t for name, entries in index.orders.items() if entries}
+    rigs = [m.id for m in index.evidence.topology.machines[1:] if m in index.evidence.topology.pilots or m.id in first]
+    return {rig: (first[rig] - min(sent)) / 1e9 if rig in first else None for rig in rigs}
+
+
+def _hold_recoveries(index: Index, found: _Found, limit: float) -> None:
+    slowest: dict[str, float] = {}
+    for recovery in recoveries(index):
+        if recovery.took_s is None:
+            found.unknown.append(f"whether {recovery.machine} is back within {_digits(limit)} s: it never was, here")
+        else:
+            slowest[recovery.machine] = max(recovery.took_s, slowest.get(recovery.machine, 0.0))
+    found.count += 1
+    if not slowest and not found.unknown:
+        found.unknown.append(f"whether anything is back within {_digits(limit)} s of a fault: none struck")
+    found.broke += [
+        f"{machine} back after {_digits(round(took, 1))} s > {_digits(limit)} s"
+        for machine, took in sorted(slowest.items())
+        if took > limit
+    ]
+
+
+# -- figures -----------------------------------------------------------------------------------------------------------
+
+
+def _quantile(values: list[float], share: float) -> float | None:
+    """Of values in ascending order; None of none."""
+    return values[math.ceil(share * len(values)) - 1] if values else None
+
+
+def _rate(came: list[int]) -> float | None:
+    """So many a second, from the first to the last; None of fewer than two."""
+    if len(came) < 2 or came[-1] == came[0]:
+        return None
+    return (len(came) - 1) / ((came[-1] - came[0]) / 1e9)
+
+
+def _digits(figure: float) -> str:
+    return f"{round(figure, 2):,.10g}"

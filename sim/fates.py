@@ -1,0 +1,223 @@
+"""PURE. What became of each message, held against what was promised: a rule each, and what a fault excuses.
+
+An excuse names the fault, and is one only where the message was on the way that the fault struck, when it struck.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+
+from msgspec import Struct, field
+
+from sim.evidence import Index
+from sim.journal import Entry
+from sim.outages import Outage, seconds
+from sim.participants import is_node, machine_behind
+
+__all__ = ["HANDLED", "Fate", "fate_of", "message_words", "way_through"]
+
+HANDLED = ("STORM", "CRASH", "DATA", "START", "STOP")  # of these a program writes down that it handled them
+TTL = 5
+LATE_S = 2.0  # how long a repeat may take on a way that is whole
+COMMIT_S = 0.5  # from writing down that a message is made until its durable sender has promised it
+
+
+class Fate(Struct):
+    """What became of one message."""
+
+    made: Entry
+    handled: list[Entry]
+    told: Entry | None
+    broke: list[str] = field(default_factory=list)
+    unknown: list[str] = field(default_factory=list)
+    explained: list[str] = field(default_factory=list)
+
+    @property
+    def is_confirmed(self) -> bool:
+        """Whether its sender was told that it was handled."""
+        return self.told is not None and self.told.value == "confirmed"
+
+    @property
+    def is_explained(self) -> bool:
+        """Whether that it is missing is a fault's doing."""
+        return not self.handled and bool(self.explained)
+
+
+def fate_of(index: Index, made: Entry) -> Fate:
+    """Judge one message that was made."""
+    known = index.fates.get(made.id)
+    if known is None or known.made is not made:
+        known = Fate(made=made, handled=index.handled[made.id], told=index.settled.get((made.by, made.id)))
+        if made.sought and not known.is_confirmed:
+            _judge_settling(index, known)
+        if made.key in HANDLED:
+            _judge_handling(index, known)
+        index.fates[made.id] = known
+    return known
+
+
+# -- confirmed, expired, or neither ------------------------------------------------------------------------------------
+
+
+def _judge_settling(index: Index, fate: Fate) -> None:
+    made, told, name = fate.made, fate.told, message_words(fate.made)
+    if told is None:
+        _judge_unsettled(index, fate)
+        return
+    outage = _why_expired(index, fate, told)
+    if outage is None:
+        fate.broke.append(f"{name} was never confirmed: {told.value}")
+    elif made.key in HANDLED and not fate.handled:
+        fate.explained.append(f"{name} was lost, and expired: {outage.words}")
+    else:
+        fate.explained.append(f"{name} was never confirmed: {outage.words}")
+
+
+def _judge_unsettled(index: Index, fate: Fate) -> None:
+    """Its sender was never told. It may have been killed: then it is for its next life, if it is durable."""
+    made, name = fate.made, message_words(fate.made)
+    kill = index.outages.killed(made.by, made.t)
+    if kill is None:
+        fate.unknown.append(f"whether {name} was handled: it has not settled")
+    elif fate.handled or made.key not in HANDLED:
+        return
+    elif not _is_kept(index, made, kill):
+        fate.explained.append(f"{name} was lost with its sender: {kill.words}")
+    elif kill.ends is None:
+        fate.unknown.append(f"whether {name} will be handled: {kill.words}")
+    else:
+        fate.broke.append(f"{name} is promised by a durable sender, and was never handled: {kill.words}")
+
+
+def _is_kept(index: Index, made: Entry, kill: Outage) -> bool:
+    """Whether the sender had promised, on its disk, what it said that it made."""
+    if not index.durable(made.by):
+        return False
+    return bool(index.sendings.get(made.id)) or kill.begins - made.t > seconds(COMMIT_S)
+
+
+def _why_expired(index: Index, fate: Fate, told: Entry) -> Outage | None:
+    """What kept it, or its confirmation, away for as long as it was tried: any repeat on a whole way ends a failure."""
+    made, topology = fate.made, index.evidence.topology
+    since = max(made.t, told.t - seconds(TTL * topology.repeat_interval_s))
+    longest, outage = index.outages.unbroken(way_through(index, made), since, told.t)
+    if outage is None or longest > seconds(topology.repeat_interval_s + LATE_S):
+        return None
+    is_missing = made.key in HANDLED and not fate.handled
+    if is_missing and index.outages.explain(way_through(index, made), since, until=told.t, ids=[made.id]) is None:
+        return None
+    return outage
+
+
+# -- handled -----------------------------------------------------------------------------------------------------------
+
+
+def _judge_handling(index: Index, fate: Fate) -> None:
+    made, name = fate.made, message_words(fate.made)
+    if not fate.handled:
+        _judge_missing(index, fate)
+        return
+    if fate.told is not None and fate.is_confirmed and fate.told.t < fate.handled[0].t:
+        fate.broke.append(f"{name} was confirmed before it was handled")
+    if made.key in ("STORM", "DATA") and any(entry.print != made.print for entry in fate.handled):
+        fate.broke.append(f"{name} arrived with another content than it was sent with")
+    _judge_copies(index, fate)
+    _judge_lives(index, fate)
+
+
+def _judge_missing(index: Index, fate: Fate) -> None:
+    name = message_words(fate.made)
+    if fate.is_confirmed:
+        fate.broke.append(f"{name} was confirmed, and never handled")
+    elif not fate.made.sought:
+        outage = why_missing(index, fate.made)
+        if outage is None:
+            fate.broke.append(f"{name} was never handled")
+        else:
+            fate.explained.append(f"{name} was lost: {outage.words}")
+
+
+def why_missing(index: Index, made: Entry) -> Outage | None:
+    """The outage that a message nobody repeats was lost to: from where it came last, when it was there, to its end."""
+    way, since = index.path(made.by, made.to), made.t
+    for n, edge in enumerate(index.edges(made.by, made.to)):
+        sent = index.last_sent.get((made.id, *edge))
+        if sent is None:
+            break
+        way, since = index.path(made.by, made.to)[n:], sent
+    return index.outages.explain(way, since, ids=[made.id])
+
+
+def _judge_copies(index: Index, fate: Fate) -> None:
+    """Handled once in a life; again only where a station that passes it on was killed between, and it is marked."""
+    name = message_words(fate.made)
+    copies: dict[tuple[str, int], list[Entry]] = defaultdict(list)
+    for entry in fate.handled:
+        copies[entry.by, entry.life].append(entry)
+    for (by, _), entries in sorted(copies.items()):
+        if len(entries) < 2:
+            continue
+        why = [why_again(index, fate.made, entry) for entry in entries[1:]]
+        if None in why:
+            fate.broke.append(f"{name} was handled {len(entries)} times by {by} in one life")
+        else:
+            fate.explained += [f"{name} was handled again by {by}, {said}" for said in why if said]
+
+
+def why_again(index: Index, made: Entry, copy: Entry) -> str | None:
+    """What excuses that a message was handled again in one life of its recipient; None if nothing does."""
+    if not made.sought:
+        return "since a link doubled it, and nobody was to confirm it" if made.id in index.outages.doubled else None
+    relay = machine_behind(copy.by)
+    if not copy.redelivered or not copy.first or not is_node(copy.by):
+        return None
+    kill = index.outages.relays_killed([relay], made.t, copy.t)
+    return f"marked redelivered: {kill.words}" if kill is not None else None
+
+
+def _judge_lives(index: Index, fate: Fate) -> None:
+    """What is handled in one life and again in the next is marked, there."""
+    if not fate.made.sought:
+        return
+    began = {entry.life for entry in index.began[fate.made.id]}
+    first = fate.handled[0]
+    again = [entry for entry in fate.handled if entry.by == first.by and entry.life != first.life]
+    is_marked = all(entry.redelivered for entry in again) and (
+        len(began) < 2 or any(entry.redelivered for entry in fate.handled)
+    )
+    if not is_marked:
+        sentence = "was handled again in a next life, and not marked redelivered"
+        fate.broke.append(f"{message_words(fate.made)} {sentence}")
+
+
+# -- where a message goes ----------------------------------------------------------------------------------------------
+
+
+def way_through(index: Index, made: Entry) -> list[str]:
+    """All participants that must do their part until a message is confirmed, each beside one that it talks to.
+
+    What a station hands on counts as handled when it is handled there: a trial by the terminal's program, a state and
+    a handshake too; an order by the program, by all below it, and when the state that it led to is known above.
+    """
+    topology = index.evidence.topology
+    terminal = topology.terminal.id
+    way = index.path(made.by, made.to)
+    end = machine_behind(made.to)
+    if made.key in ("DATA", "STATE", "HANDSHAKE", "ERROR", "CONTINUOUS"):
+        return [*way, *index.path(end, terminal)[1:], "_" + terminal]
+    if made.key in ("START", "STOP", "CHILD", "PARAM", "STOPALL"):
+        return [*way, *_all_below(index, end), *index.path(end, terminal), "_" + terminal]
+    return way
+
+
+def _all_below(index: Index, machine: str) -> list[str]:
+    """The program of a machine and all that is below it, there and back."""
+    around = [machine, "_" + machine, machine]
+    for child in index.evidence.topology.machine(machine).children:
+        around += [*_all_below(index, child), machine]
+    return around
+
+
+def message_words(made: Entry) -> str:
+    """What a message is called in sentences."""
+    return f"{made.key} {made.id} from {made.by} to {made.to}"

@@ -1,0 +1,27 @@
+"""PURE. Who takes part, by name: which machine somebody is on, and which process speaks for him."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+__all__ = ["Process", "is_node", "machine_behind", "process_of"]
+
+Process = tuple[Literal["station", "program", "link"], str]
+
+
+def is_node(name: str) -> bool:
+    """Whether a participant is a node rather than a station."""
+    return name.startswith(("_", "actor.")) or name.endswith(".probe")
+
+
+def machine_behind(name: str) -> str:
+    """The machine a participant is on."""
+    if name.startswith("actor."):
+        return name.removeprefix("actor.").rpartition(".")[0]
+    return name.removeprefix("_").removesuffix(".probe")
+
+
+def process_of(name: str) -> Process:
+    """Which process speaks for a participant: a node's is its machine's program."""
+    machine = name if name.startswith("actor.") else machine_behind(name)  # an actor is no machine's, and never struck
+    return ("program" if is_node(name) else "station"), machine

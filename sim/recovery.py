@@ -1,0 +1,176 @@
+"""PURE. After the faults: how soon what was struck worked again, and whether the lab is whole once it has healed."""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections import Counter
+from collections.abc import Iterator
+from typing import Any
+
+from msgspec import Struct
+
+from sim.evidence import Index, many, result_of
+from sim.journal import Entry
+from sim.outages import SILENT, Outage
+from sim.participants import is_node, machine_behind, process_of
+from sim.verdict import Check
+
+__all__ = ["Recovery", "check_recovery", "check_whole", "has_healing", "recoveries"]
+
+
+NAMES = {"shape": "slow link", "drop": "lossy link", "duplicate": "doubling link"}
+
+
+class Recovery(Struct, frozen=True):
+    """How soon a machine, or its link, worked again after a fault; None: nothing shows that it ever did."""
+
+    machine: str
+    outage: Outage
+    took_s: float | None
+
+
+def has_healing(index: Index) -> bool:
+    """Whether faults were played that the lab was to heal from."""
+    planned = index.evidence.topology.faults
+    return bool(planned) or any(True for _ in index.evidence.journal.of("healed", "whole"))
+
+
+# -- recovery ----------------------------------------------------------------------------------------------------------
+
+
+def check_recovery(index: Index) -> Check:
+    """What a fault stopped works again: something came across that was made, or passed on, after the fault ended."""
+    done: dict[tuple[int, str, str], Outage] = {}
+    for outage in index.outages.all:
+        done.setdefault((outage.begins, outage.machine, outage.verb), outage)
+    counts = Counter(outage.verb for outage in done.values())
+    found = recoveries(index)
+    dead = sorted({f"whether {r.machine} works again: {r.outage.words}" for r in found if r.took_s is None})
+    figures = ", ".join(many(count, NAMES.get(verb, verb)) for verb, count in counts.items())
+    slowest = max((r for r in found if r.took_s is not None), key=lambda r: r.took_s or 0.0, default=None)
+    if slowest is not None:
+        figures += f"; slowest {slowest.machine} after {slowest.took_s:.1f} s"
+    count = sum(counts.values())
+    return result_of("recovery", many(count, "fault"), count, [], unknown=dead, figures=figures)
+
+
+def recoveries(index: Index) -> list[Recovery]:
+    """For each fault that stopped something, in the order in which they began."""
+    index_of = _Proofs(index)
+    return [
+        Recovery(outage.machine, outage, index_of.took(outage))
+        for outage in index.outages.all
+        if outage.verb in SILENT or outage.verb == "reset"
+    ]
+
+
+class _Proofs:
+    """What shows that something works: messages that came from one end of it to the other."""
+
+    def __init__(self, index: Index) -> None:
+        self._index = index
+        self._made = {entry.id: entry.t for entry in index.made}
+        self._items = {(entry.stream, entry.n): entry.t for entry in index.evidence.journal.of("item_made")}
+        every = index.evidence.journal.of("handled", "shook", "state", "item_got")
+        self._came = [entry for entry in every if (entry.first_sender or entry.sender)]
+        self._times = [entry.t for entry in self._came]
+        self._ways: dict[tuple[str, str], list[str]] = {}
+
+    def took(self, outage: Outage) -> float | None:
+        """Seconds from its end until it worked again.
+
+        What was under another fault meanwhile could not show it: then it counts from the end of that.
+        """
+        if outage.ends is None:
+            return None
+        since = outage.ends
+        while (proof := self._first(outage, since)) is not None:
+            until = self._struck_until(outage, since, proof.t)
+            if until <= since:
+                return (proof.t - since) / 1e9
+            since = until
+        return None
+
+    def _first(self, outage: Outage, since: int) -> Entry | None:
+        for n in range(bisect_left(self._times, since), len(self._came)):
+            entry = self._came[n]
+            if self._made_at(entry) >= outage.begins and self._crosses(entry, outage):
+                return entry
+        return None
+
+    def _made_at(self, entry: Entry) -> int:
+        """When it was made; of what nobody wrote down when he made it, when it came."""
+        if entry.stream:
+            return self._items.get((entry.stream, entry.n), 0)
+        return self._made.get(entry.first or entry.id, entry.t)
+
+    def _crosses(self, entry: Entry, outage: Outage) -> bool:
+        way = self._way(_sender_of(entry), entry.by)
+        if outage.kind == "link":
+            lower = outage.machine
+            upper = self._index.evidence.topology.machine(lower).parent
+            return lower in way and upper in way
+        return len(way) > 1 and any(process_of(name) == (outage.kind, outage.machine) for name in way)
+
+    def _way(self, frm: str, by: str) -> list[str]:
+        if (frm, by) not in self._ways:
+            known = machine_behind(frm) in self._index.evidence.graph
+            way = self._index.path(frm, by) if known and not frm.startswith("actor.") else []
+            self._ways[frm, by] = [*way, by] if by.startswith("_") and way else way
+        return self._ways[frm, by]
+
+    def _struck_until(self, outage: Outage, since: int, until: int) -> int:
+        """The end of what else struck the way from there to the terminal's program in that time."""
+        terminal = self._index.evidence.topology.terminal.id
+        way = ["_" + outage.machine, *self._index.path(outage.machine, terminal), "_" + terminal]
+        others = [o for o in self._index.outages.on(way, both_ways=True) if o is not outage and o.verb in SILENT]
+        ends = [o.ends for o in others if o.ends is not None and o.begins < until]
+        return max([since, *ends])
+
+
+def _sender_of(entry: Entry) -> str:
+    """Who made it first. A stream has an endpoint of its own, on the machine that its name says."""
+    if "/" in entry.stream:
+        return "_" + entry.stream.partition("/")[0]
+    return entry.stream.rpartition("#")[0] or entry.first_sender or entry.sender
+
+
+# -- whole -------------------------------------------------------------------------------------------------------------
+
+
+def check_whole(index: Index) -> Check:
+    """After the healing: every machine known, nothing left in an outbox, and every route as the graph has it."""
+    said = {entry.by: entry.value for entry in index.evidence.journal.of("whole") if isinstance(entry.value, dict)}
+    machines = [machine.id for machine in index.evidence.topology.machines]
+    participants = [name for machine in machines for name in (machine, "_" + machine)]
+    broke = [sentence for name in participants if name in said for sentence in _wrong(index, name, said[name])]
+    silent = [f"whether {name} is whole again: it did not say" for name in participants if name not in said]
+    terminal = index.evidence.topology.terminal.id
+    if terminal in said:
+        known = said[terminal].get("known") or []
+        broke += [f"{name} is not known to {terminal}" for name in machines[1:] if name not in known]
+    return result_of("whole", many(len(participants), "participant"), len(participants), broke, unknown=silent)
+
+
+def _wrong(index: Index, name: str, said: dict[str, Any]) -> Iterator[str]:
+    outbox = [str(id) for id in said.get("outbox") or []]
+    if outbox:
+        shown = ", ".join(outbox[:5]) + (" …" if len(outbox) > 5 else "")
+        yield f"{name} still waits for the confirmation of {many(len(outbox), 'message')}: {shown}"
+    if not is_node(name):
+        yield from _wrong_routes(index, name, said)
+
+
+def _wrong_routes(index: Index, station: str, said: dict[str, Any]) -> Iterator[str]:
+    """A station has its parent, its children and its program beside it, and knows behind which of them what else is."""
+    routes, neighbours = said.get("routes") or {}, said.get("neighbours") or []
+    machine = index.evidence.topology.machine(station)
+    beside = ["_" + station, *machine.children, *([machine.parent] if machine.parent is not None else [])]
+    yield from (f"{station} has lost {name}, which is beside it" for name in beside if name not in neighbours)
+    below = [name for child in machine.children for name in index.below(child)]
+    yield from (
+        f"{station} knows no way to {name}" for name in below if name not in routes and name not in neighbours
+    )
+    for name, neighbour in sorted(routes.items()):
+        if machine_behind(name) in index.evidence.graph and neighbour != (right := index.next_hop(station, name)):
+            yield f"{station} takes {name} to be behind {neighbour}, and it is behind {right}"

@@ -1,0 +1,277 @@
+"""PURE. The session: every trial at the terminal, states as they were said, and every copy proven whole."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from difflib import SequenceMatcher
+
+from sim.evidence import Index, many, result_of
+from sim.fates import Fate, fate_of, message_words, way_through
+from sim.journal import Entry
+from sim.outages import seconds
+from sim.participants import is_node
+from sim.session import subject_of
+from sim.verdict import Check, TrialRow
+
+__all__ = ["check_session", "check_trials", "trial_rows"]
+
+
+def check_trials(index: Index) -> Check:
+    """Every trial message of every rig is at the terminal's program, once. `confirm` tells what a fault explains."""
+    rows = trial_rows(index)
+    made = sum(row.made for row in rows)
+    fates = {entry.id: fate_of(index, entry) for entry in index.made if entry.key == "DATA"}
+    lost = {row.rig: [id for id in row.missing if not fates[id].is_explained] for row in rows}
+    twice = {row.rig: sum(1 for entry in _trials(index, row.rig) if _is_twice(fates[entry.id])) for row in rows}
+    missing = sum(len(row.missing) for row in rows) - sum(map(len, lost.values()))
+    figures = f"{sum(map(len, lost.values()))} lost, {sum(twice.values())} twice"
+    figures += f", {missing} explained" if missing else ""
+    broke = [
+        f"{row.rig}: {len(lost[row.rig])} of {row.made} lost, first {lost[row.rig][0]}" for row in rows if lost[row.rig]
+    ]
+    broke += [f"{row.rig}: {twice[row.rig]} of {row.made} handled twice" for row in rows if twice[row.rig]]
+    idle = [f"whether trials of {row.rig} arrive: it made none" for row in rows if not row.made]
+    looked_at = f"{many(made, 'message')} of {many(len(rows), 'rig')}"
+    return result_of("trials", looked_at, made, broke, unknown=idle, figures=figures)
+
+
+def _trials(index: Index, rig: str) -> list[Entry]:
+    return [entry for entry in index.made_by["_" + rig] if entry.key == "DATA"]
+
+
+def _is_twice(fate: Fate) -> bool:
+    """Whether it was handled twice in one life, and nothing excuses that."""
+    return any("in one life" in sentence for sentence in fate.broke)
+
+
+def trial_rows(index: Index) -> list[TrialRow]:
+    """A row a rig."""
+    rows = []
+    for machine in index.evidence.topology.machines:
+        if machine.trials is None or machine.program is not None:
+            continue
+        made = _trials(index, machine.id)
+        counts = [Counter(h.life for h in index.handled[entry.id]) for entry in made]
+        told = [index.settled.get((entry.by, entry.id)) for entry in made]
+        rows.append(
+            TrialRow(
+                rig=machine.id,
+                made=len(made),
+                sent=sum(1 for entry in made if index.sendings[entry.id]),
+                handled=sum(1 for count in counts if count),
+                confirmed=sum(1 for entry in told if entry is not None and entry.value == "confirmed"),
+                twice=sum(1 for count in counts if count and max(count.values()) > 1),
+                missing=[entry.id for entry, count in zip(made, counts, strict=True) if not count],
+            )
+        )
+    return rows
+
+
+def check_session(index: Index) -> Check:
+    """Every START began one task, the states are the machine's own and in order, and every copy is proven whole."""
+    evidence = index.evidence
+    broke: list[str] = []
+    explained: list[str] = []
+    heard = index.heard_states
+    for machine in evidence.topology.machines[1:]:
+        if machine.program is None:
+            for wrong, why in (_wrong_states(index, machine.id), (_wrong_station_states(index, machine.id), [])):
+                broke, explained = broke + wrong, explained + why
+            broke += _wrong_tasks(index, machine.id)
+    asked, wrong, why = _wrong_coherence(index)
+    orders = sum(1 for entry in index.made if entry.key in ("START", "STOP"))
+    states = sum(len(heard[machine.id]) for machine in evidence.topology.machines[1:] if machine.program is None)
+    looked_at = f"{many(orders, 'order')}, {many(states, 'state')}, {many(asked, 'session')}"
+    return result_of(
+        "session",
+        looked_at,
+        orders + states + asked,
+        [*broke, *wrong],
+        unknown=evidence.unsettled,
+        explained=[*explained, *why],
+    )
+
+
+# -- states ------------------------------------------------------------------------------------------------------------
+
+
+def _wrong_states(index: Index, machine: str) -> tuple[list[str], list[str]]:
+    """What the terminal heard of a program, against what it said: all of it, in order. Only a fault excuses."""
+    said = index.said_states["_" + machine]
+    heard = [entry for entry in index.heard_states[machine] if entry.first_sender == "_" + machine]
+    words = [entry.value for entry in said], [entry.value["state"] for entry in heard]
+    if words[0] == words[1]:
+        return [], []
+    broke = [f"{machine} said {words[0]}, and the terminal heard {words[1]}"]
+    if not index.outages:
+        return broke, []
+    made = _messages_of(index, machine, said)
+    heard, again = _without_repeats(index, made, heard)
+    missing = _missing(said, made, heard)
+    if again is None or missing is None or (said and heard and said[-1].value != heard[-1].value["state"]):
+        return broke, []
+    explained = list(again)
+    for entry, message in missing:
+        why = _why_unheard(index, entry, message)
+        if why is None:
+            return broke, []
+        explained.append(f"that {machine} said {entry.value} is not known to the terminal: {why}")
+    return [], explained
+
+
+def _messages_of(index: Index, machine: str, said: list[Entry]) -> list[Entry | None]:
+    """The message that told each state; None where the program was killed before it made one."""
+    lives: dict[int, list[Entry]] = defaultdict(list)
+    for entry in index.made_by["_" + machine]:
+        if entry.key == "STATE":
+            lives[entry.life].append(entry)
+    return [lives[entry.life].pop(0) if lives[entry.life] else None for entry in said]
+
+
+def _without_repeats(
+    index: Index, made: list[Entry | None], heard: list[Entry]
+) -> tuple[list[Entry], list[str] | None]:
+    """What was heard, each message once, and why some came again; None if nothing excuses that one did."""
+    known = {message.id: message for message in made if message is not None}
+    first: dict[str, Entry] = {}
+    once, again = [], []
+    for entry in heard:
+        message = known.get(entry.first)
+        if message is None or entry.first not in first:
+            once.append(entry)
+            first[entry.first] = entry
+            continue
+        relays = [name for name in way_through(index, message) if not is_node(name)]
+        kill = index.outages.relays_killed(relays, message.t, entry.t)
+        is_next_life = entry.life != first[entry.first].life
+        if not entry.redelivered or (kill is None and not is_next_life):
+            return once, None
+        why = f": {kill.words}" if kill else ""
+        again.append(f"{message_words(message)} came again, marked redelivered{why}")
+    return once, again
+
+
+def _missing(
+    said: list[Entry], made: list[Entry | None], heard: list[Entry]
+) -> list[tuple[Entry, Entry | None]] | None:
+    """The states that were said and not heard; None if one was heard that was not said, or in another order."""
+    ids = {message.id for message in made if message is not None}
+    one = [message.id if message is not None else entry.value for entry, message in zip(said, made, strict=True)]
+    other = [entry.first if entry.first in ids else entry.value["state"] for entry in heard]
+    missing = []
+    for do, i, j, k, m in SequenceMatcher(a=one, b=other, autojunk=False).get_opcodes():
+        if do != "equal":
+            missing += list(zip(said[i:j], made[i:j], strict=True))
+            if k < m:
+                return None
+    return missing
+
+
+def _why_unheard(index: Index, said: Entry, message: Entry | None) -> str | None:
+    if message is None:
+        kill = index.outages.killed(said.by, said.t)
+        return kill.words if kill is not None else None
+    fate = fate_of(index, message)
+    if fate.is_confirmed or fate.broke or fate.unknown:
+        return None
+    if fate.explained:
+        return fate.explained[0].rpartition(": ")[2]
+    kill = index.outages.killed(said.by, said.t)  # else it would be unknown
+    return kill.words if kill is not None and not index.durable(said.by) else None
+
+
+def _wrong_station_states(index: Index, machine: str) -> list[str]:
+    """What the station says by itself is its program's state, as far as faults let the terminal know that."""
+    said = index.said_states["_" + machine]
+    last = None
+    for entry in index.heard_states[machine]:
+        state = entry.value["state"]
+        if entry.first_sender == "_" + machine:
+            last = state
+        elif state != last and not _may_differ(index, machine, entry, said):
+            return [f"the station {machine} called its own state {state} while its program's was {last}"]
+    return []
+
+
+def _may_differ(index: Index, machine: str, heard: Entry, said: list[Entry]) -> bool:
+    """Whether a fault excuses that a station's word is not what was last heard of its program."""
+    if not index.outages:
+        return False
+    if heard.value["state"] is None:
+        return index.outages.killed(machine, 0, heard.t) is not None  # it was started again, and not told since
+    terminal = index.evidence.topology.terminal.id
+    way = ["_" + machine, *index.path(machine, terminal), "_" + terminal]
+    since = heard.t - seconds(index.evidence.topology.repeat_interval_s)
+    is_struck = any(outage.overlaps(since, heard.t) for outage in index.outages.on(way, both_ways=True))
+    before = [entry.value for entry in said if entry.t <= heard.t]
+    return is_struck and heard.value["state"] in before[-2:]
+
+
+# -- tasks, and what was proven ----------------------------------------------------------------------------------------
+
+
+def _wrong_tasks(index: Index, machine: str) -> list[str]:
+    """A session is begun once: by its START in one life, and gone on with in the next."""
+    begun: set[int] = set()
+    runs = Counter(entry.life for entry in index.said_states["_" + machine] if entry.value == "RUNNING")
+    orders: dict[int, set[int]] = defaultdict(set)
+    for entry in index.orders["_" + machine]:
+        facts = entry.value if isinstance(entry.value, dict) else {}
+        orders[entry.life].add(int(facts.get("session", 0)))
+    broke = []
+    for life in sorted(runs):
+        fresh = orders[life] - begun
+        begun |= orders[life]
+        if runs[life] > len(fresh) + (life > 0):
+            broke.append(f"{machine} began {runs[life]} tasks in one life, and was to begin {len(fresh)}")
+    return broke
+
+
+def _wrong_coherence(index: Index) -> tuple[int, list[str], list[str]]:
+    """Each session of each rig that makes trials: did its machine prove what it sent, and did the terminal have it?"""
+    topology = index.evidence.topology
+    answers = {
+        (e.value["pilot"], e.value["session"], e.value["subject"]): e.value for e in index.evidence.journal.of("cohere")
+    }
+    graduations = Counter(graduation.pilot for graduation in topology.session.graduate)
+    broke: list[str] = []
+    explained: list[str] = []
+    asked = 0
+    for rig in (pilot for pilot in topology.pilots if pilot.trials is not None and pilot.program is None):
+        proven = 0
+        for session in range(1 + graduations[rig.id]):
+            asked += 1
+            answer = answers.get((rig.id, str(session), subject_of(rig, session)))
+            if answer is None:
+                broke.append(f"{rig.id} never proved what it sent of session {session}")
+                continue
+            proven += answer["count"]
+            if not answer["agrees"]:
+                said = f"{rig.id} sent {answer['count']} of session {session}, the terminal has {answer['here']}"
+                why = _why_apart(index, rig.id, answer["count"], answer["here"])
+                broke, explained = ([*broke, said], explained) if why is None else (broke, [*explained, said + why])
+        made = len(_vouched(index, rig.id))
+        if proven != made:
+            broke.append(f"{rig.id} made {made} messages and vouches for {proven}")
+    return asked, broke, explained
+
+
+def _vouched(index: Index, rig: str) -> list[Entry]:
+    """The trials that the program of a rig can vouch for: what a life made that was killed is counted by nobody."""
+    kill = index.outages.killed("_" + rig, 0)
+    made = _trials(index, rig)
+    last = index.outages.last_life("_" + rig)
+    return made if kill is None or last is None else [entry for entry in made if entry.life == last]
+
+
+def _why_apart(index: Index, rig: str, count: int, here: int) -> str | None:
+    """What excuses that a rig counted `count` and the terminal `here`: who was killed counts from nought again."""
+    terminal = "_" + index.evidence.topology.terminal.id
+    kills = [index.outages.killed("_" + rig, 0), index.outages.killed(terminal, 0)]
+    missing = [entry for entry in _trials(index, rig) if fate_of(index, entry).is_explained]
+    least = 0 if kills[1] is not None else count - len(missing)
+    if here < least or (here > count and kills[0] is None):
+        return None
+    words = [kill.words for kill in kills if kill is not None]
+    words += [f"{many(len(missing), 'message')} lost to faults"] if missing else []
+    return ": " + "; ".join(words) if words else None
