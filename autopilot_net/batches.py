@@ -49,4 +49,6 @@ def _item_message(batch: Message, number: int, key: str, value: Any, headers: Ma
     for name, header in headers.items():
         message[name] = header
     message.came_from = batch.came_from
+    if batch.redelivered:
+        message["redelivered"] = True
     return message
