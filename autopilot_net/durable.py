@@ -303,7 +303,8 @@ def refuse_foreign(path: Path) -> None:
     """Raise `DurableRefused` if what is at `path` is plainly no file of ours, or if none could be made there.
 
     Read by sqlite, and so that it changes nothing: a transaction that another program was killed in is its own to take
-    back, and our own process would lose its lock on a file that it opens otherwise, and closes.
+    back, and our own process would lose its lock on a file that it opens otherwise, and closes. Nor is a file damaged
+    that is shorter than it says: whoever wrote it may have been stopped while it grew, and its log has the rest.
     """
     if not path.parent.is_dir():
         raise DurableRefused(f"{path} cannot be made, for there is no folder {path.parent}")
@@ -315,6 +316,7 @@ def refuse_foreign(path: Path) -> None:
         return
     db = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro&immutable=1", uri=True)
     try:
+        db.execute("PRAGMA writable_schema = ON")  # the one way to have sqlite read a file that is too short
         facts = [db.execute(f"PRAGMA {name}").fetchone()[0] for name in ("application_id", "user_version")]
     except sqlite3.DatabaseError as error:
         facts = []

@@ -396,6 +396,24 @@ def test_a_file_that_is_killed_while_it_is_made_is_whole_or_empty(tmp_path: Path
         Durable(path, "n").close()
 
 
+def test_a_writer_that_is_killed_while_its_log_is_carried_over_leaves_a_file_that_has_all_it_had_flushed(
+    tmp_path: Path,
+) -> None:
+    path, log = tmp_path / "n.sqlite", tmp_path / "n.sqlite-wal"
+    durable = Durable(path, "n")
+    durable.load("n", "life")
+    durable.put("n", [kept_one(seq, body=b"x" * 1_000) for seq in range(1, 30)])
+    durable.flush()
+    before, logged = path.read_bytes(), log.read_bytes()
+    durable.close()
+    after = path.read_bytes()
+    assert len(after) > len(before)
+    for end in range(0, len(after) + 1, 4096):  # sqlite goes from page to page, and the first says how many there are
+        path.write_bytes(after[:end] + before[end:])
+        log.write_bytes(logged)
+        assert len(state(path)[0].kept) == 29
+
+
 @contextlib.contextmanager
 def full(durable: Durable) -> Iterator[None]:
     """The disk takes no more: the file may not grow by one page."""
