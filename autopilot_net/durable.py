@@ -289,6 +289,7 @@ def make_whole(path: Path, owner: str) -> None:
 def fill(db: sqlite3.Connection, owner: str) -> None:
     """Make the tables where there are none."""
     db.execute("PRAGMA synchronous = FULL")
+    db.execute("PRAGMA fullfsync = ON")  # without it, a sync on macOS does not wait for the disk itself
     db.execute("BEGIN EXCLUSIVE")
     if not db.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
         for pragma in (f"application_id = {APPLICATION}", f"user_version = {VERSION}"):

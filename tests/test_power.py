@@ -336,6 +336,14 @@ def test_the_power_may_go_again_while_the_next_life_finds_out_what_is_left(folde
     assert total > 600
 
 
+@pytest.mark.parametrize("sync", ["full", "normal"])
+def test_where_a_disk_may_put_off_a_sync_it_is_asked_for_one_that_it_does_not(folder: Path, sync: str) -> None:
+    """As on macOS: there, an ordinary one leaves to the disk when it writes, and what."""
+    recording = witnessed(folder / "n", one_life, sync=sync).recording
+    assert sum(isinstance(op, Sync) for op, _, _ in recording.ops) > 5
+    assert recording.weak_syncs == 0
+
+
 # -- and whether it would be seen -----------------------------------------------------------------------------------
 
 
