@@ -279,11 +279,30 @@ def make_whole(path: Path, owner: str) -> None:
     try:
         with contextlib.closing(sqlite3.connect(name, isolation_level=None)) as db:
             fill(db, owner)
-        # Another process may have been quicker. Where a file cannot have two names, it is made under its own.
+        # Another process may have been quicker. Where none of this can be done, the file is made under its own name.
         with contextlib.suppress(OSError):
-            os.link(name, path)
+            _name(name, path)
     finally:
-        os.unlink(name)
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(name)
+
+
+def _name(name: str, path: Path) -> None:
+    """Give the file `name` this path, unless there is one."""
+    try:
+        os.link(name, path)
+    except FileExistsError:
+        return
+    except OSError:  # a file cannot have two names here, as on FAT: whoever gives it another waits for its turn
+        folder = os.open(path.parent, os.O_RDONLY)
+        try:
+            import fcntl
+
+            fcntl.flock(folder, fcntl.LOCK_EX)
+            if not path.exists():
+                os.rename(name, path)
+        finally:
+            os.close(folder)
 
 
 def fill(db: sqlite3.Connection, owner: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import random
 import tempfile
@@ -334,6 +335,22 @@ def test_the_power_may_go_again_while_the_next_life_finds_out_what_is_left(folde
         assert verdict.wrong() == [], cut.where
         total += verdict.cuts
     assert total > 600
+
+
+def test_where_a_file_cannot_have_two_names_it_is_whole_or_not_there_as_well(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As on the FAT of a card."""
+
+    def refused(*_: object) -> None:
+        raise PermissionError(errno.EPERM, "Operation not permitted")
+
+    monkeypatch.setattr(os, "link", refused)
+    witness = witnessed(folder / "n", next_life)
+    assert [file.name for file in (folder / "n").iterdir()] == [NAME]
+    verdict = tried(witness, folder)
+    assert verdict.wrong() == []
+    assert verdict.cuts > 300
 
 
 @pytest.mark.parametrize("sync", ["full", "normal"])
