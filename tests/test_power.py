@@ -5,6 +5,9 @@ from __future__ import annotations
 import errno
 import os
 import random
+import shutil
+import subprocess
+import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -435,3 +438,40 @@ def test_a_disk_that_heeds_no_sync_loses_what_was_promised(folder: Path, kind: t
     witness = witnessed(folder / "n", one_life)
     witness.recording.ops = [one for one in witness.recording.ops if not isinstance(one[0], kind)]
     assert "lost" in found_wrong(tried(witness, folder))
+
+
+# -- and whether the system is asked, too ---------------------------------------------------------------------------
+
+COMMITS = """
+import os, sys
+from autopilot_net.durable import Durable
+from autopilot_net.protocol.effects import Store
+from autopilot_net.protocol.records import Kept
+durable = Durable(sys.argv[1], "n", sync=sys.argv[2])
+durable.load("n", "life")
+for seq in range(1, 21):
+    durable.put("n", [Store(Kept("T", seq, f"n_{seq}", (), b"", 5))])
+    durable.flush()
+    os.write(1, b"returned\\n")
+os._exit(0)
+"""
+
+
+@pytest.mark.parametrize("sync", ["full", "normal"])
+def test_the_system_is_asked_to_sync_before_a_commit_returns(tmp_path: Path, sync: str) -> None:
+    """By what it is really asked: the file system of ours might err."""
+    strace = shutil.which("strace")
+    if strace is None:
+        pytest.skip("there is no strace here")
+    log = tmp_path / "strace"
+    trace = [strace, "-f", "-y", "-o", str(log), "-e", "trace=fsync,fdatasync,write"]
+    done = subprocess.run(
+        [*trace, sys.executable, "-c", COMMITS, str(tmp_path / NAME), sync], capture_output=True, text=True, check=False
+    )
+    if "ptrace" in done.stderr:
+        pytest.skip(f"no process may be traced here: {done.stderr.strip()}")
+    assert done.returncode == 0, done.stderr
+    parts = log.read_text().split("returned\\n")
+    assert len(parts) == 21
+    synced = [any("sync(" in line and f"{NAME}-wal>" in line for line in part.splitlines()) for part in parts[1:-1]]
+    assert synced == [sync == "full"] * 19
