@@ -20,10 +20,11 @@ from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn
 from rich.table import Table
 from rich.tree import Tree
 
+from sim.conduct import Told
 from sim.importing import ImportRefusedError, import_lab, write_new
 from sim.load import load_warnings
 from sim.processes import uninterrupted
-from sim.rehearse import EXIT, Told, rehearse
+from sim.rehearse import EXIT, rehearse
 from sim.scenario import Scenario, load_scenario
 from sim.topology import Topology, TopologyError, load, schema
 from sim.verdict import Report
@@ -85,8 +86,8 @@ def run(
     if examples is not None and examples < 0:
         return _refuse(f"--examples {examples}: a number of storms is 0 or more")
     draw = 0 if not storm else topology.storm.examples if examples is None else examples
-    scenario = Scenario(topology=topology, seed=random.randrange(100_000) if seed is None else seed)
-    return _rehearse(scenario, report, draw=draw, as_json=as_json, quiet=quiet)
+    scenario = Scenario(topology=topology, seed=random.randrange(100_000) if seed is None else seed, draw=draw)
+    return _rehearse(scenario, report, as_json=as_json, quiet=quiet)
 
 
 @app.command
@@ -106,7 +107,7 @@ def replay(
         return _refuse(f"{file}: it cannot be read: {error.strerror}")
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         return _refuse(f"{file}: no scenario that a rehearsal wrote: {error}")
-    return _rehearse(scenario, report, draw=0, as_json=as_json, quiet=quiet)
+    return _rehearse(scenario, report, as_json=as_json, quiet=quiet)
 
 
 @app.command(name="import", help=HELP_IMPORT)
@@ -157,7 +158,7 @@ def main() -> None:
     sys.exit(code if isinstance(code, int) else 0)
 
 
-def _rehearse(scenario: Scenario, reports: Path, *, draw: int, as_json: bool, quiet: bool) -> int:
+def _rehearse(scenario: Scenario, reports: Path, *, as_json: bool, quiet: bool) -> int:
     console = Console(quiet=quiet or as_json, highlight=False)
     folder = _folder(reports, scenario.topology.name)
     if folder is None:
@@ -169,7 +170,7 @@ def _rehearse(scenario: Scenario, reports: Path, *, draw: int, as_json: bool, qu
     for warning in load_warnings(topology):
         console.print(_plain(warning), style="yellow", soft_wrap=True)
     with _progress(console) as say:
-        report = rehearse(scenario, folder, draw=draw, say=say)
+        report = rehearse(scenario, folder, say=say)
     with uninterrupted():
         page = _write(report, folder, reports)
     if as_json:

@@ -16,7 +16,7 @@ import sys
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from multiprocessing import connection
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -26,7 +26,8 @@ import zmq
 
 from sim import guardian
 from sim.actors import Actor
-from sim.journal import Writer
+from sim.faults import Action
+from sim.journal import Journal, Reader, Writer
 from sim.machines import ProgramProcess, make_station
 from sim.parts import parts
 from sim.payloads import noise, opaque_bytes
@@ -70,6 +71,7 @@ class Lab:
         for name in ("journal", "logs", "files", "state"):
             (folder / name).mkdir(parents=True, exist_ok=True)
         self._journal = Writer(folder / "journal", "parent")
+        self._reader = Reader(folder / "journal")
 
     def __enter__(self) -> Lab:
         return self
@@ -119,12 +121,19 @@ class Lab:
 
     # -- the session ---------------------------------------------------------------------------------------------
 
-    def play(self) -> bool:
+    def play(self, actions: Sequence[Action], examples: Mapping[int, Example], *, session: bool) -> bool:
         """Play the session; whether it came to its end."""
+        del actions, examples
+        if not session:
+            return True
         self._lines[self._terminal].send(("play",))
         return self._wait(
             lambda: ("played", self._terminal) in self._heard, self.topology.session.duration_s + self.settle_s
         )
+
+    def heal(self) -> list[str]:
+        """There is nothing to heal yet."""
+        return []
 
     def ask(self) -> None:
         """Have the terminal ask for proof that its copies are whole."""
@@ -233,6 +242,10 @@ class Lab:
             if not actor.hello(time.monotonic() + READY_S):
                 raise LabError(f"the station {machine} does not answer a bare zmq peer")
         return self._actors[name]
+
+    def more(self) -> Journal:
+        """What was written down since the last call."""
+        return self._reader.more()
 
     # -- down ----------------------------------------------------------------------------------------------------
 

@@ -1,10 +1,11 @@
-"""One rehearsal from a scenario to a report: up, handshakes, the session, storms, a crash, the checks, down.
+"""One rehearsal from a scenario to a report, on processes or in virtual time: conducted, tried again, judged, told.
 
 Whatever happens, Ctrl-C included, the lab goes down and a report of what there was is made.
 """
 
 from __future__ import annotations
 
+import importlib
 import platform
 import sys
 import time
@@ -12,27 +13,28 @@ from collections.abc import Callable
 from datetime import datetime
 from importlib import metadata
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
-from msgspec import Struct, field
+from msgspec import Struct
 from msgspec.structs import replace
 
-from sim.checks import check_all, trial_rows
+from sim.checks import trial_rows
 from sim.clockchecks import clock_rows
+from sim.conduct import Conducted, Told, conduct, judge, size_of
 from sim.diagram import Diagram
 from sim.evidence import Evidence, Index
-from sim.journal import Reader
 from sim.lamport import diagram_of
-from sim.processes import Lab, LabError, preload, uninterrupted
+from sim.processes import Lab, preload, uninterrupted
 from sim.sampler import Sampler
-from sim.scenario import Crash, Example, Flow, Scenario, Send, save_scenario
-from sim.storm import Failure, Retrial, confirm_and_shrink, draw_storms, play_storm
+from sim.scenario import Scenario, save_scenario
+from sim.storm import Retrial, confirm_and_shrink
 from sim.streamchecks import stream_rows
 from sim.summary import advice_for, latencies, link_rows, machine_rows, rates, sentence_for, timeline
 from sim.topology import Topology
 from sim.verdict import Check, Report
+from sim.world import World
 
-__all__ = ["EXIT", "Phase", "Told", "rehearse"]
+__all__ = ["EXIT", "WorldName", "rehearse", "world_of"]
 
 EXIT = {"held": 0, "broke": 1, "unsettled": 3, "interrupted": 130}
 PACKAGES = ("pyzmq", "numpy", "blosc", "msgspec", "hypothesis", "networkx", "bokeh")
@@ -42,163 +44,66 @@ NOT_PROVEN = [
     "what happens when a cable is cut or a machine loses power in the middle of a session",
 ]
 Verdict = Literal["held", "broke", "unsettled", "interrupted"]
-Phase = Literal["up", "handshakes", "session", "storms", "crash", "retrial", "checks"]
-
-
-class Told(Struct):
-    """What is going on, for whoever shows it."""
-
-    phase: Phase
-    note: str = ""
-    share: float | None = None  # of the phase that is done, 0 to 1
-    ended: bool = False
-    ok: bool = True
+WorldName = Literal["processes", "virtual"]
 
 
 class _Run(Struct):
     """What a run has come to so far."""
 
-    played: dict[int, Example] = field(default_factory=dict)
-    unsettled: list[str] = field(default_factory=list)
-    expected: dict[str, object] = field(default_factory=dict)
-    failure: Failure | None = None
+    conducted: Conducted
     retrial: Retrial | None = None
-    up_s: float | None = None
-    fell: str = ""  # why the lab did not come up, or fell
     interrupted: bool = False
 
 
-def rehearse(scenario: Scenario, folder: Path, *, draw: int, say: Callable[[Told], None]) -> Report:
-    """Run `scenario`; `draw` storms are drawn if it brings none. Where something broke, writes `smallest.json`."""
+def world_of(name: WorldName, topology: Topology, *, seed: int, folder: Path) -> World:
+    """A lab, not yet started, in the world of that name."""
+    if name == "virtual":
+        made: World = importlib.import_module("sim.virtual").VirtualLab(topology, seed=seed, folder=folder)
+        return made
     preload()
+    return Lab(topology, seed=seed, folder=folder)
+
+
+def rehearse(
+    scenario: Scenario, folder: Path, *, world: WorldName = "processes", say: Callable[[Told], Any]
+) -> Report:
+    """Run `scenario`, and where something broke, write `smallest.json`."""
     folder.mkdir(parents=True, exist_ok=True)
     started, begun = datetime.now().astimezone(), time.monotonic()
-    run = _Run()
-    lab = Lab(scenario.topology, seed=scenario.seed, folder=folder)
-    sampler = Sampler(lambda: lab.processes)
-    reader = Reader(folder / "journal")
+    run = _Run(conducted=Conducted(scenario=scenario))
+    lab = world_of(world, scenario.topology, seed=scenario.seed, folder=folder)
+    sampler = Sampler(lambda: lab.processes if isinstance(lab, Lab) else {})
+    sampler.start()
     try:
-        with lab:
-            sampler.start()
-            _Conduct(scenario, lab, reader, run, say, folder).all(draw)
+        home = folder / "hypothesis"
+        conduct(lab, scenario, say=say, home=home, crash=world == "processes", into=run.conducted)
     except KeyboardInterrupt:
         run.interrupted = True
-    except LabError as error:
-        run.fell = str(error)
     finally:
         sampler.stop()
-    with uninterrupted():
-        reader.more()
-    if run.failure is not None and not run.interrupted:
-        _try_again(scenario, run, folder, say)
+    if not run.interrupted:
+        _try_again(scenario, run, folder, world, say)
     say(Told("checks"))
     with uninterrupted():
-        report = _report(scenario, lab, reader, run, sampler, folder)
+        report = _report(scenario, run, sampler, folder)
     report.started, report.took_s = started.isoformat(timespec="seconds"), round(time.monotonic() - begun, 1)
     return report
 
 
-class _Conduct:
-    """The phases that need the lab."""
-
-    def __init__(
-        self, scenario: Scenario, lab: Lab, reader: Reader, run: _Run, say: Callable[[Told], None], folder: Path
-    ) -> None:
-        self.scenario = scenario
-        self.lab = lab
-        self.reader = reader
-        self.run = run
-        self.say = say
-        self.folder = folder
-
-    def all(self, draw: int) -> None:
-        """One after the other; storms only over a lab that settled."""
-        self._up()
-        if self.scenario.session:
-            self._session()
-        if not self.run.unsettled and not self.lab.died:
-            self._storms(draw)
-
-    def _up(self) -> None:
-        begun = time.monotonic()
-        self.say(Told("up"))
-        self.lab.start()
-        self.say(Told("up", f"{time.monotonic() - begun:.1f} s", ended=True))
-        self.say(Told("handshakes"))
-        missing = self.lab.await_handshakes()
-        self.run.up_s = round(time.monotonic() - begun, 2)
-        total = len(self.lab.topology.machines) - 1
-        self.run.unsettled += [f"whether {name} will ever shake hands" for name in missing]
-        self.say(Told("handshakes", f"{total - len(missing)}/{total}", ended=True, ok=not missing))
-
-    def _session(self) -> None:
-        self.say(Told("session", "playing"))
-        if not self.lab.play():
-            self.run.unsettled.append("how the session ends: it did not come to its end")
-        left = self.lab.settle("session")
-        self.run.unsettled += [f"what became of {what}" for what in left]
-        self.say(Told("session", "settling"))
-        self.lab.ask()
-        self.run.unsettled += [f"what became of {what}" for what in self.lab.settle("proof") if what not in left]
-        self.run.expected = self.lab.expected()
-        self.say(Told("session", ended=True, ok=not self.run.unsettled))
-
-    def _storms(self, draw: int) -> None:
-        own = self.scenario.examples
-        count = len(own) or draw
-        if not count:
-            return
-        self.say(Told("storms", f"0/{count}", 0.0))
-
-        def said(number: int, example: Example) -> None:
-            note = f"{number + 1}/{count} · {_size(example)} messages"
-            self.run.played[number] = example  # now: the lab may fall in it
-            self.say(Told("storms", note, number / count))
-
-        if own:
-            self._play(own, said)
-        else:
-            _, self.run.failure = draw_storms(
-                self.lab, self.reader, seed=self.scenario.seed, count=draw, home=self.folder / "hypothesis", said=said
-            )
-        self.say(Told("storms", f"{len(self.run.played)}", ended=True, ok=self.run.failure is None))
-        if not own and self.run.failure is None:
-            self._crash(len(self.run.played))
-
-    def _play(self, examples: tuple[Example, ...], said: Callable[[int, Example], None]) -> None:
-        for number, example in enumerate(examples):
-            said(number, example)
-            broke, settled = play_storm(self.lab, self.reader, example, number, self.scenario.seed)
-            if not settled:
-                self.run.unsettled.append(f"what became of storm {number}")
-            if broke or not settled:
-                return
-
-    def _crash(self, number: int) -> None:
-        """Kill a station in a handler and start it again: what it was handling must be handled in its next life."""
-        topology = self.lab.topology
-        if not topology.pilots:
-            return
-        victim = topology.pilots[0].id
-        self.say(Told("crash", victim))
-        example = Example(ops=(Crash(frm=topology.terminal.id, to=victim),))
-        self.run.played[number] = example
-        broke, settled = play_storm(self.lab, self.reader, example, number, self.scenario.seed)
-        if not settled:
-            self.run.unsettled.append(f"what became of the message that {victim} was killed in")
-        self.say(Told("crash", victim, ended=True, ok=settled and not broke))
-
-
-def _try_again(scenario: Scenario, run: _Run, folder: Path, say: Callable[[Told], None]) -> None:
-    failure = run.failure
+def _try_again(scenario: Scenario, run: _Run, folder: Path, world: WorldName, say: Callable[[Told], Any]) -> None:
+    failure = run.conducted.failure
     if failure is None:
         return
+
+    def fresh(trial: int) -> World:
+        place = folder / "retrials" / f"retrial-{trial}"
+        return world_of(world, scenario.topology, seed=scenario.seed, folder=place)
+
     try:
         run.retrial = confirm_and_shrink(
             failure,
-            scenario.topology,
+            fresh,
             seed=scenario.seed,
-            folder=folder / "retrials",
             seconds=scenario.topology.storm.shrink_s,
             said=lambda note: say(Told("retrial", note)),
         )
@@ -206,26 +111,12 @@ def _try_again(scenario: Scenario, run: _Run, folder: Path, say: Callable[[Told]
         run.interrupted = True
 
 
-def _report(
-    scenario: Scenario, lab: Lab, reader: Reader, run: _Run, sampler: Sampler, folder: Path
-) -> Report:
+def _report(scenario: Scenario, run: _Run, sampler: Sampler, folder: Path) -> Report:
     topology = scenario.topology
-    evidence = Evidence(
-        topology=topology,
-        graph=lab.graph,
-        seed=scenario.seed,
-        journal=reader.journal,
-        examples=run.played,
-        session=scenario.session,
-        unsettled=run.unsettled,
-        expected=run.expected,
-        died=lab.died,
-    )
-    evidence.journal.entries.sort(key=lambda entry: entry.t)
-    evidence.journal.traces.sort(key=lambda trace: trace.t)
+    evidence = run.conducted.evidence()
     index = Index(evidence)
-    checks = check_all(evidence)
-    checks += _up_check(run)
+    checks = judge(evidence)
+    checks += _up_check(run.conducted.fell)
     verdict = _verdict(checks, run)
     exceptions = [f"{one['machine']}: {one['traceback'] or one['exception']}" for one in index.exceptions()]
     return Report(
@@ -234,7 +125,7 @@ def _report(
         seed=scenario.seed,
         started="",
         took_s=0.0,
-        up_s=run.up_s,
+        up_s=run.conducted.up_s,
         verdict=verdict,
         sentence=sentence_for(verdict, checks, machines=len(topology.machines)),
         advice=advice_for(verdict, checks, has_exception=bool(exceptions)),
@@ -256,7 +147,7 @@ def _report(
         processes=sampler.rows(),
         cpu=sampler.cpu(),
         storm=_storm_sentence(run),
-        not_proven=_not_proven(topology, run),
+        not_proven=_not_proven(topology, run.conducted),
     )
 
 
@@ -266,10 +157,10 @@ def _picture(evidence: Evidence, checks: list[Check]) -> Diagram | None:
     return diagram_of(evidence, evidence.topology, [what for check in found for what in check.violations])
 
 
-def _up_check(run: _Run) -> list[Check]:
-    if not run.fell:
+def _up_check(fell: str) -> list[Check]:
+    if not fell:
         return []
-    return [Check(name="up", looked_at="the lab", count=1, result="fail", violations=[run.fell])]
+    return [Check(name="up", looked_at="the lab", count=1, result="fail", violations=[fell])]
 
 
 def _verdict(checks: list[Check], run: _Run) -> Verdict:
@@ -277,35 +168,34 @@ def _verdict(checks: list[Check], run: _Run) -> Verdict:
         return "interrupted"
     if any(check.result == "fail" for check in checks):
         return "broke"
-    is_open = run.unsettled or any(check.result == "unknown" for check in checks)
-    return "unsettled" if is_open or (run.failure is not None and not run.failure.settled) else "held"
+    failure = run.conducted.failure
+    is_open = run.conducted.unsettled or any(check.result == "unknown" for check in checks)
+    return "unsettled" if is_open or (failure is not None and not failure.settled) else "held"
 
 
 def _keep(scenario: Scenario, run: _Run, folder: Path) -> str:
     """Write down the smallest scenario that shows it, and say how to run it."""
-    if run.failure is None:
-        kept = replace(scenario, examples=tuple(run.played.values()))
+    failure = run.conducted.failure
+    if failure is None:
+        kept = replace(scenario, examples=tuple(run.conducted.played.values()), draw=0)
     else:
-        smallest = run.retrial.example if run.retrial else run.failure.example
-        why = "; ".join(run.failure.broke[:3]) or "it did not settle"
-        kept = replace(scenario, examples=(smallest,), session=False, why=why)
+        smallest = run.retrial.example if run.retrial else failure.example
+        why = "; ".join(failure.broke[:3]) or "it did not settle"
+        kept = replace(scenario, examples=(smallest,), draw=0, session=False, why=why)
     save_scenario(kept, folder / "smallest.json")
     return f"python -m sim replay {folder / 'smallest.json'}"
 
 
 def _storm_sentence(run: _Run) -> str:
-    if not run.played:
+    played = run.conducted.played
+    if not played:
         return "no storm was played"
-    total = sum(_size(example) for example in run.played.values())
+    total = sum(map(size_of, played.values()))
     again = f"; the one that failed: {run.retrial.sentence}" if run.retrial else ""
-    return f"{len(run.played)} storms, {total:,} messages and items{again}"
+    return f"{len(played)} storms, {total:,} messages and items{again}"
 
 
-def _size(example: Example) -> int:
-    return sum(op.burst if isinstance(op, Send) else op.items if isinstance(op, Flow) else 1 for op in example.ops)
-
-
-def _not_proven(topology: Topology, run: _Run) -> list[str]:
+def _not_proven(topology: Topology, run: Conducted) -> list[str]:
     own = [m for m in topology.machines if m.program and not run.expected.get(m.id)]
     silent = [f"not checked: what {machine.program} on {machine.id} sent" for machine in own]
     calm = [] if run.played else ["anything that storms would show: none was played"]

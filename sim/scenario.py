@@ -88,12 +88,13 @@ class Scenario(Struct, frozen=True):
     """What to run: a topology with its faults and expectations, a seed, and storms.
 
     `session` False: no trials and no streams, but the faults and the storms alone, as when a storm that failed is run
-    again.
+    again. `draw`: so many storms more, which `seed` draws as it drew them before, on a calm lab after these.
     """
 
     topology: Topology
     seed: int
     examples: tuple[Example, ...] = ()
+    draw: int = 0
     session: bool = True
     why: str = ""  # what failed, if it is kept because something did
 

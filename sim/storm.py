@@ -18,27 +18,17 @@ from hypothesis.configuration import set_hypothesis_home_dir
 from msgspec import Struct
 from msgspec.structs import replace
 
-from sim.checks import check_storm
-from sim.evidence import Evidence, many
-from sim.journal import Journal, Reader
+from sim.conduct import Failure, play_storm
+from sim.evidence import many
 from sim.payloads import Payload
-from sim.processes import Lab, LabError
 from sim.scenario import Example, Flow, Op, Send
 from sim.strategies import examples
 from sim.topology import Topology
+from sim.world import LabError, World
 
-__all__ = ["Failure", "Retrial", "confirm_and_shrink", "draw_storms", "play_storm"]
+__all__ = ["Retrial", "confirm_and_shrink", "draw_storms"]
 
 TRIES = 5
-
-
-class Failure(Struct):
-    """A storm that did not hold."""
-
-    number: int
-    example: Example
-    broke: list[str]  # what the checks said; empty if it only did not settle
-    settled: bool
 
 
 class Retrial(Struct):
@@ -54,29 +44,16 @@ class _StormBroke(Exception):
     """Ends hypothesis' run."""
 
 
-def play_storm(lab: Lab, reader: Reader, example: Example, number: int, seed: int) -> tuple[list[str], bool]:
-    """Play one storm: what it broke, and whether it settled."""
-    settled = lab.storm(example, number)
-    chunk = reader.more()
-    evidence = Evidence(
-        topology=lab.topology,
-        graph=lab.graph,
-        seed=seed,
-        journal=Journal(entries=chunk.example(number), traces=chunk.traces),
-        examples={number: example},
-    )
-    return check_storm(evidence), settled and not lab.died
-
-
 def draw_storms(
-    lab: Lab, reader: Reader, *, seed: int, count: int, home: Path, said: Callable[[int, Example], Any]
-) -> tuple[dict[int, Example], Failure | None]:
-    """Draw and play `count` storms; those that were played, by number, and the first that failed.
+    topology: Topology, play: Callable[[int, Example], Failure | None], *, seed: int, count: int, home: Path | None
+) -> Failure | None:
+    """Draw `count` storms, and `play` each with its number until one fails, which is returned.
 
     What one raises, such as `LabError`, is raised after hypothesis has let go: it would try the same storm again.
     """
-    set_hypothesis_home_dir(home)
-    played: dict[int, Example] = {}
+    if home is not None:
+        set_hypothesis_home_dir(home)
+    played = 0
     ended: list[Failure | Exception] = []
 
     @hypothesis.seed(seed)
@@ -88,16 +65,14 @@ def draw_storms(
         suppress_health_check=list(HealthCheck),  # real processes are slow to draw for, and that is the point
         verbosity=Verbosity.quiet,
     )
-    @given(examples(lab.topology))
+    @given(examples(topology))
     def storm(example: Example) -> None:
-        if not ended and len(played) < count:
-            number = len(played)
-            played[number] = example
-            said(number, example)
+        nonlocal played
+        if not ended and played < count:
+            played += 1
             try:
-                broke, settled = play_storm(lab, reader, example, number, seed)
-                if broke or not settled:
-                    ended.append(Failure(number=number, example=example, broke=broke, settled=settled))
+                if (failure := play(played - 1, example)) is not None:
+                    ended.append(failure)
             except Exception as error:  # noqa: BLE001  # it is raised below
                 ended.append(error)
         if ended:
@@ -108,22 +83,25 @@ def draw_storms(
     end = ended[0] if ended else None
     if isinstance(end, Exception):
         raise end
-    return played, end
+    return end
 
 
 def confirm_and_shrink(
-    failure: Failure, topology: Topology, *, seed: int, folder: Path, seconds: float, said: Callable[[str], Any]
+    failure: Failure, fresh: Callable[[int], World], *, seed: int, seconds: float, said: Callable[[str], Any]
 ) -> Retrial:
-    """Play a failed storm on fresh labs; if it fails every time, look for a smaller one that does, for `seconds`."""
+    """Play a failed storm on fresh labs; if it fails every time, look for a smaller one that does, for `seconds`.
+
+    `fresh` makes a lab, not yet started, for the trial of a number.
+    """
     deadline = time.monotonic() + seconds
     retrial = Retrial(example=failure.example)
-    fresh = _FreshLabs(topology, seed, folder)
+    trials = _Trials(fresh, seed)
     while retrial.tried < TRIES and time.monotonic() < deadline:
         said(f"a storm failed; trying it again on a fresh lab, {retrial.tried + 1} of {TRIES}")
-        retrial.failed += fresh.fails(failure.example)
+        retrial.failed += trials.fails(failure.example)
         retrial.tried += 1
     if retrial.tried and retrial.failed == retrial.tried:
-        for smaller in _shrink(failure.example, fresh.fails, deadline):
+        for smaller in _shrink(failure.example, trials.fails, deadline):
             retrial.example = smaller
             said(f"it still fails with {many(len(smaller.ops), 'step')}")
     was, now = len(failure.example.ops), len(retrial.example.ops)
@@ -134,28 +112,29 @@ def confirm_and_shrink(
     return retrial
 
 
-class _FreshLabs:
+class _Trials:
     """A new lab for each trial."""
 
-    def __init__(self, topology: Topology, seed: int, folder: Path) -> None:
-        self._topology = topology
+    def __init__(self, fresh: Callable[[int], World], seed: int) -> None:
+        self._fresh = fresh
         self._seed = seed
-        self._folder = folder
         self._count = 0
 
     def fails(self, example: Example) -> bool:
         """Whether `example` breaks something on a fresh lab. One that does not come up fails."""
-        folder = self._folder / f"retrial-{self._count}"
+        lab = self._fresh(self._count)
         self._count += 1
-        with Lab(self._topology, seed=self._seed, folder=folder) as lab:
-            try:
-                lab.start()
-                if lab.await_handshakes():
-                    return True
-                broke, settled = play_storm(lab, Reader(folder / "journal"), example, 0, self._seed)
-            except LabError:
+        try:
+            lab.start()
+            if lab.await_handshakes():
                 return True
-        return bool(broke) or not settled
+            lab.more()
+            stormed = play_storm(lab, example, 0, self._seed)
+        except LabError:
+            return True
+        finally:
+            lab.stop()
+        return bool(stormed.broke) or not stormed.settled
 
 
 def _shrink(example: Example, fails: Callable[[Example], bool], deadline: float) -> Iterator[Example]:

@@ -15,14 +15,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.configuration import set_hypothesis_home_dir
 
-import sim.storm
+from sim.conduct import Failure, play_storm
 from sim.evidence import digest
-from sim.journal import Reader
+from sim.journal import Journal, Reader
 from sim.payloads import Payload, build, fingerprint, opaque_bytes
-from sim.processes import LabError
 from sim.scenario import Example, Flow, Op, Opaque, Send, Twice, twice_id
-from sim.storm import Failure, Retrial, _shrink, confirm_and_shrink, draw_storms, play_storm
+from sim.storm import Retrial, _shrink, confirm_and_shrink, draw_storms
 from sim.topology import Machine, Topology, graph
+from sim.world import LabError
 from tests.test_checks import Story, append_to
 
 ROOT = Path(__file__).parent.parent
@@ -58,12 +58,13 @@ class PlayedLab:
         self.breaks = breaks
         self._tree = self.graph.to_undirected()
         (folder / "journal").mkdir(parents=True)
+        self._reader = Reader(folder / "journal")
 
-    def __enter__(self) -> PlayedLab:
-        return self
-
-    def __exit__(self, *_: object) -> None:
+    def stop(self) -> None:
         self.is_up = False
+
+    def more(self) -> Journal:
+        return self._reader.more()
 
     def start(self) -> None:
         assert self.is_up
@@ -128,22 +129,24 @@ def lab(tmp_path: Path) -> PlayedLab:
 @pytest.fixture
 def draw(lab: PlayedLab) -> Iterator[Callable[..., tuple[dict[int, Example], Failure | None]]]:
     """Draw storms over the lab."""
-    reader = Reader(lab.folder / "journal")
 
     def draw(count: int = 8, *, seed: int = 1) -> tuple[dict[int, Example], Failure | None]:
-        told: list[int] = []
+        told: dict[int, Example] = {}
         before = len(lab.played)
+
+        def play(number: int, example: Example) -> Failure | None:
+            told[number] = example
+            stormed = play_storm(lab, example, number, seed)  # type: ignore[arg-type]
+            if stormed.settled and not stormed.broke:
+                return None
+            return Failure(number=number, example=example, broke=stormed.broke, settled=stormed.settled)
+
         try:
-            return draw_storms(
-                lab,  # type: ignore[arg-type]
-                reader,
-                seed=seed,
-                count=count,
-                home=ROOT / ".hypothesis",  # where it has its tables already; a new place costs it seconds
-                said=lambda number, _: told.append(number),
-            )
+            # Hypothesis has its tables at home already; a new place costs it seconds.
+            failure = draw_storms(LAB, play, seed=seed, count=count, home=ROOT / ".hypothesis")
         finally:
-            assert told == list(range(len(lab.played) - before)), "each is told as it begins"
+            assert list(told) == list(range(len(lab.played) - before)), "each is told as it begins"
+        return told, failure
 
     yield draw
     set_hypothesis_home_dir(None)
@@ -229,12 +232,11 @@ def test_an_interrupt_ends_it_at_once(lab: PlayedLab, draw: Any) -> None:
 
 @pytest.mark.parametrize(("op", "check"), [(SEND, "confirm"), (FLOW, "streams"), (TWICE, "confirm"), (OPAQUE, "hops")])
 def test_a_storm_is_judged_by_what_is_new_in_the_journal(lab: PlayedLab, op: Op, check: str) -> None:
-    reader = Reader(lab.folder / "journal")
     storms = [Example(ops=OPS)] * 3
     lab.breaks = lambda broken: broken == op and len(lab.played) == 2
-    verdicts = [play_storm(lab, reader, storm, n, seed=1) for n, storm in enumerate(storms)]  # type: ignore[arg-type]
-    assert [bool(broke) for broke, _ in verdicts] == [False, True, False]
-    assert all(sentence.startswith(f"{check}: ") for sentence in verdicts[1][0])
+    verdicts = [play_storm(lab, storm, n, seed=1).broke for n, storm in enumerate(storms)]  # type: ignore[arg-type]
+    assert list(map(bool, verdicts)) == [False, True, False]
+    assert all(sentence.startswith(f"{check}: ") for sentence in verdicts[1])
 
 
 # -- trying again ----------------------------------------------------------------------------------------------------
@@ -243,36 +245,34 @@ def test_a_storm_is_judged_by_what_is_new_in_the_journal(lab: PlayedLab, op: Op,
 class FreshLabs:
     """Makes a lab for each trial, and remembers them."""
 
-    def __init__(self) -> None:
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
         self.made: list[PlayedLab] = []
         self.is_broken: Callable[[int, Op], bool] = lambda _, op: op == FLOW
         self.prepare: Callable[[PlayedLab], object] = lambda _: None
 
-    def __call__(self, topology: Topology, *, seed: int, folder: Path) -> PlayedLab:
-        trial = len(self.made)
-        lab = PlayedLab(topology, seed=seed, folder=folder, breaks=lambda op: self.is_broken(trial, op))
+    def __call__(self, trial: int) -> Any:
+        assert trial == len(self.made)
+        folder = self.folder / str(trial)
+        lab = PlayedLab(LAB, seed=1, folder=folder, breaks=lambda op: self.is_broken(trial, op))
         self.prepare(lab)
         self.made.append(lab)
         return lab
 
 
 @pytest.fixture
-def labs(monkeypatch: pytest.MonkeyPatch) -> FreshLabs:
-    labs = FreshLabs()
-    monkeypatch.setattr(sim.storm, "Lab", labs)
-    return labs
+def labs(tmp_path: Path) -> FreshLabs:
+    return FreshLabs(tmp_path)
 
 
 @pytest.fixture
-def retry(labs: FreshLabs, tmp_path: Path) -> Callable[..., tuple[Retrial, list[str]]]:
+def retry(labs: FreshLabs) -> Callable[..., tuple[Retrial, list[str]]]:
     """Try a failed storm of one op of each kind again, and say what was told meanwhile."""
 
     def retry(seconds: float = 60.0) -> tuple[Retrial, list[str]]:
         told: list[str] = []
         failure = Failure(number=3, example=Example(ops=OPS), broke=["it broke"], settled=True)
-        retrial = confirm_and_shrink(
-            failure, LAB, seed=1, folder=tmp_path / "retrials", seconds=seconds, said=told.append
-        )
+        retrial = confirm_and_shrink(failure, labs, seed=1, seconds=seconds, said=told.append)
         return retrial, told
 
     return retry
@@ -333,9 +333,9 @@ def test_a_fresh_lab_that_does_not_settle_or_come_up_has_failed(
     assert retry()[0].failed == 5
 
 
-def test_each_trial_has_a_lab_and_a_folder_of_its_own_and_takes_it_down(labs: FreshLabs, retry: Any) -> None:
+def test_each_trial_has_a_lab_of_its_own_and_takes_it_down(labs: FreshLabs, retry: Any) -> None:
     retry()
-    assert len({lab.folder for lab in labs.made}) == len(labs.made) > 5
+    assert len(labs.made) > 5
     assert not any(lab.is_up for lab in labs.made)
 
 

@@ -1,0 +1,266 @@
+"""One rehearsal in whatever world: up, handshakes, the session amid its faults, healing, storms, a crash, down.
+
+What comes of it is a `Conducted`: the journal and all else that a verdict rests on. Nothing here draws, judges a whole
+run or shows anything.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+from msgspec import Struct, field
+
+from sim.checks import check_all, check_storm
+from sim.evidence import Evidence
+from sim.faults import Action
+from sim.journal import Journal
+from sim.scenario import Crash, Example, Flow, Scenario, Send
+from sim.verdict import Check
+from sim.world import LabError, World
+
+__all__ = ["Conducted", "Failure", "Phase", "Stormed", "Told", "conduct", "judge", "play_storm", "size_of"]
+
+Phase = Literal["up", "handshakes", "session", "faults", "recovery", "storms", "crash", "retrial", "checks"]
+
+
+class Told(Struct):
+    """What is going on, for whoever shows it."""
+
+    phase: Phase
+    note: str = ""
+    share: float | None = None  # of the phase that is done, 0 to 1
+    ended: bool = False
+    ok: bool = True
+
+
+class Failure(Struct):
+    """A storm that did not hold."""
+
+    number: int
+    example: Example
+    broke: list[str]  # what the checks said; empty if it only did not settle
+    settled: bool
+
+
+class Stormed(Struct):
+    """What came of one storm."""
+
+    broke: list[str]  # what the checks said
+    settled: bool
+    journal: Journal  # what was written down meanwhile
+
+
+class Conducted(Struct, kw_only=True):
+    """What a run has come to: whole when `conduct` returns, and as far as it came when that raises."""
+
+    scenario: Scenario
+    graph: Any = None  # nx.DiGraph, parent -> child
+    actions: tuple[Action, ...] = ()
+    journal: Journal = field(default_factory=Journal)
+    played: dict[int, Example] = field(default_factory=dict)
+    unsettled: list[str] = field(default_factory=list)
+    expected: dict[str, Any] = field(default_factory=dict)
+    died: list[str] = field(default_factory=list)
+    failure: Failure | None = None
+    up_s: float | None = None  # of the clock on the wall, whatever the world
+    fell: str = ""  # why the lab did not come up, or fell
+
+    def evidence(self) -> Evidence:
+        """All of it, in the order of time, for `judge`."""
+        self.journal.entries.sort(key=lambda entry: entry.t)
+        self.journal.traces.sort(key=lambda trace: trace.t)
+        return Evidence(
+            topology=self.scenario.topology,
+            graph=self.graph,
+            seed=self.scenario.seed,
+            journal=self.journal,
+            examples=self.played,
+            session=self.scenario.session,
+            unsettled=self.unsettled,
+            expected=self.expected,
+            died=self.died,
+        )
+
+    def add(self, journal: Journal) -> None:
+        """More was written down."""
+        self.journal.entries += journal.entries
+        self.journal.traces += journal.traces
+
+
+def conduct(
+    world: World,
+    scenario: Scenario,
+    *,
+    say: Callable[[Told], Any] = lambda _: None,
+    home: Path | None = None,
+    crash: bool = False,
+    into: Conducted | None = None,
+) -> Conducted:
+    """Run `scenario` in `world`, and end the world, whatever happens.
+
+    A lab that does not come up or falls is told in `fell`. `home` is where drawing storms may keep its tables; `crash`:
+    after storms that were drawn, a station is killed in a handler. Who has to answer for a run that Ctrl-C ends brings
+    the `Conducted` that it goes `into`.
+    """
+    conducted = Conducted(scenario=scenario) if into is None else into
+    conducted.graph, conducted.died = world.graph, world.died
+    try:
+        _Conduct(world, conducted, say).all(home, crash=crash)
+    except LabError as error:
+        conducted.fell = str(error)
+    finally:
+        world.stop()
+        conducted.add(world.more())
+    return conducted
+
+
+def judge(evidence: Evidence) -> list[Check]:
+    """What held and what did not: every check of a whole run."""
+    return check_all(evidence)
+
+
+def play_storm(world: World, example: Example, number: int, seed: int) -> Stormed:
+    """Play one storm on a calm lab, and check it."""
+    settled = world.storm(example, number)
+    chunk = world.more()
+    evidence = Evidence(
+        topology=world.topology,
+        graph=world.graph,
+        seed=seed,
+        journal=Journal(entries=chunk.example(number), traces=chunk.traces),
+        examples={number: example},
+    )
+    return Stormed(broke=check_storm(evidence), settled=settled and not world.died, journal=chunk)
+
+
+def size_of(example: Example) -> int:
+    """How many messages and items."""
+    return sum(op.burst if isinstance(op, Send) else op.items if isinstance(op, Flow) else 1 for op in example.ops)
+
+
+class _Conduct:
+    """The phases."""
+
+    def __init__(self, world: World, conducted: Conducted, say: Callable[[Told], Any]) -> None:
+        self.world = world
+        self.run = conducted
+        self.scenario = conducted.scenario
+        self.say = say
+
+    def all(self, home: Path | None, *, crash: bool) -> None:
+        """One after the other; storms only over a lab that settled."""
+        self._up()
+        self._play()
+        if self._is_calm():
+            self._storms()
+        if self._is_calm() and self.scenario.draw:
+            self._draw(home, crash=crash)
+
+    def _is_calm(self) -> bool:
+        return not (self.run.unsettled or self.world.died or self.run.failure)
+
+    def _up(self) -> None:
+        begun = time.monotonic()
+        self.say(Told("up"))
+        self.world.start()
+        self.say(Told("up", f"{time.monotonic() - begun:.1f} s", ended=True))
+        self.say(Told("handshakes"))
+        missing = self.world.await_handshakes()
+        self.run.up_s = round(time.monotonic() - begun, 2)
+        total = len(self.scenario.topology.machines) - 1
+        self.run.unsettled += [f"whether {name} will ever shake hands" for name in missing]
+        self.say(Told("handshakes", f"{total - len(missing)}/{total}", ended=True, ok=not missing))
+
+    # -- the session, the faults and the storms that have a time -------------------------------------------------
+
+    def _play(self) -> None:
+        timed = {n: example for n, example in enumerate(self.scenario.examples) if example.at_s is not None}
+        actions, session = self.run.actions, self.scenario.session
+        if not (actions or timed or session):
+            return
+        phase: Phase = "session" if session else "faults"
+        self.say(Told(phase, "playing"))
+        self.run.played |= timed
+        if not self.world.play(actions, timed, session=session):
+            self.run.unsettled.append("how the session ends: it did not come to its end")
+        if actions:
+            self._heal()
+        self.say(Told(phase, "settling"))
+        left = self._settle("session", {})
+        if session:
+            self.world.ask()
+            self._settle("proof", left)
+            self.run.expected = self.world.expected()
+        self.say(Told(phase, ended=True, ok=not self.run.unsettled))
+
+    def _heal(self) -> None:
+        begun = time.monotonic()
+        self.say(Told("recovery"))
+        wrong = self.world.heal()
+        self.run.unsettled += [f"whether the lab is ever whole again: {what}" for what in wrong]
+        self.say(Told("recovery", f"{time.monotonic() - begun:.1f} s", ended=True, ok=not wrong))
+
+    def _settle(self, token: str, told: Mapping[str, None]) -> dict[str, None]:
+        left = dict.fromkeys(self.world.settle(token))
+        self.run.unsettled += [f"what became of {what}" for what in left if what not in told]
+        return left
+
+    # -- storms on a calm lab ------------------------------------------------------------------------------------
+
+    def _storms(self) -> None:
+        """Those that the scenario brings."""
+        self.run.add(self.world.more())
+        calm = {n: example for n, example in enumerate(self.scenario.examples) if example.at_s is None}
+        if not calm:
+            return
+        for done, (number, example) in enumerate(calm.items()):
+            self._told(done, len(calm), example)
+            stormed = self._storm(number, example)
+            if not stormed.settled:
+                self.run.unsettled.append(f"what became of storm {number}")
+            if stormed.broke or not stormed.settled:
+                break
+        self.say(Told("storms", str(len(calm)), ended=True, ok=not (self.run.unsettled or stormed.broke)))
+
+    def _draw(self, home: Path | None, *, crash: bool) -> None:
+        from sim.storm import draw_storms  # hypothesis takes half a second to import, and a hunt draws by itself
+
+        first, count = len(self.scenario.examples), self.scenario.draw
+
+        def play(drawn: int, example: Example) -> Failure | None:
+            self._told(drawn, count, example)
+            stormed = self._storm(first + drawn, example)
+            if stormed.settled and not stormed.broke:
+                return None
+            return Failure(number=first + drawn, example=example, broke=stormed.broke, settled=stormed.settled)
+
+        self._told(0, count, None)
+        self.run.failure = draw_storms(self.scenario.topology, play, seed=self.scenario.seed, count=count, home=home)
+        self.say(Told("storms", f"{len(self.run.played) - first}", ended=True, ok=self.run.failure is None))
+        if crash and self.run.failure is None:
+            self._crash(first + count)
+
+    def _told(self, done: int, count: int, example: Example | None) -> None:
+        note = f"{done}/{count}" if example is None else f"{done + 1}/{count} · {size_of(example)} messages"
+        self.say(Told("storms", note, done / count))
+
+    def _storm(self, number: int, example: Example) -> Stormed:
+        self.run.played[number] = example  # now: the lab may fall in it
+        stormed = play_storm(self.world, example, number, self.scenario.seed)
+        self.run.add(stormed.journal)
+        return stormed
+
+    def _crash(self, number: int) -> None:
+        """Kill a station in a handler and start it again: what it was handling must be handled in its next life."""
+        topology = self.scenario.topology
+        if not topology.pilots:
+            return
+        victim = topology.pilots[0].id
+        self.say(Told("crash", victim))
+        stormed = self._storm(number, Example(ops=(Crash(frm=topology.terminal.id, to=victim),)))
+        if not stormed.settled:
+            self.run.unsettled.append(f"what became of the message that {victim} was killed in")
+        self.say(Told("crash", victim, ended=True, ok=stormed.settled and not stormed.broke))
