@@ -15,7 +15,7 @@ from msgspec import Struct, field
 
 from sim.checks import check_all, check_storm
 from sim.evidence import Evidence
-from sim.faults import Action
+from sim.faults import Action, actions
 from sim.journal import Journal
 from sim.scenario import Crash, Example, Flow, Scenario, Send
 from sim.verdict import Check
@@ -107,6 +107,7 @@ def conduct(
     """
     conducted = Conducted(scenario=scenario) if into is None else into
     conducted.graph, conducted.died = world.graph, world.died
+    conducted.actions = conducted.actions or actions(scenario.topology, seed=scenario.seed)
     try:
         _Conduct(world, conducted, say).all(home, crash=crash)
     except LabError as error:

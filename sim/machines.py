@@ -17,6 +17,7 @@ from sim.journal import Writer
 from sim.programs import ProgramRunner
 from sim.speaker import Place, Speaker
 from sim.topology import Machine
+from sim.whole import Picture, steady
 
 __all__ = ["ProgramProcess", "make_station"]
 
@@ -40,11 +41,18 @@ class StationPart:
     def attach(self, station: Station) -> None:
         """Begin, in the station's process, once it is bound."""
         writer = Writer(self.place.journal, self.machine.id, life=self.life)
-        self.speaker = Speaker(writer, lambda *words: self.line.send((*words, self.machine.id)))
+        self.speaking = threading.Lock()
+        self.speaker = Speaker(writer, self.tell)
         self.speaker.add(station)
         self.speaker.journal.write("start")
-        threading.Thread(target=self._listen, name="parent's orders", daemon=True).start()
-        self.line.send(("ready", self.machine.id))
+        orders = threading.Thread(target=self._listen, args=(station,), name="parent's orders", daemon=True)
+        orders.start()
+        self.tell("ready")
+
+    def tell(self, *words: Any) -> None:
+        """Tell the parent. Any thread may: a long word goes out in two writes."""
+        with self.speaking:
+            self.line.send((*words, self.machine.id))
 
     def storm(self, message: Message) -> None:
         """A storm's message."""
@@ -64,7 +72,7 @@ class StationPart:
             os.kill(os.getpid(), signal.SIGKILL)
         self.speaker.heard(message, example=message.value["example"])
 
-    def _listen(self) -> None:
+    def _listen(self, station: Station) -> None:
         try:
             while True:
                 order, *facts = self.line.recv()
@@ -72,8 +80,33 @@ class StationPart:
                     self.speaker.storm(*facts)
                 elif order == "expect":
                     self.speaker.tally.expect(*facts)
+                elif order == "whole":
+                    self.tell("whole", *facts, picture_of(station))
         except (EOFError, OSError):
             return  # the parent is gone, and the station minds that by itself
+
+
+def picture_of(station: Station) -> Picture:
+    """What a station has to say of the lab, in its own process."""
+    routes = station.core.endpoint.routes
+
+    def take() -> Picture:
+        above = [str(routes.upstream)] if routes.up else []
+        return Picture(
+            outbox=sorted({**station.push_outbox, **station.send_outbox}),
+            routes=dict(sorted(station.routes.items())),
+            neighbours=sorted([*routes.below, *above]),
+            known=known_to(station),
+        )
+
+    return steady(take)
+
+
+def known_to(station: Station) -> list[str]:
+    """The machines that have shaken hands: of those a station was told to expect, it has no way until they do."""
+    if isinstance(station, Terminal_Station):
+        return sorted(name for name, facts in station.pilots.items() if "way" in facts)
+    return sorted(station.role.children) if isinstance(station, Pilot_Station) else []
 
 
 class InRun(Station):
@@ -100,17 +133,18 @@ class RehearsalPilot(InRun, Pilot_Station):
     """A pilot's station, or a child's."""
 
 
-def make_station(place: Place, machine: Machine, ports: dict[str, int], line: Connection, life: int) -> Station:
-    """The station of `machine`, at its port, not yet started."""
+def make_station(place: Place, machine: Machine, port: int, above: int, line: Connection, life: int) -> Station:
+    """The station of `machine`, at `port`, not yet started; `above` is where it connects to."""
     part = StationPart(place, machine, line, life)
     listens = {"STORM": part.storm, "STORM_ITEM": part.item, "CRASH": part.crash}
     common: dict[str, Any] = {
         "id": machine.id,
-        "listen_port": ports[machine.id],
+        "listen_port": port,
         "listens": listens,
         "repeat_interval": place.topology.repeat_interval_s,
         "trace": place.journal / f"{machine.id}.station.trace.jsonl",
         "file_dir": place.folder / "files" / machine.id,
+        "durable": place.durable(machine, "station"),
     }
     station: RehearsalTerminal | RehearsalPilot
     if machine.parent is None:
@@ -119,7 +153,7 @@ def make_station(place: Place, machine: Machine, ports: dict[str, int], line: Co
     else:
         station = RehearsalPilot(
             push_id=machine.parent,
-            push_port=ports[machine.parent],
+            push_port=above,
             terminal_id=place.topology.terminal.id,
             children=machine.children,
             ping_interval=place.topology.ping_interval_s,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Collection
 
 from sim.emulated import machine_of_probe
 from sim.scenario import Crash, Example, Flow, Op, Send, Twice
@@ -10,11 +11,15 @@ from sim.scenario import Crash, Example, Flow, Op, Send, Twice
 __all__ = ["parts", "recipient_process", "sender_process"]
 
 
-def parts(example: Example) -> tuple[dict[str, list[tuple[int, Op]]], Counter[str]]:
-    """What each process is to send, and how many messages and items are to reach each."""
+def parts(
+    example: Example, skipped: Collection[int] = ()
+) -> tuple[dict[str, list[tuple[int, Op]]], Counter[str]]:
+    """What each process is to send, and how many messages and items are to reach each. `skipped` ops are not played."""
     senders: dict[str, list[tuple[int, Op]]] = {}
     due: Counter[str] = Counter()
     for n, op in enumerate(example.ops):
+        if n in skipped:
+            continue
         if isinstance(op, Send | Flow | Crash):
             senders.setdefault(sender_process(op.frm), []).append((n, op))
         if isinstance(op, Send | Flow):

@@ -1,7 +1,7 @@
-"""A lab of real processes on loopback: started, played on, stormed, stopped; and nothing of it outlives the parent.
+"""A lab of real processes on loopback: started, played on amid faults, healed, stormed, stopped; nothing outlives it.
 
-The parent holds every port bound and unlistened, so that a station which is killed gets its port back, and hears from
-each process over a pipe of its own. It waits for words and for ends of processes, never for time to pass.
+The parent holds every port bound and unlistened, so that a station which is killed gets its port back. It waits for
+words and for ends of processes; time alone it waits for only between one fault and the next.
 """
 
 from __future__ import annotations
@@ -15,60 +15,63 @@ import subprocess
 import sys
 import threading
 import time
-from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from multiprocessing import connection
-from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
-import zmq
-
 from sim import guardian
-from sim.actors import Actor
-from sim.faults import Action
+from sim.crew import Crew
+from sim.faults import ON_LINKS, Action, actions, healing
 from sim.journal import Journal, Reader, Writer
-from sim.machines import ProgramProcess, make_station
-from sim.parts import parts
-from sim.payloads import noise, opaque_bytes
-from sim.scenario import Crash, Example, Opaque, Twice, twice_id
+from sim.links import LinkError, Links, Wire
+from sim.payloads import noise
+from sim.processstorms import Storms, Underway
+from sim.scenario import Crash, Example
 from sim.speaker import Place
-from sim.topology import Machine, Topology, graph
+from sim.topology import Link, Topology, graph
+from sim.whole import lacks
 from sim.world import LabError
 
-__all__ = ["Lab", "LabError", "preload", "uninterrupted"]
+__all__ = ["IMPOSSIBLE", "Lab", "LabError", "preload", "uninterrupted"]
+
+IMPOSSIBLE = frozenset({"drop", "duplicate"})
+"""What cannot be done to processes: TCP would hide it."""
 
 STOP_S = 3.0
-ACTOR_S = 5.0  # how long after all else has settled an actor waits for what can no longer be repeated
 READY_S = 60.0
+AGAIN_S = 0.2  # until a lab that is not yet whole is asked again
+LINK_VERBS = {"shape", *ON_LINKS} - IMPOSSIBLE
 
 
 class Lab:
-    """One lab. Use as a context manager: whatever happens, its processes end."""
+    """One lab. Use as a context manager, or call `stop`: whatever happens, its processes end.
 
-    def __init__(self, topology: Topology, *, seed: int, folder: Path) -> None:
+    The links that the topology's faults strike, and those that are like something, go through relays; `relayed` names
+    more of them, for actions that are made by hand.
+    """
+
+    def __init__(self, topology: Topology, *, seed: int, folder: Path, relayed: Iterable[str] = ()) -> None:
         self.topology = topology
         self.graph = graph(topology)
         self.folder = folder
-        self.shook: Counter[str] = Counter()
-        self.exceptions: list[Any] = []
         self.died: list[str] = []
         self.settle_s = 3.0 + 7 * topology.repeat_interval_s
         self._seed = seed
-        self._expected: dict[str, Any] = {}
-        self._heard: set[tuple[Any, ...]] = set()
-        self._lines: dict[str, Connection] = {}
-        self._stations: dict[str, Any] = {}
-        self._programs: dict[str, ProgramProcess] = {}
-        self._lives: Counter[str] = Counter()
+        self._relayed = {action.target for action in actions(topology, seed=seed) if action.verb in LINK_VERBS}
+        self._relayed |= {*relayed, *(machine.id for machine in topology.machines if machine.link is not None)}
         self._held: list[socket.socket] = []
         self._ports: dict[str, int] = {}
-        self._actors: dict[str, Actor] = {}
+        self._crew: Crew | None = None
+        self._storms: Storms | None = None
+        self._links: Links | None = None
         self._guardian: subprocess.Popen[bytes] | None = None
-        self._may_end = False
-        self._doomed: set[str] = set()
-        self._context: zmq.Context[zmq.Socket[bytes]] | None = None
-        for name in ("journal", "logs", "files", "state"):
+        self._actions: tuple[Action, ...] = ()
+        self._timed: list[Underway] = []
+        self._owed: dict[str, int] = {}  # machines that have to shake hands anew, and how often they had before
+        self._play_ends: float | None = None
+        for name in ("journal", "logs", "files", "state", "durable"):
             (folder / name).mkdir(parents=True, exist_ok=True)
         self._journal = Writer(folder / "journal", "parent")
         self._reader = Reader(folder / "journal")
@@ -87,140 +90,245 @@ class Lab:
         self._guardian = subprocess.Popen(  # noqa: S603  # our own file, by our own interpreter
             [sys.executable, "-I", guardian.__file__], stdin=subprocess.PIPE, process_group=0
         )
-        self._place = Place(topology=self.topology, seed=self._seed, folder=self.folder, group=self._guardian.pid)
+        place = Place(topology=self.topology, seed=self._seed, folder=self.folder, group=self._guardian.pid)
         self._hold_ports()
-        for machine in self.topology.machines:
-            self._start_station(machine)
-        for machine in self.topology.machines:
-            line, theirs = multiprocessing.Pipe()
-            program = ProgramProcess(self._place, machine, self._ports[machine.id], theirs, 0)
-            program.start()
-            theirs.close()
-            self._lines["_" + machine.id], self._programs[machine.id] = line, program
-        wanted = {("ready", name) for name in self._lines}
-        if not self._wait(lambda: wanted <= self._heard, READY_S):
-            late = sorted(name for _, name in wanted - self._heard)
-            raise LabError(f"not ready within {READY_S:.0f} s: {', '.join(late)}; see {self.folder / 'logs'}")
+        upward = self._start_links(place)
+        self._crew = Crew(place, self._journal, ports=self._ports, upward=upward, died=self.died)
+        self._storms = Storms(self._crew, self._journal, ports=self._ports, path=self.path)
+        for name in [*self._stations, *self._programs]:
+            self._crew.start(name)
+        self._await_ready()
 
     def await_handshakes(self) -> list[str]:
         """Wait until the terminal's program has heard of every machine's program; the machines it has not."""
         expected = [machine.id for machine in self.topology.machines[1:]]
 
         def missing() -> list[str]:
-            return [name for name in expected if ("shook", name, True, self._terminal) not in self._heard]
+            return [name for name in expected if ("shook", name, True, self._terminal) not in self.crew.heard]
 
-        self._wait(lambda: not missing(), self.settle_s)
+        self.crew.wait(lambda: not missing(), self.settle_s)
         return missing()
+
+    @property
+    def crew(self) -> Crew:
+        """The processes. Raises `LabError` where none was started."""
+        if self._crew is None:
+            raise LabError("the lab was not started")
+        return self._crew
+
+    @property
+    def storms(self) -> Storms:
+        """Who plays them. Raises `LabError` where no process was started."""
+        if self._storms is None:
+            raise LabError("the lab was not started")
+        return self._storms
 
     @property
     def processes(self) -> dict[str, int]:
         """Name → process id, of those that run."""
-        every = {f"{name} station": p for name, p in self._stations.items()}
-        every |= {f"{name} program": p for name, p in self._programs.items()}
-        return {name: process.pid for name, process in every.items() if process.is_alive()}
+        links = {} if self._links is None or self._links.pid is None else {"links": self._links.pid}
+        return {**({} if self._crew is None else self._crew.processes), **links}
 
-    # -- the session ---------------------------------------------------------------------------------------------
+    # -- the session and its faults --------------------------------------------------------------------------------
 
     def play(self, actions: Sequence[Action], examples: Mapping[int, Example], *, session: bool) -> bool:
-        """Play the session; whether it came to its end."""
-        del actions, examples
-        if not session:
-            return True
-        self._lines[self._terminal].send(("play",))
-        return self._wait(
-            lambda: ("played", self._terminal) in self._heard, self.topology.session.duration_s + self.settle_s
-        )
+        """Play the session, the faults and the storms that have a time; whether the session came to its end.
+
+        Where the terminal is down when all else is over, only `heal` can find out. What cannot be done to processes
+        (`IMPOSSIBLE`) is left out.
+        """
+        self._actions = tuple(action for action in actions if action.verb not in IMPOSSIBLE)
+        for example in examples.values():
+            self.storms.call_actors(example)
+        begun = time.monotonic()
+        if session:
+            self._play_ends = begun + self.topology.session.duration_s + self.settle_s
+            self.crew.send(self._terminal, "play")
+        for at_s, do in self._timetable(examples):
+            self.crew.wait_until(begun + at_s)
+            do()
+        return self._await_end(self._is_terminal_down)
 
     def heal(self) -> list[str]:
-        """There is nothing to heal yet."""
-        return []
+        """End every fault that still lasts, and wait until the lab is whole; what of it is not, in words."""
+        for action in healing(self.topology, self._actions):
+            self._do(action)
+        self._journal.write("healed")
+        self._await_ready()
+        ended = [] if self._await_end(lambda: False) else ["the session did not come to its end"]
+
+        def owing() -> list[str]:
+            return [name for name, before in self._owed.items() if self.crew.shook[name] <= before]
+
+        self.crew.wait(lambda: not owing(), self.settle_s)
+        return [*ended, *(f"{name} has not shaken hands again" for name in owing()), *self._await_whole()]
 
     def ask(self) -> None:
         """Have the terminal ask for proof that its copies are whole."""
-        self._lines[self._terminal].send(("ask",))
+        self.crew.send(self._terminal, "ask")
 
     def settle(self, token: str) -> list[str]:
-        """Wait until nothing is under way in any program; what still is, by id."""
-        programs = ["_" + machine.id for machine in self.topology.machines]
-        for name in programs:
-            self._send(name, "settle", token, self.settle_s)
+        """Wait until nothing is under way in any program; what still is, in words."""
+        left = [what for storm in self._timed for what in self._end_timed(storm)]
+        self._timed.clear()
+        for name in self._programs:
+            self.crew.send(name, "settle", token, self.settle_s)
 
         def answers() -> list[tuple[Any, ...]]:
-            return [words for words in self._heard if words[0] == "settled all" and words[1] == token]
+            return [words for words in self.crew.heard if words[0] == "settled all" and words[1] == token]
 
-        self._wait(lambda: len(answers()) == len(programs), self.settle_s + 5)
-        silent = set(programs) - {words[-1] for words in answers()}
-        return [*(f"{name} does not answer" for name in sorted(silent)), *(i for words in answers() for i in words[2])]
+        self.crew.wait(lambda: len(answers()) == len(self._programs), self.settle_s + 5)
+        silent = sorted(set(self._programs) - {words[-1] for words in answers()})
+        return [*left, *(f"{name} does not answer" for name in silent), *(i for words in answers() for i in words[2])]
 
     def expected(self) -> dict[str, Any]:
         """What each of the lab's own programs says that it should have produced; None of one that does not say."""
         own = [machine.id for machine in self.topology.machines if machine.program]
         for name in own:
-            self._send("_" + name, "expected")
-        self._wait(lambda: len(self._expected) == len(own), 5.0)
-        return {name: self._expected.get(name) for name in own}
+            self.crew.send("_" + name, "expected")
+        self.crew.wait(lambda: len(self.crew.expected) == len(own), 5.0)
+        return {name: self.crew.expected.get(name) for name in own}
+
+    def _timetable(self, examples: Mapping[int, Example]) -> list[tuple[float, Callable[[], Any]]]:
+        table: list[tuple[float, Callable[[], Any]]] = [
+            (action.at_us / 1e6, partial(self._do, action)) for action in self._actions
+        ]
+        table += [(example.at_s or 0.0, partial(self._storm_amid, n, example)) for n, example in examples.items()]
+        return sorted(table, key=lambda entry: entry[0])
+
+    def _await_end(self, is_down: Callable[[], bool]) -> bool:
+        """Wait until the terminal has played its session; or for nothing, where it did, has none, or cannot."""
+        if self._play_ends is None:
+            return True
+        played = ("played", self._terminal)
+        return self.crew.wait(
+            lambda: played in self.crew.heard or is_down(), max(self._play_ends - time.monotonic(), self.settle_s)
+        )
+
+    # -- faults ----------------------------------------------------------------------------------------------------
+
+    def _do(self, action: Action) -> None:
+        """Do one thing, and write it down before. What is so already is not done again."""
+        names = [name for name in self._struck(action) if self._can(action.verb, name)]
+        if action.verb in ("kill", "restart", "pause", "resume"):
+            if names:
+                self._note(action)
+                self._strike(action.verb, names)
+        elif self._links is None:
+            raise LabError(f"the link of {action.target} has no relay, so {action.verb} is not possible")
+        else:
+            self._note(action)
+            try:
+                self._links.do(action)
+            except LinkError as error:
+                raise LabError(str(error)) from error
+
+    def _note(self, action: Action) -> None:
+        facts: dict[str, Any] = {"what": action.what, "way": action.way, "fault": action.fault}
+        if action.verb == "shape":
+            facts |= {name: getattr(action, name) for name in ("latency_ms", "jitter_ms", "rate_mbit")}
+        self._journal.write("fault", key=action.verb, to=action.target, value=facts)
+
+    def _struck(self, action: Action) -> list[str]:
+        both = {"station": action.target, "program": "_" + action.target}
+        return list(both.values()) if action.what == "machine" else [both[action.what]]
+
+    def _can(self, verb: str, name: str) -> bool:
+        there, still = self.crew.is_there(name), self.crew.is_still(name)
+        return {"kill": there, "restart": not there, "pause": there and not still, "resume": still}.get(verb, False)
+
+    def _strike(self, verb: str, names: list[str]) -> None:
+        if verb == "kill":
+            self.crew.kill(names)
+        for name in names:
+            if verb == "restart":
+                self._owe(name)
+                self.crew.start(name)
+            elif verb == "pause":
+                self.crew.stop(name)
+            elif verb == "resume":
+                self.crew.go_on(name)
+
+    def _owe(self, name: str) -> None:
+        """Who has to shake hands again when `name` has started: its machine, and behind a station all that is below."""
+        machines = [name[1:]] if name.startswith("_") else self._subtree(name)
+        for machine in machines:
+            if machine != self.topology.terminal.id:
+                self._owed[machine] = self.crew.shook[machine]
+
+    def _is_terminal_down(self) -> bool:
+        return not all(self.crew.is_up(name) for name in (self.topology.terminal.id, self._terminal))
+
+    def _await_ready(self) -> None:
+        """Wait until all who live are ready. Raises `LabError`."""
+        if not self.crew.wait(lambda: self.crew.all_said("ready", by=self.crew.names), READY_S):
+            late = sorted(name for name in self.crew.names if ("ready", name) not in self.crew.heard)
+            raise LabError(f"not ready within {READY_S:.0f} s: {', '.join(late)}; see {self.folder / 'logs'}")
+
+    def _await_whole(self) -> list[str]:
+        """Ask everybody for a picture of the lab until all of them are right, or time is up; what is not right."""
+        deadline, number, crew = time.monotonic() + self.settle_s, 0, self.crew
+        every = [*self._stations, *self._programs]
+        while True:
+            number += 1
+            for name in every:
+                crew.send(name, "whole", number)
+            crew.wait(partial(self._all_answered, number), self.settle_s)
+            pictures = {name: crew.pictures[name][1] if self._answered(name, number) else None for name in every}
+            wrong = lacks(self.topology, pictures)
+            if not wrong or time.monotonic() > deadline:
+                break
+            crew.wait_until(time.monotonic() + AGAIN_S)
+        for name, picture in pictures.items():
+            if picture is not None:
+                value = {name: getattr(picture, name) for name in picture.__struct_fields__}
+                self._journal.write("whole", by=name, value=value)
+        return wrong
+
+    def _all_answered(self, number: int) -> bool:
+        return all(self._answered(name, number) for name in self.crew.names)
+
+    def _answered(self, name: str, number: int) -> bool:
+        return name in self.crew.pictures and self.crew.pictures[name][0] == number
 
     # -- storms --------------------------------------------------------------------------------------------------
 
     def storm(self, example: Example, number: int) -> bool:
         """Play one storm, and wait until it has settled; whether it has."""
-        senders, due = parts(example)
-        for name, count in sorted(due.items()):
-            self._send(name, "expect", number, count)
-        for name, ops in sorted(senders.items()):
-            self._send(name, "storm", number, ops)
-        self._act(example, number)
+        storm = self.storms.begin(number, example)
         for op in example.ops:
             if isinstance(op, Crash):
                 self._await_crash(op)
-        wanted = {("settled", number, name) for name in senders} | {("reached", number, name) for name in due}
-        settled = self._wait(lambda: wanted <= self._heard, self.settle_s)
-        self._hear_actors(example, number)
+        settled = self.crew.wait(lambda: not self.storms.open(storm, "settled", "reached"), self.settle_s)
+        self.storms.hear_actors(storm)
         return settled
 
-    def _act(self, example: Example, number: int) -> None:
-        """The bare actors' part."""
-        for n, op in enumerate(example.ops):
-            if isinstance(op, Twice):
-                actor = self._actor(op.at)
-                said = actor.twice(op, number, n)
-                self._journal.write("made twice", by=actor.name, id=said, key="STORM", to=op.to, example=number, n=n)
-            elif isinstance(op, Opaque):
-                actor, other = self._actor(op.at), self._actor(op.to, "b")
-                actor.opaque(opaque_bytes(op.size, op.seed, number, n), self.path(op.at, op.to), other.name)
+    def _storm_amid(self, number: int, example: Example) -> None:
+        """Send what can be sent now. Nobody waits for it before `settle`."""
+        self._timed.append(self.storms.begin(number, example))
 
-    def _hear_actors(self, example: Example, number: int) -> None:
-        deadline = time.monotonic() + ACTOR_S
-        for n, op in enumerate(example.ops):
-            if isinstance(op, Twice):
-                actor = self._actor(op.at)
-                said = twice_id(actor.name, number, n)
-                how = "confirmed" if actor.confirmed(said, deadline) else "no confirmation came"
-                self._journal.write("settled", by=actor.name, id=said, key="STORM", to=op.to, example=number, value=how)
-            elif isinstance(op, Opaque):
-                other, sent = self._actor(op.to, "b"), opaque_bytes(op.size, op.seed, number, n)
-                came = other.receive(deadline, lambda frames, sent=sent: frames == [sent]) is not None
-                self._journal.write("opaque", by=other.name, value=came, example=number, n=n)
+    def _end_timed(self, storm: Underway) -> list[str]:
+        """Wait until a storm amid faults has settled; what has not, in words. What never arrived is for the checks."""
+        self.crew.wait(lambda: not self.storms.open(storm, "settled"), self.settle_s)
+        left = [f"storm {storm.number} of {name}" for name in self.storms.open(storm, "settled")]
+        # What nobody repeats may be lost for good; of the rest, all but the last moment is known.
+        self.crew.wait(lambda: not self.storms.open(storm, "reached"), self.topology.repeat_interval_s)
+        self.storms.hear_actors(storm)
+        return left
 
     def _await_crash(self, op: Crash) -> None:
         """Wait for the station to be killed in its handler, start it again, and wait until all below is known again."""
         below = [name for name in self._subtree(op.to) if name != self.topology.terminal.id]
-        before = {name: self.shook[name] for name in below}
-        station = self._stations[op.to]
-        self._doomed.add(op.to)
-        if not connection.wait([station.sentinel], self.settle_s):
-            self._doomed.discard(op.to)
+        before = {name: self.crew.shook[name] for name in below}
+        facts = {"what": "station", "way": "both", "fault": -1}
+        self._journal.write("fault", key="kill", to=op.to, value=facts)
+        if not connection.wait([self.crew.sentinel(op.to)], self.settle_s):
             return  # it was not killed: the checks will find no handling that began
-        station.join()
-        self._journal.write("kill", to=op.to)
-        self._lines.pop(op.to).close()
-        self._heard.discard(("ready", op.to))
-        self._lives[op.to] += 1
-        self._start_station(self.topology.machine(op.to))
-        self._wait(lambda: ("ready", op.to) in self._heard, READY_S)
-        self._doomed.discard(op.to)
-        self._journal.write("restart", to=op.to)
-        self._wait(lambda: all(self.shook[name] > before[name] for name in below), self.settle_s)
+        self.crew.bury(op.to)
+        self._journal.write("fault", key="restart", to=op.to, value=facts)
+        self.crew.start(op.to)
+        self._await_ready()
+        self.crew.wait(lambda: all(self.crew.shook[name] > before[name] for name in below), self.settle_s)
 
     def path(self, frm: str, to: str) -> list[str]:
         """The machines from one to another, both included, by the tree."""
@@ -228,24 +336,14 @@ class Lab:
 
         return [str(name) for name in nx.shortest_path(self.graph.to_undirected(as_view=True), frm, to)]
 
+    def more(self) -> Journal:
+        """What was written down since the last call."""
+        return self._reader.more()
+
     def _subtree(self, machine: str) -> list[str]:
         import networkx as nx
 
         return [machine, *sorted(nx.descendants(self.graph, machine))]
-
-    def _actor(self, machine: str, suffix: str = "a") -> Actor:
-        name = f"actor.{machine}.{suffix}"
-        if name not in self._actors:
-            if self._context is None:
-                self._context = zmq.Context()
-            actor = self._actors[name] = Actor(self._context, name, machine, self._ports[machine])
-            if not actor.hello(time.monotonic() + READY_S):
-                raise LabError(f"the station {machine} does not answer a bare zmq peer")
-        return self._actors[name]
-
-    def more(self) -> Journal:
-        """What was written down since the last call."""
-        return self._reader.more()
 
     # -- down ----------------------------------------------------------------------------------------------------
 
@@ -255,23 +353,17 @@ class Lab:
             self._stop()
 
     def _stop(self) -> None:
-        self._may_end = True
-        for name in list(self._lines):
-            if name.startswith("_"):
-                self._send(name, "quit")
-        every = [*self._programs.values(), *self._stations.values()]
-        deadline = time.monotonic() + STOP_S
-        while (left := [p.sentinel for p in every if p.is_alive()]) and time.monotonic() < deadline:
-            connection.wait(left, max(0.0, deadline - time.monotonic()))
+        if self._crew is not None:
+            self._crew.quit(STOP_S)
+        if self._links is not None:
+            self._links.stop()  # before the group is killed, so that it has written down what it carried
         self.kill()
-        for process in every:
-            process.join(STOP_S)
-        things: list[Any] = [*self._lines.values(), *self._actors.values(), *self._held]
-        for thing in things:
-            thing.close()
-        if self._context is not None:
-            self._context.term()
-        self._lines, self._actors, self._held, self._context = {}, {}, [], None
+        if self._crew is not None:
+            self._crew.close(STOP_S)
+        if self._storms is not None:
+            self._storms.close()
+        for held in self._held:
+            held.close()
 
     def kill(self) -> None:
         """Kill the whole group at once."""
@@ -286,12 +378,31 @@ class Lab:
     def _terminal(self) -> str:
         return "_" + self.topology.terminal.id
 
-    def _start_station(self, machine: Machine) -> None:
-        line, theirs = multiprocessing.Pipe()
-        station = make_station(self._place, machine, self._ports, theirs, self._lives[machine.id])
-        station.begin()
-        theirs.close()
-        self._lines[machine.id], self._stations[machine.id] = line, station
+    @property
+    def _stations(self) -> list[str]:
+        return [machine.id for machine in self.topology.machines]
+
+    @property
+    def _programs(self) -> list[str]:
+        return ["_" + machine.id for machine in self.topology.machines]
+
+    def _start_links(self, place: Place) -> dict[str, int]:
+        """Start the relays; where each machine connects to."""
+        below = self.topology.machines[1:]
+        upward = {machine.id: self._ports[str(machine.parent)] for machine in below}
+        wires = [
+            Wire(name=machine.id, port=upward[machine.id], link=machine.link or Link())
+            for machine in below
+            if machine.id in self._relayed
+        ]
+        if wires:
+            self._links = Links(place, wires)
+            try:
+                self._links.start()
+            except LinkError as error:
+                raise LabError(str(error)) from error
+            upward |= self._links.ports
+        return upward
 
     def _hold_ports(self) -> None:
         for machine in self.topology.machines:
@@ -313,51 +424,6 @@ class Lab:
         for name in sorted(named - set(self.topology.files.synthetic_kb)):
             (target / name).parent.mkdir(parents=True, exist_ok=True)
             (target / name).write_bytes((self.topology.file_dir / name).read_bytes())
-
-    def _send(self, name: str, *words: Any) -> None:
-        try:
-            self._lines[name].send(words)
-        except OSError:
-            self._note_end(name)
-
-    def _wait(self, condition: Callable[[], bool], timeout: float) -> bool:
-        """Hear what processes say until `condition`; False if it did not come by `timeout`, or could not any more."""
-        deadline = time.monotonic() + timeout
-        while not condition():
-            left = deadline - time.monotonic()
-            if left <= 0 or not self._lines:
-                return False
-            ready = connection.wait(list(self._lines.values()), left)
-            self._hear(ready)
-        return True
-
-    def _hear(self, ready: Iterable[Any]) -> None:
-        names = {line: name for name, line in self._lines.items()}
-        for line in ready:
-            try:
-                words = line.recv()
-            except (EOFError, OSError):
-                self._note_end(names[line])
-                continue
-            if words[0] == "shook":
-                self.shook[words[1]] += 1
-            elif words[0] == "exception":
-                self.exceptions.append(words[1])
-                continue
-            elif words[0] == "expected":
-                self._expected[words[-1].removeprefix("_")] = words[1]
-                continue
-            self._heard.add(tuple(tuple(word) if isinstance(word, list) else word for word in words))
-
-    def _note_end(self, name: str) -> None:
-        line = self._lines.get(name)
-        if line is None or name in self._doomed:
-            return
-        del self._lines[name]
-        line.close()
-        if not self._may_end:
-            self.died.append(name)
-            self._journal.write("died", to=name)
 
 
 @contextlib.contextmanager

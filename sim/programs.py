@@ -32,6 +32,7 @@ from sim.emulated import Emulated, Handler, probe_of
 from sim.journal import Reader, Writer
 from sim.speaker import Place, Speaker
 from sim.topology import Machine
+from sim.whole import Picture, steady
 
 __all__ = ["Notes", "ProgramRunner"]
 
@@ -63,6 +64,7 @@ class ProgramRunner:
         self.machine = machine
         self.line = line
         self.program_id = "_" + machine.id
+        self._speaking = threading.Lock()  # a long word goes out in two writes
         self.speaker = Speaker(Writer(place.journal, self.program_id, life=life), self._tell)
         self.speaker.journal.write("start")
         self.lab_program: Any = None
@@ -80,8 +82,8 @@ class ProgramRunner:
         listens = self.emulated.listens()
         if machine.program:
             listens |= {"START": self._on_start, "STOP": self._on_stop}
-        self.node = self._node(self.program_id, port, listens)
-        self.probe = self._node(probe_of(machine.id), port, self.emulated.probe_listens())
+        self.node = self._node(self.program_id, "program", port, listens)
+        self.probe = self._node(probe_of(machine.id), "probe", port, self.emulated.probe_listens())
 
     def run(self) -> None:
         """Shake hands, then obey until told to quit."""
@@ -97,6 +99,7 @@ class ProgramRunner:
             "storm": self.emulated.storm,
             "expect": self.speaker.tally.expect,
             "expected": self._expected,
+            "whole": lambda number: self._tell("whole", number, steady(self._picture)),
         }
         try:
             while (order := self.line.recv())[0] != "quit":
@@ -106,7 +109,8 @@ class ProgramRunner:
             pass  # the parent is gone; so are we
 
     def _tell(self, *words: Any) -> None:
-        self.line.send((*words, self.program_id))
+        with self._speaking:
+            self.line.send((*words, self.program_id))
 
     def _play(self) -> None:
         """What is due in the session, for as long as the process lives."""
@@ -116,7 +120,7 @@ class ProgramRunner:
             self._changed.clear()
             self.emulated.handle_timer()
 
-    def _node(self, name: str, port: int, listens: dict[str, Handler]) -> Net_Node:
+    def _node(self, name: str, part: str, port: int, listens: dict[str, Handler]) -> Net_Node:
         node = Net_Node(
             name,
             self.machine.id,
@@ -124,6 +128,7 @@ class ProgramRunner:
             listens,
             repeat_interval=self.place.topology.repeat_interval_s,
             trace=self.place.journal / f"{name}.trace.jsonl",
+            durable=self.place.durable(self.machine, part),
         )
         self.speaker.add(node)
         return node
@@ -151,6 +156,11 @@ class ProgramRunner:
         left += [stream.id for stream in streams if not stream.wait(max(0.0, deadline - time.monotonic()))]
         self.emulated.flows.clear()
         self._tell("settled all", token, left)
+
+    def _picture(self) -> Picture:
+        streams: list[Any] = [*self.emulated.streams.values(), *self.emulated.flows]
+        late = [stream.id for stream in streams if stream.ended and not stream.is_sent()]
+        return Picture(outbox=sorted([*self.node.outbox, *self.probe.outbox, *late]))
 
     def _expected(self) -> None:
         ask = getattr(self.lab_program, "expected", None)

@@ -13,7 +13,7 @@ from msgspec import Struct
 from autopilot_net import Delivery, Message, decode_array
 from sim.payloads import build, fingerprint
 from sim.scenario import Crash, Op, Send
-from sim.topology import Topology
+from sim.topology import Machine, Topology
 
 __all__ = ["ADDED", "Place", "Speaker", "Tally", "expanded", "facts_of"]
 
@@ -32,6 +32,10 @@ class Place(Struct, frozen=True):
     def journal(self) -> Path:
         """Where journals and traces go."""
         return self.folder / "journal"
+
+    def durable(self, machine: Machine, part: str) -> Path | None:
+        """Where a machine's station, program or probe keeps its promises; None where they die with it."""
+        return self.folder / "durable" / f"{machine.id}.{part}.sqlite" if machine.durable else None
 
 
 class Notebook(Protocol):

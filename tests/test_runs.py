@@ -232,7 +232,7 @@ def test_five_mistakes_are_told_at_once_each_with_its_line(tmp_path: Path) -> No
         "  - id: rig_2\n    streems: {}\n"
         "  - id: rig_3\n    streams: {cam: {shape: [2, 2], dtype: uint8, rate_hz: -3}}\n"
         "session: {duration_s: 5, graduate: [{at_s: 1, pilot: nobody}]}\n"
-        "faults:\n  - {at_s: 1, kill: rig_2}\n"
+        "faults:\n  - {at_s: 1, kill: nobody}\n"
     )
     done = sim(path)
     assert done.returncode == 2
