@@ -232,13 +232,13 @@ def test_five_mistakes_are_told_at_once_each_with_its_line(tmp_path: Path) -> No
         "  - id: rig_2\n    streems: {}\n"
         "  - id: rig_3\n    streams: {cam: {shape: [2, 2], dtype: uint8, rate_hz: -3}}\n"
         "session: {duration_s: 5, graduate: [{at_s: 1, pilot: nobody}]}\n"
-        "faults:\n  - {at_s: 1, kill: nobody}\n"
+        "faults:\n  - {at_s: 1, kil: rig_2}\n"
     )
     done = sim(path)
     assert done.returncode == 2
     assert done.stdout == ""
     lines = done.stderr.splitlines()
-    assert {int(line.removeprefix(str(path)).split(":")[1]) for line in lines} >= {5, 7, 9, 10, 11}, lines
+    assert {int(line.removeprefix(str(path)).split(":")[1]) for line in lines} >= {5, 7, 9, 10, 12}, lines
 
 
 @pytest.mark.parametrize("what", ["an empty file", "a directory", "binary junk", "a missing file"])
