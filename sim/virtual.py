@@ -49,7 +49,8 @@ TRACE_FIELDS = frozenset(Trace.__struct_fields__)
 class VirtualLab:
     """See `World`. Raises `LabError` where a machine has a program of the lab's own, which runs on processes only."""
 
-    def __init__(self, topology: Topology, *, seed: int) -> None:
+    def __init__(self, topology: Topology, *, seed: int, folder: object = None) -> None:
+        del folder  # nothing is written
         own = [f"{m.program} of {m.id}" for m in topology.machines if m.program]
         if own:
             raise LabError(f"a program of the lab's own runs on processes only, and not in virtual time: {own[0]}")
