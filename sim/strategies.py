@@ -1,22 +1,37 @@
-"""Hypothesis strategies for storms over a given lab: what may be sent between whom, by which way, carrying what."""
+"""Hypothesis strategies for labs, what is sent there and what goes wrong: for our hunts, and for a lab's own tests.
+
+    @given(scenarios())
+    def test_nothing_is_lost(scenario): ...
+
+- `topologies()` draws labs, `parts(lab)` small parts of one; each is a `Topology` that `load` would take.
+- `messages(lab)` draws what one participant sends another, `storms(lab)` a whole storm of it.
+- `faults(lab)` draws one thing that goes wrong.
+- `scenarios()` puts these together so that they meet: storms and faults within the same second of a session.
+
+All shrink towards little: two machines, one message of null, a machine that is killed.
+"""
 
 from __future__ import annotations
 
-import itertools
 import json
-from typing import Any
+from typing import NamedTuple
 
-import networkx as nx
 from hypothesis import strategies as st
 
+from sim.drawing import chance, pick
+from sim.drawnfaults import faults
+from sim.drawnlabs import parts, topologies
 from sim.emulated import probe_of
 from sim.payloads import ArraySpec, Payload
-from sim.scenario import Example, Flow, Op, Opaque, Send, Twice
-from sim.topology import Topology, graph
+from sim.prune import with_faults
+from sim.scenario import Example, Flow, Op, Opaque, Scenario, Send, Twice
+from sim.topology import Topology
 
-__all__ = ["examples", "payloads"]
+__all__ = ["examples", "faults", "messages", "parts", "payloads", "scenarios", "storms", "topologies"]
 
 DTYPES = ["?", "i1", "u1", "<i2", ">i2", "<u4", "<i8", ">u8", "<f2", ">f4", "<f8", "<c16", "S5", "<U3"]
+FEW = 12  # messages of one storm of a scenario
+FAULTS = (1, 1, 2, 2, 3, 0, 4)  # how many strike in one
 
 _numbers = st.integers() | st.integers(2**64, 2**90) | st.floats(width=64)
 _scalars = st.none() | st.booleans() | _numbers | st.text(max_size=12)
@@ -38,23 +53,92 @@ def payloads() -> st.SearchStrategy[Payload]:
     return st.builds(Payload, text=texts) | st.builds(Payload, text=texts, array=arrays, alone=st.booleans())
 
 
+_ANY = payloads()
+_LIGHT = st.sampled_from([Payload()] * 9 + [Payload(text='{"a": [1, NaN]}')])
+
+
 @st.composite
-def examples(draw: st.DrawFn, topology: Topology, messages: int | None = None) -> Example:
+def messages(draw: st.DrawFn, topology: Topology, *, most: int = 20, light: bool = False) -> Send:
+    """A burst of at most `most` messages between two participants, up, down or across, by id alone or along hops.
+
+    `light`: they carry next to nothing, where only their way matters.
+    """
+    return _Lab(topology).send(draw, most, _LIGHT if light else _ANY)
+
+
+@st.composite
+def storms(draw: st.DrawFn, topology: Topology, messages: int | None = None) -> Example:
     """One storm of at most `messages` messages (the topology's own limit if None), the bare actors' part among them."""
     lab = _Lab(topology)
     left = topology.storm.messages if messages is None else messages
+    ops = _traffic(draw, lab, left, 12, _ANY)
+    places = [draw(st.integers(0, len(ops))) for _ in range(3)]
+    ops.insert(places[0], lab.twice(draw, numbered=True))
+    ops.insert(places[1], lab.twice(draw, numbered=False))
+    ops.insert(places[2], lab.opaque(draw))
+    return Example(ops=tuple(ops))
+
+
+examples = storms
+
+
+@st.composite
+def scenarios(
+    draw: st.DrawFn, topology: Topology | st.SearchStrategy[Topology] | None = None, *, virtual: bool = True
+) -> Scenario:
+    """A lab (`topology`, or drawn from that, or from nothing) with storms and faults that meet, and perhaps a session.
+
+    `virtual`: for virtual time, where single messages can be lost; else it can be played on processes.
+    """
+    lab = topology if isinstance(topology, Topology) else draw(topologies() if topology is None else topology)
+    session = chance(draw, 2)
+    moments = [_moment(draw, lab) for _ in range(pick(draw, (1, 1, 2)))]
+    struck = [faults(lab, virtual=virtual, around_s=pick(draw, moments)) for _ in range(pick(draw, FAULTS))]
+    drawn = tuple(draw(fault) for fault in struck)
+    least = 0 if session and drawn else 1
+    played = tuple(_timed_storm(draw, lab, pick(draw, moments)) for _ in range(pick(draw, range(least, 3))))
+    return Scenario(topology=with_faults(lab, drawn), seed=draw(st.integers(0, 99)), examples=played, session=session)
+
+
+def _moment(draw: st.DrawFn, topology: Topology) -> float:
+    return draw(st.integers(0, max(1, int(min(topology.session.duration_s, 5.0) * 10)))) / 10
+
+
+def _timed_storm(draw: st.DrawFn, topology: Topology, at_s: float) -> Example:
+    """A few messages at one moment."""
+    lab = _Lab(topology)
+    ops = _traffic(draw, lab, FEW, 4, _LIGHT)
+    if chance(draw, 6):
+        ops.append(lab.twice(draw, numbered=chance(draw, 2)))
+    if chance(draw, 10):
+        ops.append(lab.opaque(draw))
+    return Example(ops=tuple(ops), at_s=at_s)
+
+
+def _traffic(draw: st.DrawFn, lab: _Lab, left: int, most_ops: int, carried: st.SearchStrategy[Payload]) -> list[Op]:
     ops: list[Op] = []
-    for _ in range(draw(st.integers(1, 12))):
+    for _ in range(draw(st.integers(1, most_ops))):
         if left < 1:
             break
-        op: Send | Flow = draw(lab.flows(left)) if draw(st.integers(0, 4)) == 0 else draw(lab.sends(left))
+        op = lab.flow(draw, left, carried) if chance(draw, 5) else lab.send(draw, left, carried)
         left -= op.items if isinstance(op, Flow) else op.burst
         ops.append(op)
-    places = draw(st.lists(st.integers(0, len(ops)), min_size=3, max_size=3))
-    ops.insert(places[0], draw(lab.twices(numbered=True)))
-    ops.insert(places[1], draw(lab.twices(numbered=False)))
-    ops.insert(places[2], draw(lab.opaques()))
-    return Example(ops=tuple(ops))
+    return ops
+
+
+class _Speaker(NamedTuple):
+    """A participant, and the machine that it is on."""
+
+    at: str
+    name: str
+
+    @property
+    def is_probe(self) -> bool:
+        return self.name.endswith(".probe")
+
+    @property
+    def is_program(self) -> bool:
+        return self.name.startswith("_")
 
 
 class _Lab:
@@ -62,67 +146,65 @@ class _Lab:
 
     def __init__(self, topology: Topology) -> None:
         self._machines = [machine.id for machine in topology.machines]
-        self._paths: dict[str, dict[str, list[str]]] = dict(nx.all_pairs_shortest_path(graph(topology).to_undirected()))
-        self._speakers = [(m, name) for m in self._machines for name in (m, "_" + m, probe_of(m))]
+        self._parents = {machine.id: machine.parent for machine in topology.machines}
+        self._speakers = [_Speaker(m, name) for m in self._machines for name in (m, "_" + m, probe_of(m))]
 
-    def sends(self, most: int) -> st.SearchStrategy[Send]:
+    def send(self, draw: st.DrawFn, most: int, carried: st.SearchStrategy[Payload]) -> Send:
         """A burst between two participants, up, down or across, by id alone or along explicit hops."""
-        pairs = [
-            (a, b)
-            for a, b in itertools.product(self._speakers, self._speakers)
-            if a[1] != b[1] and not (a[0] == b[0] and b[1].startswith("_") and not a[1].endswith(".probe"))
-        ]
-
-        def send(pair: tuple[Any, Any], explicit: bool, sought: bool, payload: Payload, burst: int) -> Send:
-            (at, frm), (end, to) = pair
-            # A node is not found by its id alone from another machine: only stations are, and their programs.
-            along = explicit or (to.endswith(".probe") and at != end)
-            return Send(
-                frm=frm,
-                to=to,
-                hops=self._hops(at, frm, end, to) if along else (),
-                sought=sought,
-                payload=payload,
-                burst=burst,
-            )
-
-        return st.builds(
-            send,
-            st.sampled_from(pairs),
-            st.booleans(),
-            st.sampled_from([True, True, False]),
-            payloads(),
-            st.integers(1, min(most, 20)),
+        frm = pick(draw, self._speakers)
+        to = pick(draw, [other for other in self._speakers if self._may_say(frm, other)])
+        # A node is not found by its id alone from another machine: only stations are, and their programs.
+        along = chance(draw, 2) or (to.is_probe and frm.at != to.at)
+        return Send(
+            frm=frm.name,
+            to=to.name,
+            hops=self._hops(frm, to) if along else (),
+            sought=not chance(draw, 3),
+            payload=draw(carried),
+            burst=draw(st.integers(1, min(most, 20))),
         )
 
-    def flows(self, most: int) -> st.SearchStrategy[Flow]:
+    def flow(self, draw: st.DrawFn, most: int, carried: st.SearchStrategy[Payload]) -> Flow:
         """A stream from a node to a station, with whatever batch size."""
-        nodes = [name for _, name in self._speakers if name.startswith("_") or name.endswith(".probe")]
-        return st.builds(
-            Flow,
-            frm=st.sampled_from(nodes),
-            to=st.sampled_from(self._machines),
-            items=st.integers(0, min(most, 40)),
-            batch=st.integers(1, 13),
-            payload=payloads(),
+        return Flow(
+            frm=pick(draw, [speaker.name for speaker in self._speakers if speaker.is_probe or speaker.is_program]),
+            to=pick(draw, self._machines),
+            items=draw(st.integers(0, min(most, 40))),
+            batch=draw(st.integers(1, 13)),
+            payload=draw(carried),
         )
 
-    def twices(self, *, numbered: bool) -> st.SearchStrategy[Twice]:
+    def twice(self, draw: st.DrawFn, *, numbered: bool) -> Twice:
         """A bare peer that repeats itself, as ours do or as Autopilot's own."""
-        machines = st.sampled_from(self._machines)
-        return st.builds(Twice, at=machines, to=machines, times=st.integers(2, 4), numbered=st.just(numbered))
+        at, to = pick(draw, self._machines), pick(draw, self._machines)
+        return Twice(at=at, to=to, times=draw(st.integers(2, 4)), numbered=numbered)
 
-    def opaques(self) -> st.SearchStrategy[Opaque]:
+    def opaque(self, draw: st.DrawFn) -> Opaque:
         """Bytes that are no message, over at least one link where there is one."""
-        pairs = [(a, b) for a in self._machines for b in self._machines if a != b or len(self._machines) == 1]
-        return st.builds(
-            lambda pair, size, seed: Opaque(at=pair[0], to=pair[1], size=size, seed=seed),
-            st.sampled_from(pairs),
-            st.integers(0, 300),
-            st.integers(0, 1000),
-        )
+        at = pick(draw, self._machines)
+        to = pick(draw, [machine for machine in self._machines if machine != at] or [at])
+        return Opaque(at=at, to=to, size=draw(st.integers(0, 300)), seed=draw(st.integers(0, 1000)))
 
-    def _hops(self, at: str, frm: str, end: str, to: str) -> tuple[str, ...]:
-        stations = self._paths[at][end]
-        through = stations if frm != at else stations[1:]
-        return (*through, to) if to != end else tuple(through)
+    def _may_say(self, frm: _Speaker, to: _Speaker) -> bool:
+        """A program's messages come to its own machine's program by no way but a station's listens."""
+        own_program = frm.at == to.at and to.is_program and not frm.is_probe
+        return frm.name != to.name and not own_program
+
+    def _hops(self, frm: _Speaker, to: _Speaker) -> tuple[str, ...]:
+        stations = self._path(frm.at, to.at)
+        through = stations if frm.name != frm.at else stations[1:]
+        return (*through, to.name) if to.name != to.at else tuple(through)
+
+    def _path(self, start: str, end: str) -> list[str]:
+        """The machines from one to the other, both included, as the tree has them."""
+        up, down = self._above(start), self._above(end)
+        while len(up) > 1 and len(down) > 1 and up[-2] == down[-2]:
+            del up[-1], down[-1]
+        return [*up, *reversed(down[:-1])]
+
+    def _above(self, machine: str) -> list[str]:
+        """The machine, its parent, and so on to the terminal."""
+        found = [machine]
+        while (parent := self._parents[found[-1]]) is not None:
+            found.append(parent)
+        return found

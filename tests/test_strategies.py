@@ -5,19 +5,22 @@ from __future__ import annotations
 import json
 from collections import Counter
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 import pytest
+import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from autopilot_net import Message
+from sim.faults import OPTIONS, Several
 from sim.payloads import Payload, build, fingerprint
 from sim.scenario import Crash, Example, Flow, Opaque, Scenario, Send, Twice, load_scenario, save_scenario
 from sim.speaker import expanded
-from sim.strategies import examples, payloads
-from sim.topology import Machine, Topology, load
+from sim.strategies import examples, faults, messages, parts, payloads, scenarios, storms, topologies
+from sim.topology import Machine, Topology, graph, load
 
 LABS = {
     name: load(Path(__file__).parent.parent / "topologies" / f"{name}.yaml")
@@ -33,6 +36,7 @@ FORK = Topology(
         Machine("rig_2", parent="T"),
     ),
 )
+T = TypeVar("T")
 A_FEW = settings(max_examples=12, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
 every_lab = pytest.mark.parametrize("topology", LABS.values(), ids=LABS)
 
@@ -112,14 +116,14 @@ def test_a_storm_of_few_messages_keeps_to_them(data: st.DataObject, messages: in
         assert {type(op) for op in example.ops} == {Twice, Opaque}, "the bare actors are part of every storm"
 
 
-def drawn(topology: Topology) -> list[Example]:
-    """Many storms, the same ones each time."""
-    found: list[Example] = []
+def drawn(strategy: st.SearchStrategy[T], count: int = 50) -> list[T]:
+    """Many values, the same ones each time."""
+    found: list[T] = []
 
-    @settings(max_examples=50, derandomize=True, database=None, suppress_health_check=list(HealthCheck))
-    @given(examples(topology))
-    def collect(example: Example) -> None:
-        found.append(example)
+    @settings(max_examples=count, derandomize=True, database=None, suppress_health_check=list(HealthCheck))
+    @given(strategy)
+    def collect(value: T) -> None:
+        found.append(value)
 
     collect()
     return found
@@ -128,7 +132,7 @@ def drawn(topology: Topology) -> list[Example]:
 def test_storms_go_up_down_and_across_by_id_and_by_hops_confirmed_and_not() -> None:
     """What the strategies can draw, they do: else a storm would prove less than it says."""
     topology = FORK
-    ops = [op for example in drawn(topology) for op in example.ops]
+    ops = [op for example in drawn(examples(topology)) for op in example.ops]
     sends = [op for op in ops if isinstance(op, Send)]
     depth = {"T": 0, "rig_1": 1, "rig_2": 1, "cam": 2}
     trips = [(home(topology, op.frm), home(topology, op.to)) for op in sends]
@@ -176,3 +180,153 @@ def test_what_is_no_scenario_is_refused(tmp_path: Path, raw: Any) -> None:
     (tmp_path / "smallest.json").write_bytes(raw)
     with pytest.raises((msgspec.DecodeError, UnicodeDecodeError)):
         load_scenario(tmp_path / "smallest.json")
+
+
+def as_yaml(topology: Topology) -> str:
+    """The file that a person would have written for this lab."""
+
+    def plain(struct: Any, *without: str) -> dict[str, Any]:
+        values = msgspec.to_builtins(struct)
+        defaults = {field.name: field.default for field in msgspec.structs.fields(struct)}
+        return {
+            key: value
+            for key, value in values.items()
+            if key not in without and value is not None and msgspec.to_builtins(defaults[key]) != value
+        }
+
+    def entry(machine: Machine) -> dict[str, Any]:
+        keys = plain(machine, "parent", "children", "streams")
+        keys["streams"] = {name: plain(stream) for name, stream in machine.streams.items()}
+        return keys | {"children": [entry(topology.machine(child)) for child in machine.children]}
+
+    top = plain(topology, "path", "machines", "faults", "expect", "name")
+    terminal = {key: value for key, value in entry(topology.terminal).items() if key in ("id", "host", "port", "durable")}
+    faults = [plain(fault) for fault in topology.faults]
+    pilots = [entry(pilot) for pilot in topology.pilots]
+    lab = {"name": topology.name, **top, "terminal": terminal, "pilots": pilots, "faults": faults}
+    return yaml.safe_dump(lab, sort_keys=False)
+
+
+def check_lab(topology: Topology, folder: Path) -> None:
+    """`load` would have made it of a file: so it keeps to all that is demanded of one."""
+    path = folder / "drawn.yaml"
+    path.write_text(as_yaml(topology))
+    assert load(path) == replace(topology, path=path.as_posix(), expect=load(path).expect)
+
+
+@settings(A_FEW, max_examples=60, suppress_health_check=list(HealthCheck))
+@given(topology=topologies())
+def test_a_drawn_lab_is_one_that_a_file_could_hold(topology: Topology, tmp_path: Path) -> None:
+    check_lab(topology, tmp_path)
+
+
+@every_lab
+@settings(A_FEW, suppress_health_check=list(HealthCheck))
+@given(data=st.data())
+def test_a_part_of_a_lab_is_one_too_and_small(topology: Topology, tmp_path: Path, data: st.DataObject) -> None:
+    part = data.draw(parts(topology, max_machines=4))
+    assert 2 <= len(part.machines) <= 4
+    assert {machine.id for machine in part.machines} <= {machine.id for machine in topology.machines}
+    assert all(machine.program is None for machine in part.machines), "those are on processes only"
+    check_lab(part, tmp_path)
+
+
+@settings(A_FEW, max_examples=60, suppress_health_check=list(HealthCheck))
+@given(data=st.data(), virtual=st.booleans())
+def test_a_fault_of_a_lab_is_one_that_its_file_could_hold(data: st.DataObject, virtual: bool, tmp_path: Path) -> None:
+    lab = data.draw(topologies())
+    check_lab(replace(lab, faults=(data.draw(faults(lab, virtual=virtual)),)), tmp_path)
+
+
+def test_labs_are_of_all_kinds() -> None:
+    labs = drawn(topologies(), 200)
+    assert {len(lab.machines) for lab in labs} == {2, 3, 4, 5, 6}
+    assert {depth for lab in labs for _, depth in graph(lab).nodes(data="depth")} == {0, 1, 2, 3}
+    machines = [machine for lab in labs for machine in lab.machines]
+    streams = [stream for machine in machines for stream in machine.streams.values()]
+    for facts in (
+        {machine.trials is None for machine in machines},
+        {machine.link is None for machine in machines},
+        {machine.durable for machine in machines},
+        {lab.terminal.durable for lab in labs},
+        {bool(lab.session.graduate) for lab in labs},
+        {stream.reliable for stream in streams},
+        {stream.burst is None for stream in streams},
+        {stream.to is None for stream in streams},
+    ):
+        assert facts == {True, False}
+    assert {stream.item for stream in streams} == {"array", "fields", "text"}
+
+
+def test_the_least_lab_is_two_machines_that_do_nothing() -> None:
+    [least] = [lab for lab in drawn(topologies(), 1)]
+    assert [machine.id for machine in least.machines] == ["T", "rig_1"]
+    assert not any(machine.streams or machine.trials or machine.link or machine.durable for machine in least.machines)
+
+
+def test_faults_are_of_every_verb_and_those_that_tcp_hides_are_for_virtual_time() -> None:
+    verbs = {name for name in OPTIONS for fault in drawn(faults(FORK), 400) if getattr(fault, name) is not None}
+    assert verbs == set(OPTIONS)
+    real = drawn(faults(FORK, virtual=False), 400)
+    assert not any(fault.drop or fault.duplicate for fault in real)
+    assert any(fault.kill for fault in real)
+
+
+def test_faults_strike_one_some_and_patterns_at_a_time_or_about_it() -> None:
+    found = drawn(faults(FORK, around_s=1.5), 400)
+    targets = [next(t for v in OPTIONS if (t := getattr(fault, v)) is not None) for fault in found]
+    assert {type(target) for target in targets} == {str, tuple, Several}
+    assert "*" in targets
+    assert "T" in targets
+    assert {fault.at_s is None for fault in found} == {fault.between_s is None for fault in found} == {True, False}
+    begun = [fault.between_s[0] if fault.between_s else fault.at_s or 0.0 for fault in found]
+    assert (min(begun), max(begun)) == (1.0, 2.5)
+
+
+def test_what_strikes_meets_what_is_sent() -> None:
+    """Storms and faults are within the same second, else hardly any message would ever meet a fault."""
+    found = drawn(scenarios(), 200)
+    both = [scenario for scenario in found if scenario.examples and scenario.topology.faults]
+    near = 0
+    for scenario in both:
+        sent = [example.at_s for example in scenario.examples if example.at_s is not None]
+        struck = [fault.at_s or (fault.between_s or (0.0,))[0] for fault in scenario.topology.faults]
+        near += min(abs(a - b) for a in sent for b in struck) <= 0.1
+    assert len(both) > 100
+    assert near > len(both) * 0.7
+    assert {scenario.session for scenario in found} == {True, False}
+    assert all(scenario.session or scenario.examples for scenario in found), "something is always played"
+
+
+@every_lab
+@settings(A_FEW, suppress_health_check=list(HealthCheck))
+@given(data=st.data())
+def test_a_scenario_over_parts_of_a_lab_is_whole(topology: Topology, tmp_path: Path, data: st.DataObject) -> None:
+    scenario = data.draw(scenarios(parts(topology)))
+    check_lab(scenario.topology, tmp_path)
+    for example in scenario.examples:
+        assert example.at_s is not None
+        for op in example.ops:
+            if isinstance(op, Send):
+                check_send(scenario.topology, op)
+
+
+@A_FEW
+@given(data=st.data())
+def test_a_scenario_for_processes_has_nothing_that_they_cannot_do(data: st.DataObject) -> None:
+    scenario = data.draw(scenarios(FORK, virtual=False))
+    assert replace(scenario.topology, faults=()) == FORK
+    assert not any(fault.drop or fault.duplicate for fault in scenario.topology.faults)
+
+
+@A_FEW
+@given(data=st.data())
+def test_a_message_is_one_that_a_storm_could_hold(data: st.DataObject) -> None:
+    check_send(FORK, data.draw(messages(FORK)))
+    light = data.draw(messages(FORK, most=2, light=True))
+    assert light.burst <= 2
+    assert light.payload.array is None
+
+
+def test_storms_are_what_examples_were() -> None:
+    assert storms is examples

@@ -1,0 +1,134 @@
+"""Hypothesis strategies for faults in a given lab: `load` would take each in a file of that lab.
+
+A fault shrinks towards a kill of one machine that lasts until everything is healed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from hypothesis import strategies as st
+
+from sim.drawing import chance, pick, some
+from sim.faults import Fault, Several
+from sim.topology import Topology
+
+__all__ = ["faults"]
+
+KEYS = ("STORM", "CONFIRM", "STORM_ITEM", "DATA", "HANDSHAKE", "START", "STOP", "STATE", "CONTINUOUS", "GONE", "BACK")
+OFFSETS_S = (0.0, 0.001, 0.003, 0.01, -0.01, 0.03, 0.1, -0.1, 0.3, -0.5, 1.0)
+
+_AFTER_S = (0.5, 0.05, 0.2, 1.0, 2.0, 4.0)
+_END_S = (None, *_AFTER_S)
+_WAY = ("both", "up", "down")
+_WHAT = ("machine", "station", "program")
+_FOR_S = (1.0, 0.5, 2.0, 3.0)
+_EACH_MESSAGE = {
+    "probability": (1.0, 0.5, 0.1),
+    "key": (None, None, None, *KEYS),
+    "first": (None, 1, 2, 3),
+    "way": _WAY,
+    "heal_after_s": _END_S,
+}
+
+_MACHINES: dict[str, dict[str, tuple[Any, ...]]] = {
+    "kill": {"what": _WHAT, "restart_after_s": _END_S},
+    "pause": {"what": _WHAT, "resume_after_s": _END_S},
+    "restart": {"what": _WHAT},
+    "resume": {"what": _WHAT},
+}
+_LINKS: dict[str, dict[str, tuple[Any, ...]]] = {
+    "cut": {"way": _WAY, "heal_after_s": _END_S},
+    "reset": {},
+    "hold": {"way": _WAY, "release_after_s": _END_S},
+    "stall": {"way": _WAY, "heal_after_s": _AFTER_S},
+    "slow": {
+        "latency_ms": (1.0, 20.0, 200.0, 1500.0),
+        "jitter_ms": (None, 1.0, 50.0),
+        "rate_mbit": (None, 1.0, 0.05),
+        "way": _WAY,
+        "heal_after_s": _END_S,
+    },
+    "heal": {"way": _WAY},
+    "release": {"way": _WAY},
+}
+_SEVERAL: dict[str, dict[str, tuple[Any, ...]]] = {
+    "switch_dies": {"heal_after_s": _END_S},
+    "swizzle": {"for_s": _FOR_S},
+    "rolling_reboot": {"restart_after_s": _AFTER_S, "for_s": (None, *_FOR_S)},
+    "wifi_bad": {"for_s": _FOR_S},
+    "power_cut": {"restart_after_s": _END_S},
+}
+_OPTIONS = {**_MACHINES, **_LINKS, **_SEVERAL, "drop": _EACH_MESSAGE, "duplicate": _EACH_MESSAGE}
+
+# What strikes is worth more of the time than what ends it, which seldom finds anything to end.
+_COMMON = ("kill", "cut", "pause", "reset", "hold", "stall", "slow")
+_SELDOM = tuple(verb for verb in (*_MACHINES, *_LINKS, *_SEVERAL) if verb not in _COMMON)
+_VERBS = (*_COMMON * 2, *_SELDOM)
+_VIRTUAL_VERBS = (*_COMMON * 2, *("drop", "drop", "drop", "duplicate") * 2, *_SELDOM)
+
+
+@st.composite
+def faults(draw: st.DrawFn, topology: Topology, *, virtual: bool = True, around_s: float | None = None) -> Fault:
+    """One fault, of any verb; those that TCP hides, `drop` and `duplicate`, where it is for virtual time.
+
+    It is at about `around_s` seconds into the session, or at any time of it.
+    """
+    verb = pick(draw, _VIRTUAL_VERBS if virtual else _VERBS)
+    keys = {name: pick(draw, values) for name, values in _OPTIONS[verb].items()}
+    if "probability" not in keys and chance(draw, 10):
+        keys["probability"] = 0.5
+    one_alone = verb not in _SEVERAL and not chance(draw, 5)
+    target = pick(draw, _TARGETS[:1] if one_alone else _TARGETS)(draw, topology, verb in _MACHINES)
+    return Fault(**{verb: target}, **_time(draw, topology, around_s), **keys)
+
+
+def _time(draw: st.DrawFn, topology: Topology, around_s: float | None) -> dict[str, Any]:
+    if around_s is None:
+        at_s = draw(st.integers(0, max(1, int(min(topology.session.duration_s, 3600) * 10)))) / 10
+    else:
+        at_s = round(max(0.0, around_s + pick(draw, OFFSETS_S)), 3)
+    if not chance(draw, 6):
+        return {"at_s": at_s}
+    return {"between_s": (at_s, round(at_s + pick(draw, (0.1, 0.5)), 3))}
+
+
+# Whom it strikes. Links have their name of the machine at the lower end, so that the terminal has none.
+
+
+def _one(draw: st.DrawFn, topology: Topology, with_terminal: bool) -> str:
+    return pick(draw, _ids(topology, with_terminal=with_terminal))
+
+
+def _list(draw: st.DrawFn, topology: Topology, with_terminal: bool) -> tuple[str, ...]:
+    return tuple(some(draw, _ids(topology, with_terminal=with_terminal), 3))
+
+
+def _pattern(draw: st.DrawFn, topology: Topology, with_terminal: bool) -> str:
+    del with_terminal  # no pattern means it
+    below = _ids(topology, with_terminal=False)
+    return pick(draw, sorted({"*", *(id[:-1] + "*" for id in below if len(id) > 1)}))
+
+
+def _several(draw: st.DrawFn, topology: Topology, with_terminal: bool) -> Several:
+    del with_terminal
+    below = _ids(topology, with_terminal=False)
+    return Several(
+        depth=pick(draw, (None, None, *_depths(topology))), random=pick(draw, (None, *range(1, len(below) + 1)))
+    )
+
+
+_TARGETS: tuple[Callable[[st.DrawFn, Topology, bool], Any], ...] = (_one, _list, _pattern, _several)
+
+
+def _ids(topology: Topology, *, with_terminal: bool) -> list[str]:
+    below = [machine.id for machine in topology.machines[1:]]
+    return [*below, topology.terminal.id] if with_terminal else below
+
+
+def _depths(topology: Topology) -> list[int]:
+    depths = {topology.terminal.id: 0}
+    for machine in topology.machines[1:]:
+        depths[machine.id] = depths[str(machine.parent)] + 1
+    return sorted(set(depths.values()) - {0})
