@@ -14,7 +14,7 @@ from sim.drawing import chance, pick, some
 from sim.faults import Fault, Several
 from sim.topology import Topology
 
-__all__ = ["faults"]
+__all__ = ["ends", "faults"]
 
 KEYS = ("STORM", "CONFIRM", "STORM_ITEM", "DATA", "HANDSHAKE", "START", "STOP", "STATE", "CONTINUOUS", "GONE", "BACK")
 OFFSETS_S = (0.0, 0.001, 0.003, 0.01, -0.01, 0.03, 0.1, -0.1, 0.3, -0.5, 1.0)
@@ -35,8 +35,6 @@ _EACH_MESSAGE = {
 _MACHINES: dict[str, dict[str, tuple[Any, ...]]] = {
     "kill": {"what": _WHAT, "restart_after_s": _END_S},
     "pause": {"what": _WHAT, "resume_after_s": _END_S},
-    "restart": {"what": _WHAT},
-    "resume": {"what": _WHAT},
 }
 _LINKS: dict[str, dict[str, tuple[Any, ...]]] = {
     "cut": {"way": _WAY, "heal_after_s": _END_S},
@@ -50,8 +48,6 @@ _LINKS: dict[str, dict[str, tuple[Any, ...]]] = {
         "way": _WAY,
         "heal_after_s": _END_S,
     },
-    "heal": {"way": _WAY},
-    "release": {"way": _WAY},
 }
 _SEVERAL: dict[str, dict[str, tuple[Any, ...]]] = {
     "switch_dies": {"heal_after_s": _END_S},
@@ -62,18 +58,18 @@ _SEVERAL: dict[str, dict[str, tuple[Any, ...]]] = {
 }
 _OPTIONS = {**_MACHINES, **_LINKS, **_SEVERAL, "drop": _EACH_MESSAGE, "duplicate": _EACH_MESSAGE}
 
-# What strikes is worth more of the time than what ends it, which seldom finds anything to end.
-_COMMON = ("kill", "cut", "pause", "reset", "hold", "stall", "slow")
-_SELDOM = tuple(verb for verb in (*_MACHINES, *_LINKS, *_SEVERAL) if verb not in _COMMON)
-_VERBS = (*_COMMON * 2, *_SELDOM)
-_VIRTUAL_VERBS = (*_COMMON * 2, *("drop", "drop", "drop", "duplicate") * 2, *_SELDOM)
+_COMMON = (*_MACHINES, *_LINKS)
+_VERBS = (*_COMMON * 2, *_SEVERAL)
+_VIRTUAL_VERBS = (*_COMMON * 2, *("drop", "drop", "drop", "duplicate") * 2, *_SEVERAL)
+_ENDS = {"kill": "restart", "pause": "resume", "cut": "heal", "slow": "heal", "drop": "heal", "hold": "release"}
+_LASTS = ("restart_after_s", "resume_after_s", "heal_after_s", "release_after_s")
 
 
 @st.composite
 def faults(draw: st.DrawFn, topology: Topology, *, virtual: bool = True, around_s: float | None = None) -> Fault:
-    """One fault, of any verb; those that TCP hides, `drop` and `duplicate`, where it is for virtual time.
+    """One fault, of any verb that begins something; `drop` and `duplicate`, which TCP hides, for virtual time alone.
 
-    It is at about `around_s` seconds into the session, or at any time of it.
+    It is at about `around_s` seconds into the session, or at any time of it. What ends others is drawn by `ends`.
     """
     verb = pick(draw, _VIRTUAL_VERBS if virtual else _VERBS)
     keys = {name: pick(draw, values) for name, values in _OPTIONS[verb].items()}
@@ -84,14 +80,32 @@ def faults(draw: st.DrawFn, topology: Topology, *, virtual: bool = True, around_
     return Fault(**{verb: target}, **_time(draw, topology, around_s), **keys)
 
 
+@st.composite
+def ends(draw: st.DrawFn, topology: Topology, fault: Fault) -> Fault | None:
+    """What ends `fault`, some time after it; None where it ends by itself, or there is no time left."""
+    end = next((end for verb, end in _ENDS.items() if getattr(fault, verb) is not None), None)
+    begun_s = fault.at_s or 0.0
+    at_s = round(begun_s + pick(draw, _AFTER_S), 3)
+    if end is None or fault.between_s or at_s >= topology.session.duration_s:
+        return None
+    if any(getattr(fault, lasts) is not None for lasts in _LASTS):
+        return None
+    keys = {"what": fault.what} if end in {"restart", "resume"} else {"way": fault.way}
+    target = next(getattr(fault, verb) for verb in _ENDS if getattr(fault, verb) is not None)
+    return Fault(**{end: target}, at_s=at_s, **keys)
+
+
 def _time(draw: st.DrawFn, topology: Topology, around_s: float | None) -> dict[str, Any]:
+    """Within the session."""
+    end_s = topology.session.duration_s
     if around_s is None:
-        at_s = draw(st.integers(0, max(1, int(min(topology.session.duration_s, 3600) * 10)))) / 10
+        at_s = draw(st.integers(0, int(min(end_s, 3600) * 10))) / 10
     else:
         at_s = round(max(0.0, around_s + pick(draw, OFFSETS_S)), 3)
+    at_s = min(at_s, round(end_s * 0.9, 3))
     if not chance(draw, 6):
         return {"at_s": at_s}
-    return {"between_s": (at_s, round(at_s + pick(draw, (0.1, 0.5)), 3))}
+    return {"between_s": (at_s, min(end_s, round(at_s + pick(draw, (0.1, 0.5)), 3)))}
 
 
 # Whom it strikes. Links have their name of the machine at the lower end, so that the terminal has none.
@@ -113,10 +127,11 @@ def _pattern(draw: st.DrawFn, topology: Topology, with_terminal: bool) -> str:
 
 def _several(draw: st.DrawFn, topology: Topology, with_terminal: bool) -> Several:
     del with_terminal
-    below = _ids(topology, with_terminal=False)
-    return Several(
-        depth=pick(draw, (None, None, *_depths(topology))), random=pick(draw, (None, *range(1, len(below) + 1)))
-    )
+    depths = _depths(topology)
+    depth = pick(draw, (None, None, *sorted(set(depths))))
+    count = len(depths) if depth is None else depths.count(depth)
+    random = pick(draw, (None, *range(1, count + 1)))
+    return Several(depth=depth, random=random)
 
 
 _TARGETS: tuple[Callable[[st.DrawFn, Topology, bool], Any], ...] = (_one, _list, _pattern, _several)
@@ -128,7 +143,8 @@ def _ids(topology: Topology, *, with_terminal: bool) -> list[str]:
 
 
 def _depths(topology: Topology) -> list[int]:
+    """How far below the terminal each machine is, but for the terminal."""
     depths = {topology.terminal.id: 0}
     for machine in topology.machines[1:]:
         depths[machine.id] = depths[str(machine.parent)] + 1
-    return sorted(set(depths.values()) - {0})
+    return [depth for depth in depths.values() if depth]

@@ -19,13 +19,13 @@ from typing import NamedTuple
 from hypothesis import strategies as st
 
 from sim.drawing import chance, pick
-from sim.drawnfaults import faults
+from sim.drawnfaults import ends, faults
 from sim.drawnlabs import parts, topologies
 from sim.emulated import probe_of
 from sim.payloads import ArraySpec, Payload
 from sim.prune import with_faults
 from sim.scenario import Example, Flow, Op, Opaque, Scenario, Send, Twice
-from sim.topology import Topology
+from sim.topology import Fault, Topology
 
 __all__ = ["examples", "faults", "messages", "parts", "payloads", "scenarios", "storms", "topologies"]
 
@@ -93,15 +93,20 @@ def scenarios(
     lab = topology if isinstance(topology, Topology) else draw(topologies() if topology is None else topology)
     session = chance(draw, 2)
     moments = [_moment(draw, lab) for _ in range(pick(draw, (1, 1, 2)))]
-    struck = [faults(lab, virtual=virtual, around_s=pick(draw, moments)) for _ in range(pick(draw, FAULTS))]
-    drawn = tuple(draw(fault) for fault in struck)
+    drawn: list[Fault] = []
+    for _ in range(pick(draw, FAULTS)):
+        drawn.append(draw(faults(lab, virtual=virtual, around_s=pick(draw, moments))))
+        end = draw(ends(lab, drawn[-1])) if chance(draw, 6) else None
+        drawn += [end] if end is not None else []
     least = 0 if session and drawn else 1
     played = tuple(_timed_storm(draw, lab, pick(draw, moments)) for _ in range(pick(draw, range(least, 3))))
-    return Scenario(topology=with_faults(lab, drawn), seed=draw(st.integers(0, 99)), examples=played, session=session)
+    seed = draw(st.integers(0, 99))
+    return Scenario(topology=with_faults(lab, tuple(drawn)), seed=seed, examples=played, session=session)
 
 
 def _moment(draw: st.DrawFn, topology: Topology) -> float:
-    return draw(st.integers(0, max(1, int(min(topology.session.duration_s, 5.0) * 10)))) / 10
+    """Early enough that a session is still played."""
+    return draw(st.integers(0, max(1, int(min(topology.session.duration_s, 5.0) * 9)))) / 10
 
 
 def _timed_storm(draw: st.DrawFn, topology: Topology, at_s: float) -> Example:
