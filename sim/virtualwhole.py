@@ -47,7 +47,7 @@ def _wrong_at(lab: VirtualLab, machine: Machine) -> Iterator[str]:
     station, program = lab.stations[machine.id], lab.programs[machine.id]
     routes = station.line.endpoint.routes
     for peer in (station, *program.nodes):
-        if peer.line.endpoint.outbox.messages():
+        if any(line.endpoint.outbox.messages() for line in peer.lines):
             yield f"{peer.id} still awaits confirmations"
     beside = [name for name in (machine.parent, *machine.children, "_" + machine.id) if name]
     yield from (f"{machine.id} does not see {name}" for name in beside if not routes.has(name))
