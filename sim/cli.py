@@ -21,11 +21,12 @@ from rich.table import Table
 from rich.tree import Tree
 
 from sim.conduct import Told
+from sim.determinism import digests
 from sim.importing import ImportRefusedError, import_lab, write_new
 from sim.load import load_warnings
 from sim.processes import uninterrupted
-from sim.rehearse import EXIT, rehearse
-from sim.scenario import Scenario, load_scenario
+from sim.rehearse import EXIT, WorldName, refusal, rehearse
+from sim.scenario import Scenario, load_scenario, save_scenario
 from sim.topology import Topology, TopologyError, load, schema
 from sim.verdict import Report
 
@@ -37,6 +38,8 @@ HELP = """Rehearse a lab: every station of a topology as a real process, a sessi
     python -m sim topologies/lab.yaml --seed 7            the same storms again
     python -m sim topologies/lab.yaml --no-storm --quiet  the session alone; one line at the end
     python -m sim topologies/lab.yaml --json | jq .verdict
+    python -m sim topologies/lab.yaml --virtual           in virtual time: no process, no socket, in a second
+    python -m sim topologies/lab.yaml --save lab.json     all that a run is made from, as a file for `replay`
     python -m sim replay reports/latest/smallest.json     what failed, again
     python -m sim import pilot_db.json --output my.yaml   an Autopilot lab, as a topology
 
@@ -63,6 +66,10 @@ app = App(name="python -m sim", help=HELP, help_format="plaintext", version_flag
 
 Quiet = Annotated[bool, Parameter(negative="", help="Say nothing but the last line.")]
 AsJson = Annotated[bool, Parameter(name="--json", negative="", help="Print the report as JSON, and nothing else.")]
+Virtual = Annotated[bool, Parameter(negative="", help="In virtual time: no process and no socket, always the same.")]
+Twice = Annotated[
+    bool, Parameter(negative="", help="With --virtual: run it twice, and only say whether both runs were the same.")
+]
 Reports = Annotated[Path, Parameter(name="--report", help="The folder that reports are written to.")]
 
 
@@ -77,6 +84,9 @@ def run(
     as_json: AsJson = False,
     quiet: Quiet = False,
     storm: Annotated[bool, Parameter(negative="--no-storm", help="Play storms after the session.")] = True,
+    virtual: Virtual = False,
+    check_determinism: Twice = False,
+    save: Annotated[Path | None, Parameter(help="Write the scenario to a file, and run nothing.")] = None,
 ) -> int:
     """Rehearse the lab that FILE describes."""
     try:
@@ -87,7 +97,10 @@ def run(
         return _refuse(f"--examples {examples}: a number of storms is 0 or more")
     draw = 0 if not storm else topology.storm.examples if examples is None else examples
     scenario = Scenario(topology=topology, seed=random.randrange(100_000) if seed is None else seed, draw=draw)
-    return _rehearse(scenario, report, as_json=as_json, quiet=quiet)
+    if save is not None:
+        return _save(scenario, save)
+    world: WorldName = "virtual" if virtual else "processes"
+    return _run(scenario, report, world=world, twice=check_determinism, as_json=as_json, quiet=quiet)
 
 
 @app.command
@@ -97,6 +110,8 @@ def replay(
     report: Reports = Path("reports"),
     as_json: AsJson = False,
     quiet: Quiet = False,
+    virtual: Virtual = False,
+    check_determinism: Twice = False,
 ) -> int:
     """Run a scenario from a file again: what failed, on a fresh lab."""
     try:
@@ -107,7 +122,8 @@ def replay(
         return _refuse(f"{file}: it cannot be read: {error.strerror}")
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         return _refuse(f"{file}: no scenario that a rehearsal wrote: {error}")
-    return _rehearse(scenario, report, as_json=as_json, quiet=quiet)
+    world: WorldName = "virtual" if virtual else "processes"
+    return _run(scenario, report, world=world, twice=check_determinism, as_json=as_json, quiet=quiet)
 
 
 @app.command(name="import", help=HELP_IMPORT)
@@ -158,19 +174,47 @@ def main() -> None:
     sys.exit(code if isinstance(code, int) else 0)
 
 
-def _rehearse(scenario: Scenario, reports: Path, *, as_json: bool, quiet: bool) -> int:
+def _run(
+    scenario: Scenario, reports: Path, *, world: WorldName, twice: bool, as_json: bool, quiet: bool
+) -> int:
+    if twice and world == "processes":
+        return _refuse("--check-determinism: only runs in virtual time are the same every time; add --virtual")
+    if (why := refusal(world, scenario.topology)) is not None:
+        return _refuse(f"{scenario.topology.path}: {why}")
+    if twice:
+        return _compare(scenario)
+    return _rehearse(scenario, reports, world=world, as_json=as_json, quiet=quiet)
+
+
+def _compare(scenario: Scenario) -> int:
+    """Run it twice, and say by their hashes whether both runs were the same."""
+    one, other = digests(scenario)
+    sys.stdout.write(f"{one}\n{other}\n{'the same' if one == other else 'NOT THE SAME'}\n")
+    return 0 if one == other else 1
+
+
+def _save(scenario: Scenario, path: Path) -> int:
+    try:
+        save_scenario(scenario, path)
+    except OSError as error:
+        return _refuse(f"{path}: it cannot be written: {error.strerror}")
+    sys.stdout.write(f"{path}: seed {scenario.seed}; run it with: python -m sim replay {path}\n")
+    return 0
+
+
+def _rehearse(scenario: Scenario, reports: Path, *, world: WorldName, as_json: bool, quiet: bool) -> int:
     console = Console(quiet=quiet or as_json, highlight=False)
     folder = _folder(reports, scenario.topology.name)
     if folder is None:
         return _refuse(f"{reports}: reports cannot be written there")
     topology = scenario.topology
     console.print(_tree(topology))
-    processes = 2 * len(topology.machines)
-    console.print(f"{topology.name}  {len(topology.machines)} machines  {processes} processes  seed {scenario.seed}")
+    where = "virtual time" if world == "virtual" else f"{2 * len(topology.machines)} processes"
+    console.print(f"{topology.name}  {len(topology.machines)} machines  {where}  seed {scenario.seed}")
     for warning in load_warnings(topology):
         console.print(_plain(warning), style="yellow", soft_wrap=True)
     with _progress(console) as say:
-        report = rehearse(scenario, folder, say=say)
+        report = rehearse(scenario, folder, world=world, say=say)
     with uninterrupted():
         page = _write(report, folder, reports)
     if as_json:
@@ -271,6 +315,8 @@ def _show(console: Console, report: Report, page: Path) -> None:
         load = f"CPU {report.cpu.median_pct:.0f} % median, {report.cpu.max_pct:.0f} % at most"
         busy = f", over 90 % for {report.cpu.overloaded_s:.1f} s (latency there is flagged)"
         console.print(load + (busy if report.cpu.overloaded_s else ""), style="dim")
+    if report.pace:
+        console.print(report.pace, style="dim")
     console.print(f"report  {page}", soft_wrap=True)
     if report.replay:
         console.print(f"replay  {report.replay}", soft_wrap=True)

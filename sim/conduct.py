@@ -66,6 +66,7 @@ class Conducted(Struct, kw_only=True):
     died: list[str] = field(default_factory=list)
     failure: Failure | None = None
     up_s: float | None = None  # of the clock on the wall, whatever the world
+    drawing_s: float = 0.0  # likewise, and nothing happened in the world meanwhile
     fell: str = ""  # why the lab did not come up, or fell
 
     def evidence(self) -> Evidence:
@@ -230,16 +231,20 @@ class _Conduct:
         from sim.storm import draw_storms  # hypothesis takes half a second to import, and a hunt draws by itself
 
         first, count = len(self.scenario.examples), self.scenario.draw
+        self.run.drawing_s -= time.monotonic()
 
         def play(drawn: int, example: Example) -> Failure | None:
             self._told(drawn, count, example)
+            begun = time.monotonic()
             stormed = self._storm(first + drawn, example)
+            self.run.drawing_s -= time.monotonic() - begun
             if stormed.settled and not stormed.broke:
                 return None
             return Failure(number=first + drawn, example=example, broke=stormed.broke, settled=stormed.settled)
 
         self._told(0, count, None)
         self.run.failure = draw_storms(self.scenario.topology, play, seed=self.scenario.seed, count=count, home=home)
+        self.run.drawing_s += time.monotonic()
         self.say(Told("storms", f"{len(self.run.played) - first}", ended=True, ok=self.run.failure is None))
         if crash and self.run.failure is None:
             self._crash(first + count)

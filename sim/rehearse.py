@@ -5,7 +5,6 @@ Whatever happens, Ctrl-C included, the lab goes down and a report of what there 
 
 from __future__ import annotations
 
-import importlib
 import platform
 import sys
 import time
@@ -23,8 +22,9 @@ from sim.clockchecks import clock_rows
 from sim.conduct import Conducted, Told, conduct, judge, size_of
 from sim.diagram import Diagram
 from sim.evidence import Evidence, Index
+from sim.faults import Action
 from sim.lamport import diagram_of
-from sim.processes import Lab, preload, uninterrupted
+from sim.processes import IMPOSSIBLE, Lab, preload, uninterrupted
 from sim.sampler import Sampler
 from sim.scenario import Scenario, save_scenario
 from sim.storm import Retrial, confirm_and_shrink
@@ -32,17 +32,25 @@ from sim.streamchecks import stream_rows
 from sim.summary import advice_for, latencies, link_rows, machine_rows, rates, sentence_for, timeline
 from sim.topology import Topology
 from sim.verdict import Check, Report
-from sim.world import World
+from sim.virtual import VirtualLab
+from sim.world import LabError, World
 
-__all__ = ["EXIT", "WorldName", "rehearse", "world_of"]
+__all__ = ["EXIT", "WorldName", "rehearse", "refusal", "world_of"]
 
 EXIT = {"held": 0, "broke": 1, "unsettled": 3, "interrupted": 130}
 PACKAGES = ("pyzmq", "numpy", "blosc", "msgspec", "hypothesis", "networkx", "bokeh")
-NOT_PROVEN = [
-    "real wifi and real switches: every link here is loopback",
-    "the timing of a Pi: its pins, its card, its one slow core",
-    "what happens when a cable is cut or a machine loses power in the middle of a session",
-]
+NOT_PROVEN = {
+    "processes": [
+        "real wifi and real switches: every link here is loopback",
+        "the timing of a Pi: its pins, its card, its one slow core",
+    ],
+    "virtual": [
+        "sockets, threads and processes: in virtual time there are none",
+        "real timing: whatever is told in seconds or milliseconds is of the virtual clock",
+    ],
+}
+UNHURT = "what happens when a cable is cut or a machine loses power in the middle of a session"
+KILLED = "loss of power: what a killed process has written stays, and what a card had not yet written does not"
 Verdict = Literal["held", "broke", "unsettled", "interrupted"]
 WorldName = Literal["processes", "virtual"]
 
@@ -56,12 +64,21 @@ class _Run(Struct):
 
 
 def world_of(name: WorldName, topology: Topology, *, seed: int, folder: Path) -> World:
-    """A lab, not yet started, in the world of that name."""
+    """A lab, not yet started, in the world of that name. Raises `LabError` where it has no place in it."""
     if name == "virtual":
-        made: World = importlib.import_module("sim.virtual").VirtualLab(topology, seed=seed, folder=folder)
-        return made
+        return VirtualLab(topology, seed=seed)
     preload()
     return Lab(topology, seed=seed, folder=folder)
+
+
+def refusal(name: WorldName, topology: Topology) -> str | None:
+    """Why this lab has no place in the world of that name, if it has none."""
+    try:
+        if name == "virtual":
+            VirtualLab(topology, seed=0)
+    except LabError as error:
+        return str(error)
+    return None
 
 
 def rehearse(
@@ -73,7 +90,8 @@ def rehearse(
     run = _Run(conducted=Conducted(scenario=scenario))
     lab = world_of(world, scenario.topology, seed=scenario.seed, folder=folder)
     sampler = Sampler(lambda: lab.processes if isinstance(lab, Lab) else {})
-    sampler.start()
+    if world == "processes":
+        sampler.start()
     try:
         home = folder / "hypothesis"
         conduct(lab, scenario, say=say, home=home, crash=world == "processes", into=run.conducted)
@@ -81,12 +99,16 @@ def rehearse(
         run.interrupted = True
     finally:
         sampler.stop()
+    took = time.monotonic() - begun - run.conducted.drawing_s
     if not run.interrupted:
         _try_again(scenario, run, folder, world, say)
     say(Told("checks"))
     with uninterrupted():
         report = _report(scenario, run, sampler, folder)
     report.started, report.took_s = started.isoformat(timespec="seconds"), round(time.monotonic() - begun, 1)
+    report.not_proven = _not_proven(world, scenario.topology, run.conducted)
+    if isinstance(lab, VirtualLab):
+        report.cpu, report.pace = None, _pace(lab, took)
     return report
 
 
@@ -147,7 +169,6 @@ def _report(scenario: Scenario, run: _Run, sampler: Sampler, folder: Path) -> Re
         processes=sampler.rows(),
         cpu=sampler.cpu(),
         storm=_storm_sentence(run),
-        not_proven=_not_proven(topology, run.conducted),
     )
 
 
@@ -195,11 +216,25 @@ def _storm_sentence(run: _Run) -> str:
     return f"{len(played)} storms, {total:,} messages and items{again}"
 
 
-def _not_proven(topology: Topology, run: Conducted) -> list[str]:
+def _pace(lab: VirtualLab, took: float) -> str:
+    """Of a lab that has been played."""
+    played, rate = lab.loop.now_us / 1e6, lab.effects / max(took, 1e-3)
+    return f"virtual time: {played:,.0f} s in {took:,.1f} s, {lab.effects:,} effects, {rate:,.0f} a second"
+
+
+def _not_proven(world: WorldName, topology: Topology, run: Conducted) -> list[str]:
     own = [m for m in topology.machines if m.program and not run.expected.get(m.id)]
     silent = [f"not checked: what {machine.program} on {machine.id} sent" for machine in own]
     calm = [] if run.played else ["anything that storms would show: none was played"]
-    return [*silent, *calm, *NOT_PROVEN]
+    undone = [_undone(action) for action in run.actions if action.verb in IMPOSSIBLE and world == "processes"]
+    verbs = {action.verb for action in run.actions}
+    power = [KILLED] if "kill" in verbs else [] if "cut" in verbs else [UNHURT]
+    return [*silent, *dict.fromkeys(undone), *calm, *NOT_PROVEN[world], *power]
+
+
+def _undone(action: Action) -> str:
+    what = f"{action.verb} of {action.key or 'messages'} on {action.target}"
+    return f"{what}: TCP hides single losses; run it with --virtual"
 
 
 def _versions() -> dict[str, str]:

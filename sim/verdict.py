@@ -175,4 +175,5 @@ class Report(Struct, kw_only=True):
     processes: list[ProcessRow] = field(default_factory=list)
     cpu: Cpu | None = None
     storm: str = ""  # "25 examples of up to 200 messages: 3,412 messages"
+    pace: str = ""  # of a run in virtual time: how much of it passed, and how fast
     not_proven: list[str] = field(default_factory=list)
