@@ -186,8 +186,7 @@ def _hold_last(found: _Found, what: str, took: dict[str, float | None], limit: f
         found.broke.append(f"{what}: never of {', '.join(never[:5])}, and {_digits(limit)} s is the limit")
         return
     last = max(took, key=lambda machine: took[machine] or 0.0, default=None)
-    figure = took[last] if last is not None else None
-    found.most(what, None if figure is None else round(figure, 1), limit, unit=" s", note=f", {last} the last")
+    found.most(what, took[last] if last is not None else None, limit, unit=" s", note=f", {last} the last")
 
 
 def _shook(index: Index) -> dict[str, float | None]:
@@ -221,7 +220,7 @@ def _hold_recoveries(index: Index, found: _Found, limit: float) -> None:
     if not slowest and not found.unknown:
         found.unknown.append(f"whether anything is back within {_digits(limit)} s of a fault: none struck")
     found.broke += [
-        f"{machine} back after {_digits(round(took, 1))} s > {_digits(limit)} s"
+        f"{machine} back after {_digits(took)} s > {_digits(limit)} s"
         for machine, took in sorted(slowest.items())
         if took > limit
     ]

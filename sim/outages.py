@@ -114,7 +114,7 @@ class Outages:
     def __bool__(self) -> bool:
         return bool(self.all)
 
-    # -- questions -----------------------------------------------------------------------------------------------
+    # -- questions -----------------------------------------------------------------------------------------------------
 
     def on(self, way: Sequence[str], *, both_ways: bool = False) -> list[Outage]:
         """Those that struck a participant on the way, or a link between two of them, in the direction of the way."""
@@ -187,7 +187,7 @@ class Outages:
         kills = (self.killed(station, since, until) for station in sorted(stations))
         return next((kill for kill in kills if kill is not None), None)
 
-    # -- below ---------------------------------------------------------------------------------------------------
+    # -- below ---------------------------------------------------------------------------------------------------------
 
     def _links(self, a: str, b: str) -> list[tuple[str, bool]]:
         """The link between two neighbours by its lower end, and whether the way goes up it; none within a machine."""
