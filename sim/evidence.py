@@ -67,6 +67,7 @@ class Index:
         self.gaps: dict[str, list[Trace]] = defaultdict(list)  # what was reported as missing, by the stream's id
         self.expired: dict[str, list[int]] = defaultdict(list)  # when a sender gave something up
         self.fates: dict[str, Any] = {}  # kept by `fates`, which judges each message once
+        self.judged_streams: list[Any] | None = None  # kept by `streamchecks`
         self.by_digest: dict[str, list[tuple[str, str]]] = defaultdict(list)
         calm = all(example.at_s is None for example in evidence.examples.values())
         self.outages = Outages(evidence.journal.entries, evidence.topology, calm=calm)

@@ -86,9 +86,9 @@ class Outages:
     """All of a run's outages, by what they struck."""
 
     def __init__(self, entries: Iterable[Entry], topology: Topology, *, calm: bool = True) -> None:
-        """`calm`: no storm was played amid the session and its faults."""
+        """`calm`: no storm was played amid the session and its faults, in which a station may be killed."""
         self.all: list[Outage] = []  # which excuse something, in the order in which they began
-        self._calm = calm
+        self._calm = calm and not topology.faults
         self.doubled: set[str] = set()  # ids of messages that came twice over a link, and `sender_` of each
         # Where and when messages were taken out of a link, one by one: by id, by `sender_`, and what was no message.
         self._lost: dict[tuple[str, str], list[int]] = {}
@@ -254,7 +254,7 @@ class Outages:
                 up=up,
                 begins=entry.t,
                 fault=number if isinstance(number, int) else -1,
-                excuses=(isinstance(number, int) and number >= 0) or not self._calm,
+                excuses=not self._calm,
                 words=self._name(kind, entry.to, str(facts.get("what", "machine"))),
             )
             self._open[key] = outage

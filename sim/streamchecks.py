@@ -41,7 +41,7 @@ class StreamTimes(Struct, frozen=True):
 
 def check_streams(index: Index) -> Check:
     """All streams, the session's, the storms' and those of the lab's own programs."""
-    judged = [_judged(index, stream) for stream in _streams(index)]
+    judged = _all_judged(index)
     broke = [sentence for row, lost, wrong in judged for sentence in _faults(row, lost, wrong)]
     others = _lab_rows(index)
     broke += [sentence for row in others for sentence in _faults(row, Lost(), _twice(row))]
@@ -73,7 +73,7 @@ def has_streams(evidence: Evidence) -> bool:
 
 def stream_rows(index: Index) -> list[StreamRow]:
     """A row a stream: `machine`, its name with the session's number or the storm's, and what became of its items."""
-    return [*(_judged(index, stream)[0] for stream in _streams(index)), *_lab_rows(index)]
+    return [*(row for row, _, _ in _all_judged(index)), *_lab_rows(index)]
 
 
 def stream_times(index: Index) -> dict[tuple[str, str], StreamTimes]:
@@ -100,6 +100,13 @@ def _streams(index: Index) -> list[_Stream]:
             stream = streams.setdefault(entry.stream, _Stream(entry.stream))
             (stream.made if entry.what == "item_made" else stream.got).append(entry)
     return [stream for _, stream in sorted(streams.items())]
+
+
+def _all_judged(index: Index) -> list[tuple[StreamRow, Lost, list[str]]]:
+    """Each stream, judged once: what its items must look like is computed anew from the plan, which takes long."""
+    if index.judged_streams is None:
+        index.judged_streams = [_judged(index, stream) for stream in _streams(index)]
+    return index.judged_streams
 
 
 def _judged(index: Index, stream: _Stream) -> tuple[StreamRow, Lost, list[str]]:
