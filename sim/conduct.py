@@ -181,14 +181,16 @@ class _Conduct:
     def _play(self) -> None:
         timed = {n: example for n, example in enumerate(self.scenario.examples) if example.at_s is not None}
         actions, session = self.run.actions, self.scenario.session
-        if not (actions or timed or session):
+        faults = self.scenario.topology.faults
+        if not (faults or timed or session):
+            self._settle("up", {})
             return
         phase: Phase = "session" if session else "faults"
         self.say(Told(phase, "playing"))
         self.run.played |= timed
         if not self.world.play(actions, timed, session=session):
             self.run.unsettled.append("how the session ends: it did not come to its end")
-        if actions:
+        if faults:  # though none of them may have happened
             self._heal()
         self.say(Told(phase, "settling"))
         left = self._settle("session", {})

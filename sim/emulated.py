@@ -152,6 +152,12 @@ class Emulated:
             self.perform(self._conductor.questions())
             self.perform([Say(self.machine.id, "STOPALL"), Say(self.machine.id, "INIT")])
 
+    def call(self) -> None:
+        """Show that we are there: to the terminal; and the terminal, to every machine."""
+        home = self.topology.terminal.id
+        others = [home] if self._conductor is None else [machine.id for machine in self.topology.machines[1:]]
+        self.perform([Say(other, "CALM") for other in others])
+
     def next_timer(self) -> float | None:
         """When to call `handle_timer`."""
         with self._lock:

@@ -16,7 +16,8 @@ from sim.participants import is_node, machine_behind
 
 __all__ = ["HANDLED", "Fate", "fate_of", "message_words", "way_through"]
 
-HANDLED = ("STORM", "CRASH", "DATA", "START", "STOP")  # of these a program writes down that it handled them
+# Of these it is written down that they were handled.
+HANDLED = ("STORM", "CRASH", "CALM", "DATA", "START", "STOP")
 TTL = 5
 LATE_S = 2.0  # how long a repeat may take on a way that is whole
 COMMIT_S = 0.5  # from writing down that a message is made until its durable sender has promised it

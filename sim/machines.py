@@ -58,6 +58,10 @@ class StationPart:
         """A storm's message."""
         self.speaker.heard_storm(self.machine.id, message)
 
+    def calm(self, message: Message) -> None:
+        """Somebody is there, after the faults."""
+        self.speaker.heard(message)
+
     def item(self, message: Message) -> None:
         """A storm's stream's item."""
         self.speaker.heard_item(self.machine.id, message)
@@ -136,7 +140,7 @@ class RehearsalPilot(InRun, Pilot_Station):
 def make_station(place: Place, machine: Machine, port: int, above: int, line: Connection, life: int) -> Station:
     """The station of `machine`, at `port`, not yet started; `above` is where it connects to."""
     part = StationPart(place, machine, line, life)
-    listens = {"STORM": part.storm, "STORM_ITEM": part.item, "CRASH": part.crash}
+    listens = {"STORM": part.storm, "STORM_ITEM": part.item, "CRASH": part.crash, "CALM": part.calm}
     common: dict[str, Any] = {
         "id": machine.id,
         "listen_port": port,

@@ -161,6 +161,8 @@ class Lab:
             return [name for name, before in self._owed.items() if self.crew.shook[name] <= before]
 
         self.crew.wait(lambda: not owing(), self.settle_s)
+        for name in self._programs:
+            self.crew.send(name, "call")
         return [*ended, *(f"{name} has not shaken hands again" for name in owing()), *self._await_whole()]
 
     def ask(self) -> None:

@@ -95,6 +95,7 @@ class ProgramRunner:
         orders: dict[str, Handler] = {
             "play": self.emulated.play,
             "ask": self.emulated.ask,
+            "call": self.emulated.call,
             "settle": self._settle,
             "storm": self.emulated.storm,
             "expect": self.speaker.tally.expect,

@@ -33,8 +33,9 @@ from sim.virtualpeers import Line
 from sim.virtualprograms import Notebook, Notes, Program
 from sim.virtualstorms import Storms
 from sim.virtualtime import Loop, Process
-from sim.virtualwhole import tell_whole, unsettled, wrongs
+from sim.virtualwhole import pictures_of, unsettled
 from sim.virtualwires import Wires
+from sim.whole import lacks
 from sim.world import LabError
 
 __all__ = ["VirtualLab"]
@@ -161,9 +162,13 @@ class VirtualLab:
             self._faults.do(action)
         self._journal.write("healed")
         open_ends = [] if self._await_end() else ["how the session ends: it did not come to its end"]
-        self.until(lambda: not wrongs(self), self.settle_s + 10.0)
-        tell_whole(self, self._journal)
-        return [*open_ends, *wrongs(self)[:3]]
+        self.until(lambda: not self._lacks(), self.settle_s + 10.0)
+        for program in self.programs.values():
+            program.emulated.call()
+        self.until(lambda: not self._lacks(), self.settle_s)
+        for name, picture in pictures_of(self).items():
+            self._journal.write("whole", by=name, value=msgspec.to_builtins(picture))
+        return [*open_ends, *self._lacks()[:3]]
 
     def settle(self, token: str) -> list[str]:
         """Wait until nothing is under way in any program; what still is."""
@@ -249,6 +254,7 @@ class VirtualLab:
                 "STORM": lambda message: speaker.heard_storm(name, message),
                 "STORM_ITEM": lambda message: speaker.heard_item(name, message),
                 "CRASH": self._faults.crashing(name, speaker),
+                "CALM": speaker.heard,
             },
         )
         if isinstance(role, Pilot):
@@ -284,6 +290,10 @@ class VirtualLab:
     def _next_life(self, name: str) -> int:
         self._lives[name] += 1
         return self._lives[name] - 1
+
+    def _lacks(self) -> list[str]:
+        """What is not as it is to be in a calm lab, in words."""
+        return lacks(self.topology, pictures_of(self))
 
     def _lost(self, verb: str, wire: Wire, up: bool, payload: bytes) -> None:
         self._faults.lost(verb, wire, up, payload)
