@@ -683,6 +683,11 @@ faults: [{at_s: 30, kill: rig_1}]
 => 4: a fault at 30 s is not within the session of 12 s.
 
 ...
+session: {duration_s: 12}
+faults: [{at_s: 12, kill: rig_1}]
+=> 4: a fault at 12 s is not within the session of 12 s.
+
+...
 faults: [{between_s: [9, 10.5], kill: rig_1}]
 => 3: a fault at 10.5 s is not within the session of 10 s.
 
