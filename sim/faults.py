@@ -79,8 +79,8 @@ class Fault(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaul
 
     What happens to a link, which is named by the machine at its lower end. `way: up` is toward the terminal alone.
 
-    - cut: nothing passes and nobody is told, as when a cable is pulled out. What was sent meanwhile may come late, if
-      the connection outlived it, or never.
+    - cut: nothing passes and nobody is told, as when a cable is pulled out. Its connections do not outlive it: silence
+      ends them, or the heal does. What was under way is gone with them, and is sent again if it was to be confirmed.
     - heal: ends cut, slow, drop and duplicate, whichever fault they were of; the link is as its `link:` says.
     - hold: nothing passes, nothing is lost, and the connections stay; `release` lets it all go on, in order.
     - stall: a hold that ends after heal_after_s.
