@@ -90,6 +90,7 @@ class Diagram(Struct, kw_only=True):
 
     width: float
     begins_s: float
+    of: str = ""  # what it is a picture of, if not of the whole run
     lines: list[Line] = field(default_factory=list)  # the terminal first, children below their parents
     messages: list[Told] = field(default_factory=list)
     arrows: list[Arrow] = field(default_factory=list)

@@ -61,7 +61,8 @@ class _Drawing:
         self._right = LEFT + self._step * diagram.width
         self._width = max(WIDTH, self._right + RIGHT)
         self._ys = _rows(diagram.lines)
-        self._bottom = max(self._ys.values(), default=TOP) + 26
+        lowest = max(self._ys.values(), default=TOP)
+        self._bottom = lowest + (38 if diagram.lines and diagram.lines[-1].programs else 26)  # labels stand there
         self._taken: list[tuple[float, float, float, float]] = []  # by marks and labels: left, top, right, bottom
 
     def svg(self) -> str:

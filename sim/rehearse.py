@@ -163,7 +163,7 @@ def _report(scenario: Scenario, run: _Run, sampler: Sampler, folder: Path) -> Re
         rates=rates(evidence),
         timeline=timeline(evidence),
         links=link_rows(evidence),
-        diagram=_picture(evidence, checks) if verdict in ("broke", "unsettled") else None,
+        diagram=_picture(evidence, checks, run.retrial) if verdict in ("broke", "unsettled") else None,
         trials=trial_rows(index),
         streams=stream_rows(index),
         processes=sampler.rows(),
@@ -172,10 +172,23 @@ def _report(scenario: Scenario, run: _Run, sampler: Sampler, folder: Path) -> Re
     )
 
 
-def _picture(evidence: Evidence, checks: list[Check]) -> Diagram | None:
-    """What went wrong; what broke before what is not known."""
+def _picture(evidence: Evidence, checks: list[Check], retrial: Retrial | None) -> Diagram | None:
+    """What went wrong, in the smallest that shows it; what broke before what is not known."""
+    smallest = _smallest_picture(evidence, retrial) if retrial else None
+    if smallest is not None:
+        return smallest
     found = [check for result in ("fail", "unknown") for check in checks if check.result == result]
     return diagram_of(evidence, evidence.topology, [what for check in found for what in check.violations])
+
+
+def _smallest_picture(evidence: Evidence, retrial: Retrial) -> Diagram | None:
+    """Of the storm that failed, the last time it did on a fresh lab: nothing else was played on that."""
+    if retrial.shown is None:
+        return None
+    diagram = diagram_of(retrial.shown.journal, evidence.topology, retrial.shown.broke or ["it did not settle"])
+    if diagram is not None:
+        diagram.of = f"the storm that failed, on a fresh lab: {retrial.sentence}"
+    return diagram
 
 
 def _up_check(fell: str) -> list[Check]:

@@ -18,7 +18,7 @@ from hypothesis.configuration import set_hypothesis_home_dir
 from msgspec import Struct
 from msgspec.structs import replace
 
-from sim.conduct import Failure, play_storm
+from sim.conduct import Failure, Stormed, play_storm
 from sim.evidence import many
 from sim.payloads import Payload
 from sim.scenario import Example, Flow, Op, Send
@@ -38,6 +38,7 @@ class Retrial(Struct):
     failed: int = 0  # so many times
     tried: int = 0
     sentence: str = ""
+    shown: Stormed | None = None  # what came of `example` the last time that it failed
 
 
 class _StormBroke(Exception):
@@ -104,6 +105,7 @@ def confirm_and_shrink(
         for smaller in _shrink(failure.example, trials.fails, deadline):
             retrial.example = smaller
             said(f"it still fails with {many(len(smaller.ops), 'step')}")
+    retrial.shown = trials.shown
     was, now = len(failure.example.ops), len(retrial.example.ops)
     shrunk = f"; shrunk from {was} steps to {now}" if now < was else ""
     retrial.sentence = f"seen {retrial.failed} of {retrial.tried} times again on a fresh lab{shrunk}"
@@ -119,6 +121,7 @@ class _Trials:
         self._fresh = fresh
         self._seed = seed
         self._count = 0
+        self.shown: Stormed | None = None  # the last one that failed
 
     def fails(self, example: Example) -> bool:
         """Whether `example` breaks something on a fresh lab. One that does not come up fails."""
@@ -134,7 +137,9 @@ class _Trials:
             return True
         finally:
             lab.stop()
-        return bool(stormed.broke) or not stormed.settled
+        fails = bool(stormed.broke) or not stormed.settled
+        self.shown = stormed if fails else self.shown
+        return fails
 
 
 def _shrink(example: Example, fails: Callable[[Example], bool], deadline: float) -> Iterator[Example]:

@@ -410,17 +410,19 @@ def test_a_link_that_was_cut_is_a_bar_and_explains_what_was_lost_on_it(tape: Tap
 def test_a_link_that_was_cut_one_way_explains_that_way_alone(tape: Tape) -> None:
     made(tape)
     tape.note(1.5, "fault", key="cut", to="rig_1", value={"way": "down"})
-    tape.sent(3, "rig_1", "T", trial())
+    tape.sent(2, "rig_1", "T", trial())
+    tape.sent(3, "rig_1", "T", trial(), bytes_="again")
     tape.sent(4, "T", "rig_1", confirm("_rig_1_2", "T_c1", "_rig_1"))
     tape.note(5, "healed")
-    tape.sent(6, "T", "rig_1", confirm("_rig_1_2", "T_c2", "_rig_1"))
+    tape.sent(6, "rig_1", "T", trial(), bytes_="again")
     diagram = tape.diagram()
     assert [bar.what for bar in diagram.bars] == ["cut downward"]
-    assert diagram.bars[0].x1 == diagram.arrows[2].x0 - 1
+    assert diagram.bars[0].x1 == diagram.arrows[3].x0 - 1
     assert [a.note.partition("; ")[2] for a in diagram.arrows] == [
+        "no trace of it at T",
         "seen there after 1.00 ms",
         "it did not arrive: the link of rig_1 was cut downward",
-        "no trace of it at rig_1",
+        "no trace of it at T",
     ]
 
 
@@ -537,12 +539,25 @@ def test_the_drawing_is_one_picture_that_says_all_in_words_and_believes_no_text(
         assert mark.path in shapes, mark.words
 
 
-def test_labels_do_not_cover_one_another_and_all_messages_have_one(busy: Diagram) -> None:
-    svg = ElementTree.fromstring(draw(busy))
+@pytest.fixture
+def crowd() -> Diagram:
+    """Messages that one program sends so closely that their labels have no room side by side."""
+    tape = Tape()
+    for n in range(6):
+        made(tape, 1, f"_rig_1_{n}")
+        for again in range(3):
+            tape.sent(2 + n / 2 + 200 * again, "_rig_1", "rig_1", trial(f"_rig_1_{n}"), bytes_=f"{n} {again}")
+    return tape.diagram(*(f"_rig_1_{n} was lost" for n in range(6)))
+
+
+@pytest.mark.parametrize("name", ["busy", "crowd"])
+def test_labels_do_not_cover_one_another_and_all_messages_have_one(name: str, request: pytest.FixtureRequest) -> None:
+    diagram = request.getfixturevalue(name)
+    svg = ElementTree.fromstring(draw(diagram))
     width = float((svg.get("viewBox") or "").split()[2])
     labels = [text for text in svg.iter("text") if text.get("font-weight") == "600" and not text.get("font-size")]
     said = [text.text for text in labels]
-    for n, told in enumerate(busy.messages, 1):
+    for n, told in enumerate(diagram.messages, 1):
         assert f"{n} DATA {told.id}" in said
         assert said.count(f"{n} again") == 2
     boxes = [(float(t.get("x") or 0), float(t.get("y") or 0), len(t.text or "") * CHAR) for t in labels]

@@ -189,6 +189,7 @@ def picture() -> Diagram:
     return Diagram(
         width=8.0,
         begins_s=1.0,
+        of=EVIL,
         lines=[Line(machine="rig_1", parent="T", programs=True), Line(machine=EVIL, parent="rig_1")],
         messages=[Told(id=EVIL, key=EVIL, frm=EVIL, to=EVIL, outcome=EVIL)],
         arrows=[

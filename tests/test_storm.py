@@ -287,6 +287,17 @@ def test_what_fails_every_time_is_made_as_small_as_it_goes(labs: FreshLabs, retr
     assert told[5:7] == ["it still fails with 2 steps", "it still fails with 1 step"]
 
 
+def test_it_is_known_what_came_of_the_smallest_when_it_failed(labs: FreshLabs, retry: Any) -> None:
+    """Not of the last that was tried, if that held."""
+    labs.is_broken = lambda _, op: isinstance(op, Flow)
+    retrial, _ = retry()
+    assert [sentence.partition(":")[0] for sentence in retrial.shown.broke] == ["streams"]
+    assert {entry.what for entry in retrial.shown.journal.entries} == {"item_made"}
+    labs.made.clear()
+    labs.is_broken = lambda *_: False
+    assert retry()[0].shown is None
+
+
 def test_what_does_not_fail_every_time_is_reported_as_often_as_it_was_seen(labs: FreshLabs, retry: Any) -> None:
     labs.is_broken = lambda trial, op: op == FLOW and trial % 2 == 0
     retrial, _ = retry()
