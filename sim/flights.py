@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import re
 from bisect import bisect_left, bisect_right
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Sequence
 
 from msgspec import Struct
@@ -124,15 +124,17 @@ def flights_of(journal: Journal, is_told: Callable[[str, int], bool]) -> list[Fl
         if head is not None and is_told(head.about, trace.t):
             digests.setdefault(head.id, trace.digest)
             found.append(Flight(t=trace.t, at=trace.at, peer=trace.peer, head=head, digest=trace.digest))
-    found += [_sent_twice(one, digests) for one in journal.of("made twice") if is_told(one.id, one.t)]
+    for entry in journal.of("made twice"):
+        if is_told(entry.id, entry.t):
+            found += [_by_bare_peer(entry, digests) for _ in range(2)]
     found.sort(key=lambda flight: flight.t)
     _see(found, _Seen(journal, found, is_told))
     _count(found)
     return found
 
 
-def _sent_twice(entry: Entry, digests: dict[str, str]) -> Flight:
-    """A bare peer traces nothing, but it is known what it sent to the station it is at."""
+def _by_bare_peer(entry: Entry, digests: dict[str, str]) -> Flight:
+    """A bare peer traces nothing, but it is known that it sent this to the station it is at, at least twice."""
     head = Head(entry.id, entry.to, entry.by, entry.key, entry.id)
     return Flight(t=entry.t, at=entry.by, peer=machine_behind(entry.by), head=head, digest=digests.get(entry.id, ""))
 
@@ -168,39 +170,43 @@ def _see(flights: Sequence[Flight], seen: _Seen) -> None:
             ended[flight.peer, flight.head.about, flight.head.key].append(flight)
     for (at, peer, digest), some in passed.items():
         times = [one.t for one in seen.forwards[peer, digest] if one.peer != at]
-        _settle(some, times, spare=0)
+        _settle(some, times)
     for (peer, about, _), some in ended.items():
         delivered, answers = seen.delivered[peer, about], seen.answers[peer, about]
         if some[0].confirms:
-            _settle(some, seen.confirmed[peer, about], spare=0)
+            _settle(some, seen.confirmed[peer, about])
         else:
-            _settle(some, sorted(delivered + answers), spare=len(delivered))
+            _settle(some, delivered, answers)
         for flight in some:
             is_read = flight.confirms and flight.head.to == peer
             flight.quiet = flight.ended is None and (is_read or peer.startswith("actor."))
 
 
-def _settle(flights: Sequence[Flight], times: Sequence[int], *, spare: int) -> None:
-    """Say when each of `flights` came, by `times` at which it shows; `spare` of these come by themselves.
+def _settle(flights: Sequence[Flight], times: Sequence[int], answers: Sequence[int] = ()) -> None:
+    """Say when each of `flights` came, by `times` at which it shows, and by `answers` to it.
 
     What shows before the next was sent is of the last that was sent. What shows beyond that is of earlier ones, which
-    waited on the way. None overtakes another.
+    waited on the way; but as many answers as there were deliveries come of those. None overtakes another.
     """
     sent = [flight.t for flight in flights]
     came: dict[int, int] = {}
-    beyond: list[int] = []
-    for t in times:
+    beyond: list[tuple[int, bool]] = []
+    for t, is_answer in sorted([*((t, False) for t in times), *((t, True) for t in answers)]):
         last = bisect_right(sent, t) - 1
         if last >= 0 and last not in came:
             came[last] = t
         elif last >= 0:
-            beyond.append(t)
-    for t in beyond[spare:]:
-        waiting = [n for n in range(bisect_left(sent, t)) if n not in came]
+            beyond.append((t, is_answer))
+    late = [t for t, is_answer in beyond if not is_answer] + [t for t, is_answer in beyond if is_answer][len(times) :]
+    for t in late:
+        waiting = [n for n in range(bisect_right(sent, t)) if n not in came]
         if waiting:
             came[waiting[-1]] = t
+    packed: Counter[int] = Counter()
     for n, t in zip(sorted(came), sorted(came.values()), strict=True):
-        flights[n].ended = t
+        first = bisect_left(sent, sent[n])  # of those that were sent at once, it was the first
+        flights[first + packed[first]].ended = t
+        packed[first] += 1
 
 
 def _count(flights: Sequence[Flight]) -> None:

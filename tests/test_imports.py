@@ -40,6 +40,7 @@ IMPURE = {
 }
 CLOCKS = {"now", "utcnow", "today"}
 PURE_SIM = {"sim.session", "sim.checks", "sim.clockchecks", "sim.virtual"}
+PURE_SIM |= {"sim.lamport", "sim.story", "sim.flights", "sim.spells", "sim.timescale"}
 BY_PUBLIC_NAMES = {"sim.processes", "sim.machines"}
 
 

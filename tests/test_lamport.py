@@ -310,22 +310,54 @@ def test_a_confirmation_that_says_received_changes_nothing_and_is_not_called_los
     assert [arrow.end for arrow in tape.diagram().arrows] == ["arrived", "quiet", "arrived"]
 
 
+BARE = "actor.rig_1.a_0.1"
+
+
+def bare(tape: Tape) -> None:
+    """A bare peer sent this twice; its station passed on what came."""
+    tape.note(1, "made twice", "actor.rig_1.a", id=BARE, key="STORM", to="T")
+    for at in (2, 2.1):
+        tape.sent(at, "rig_1", "T", {"id": BARE, "to": "T", "sender": "actor.rig_1.a", "key": "STORM"})
+
+
 def test_what_a_bare_peer_sends_is_known_from_what_it_wrote_down(tape: Tape) -> None:
-    tape.note(1, "made twice", "actor.rig_1.a", id="actor.rig_1.a_0.1", key="STORM", to="T")
-    head = {"id": "actor.rig_1.a_0.1", "to": "T", "sender": "actor.rig_1.a", "key": "STORM"}
-    tape.sent(2, "rig_1", "T", head)
-    tape.trace(3, "Deliver", "T", id="actor.rig_1.a_0.1")
-    tape.sent(4, "T", "rig_1", confirm("actor.rig_1.a_0.1", "T_c1", "actor.rig_1.a"))
-    tape.sent(5, "rig_1", "actor.rig_1.a", confirm("actor.rig_1.a_0.1", "T_c1", "actor.rig_1.a"))
-    tape.note(6, "settled", "actor.rig_1.a", id="actor.rig_1.a_0.1", value="confirmed")
-    diagram = tape.diagram("actor.rig_1.a_0.1, which a bare peer sent to T twice, was handled 2 times")
-    assert [(_name(a.frm), _name(a.to), a.end) for a in diagram.arrows] == [
-        ("_rig_1", "rig_1", "arrived"),
-        ("rig_1", "T", "arrived"),
-        ("T", "rig_1", "arrived"),
-        ("rig_1", "_rig_1", "quiet"),
+    bare(tape)
+    tape.trace(3, "Deliver", "T", id=BARE)
+    for at, id in ((3.1, "T_c1"), (4, "T_c2")):
+        tape.sent(at, "T", "rig_1", confirm(BARE, id, "actor.rig_1.a"))
+        tape.sent(at + 1, "rig_1", "actor.rig_1.a", confirm(BARE, id, "actor.rig_1.a"))
+    tape.note(6, "settled", "actor.rig_1.a", id=BARE, value="confirmed")
+    diagram = tape.diagram(f"{BARE}, which a bare peer sent to T twice, was handled 2 times")
+    assert [(_name(a.frm), _name(a.to), a.end, a.again) for a in diagram.arrows] == [
+        ("_rig_1", "rig_1", "arrived", 0),
+        ("_rig_1", "rig_1", "arrived", 1),
+        ("rig_1", "T", "arrived", 0),
+        ("rig_1", "T", "arrived", 1),
+        ("T", "rig_1", "arrived", 0),
+        ("T", "rig_1", "arrived", 0),
+        ("rig_1", "_rig_1", "quiet", 0),
+        ("rig_1", "_rig_1", "quiet", 0),
     ]
-    assert whats(diagram) == [("_rig_1", "confirmed")]
+    assert whats(diagram) == [("_rig_1", "repeated"), ("_rig_1", "confirmed")]
+
+
+def test_of_two_that_were_sent_at_once_the_second_is_the_one_that_is_lost(tape: Tape) -> None:
+    tape.note(1, "made twice", "actor.rig_1.a", id=BARE, key="STORM", to="rig_1")
+    tape.trace(2, "Deliver", "rig_1", id=BARE)
+    assert [(a.end, a.again) for a in tape.diagram(f"{BARE} was lost").arrows] == [("arrived", 0), ("lost", 1)]
+
+
+def test_what_is_delivered_twice_has_come_twice(tape: Tape) -> None:
+    """However late the second is told of, and though its answer is no further one."""
+    bare(tape)
+    for at in (3, 4):
+        tape.trace(at, "Deliver", "T", id=BARE)
+    tape.sent(5, "T", "rig_1", confirm(BARE, "T_c1", "actor.rig_1.a"))
+    diagram = tape.diagram(f"{BARE} was handled 2 times")
+    assert [(arrow.end, arrow.x1) for arrow in diagram.arrows if arrow.to == Node("T")] == [
+        ("arrived", 4.0),
+        ("arrived", 5.0),
+    ]
 
 
 # -- marks -----------------------------------------------------------------------------------------------------------
