@@ -293,7 +293,9 @@ def test_it_is_known_what_came_of_the_smallest_when_it_failed(labs: FreshLabs, r
     retrial, _ = retry()
     assert [sentence.partition(":")[0] for sentence in retrial.shown.broke] == ["streams"]
     assert {entry.what for entry in retrial.shown.journal.entries} == {"item_made"}
-    labs.made.clear()
+
+
+def test_of_what_never_failed_again_nothing_is_shown(labs: FreshLabs, retry: Any) -> None:
     labs.is_broken = lambda *_: False
     assert retry()[0].shown is None
 
