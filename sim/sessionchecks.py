@@ -108,7 +108,8 @@ def _wrong_states(index: Index, machine: str) -> tuple[list[str], list[str]]:
     made = _messages_of(index, machine, said)
     heard, again = _without_repeats(index, made, heard)
     missing = _missing(said, made, heard)
-    if again is None or missing is None or (said and heard and said[-1].value != heard[-1].value["state"]):
+    last = [entry.value["state"] for entry in index.heard_states[machine]][-1:]  # its station may have told it
+    if again is None or missing is None or last != [entry.value for entry in said][-1:]:
         return broke, []
     explained = list(again)
     for entry, message in missing:

@@ -7,6 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from sim.checks import check_all
+from sim.journal import Entry
 from sim.outages import Outages
 from sim.scenario import Example
 from tests.faulty import Tale, checked, evidence, small_lab
@@ -115,11 +116,13 @@ def test_the_kill_that_a_storm_on_a_calm_lab_asks_for_excuses_nothing() -> None:
     tale = Tale()
     tale.at(1).note("kill", "parent", to="rig_1")
     tale.at(2).note("restart", "parent", to="rig_1")
-    found = outages(tale)
+    found = Outages(tale.journal.entries, small_lab(faults=()))
     assert not found
     assert found.is_dead("rig_1", 15 * 10**8)
     assert not found.is_dead("rig_2", 15 * 10**8)
-    assert Outages(tale.journal.entries, small_lab(), calm=False).all
+    assert Outages(tale.journal.entries, small_lab(faults=()), calm=False).all
+    tale.journal.entries.insert(0, Entry(t=0, by="parent", what="healed"))
+    assert not Outages(tale.journal.entries, small_lab(), calm=False), "the faults are over by then"
 
 
 # -- messages that nobody repeats --------------------------------------------------------------------------------------
@@ -411,6 +414,34 @@ def test_a_message_that_a_fault_explains_may_stop_anywhere() -> None:
     assert violations(tale) == []
     tale.at(20).carry("cam.probe_0", "cam.probe", "cam", "rig_2", sending="astray")
     assert violations(tale) == ["cam.probe_0 from cam.probe to T went astray: cam → rig_2"]
+
+
+@pytest.mark.parametrize(
+    ("plot", "is_explained"),
+    [
+        (lambda _: None, False),
+        (lambda tale: tale.struck("kill", "rig_1", since=15, until=19, end="restart", what="station"), True),
+        (lambda tale: tale.struck("cut", "cam", since=12, until=19, end="heal"), True),
+        (lambda tale: tale.struck("kill", "rig_1", since=5, until=10, end="restart", what="station"), False),
+        (lambda tale: tale.struck("cut", "rig_1", since=15, until=19, end="heal"), False),
+    ],
+    ids=["no fault", "it was started anew", "its child was gone", "long ago", "another link"],
+)
+def test_a_station_passes_up_what_is_for_below_it_only_where_a_fault_made_it_forget(
+    plot: Plot, is_explained: bool
+) -> None:
+    tale = Tale()
+    tale.at(20).made("_rig_1_0", "_rig_1", "cam")
+    tale.carry("_rig_1_0", "_rig_1", "rig_1", "T", sending="first")
+    tale.at(25).carry("_rig_1_0", "_rig_1", "rig_1", "cam", sending="again")
+    tale.at(25.1).handled("_rig_1_0", "cam")
+    tale.settled("_rig_1_0", "_rig_1")
+    plot(tale)
+    run = evidence(tale)
+    run.examples = {0: Example(ops=())}
+    check = next(check for check in check_all(run) if check.name == "hops")
+    assert check.violations == ([] if is_explained else ["_rig_1_0 from _rig_1 to cam went astray: rig_1 → T"])
+    assert bool(check.explained) is is_explained
 
 
 # -- processes and handshakes ------------------------------------------------------------------------------------------

@@ -77,6 +77,8 @@ def test_a_state_is_not_lost_to_any_other_fault(plot: Plot) -> None:
 def test_the_last_state_is_known_whatever_the_fault() -> None:
     tale = session(last=False).struck("cut", "rig_1", since=49, until=74, end="heal")
     assert violations(tale) == ["rig_1 said ['RUNNING', 'IDLE'], and the terminal heard ['RUNNING']"]
+    hear(tale, 79, "IDLE", "rig_1_20", sender="rig_1")
+    assert violations(tale) == [], "its station told the terminal in its place"
 
 
 @pytest.mark.parametrize(
