@@ -12,7 +12,6 @@ from sim.evidence import Evidence, Index, digest, many, result_of
 from sim.expectations import check_expect
 from sim.fates import fate_of
 from sim.journal import Entry
-from sim.outages import seconds
 from sim.participants import machine_behind
 from sim.payloads import opaque_bytes
 from sim.recovery import check_recovery, check_whole, has_healing
@@ -23,7 +22,6 @@ from sim.verdict import Check
 
 __all__ = ["check_all", "check_storm", "trial_rows"]
 
-ARRIVES_S = 10.0  # how long the other end waits for a bare peer's bytes before it says that they did not come
 
 
 def check_all(evidence: Evidence) -> list[Check]:
@@ -177,10 +175,12 @@ def _wrong_opaque(index: Index, number: int, n: int, op: Opaque) -> tuple[list[s
     name = f"bytes that are no message, from a bare peer at {op.at} to one at {op.to},"
     went = index.by_digest[digest(opaque_bytes(op.size, op.seed, number, n))]
     if came != [True]:
-        reached = went[-1][1] if went else op.at
+        left, reached = went[-1] if went else (op.at, op.at)
         sentence = f"{name} did not arrive as they were sent: they came as far as {reached}"
-        way, since = index.path(op.at, op.to), told[0].t - seconds(ARRIVES_S) if told else 0
-        outage = index.outages.explain(way[way.index(reached) :], since, ids=[]) if told and reached in way else None
+        way = index.path(op.at, op.to)
+        sent = [e.t for e in index.evidence.journal.of("made opaque") if (e.example, e.n) == (number, n)]
+        is_on_way = bool(sent) and left in way
+        outage = index.outages.explain(way[way.index(left) :], sent[0], ids=[]) if is_on_way else None
         return ([], [f"{sentence}: {outage.words}"]) if outage is not None else ([sentence], [])
     expected = index.edges(op.at, op.to)
     edges = [edge for edge in went if not edge[1].startswith("actor.")]

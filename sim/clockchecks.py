@@ -21,11 +21,17 @@ def check_clocks(index: Index) -> Check:
         for offset, uncertainty in told[machine]
         if abs(offset) > uncertainty
     ]
-    silent = [f"how far the clock of {id} is from the terminal's: it never said" for id in machines if not told[id]]
+    silent, explained = [], []
+    for id in (id for id in machines if not told[id]):
+        sentence = f"how far the clock of {id} is from the terminal's: it never said"
+        struck = index.outages.on(index.path("_" + index.evidence.topology.terminal.id, id), both_ways=True)
+        explained += [f"{sentence}: {struck[0].words}"] if struck else []
+        silent += [] if struck else [sentence]
     widest = max((row.uncertainty_ms for row in clock_rows(index) if row.uncertainty_ms is not None), default=0.0)
-    looked_at = many(len(machines) - len(silent), "machine")
+    count = len(machines) - len(silent)
+    figures = f"± {widest:.2f} ms at most"
     return result_of(
-        "clocks", looked_at, len(machines) - len(silent), broke, unknown=silent, figures=f"± {widest:.2f} ms at most"
+        "clocks", many(count, "machine"), count, broke, unknown=silent, explained=explained, figures=figures
     )
 
 

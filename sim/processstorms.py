@@ -117,6 +117,7 @@ class Storms:
                 self._journal.write("made twice", by=actor.name, id=said, key="STORM", to=op.to, example=number, n=n)
             elif isinstance(op, Opaque):
                 actor, other = self._actors_of(op)
+                self._journal.write("made opaque", by=actor.name, to=other.name, example=number, n=n)
                 actor.opaque(opaque_bytes(op.size, op.seed, number, n), self._path(op.at, op.to), other.name)
 
     def _actors_of(self, op: Op) -> list[Actor]:

@@ -117,8 +117,8 @@ class Speaker:
         voice = self._voices[frm]
         route: Any = list(hops) or to
         message = voice.prepare_message(route, key, value, repeat=sought)
-        if self.journal.life:  # one that counts from 0 again gives ids that a former one gave, and we tell them apart
-            message.id = f"{message.id}.{self.journal.life}"
+        # A life counts from 0 again, and a role's own messages too: what is written down is told apart from all these.
+        message.id = f"{message.id}.{self.journal.life}"
         facts = {"id": message.id, "key": key, "by": frm, "example": example}
         shown = value["payload"] if example >= 0 and isinstance(value, dict) and "payload" in value else value
         self.journal.write(

@@ -40,6 +40,7 @@ from sim.world import LabError
 
 __all__ = ["VirtualLab"]
 
+ARRIVES_S = 1.0  # what nobody repeats has arrived by then, or is lost
 LOOK_US = 20_000  # how often it is looked whether what is waited for has come
 HANDLER_US = 50
 STORM_US = (50, 1_000, 20_000)  # how long a storm's handler takes: one of these, drawn by the seed
@@ -175,6 +176,8 @@ class VirtualLab:
         del token
         self.until(lambda: next(unsettled(self), None) is None, self.settle_s)
         for number, example in sorted(self._examples.items()):
+            wanted = {("reached", number, name) for name in parts(example)[1]}
+            self.until(lambda wanted=wanted: wanted <= self._heard, ARRIVES_S)  # type: ignore[misc]
             self._storms.hear_actors(example, number)
         self._examples.clear()
         return sorted(unsettled(self))

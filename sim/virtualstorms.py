@@ -49,6 +49,7 @@ class Storms:
                 actor, other = self._actor(op.at), self._actor(op.to, "b")
                 tree = self._lab.graph.to_undirected(as_view=True)
                 way = [str(name) for name in nx.shortest_path(tree, op.at, op.to)]
+                self._journal.write("made opaque", by=actor.name, to=other.name, example=number, n=n)
                 actor.opaque(opaque_bytes(op.size, op.seed, number, n), way, other.name)
 
     def call_actors(self, example: Example) -> None:
