@@ -59,6 +59,18 @@ is told here too, on stderr.
 
 Exit code: 0 imported · 1 imported, but look at what is told · 2 refused, and nothing was written.
 """
+HELP_HUNT = """Look for a scenario that breaks something: labs, storms and faults, drawn together, in virtual time.
+
+    python -m sim hunt topologies/lab.yaml --for 5m         on every core
+    python -m sim hunt topologies/lab.yaml --for 5m --seed 7
+    python -m sim replay reports/hunt-lab-…/regression.json --virtual
+
+Half of the scenarios are over small parts of the lab, half over labs that are
+drawn too. The first that fails is made as small as can be, tried on real
+processes, and written down. The same seed and number of jobs draw the same.
+
+Exit code: 0 nothing found · 1 found · 2 the file or the command is wrong · 130 Ctrl-C.
+"""
 MARK = {"pass": "[green]✓[/]", "fail": "[bold red]✗[/]", "unknown": "[yellow]?[/]"}
 COLOUR = {"held": "green", "broke": "bold red", "unsettled": "yellow", "interrupted": "yellow"}
 
@@ -152,6 +164,49 @@ def import_autopilot(
         said = f"{output}: {', '.join(f'{count} {what}' for count, what in counts)}\n"
         sys.stdout.buffer.write(said.encode(errors="backslashreplace"))
     return 1 if imported.findings else 0
+
+
+@app.command(name="hunt", help=HELP_HUNT)
+def hunt_for(
+    file: Annotated[Path, Parameter(help="A topology, as YAML.")],
+    *,
+    duration: Annotated[str, Parameter(name="--for", help="How long: 90s, 5m, 1h.")] = "5m",
+    seed: Annotated[int | None, Parameter(help="Draw the scenarios of that hunt again.")] = None,
+    jobs: Annotated[int | None, Parameter(help="How many look at once, instead of one a core.")] = None,
+    report: Reports = Path("reports"),
+    as_json: AsJson = False,
+    quiet: Quiet = False,
+    confirm: Annotated[bool, Parameter(negative="--no-confirm", help="Try what is found on processes.")] = True,
+) -> int:
+    """Hunt in virtual time."""
+    from sim.hunt import hunt
+    from sim.huntshow import seconds_of, show, showing
+
+    seconds = seconds_of(duration)
+    try:
+        topology = load(file)
+    except TopologyError as error:
+        return _refuse(str(error))
+    if seconds is None:
+        return _refuse(f"--for {duration}: a time above 0, such as 90s, 5m or 1h")
+    if jobs is not None and jobs < 1:
+        return _refuse(f"--jobs {jobs}: at least one has to look")
+    folder = _folder(report, f"hunt-{topology.name}")
+    if folder is None:
+        return _refuse(f"{report}: reports cannot be written there")
+    console = Console(quiet=quiet or as_json, highlight=False)
+    seed = random.randrange(100_000) if seed is None else seed
+    with showing(console) as say:
+        hunted = hunt(topology, seed=seed, seconds=seconds, folder=folder, jobs=jobs, confirm=confirm, say=say)
+    with contextlib.suppress(OSError):  # nothing was found, and nothing is kept
+        folder.rmdir()
+    if as_json:
+        sys.stdout.buffer.write(msgspec.json.encode(hunted) + b"\n")
+        return EXIT[hunted.verdict]
+    show(console, hunted)
+    sentence = f"{hunted.verdict.upper()}: {hunted.sentence}"
+    Console(highlight=False).print(_plain(sentence), style=COLOUR[hunted.verdict], soft_wrap=True)
+    return EXIT[hunted.verdict]
 
 
 @app.command(name="schema")

@@ -1,0 +1,285 @@
+"""A hunt: scenarios are drawn and run in virtual time until one fails; that is shrunk, tried on processes, and kept.
+
+Half of them are over small parts of the lab that is given, half over labs that are drawn too. Each core looks by
+itself: what it draws follows from the seed and its number alone, so that a seed repeats a hunt exactly, whatever the
+time does; only where it stops is the clock's to say.
+"""
+
+from __future__ import annotations
+
+import itertools
+import multiprocessing
+import os
+import signal
+import time
+from collections.abc import Callable, Iterator
+from multiprocessing.connection import Connection, wait
+from multiprocessing.process import BaseProcess
+from pathlib import Path
+from typing import Any, Literal
+
+import msgspec
+from msgspec import Struct
+from msgspec.structs import replace
+
+from sim.drawing import draws
+from sim.evidence import many
+from sim.scenario import Scenario, save_scenario
+from sim.session import seed_of
+from sim.shrink import alike, kinds, shrink, steps
+from sim.strategies import parts, scenarios
+from sim.topology import Topology
+from sim.trying import only_virtual, run_on_processes, run_virtually
+
+__all__ = ["Found", "Hunted", "Progress", "drawn", "hunt"]
+
+Run = Callable[[Scenario], list[str]]
+
+ROUND = 10  # scenarios that are drawn together: see `draws`
+TRIES = 5
+TELL_S = 0.2  # how often a worker says how far it is
+SHRINK_S = 60.0
+
+
+class Found(Struct, kw_only=True):
+    """A scenario that failed."""
+
+    worker: int
+    number: int  # which of that worker's it was
+    scenario: Scenario
+    broke: list[str]  # what it broke; each sentence begins with the check that says so
+
+
+class Hunted(Struct, kw_only=True):
+    """What came of a hunt."""
+
+    lab: str
+    seed: int
+    jobs: int
+    verdict: Literal["held", "broke", "interrupted"]
+    sentence: str
+    played: int  # scenarios
+    took_s: float
+    found: Found | None = None
+    smallest: Scenario | None = None
+    steps: int = 0  # of the smallest
+    broke: list[str] = []  # what the smallest breaks
+    processes: str = ""  # whether processes show it as well
+    replay: str = ""  # the command that runs it again
+
+
+class Progress(Struct):
+    """How far it is."""
+
+    phase: Literal["hunting", "shrinking", "on processes"]
+    played: int
+    per_minute: float
+    left_s: float
+    note: str = ""
+
+
+def hunt(
+    topology: Topology,
+    *,
+    seed: int,
+    seconds: float,
+    folder: Path,
+    jobs: int | None = None,
+    confirm: bool = True,
+    shrink_s: float = SHRINK_S,
+    run: Run = run_virtually,
+    say: Callable[[Progress], Any] = lambda _: None,
+) -> Hunted:
+    """Hunt for so many seconds, or until something is found; that is shrunk, and written into `folder`.
+
+    With `jobs` more than one, as many processes look at once; `run` is then a function that a process can be given.
+    Ctrl-C ends it, and what there is is told.
+    """
+    jobs = jobs or os.cpu_count() or 1
+    state = _Hunt(topology, seed, seconds, jobs, run, say)
+    try:
+        found = state.search()
+        if found is None:
+            return state.told("held", f"{many(state.played, 'scenario')}, nothing found")
+        return _follow_up(state, found, folder, confirm=confirm, shrink_s=shrink_s)
+    except KeyboardInterrupt:
+        return state.told("interrupted", f"interrupted after {many(state.played, 'scenario')}, nothing found by then")
+
+
+def drawn(topology: Topology, *, seed: int, worker: int) -> Iterator[Scenario]:
+    """What one worker plays, without end."""
+    over_parts, from_nothing = scenarios(parts(topology)), scenarios()
+    for number in itertools.count():
+        several = draws(over_parts if number % 2 else from_nothing, seed=seed_of(seed, worker, number), count=ROUND)
+        yield from several if number < 2 else several[1:]  # the first of each round is the least there is
+
+
+class _Hunt:
+    """The search, and how far it is."""
+
+    def __init__(
+        self, topology: Topology, seed: int, seconds: float, jobs: int, run: Run, say: Callable[[Progress], Any]
+    ) -> None:
+        self.topology = topology
+        self.seed = seed
+        self.seconds = seconds
+        self.jobs = jobs
+        self.run = run
+        self.played = 0
+        self._say = say
+        self._begun = time.monotonic()
+        self._end = self._begun + seconds
+        self._searched_s = 0.0
+
+    def search(self) -> Found | None:
+        """Until something is found, or the time is up."""
+        found = self._alone() if self.jobs == 1 else self._together()
+        self._searched_s = time.monotonic() - self._begun
+        return found
+
+    def say(self, phase: Literal["hunting", "shrinking", "on processes"] = "hunting", note: str = "") -> None:
+        """Tell how far it is."""
+        now = time.monotonic()
+        rate = 60 * self.played / max(self._searched_s or now - self._begun, 1e-3)
+        self._say(Progress(phase, self.played, rate, max(0.0, self._end - now), note))
+
+    def told(self, verdict: Literal["held", "broke", "interrupted"], sentence: str, **facts: Any) -> Hunted:
+        """What came of it."""
+        return Hunted(
+            lab=self.topology.name,
+            seed=self.seed,
+            jobs=self.jobs,
+            verdict=verdict,
+            sentence=sentence,
+            played=self.played,
+            took_s=round(time.monotonic() - self._begun, 1),
+            **facts,
+        )
+
+    def _alone(self) -> Found | None:
+        for number, scenario in enumerate(drawn(self.topology, seed=self.seed, worker=0)):
+            if time.monotonic() >= self._end:
+                break
+            broke = self.run(scenario)
+            self.played += 1
+            if broke:
+                return Found(worker=0, number=number, scenario=scenario, broke=broke)
+            self.say()
+        return None
+
+    def _together(self) -> Found | None:
+        """As many processes as there are jobs; whose find comes first is believed."""
+        context = multiprocessing.get_context("spawn")
+        workers: dict[Connection, BaseProcess] = {}
+        counts: dict[Connection, int] = {}
+        try:
+            for number in range(self.jobs):
+                ours, theirs = context.Pipe()
+                told = (theirs, self.topology, self.seed, number, self.run)
+                worker: BaseProcess = context.Process(target=_look, args=told, daemon=True)
+                worker.start()
+                theirs.close()
+                workers[ours], counts[ours] = worker, 0
+            return self._hear(workers, counts)
+        finally:
+            for one in workers.values():
+                one.kill()
+            for one in workers.values():
+                one.join()
+
+    def _hear(self, workers: dict[Connection, BaseProcess], counts: dict[Connection, int]) -> Found | None:
+        while (left_s := self._end - time.monotonic()) > 0:
+            for pipe in wait(list(workers), timeout=min(left_s, TELL_S)):
+                assert isinstance(pipe, Connection)  # noqa: S101  # nothing else was waited for
+                try:
+                    played, found = pipe.recv()
+                except EOFError:
+                    raise RuntimeError(f"worker {list(workers).index(pipe)} of the hunt ended by itself") from None
+                counts[pipe] = played
+                self.played = sum(counts.values())
+                if found is not None:
+                    return msgspec.json.decode(found, type=Found)
+            self.say()
+        return None
+
+
+def _look(pipe: Connection, topology: Topology, seed: int, worker: int, run: Run) -> None:
+    """A worker: plays what it draws, until it finds something or is ended."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's, which then ends us
+    told_at = time.monotonic()
+    for number, scenario in enumerate(drawn(topology, seed=seed, worker=worker)):
+        broke = run(scenario)
+        if broke:
+            found = Found(worker=worker, number=number, scenario=scenario, broke=broke)
+            pipe.send((number + 1, msgspec.json.encode(found)))
+            pipe.poll(None)  # until we are ended
+            return
+        if time.monotonic() - told_at > TELL_S:
+            told_at = time.monotonic()
+            pipe.send((number + 1, None))
+
+
+# -- what was found --------------------------------------------------------------------------------------------------
+
+
+def _follow_up(state: _Hunt, found: Found, folder: Path, *, confirm: bool, shrink_s: float) -> Hunted:
+    """Shrink it, keep it, try it on processes. What there is is kept first, so that Ctrl-C loses nothing."""
+    smallest, broke = found.scenario, found.broke
+    interrupted = False
+    try:
+        smallest = _shrunk(state, found, shrink_s)
+        broke = state.run(smallest) or found.broke
+    except KeyboardInterrupt:
+        interrupted = True
+    kept = replace(smallest, why="; ".join(broke[:3]))
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / "regression.json"
+    save_scenario(kept, path)
+    processes = "not tried on processes"
+    if confirm and not interrupted:
+        processes = _confirmed(state, kept, folder)
+    was, now = steps(found.scenario), steps(kept)
+    sentence = f"{broke[0]} (worker {found.worker}, scenario {found.number}; {was} steps, shrunk to {now}; {processes})"
+    return state.told(
+        "broke",
+        sentence,
+        found=found,
+        smallest=kept,
+        steps=now,
+        broke=broke,
+        processes=processes,
+        replay=f"python -m sim replay {path} --virtual",
+    )
+
+
+def _shrunk(state: _Hunt, found: Found, shrink_s: float) -> Scenario:
+    end = time.monotonic() + shrink_s
+    fails = alike(state.run, found.broke)
+    least = [steps(found.scenario)]
+
+    def still_fails(scenario: Scenario) -> bool:
+        state.say("shrinking", f"{many(least[0], 'step')}: {found.broke[0]}")
+        failed = fails(scenario)
+        least[0] = min(least[0], steps(scenario)) if failed else least[0]
+        return failed
+
+    return shrink(found.scenario, still_fails, enough=lambda: time.monotonic() > end)
+
+
+def _confirmed(state: _Hunt, scenario: Scenario, folder: Path) -> str:
+    """Whether processes show it, in words. They are not deterministic: it is tried up to five times."""
+    hidden = only_virtual(scenario)
+    if hidden:
+        return f"virtual time alone: there is no {' and no '.join(hidden)} on processes"
+    kind = kinds([scenario.why])[0]
+    for number in range(TRIES):
+        state.say("on processes", f"{number + 1} of {TRIES}")
+        try:
+            broke = run_on_processes(scenario, folder / f"processes-{number}")
+        except KeyboardInterrupt:
+            return "not tried on processes to the end"
+        if kind in kinds(broke):
+            return f"on processes too, at try {number + 1}"
+        if broke:
+            return f"on processes, at try {number + 1}, it breaks otherwise: {broke[0]}"
+    return f"virtual time alone: processes held {TRIES} times"

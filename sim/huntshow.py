@@ -1,0 +1,66 @@
+"""What a hunt shows a person: how far it is, on a terminal, and what came of it."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, SpinnerColumn, TextColumn
+from rich.progress import Progress as Bars
+
+from sim.hunt import Hunted, Progress
+
+__all__ = ["seconds_of", "show", "showing"]
+
+UNITS = {"": 1, "s": 1, "m": 60, "h": 3600}
+COLOUR = {"held": "green", "broke": "bold red", "interrupted": "yellow"}
+
+
+def seconds_of(text: str) -> float | None:
+    """How long `90s`, `5m`, `1h` or `30` takes; None for what is no time above 0."""
+    found = re.fullmatch(r"(\d+(?:\.\d+)?)([smh]?)", text.strip())
+    seconds = float(found[1]) * UNITS[found[2]] if found else 0.0
+    return seconds if 0 < seconds < 1e7 else None
+
+
+@contextlib.contextmanager
+def showing(console: Console) -> Iterator[Callable[[Progress], Any]]:
+    """A line that says how far the hunt is, on a terminal; nothing elsewhere."""
+    if not console.is_terminal:
+        yield lambda _: None
+        return
+    columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn())
+    with Bars(*columns, console=console, transient=True) as bars:
+        task = bars.add_task("starting", total=None)
+        longest = [1.0]
+
+        def say(told: Progress) -> None:
+            counted = f"{told.played:,} scenarios, {told.per_minute:,.0f} a minute"
+            if told.phase == "hunting":
+                longest[0] = max(longest[0], told.left_s)
+                rest = f"{told.left_s:.0f} s left"
+                bars.update(
+                    task,
+                    description=f"hunting  {counted}, {rest}",
+                    total=longest[0],
+                    completed=longest[0] - told.left_s,
+                )
+            else:
+                bars.update(task, description=f"{told.phase}  {told.note[:80]}".replace("[", "\\["), total=None)
+
+        yield say
+
+
+def show(console: Console, hunted: Hunted) -> None:
+    """What was found, and what one does with it."""
+    rate = 60 * hunted.played / max(hunted.took_s, 0.1)
+    played = f"{hunted.played:,} scenarios  {rate:,.0f} a minute"
+    console.print(f"{hunted.lab}  seed {hunted.seed}  {hunted.jobs} at once  {played}")
+    for sentence in hunted.broke[:5]:
+        console.print(f"✗ {sentence}".replace("[", "\\["), soft_wrap=True)
+    if hunted.replay:
+        console.print(f"processes  {hunted.processes}".replace("[", "\\["), soft_wrap=True)
+        console.print(f"replay  {hunted.replay}".replace("[", "\\["), soft_wrap=True)

@@ -1,0 +1,50 @@
+"""One scenario, run and judged: in virtual time in a moment, or on real processes. What it broke, in sentences."""
+
+from __future__ import annotations
+
+import traceback
+from pathlib import Path
+
+from sim.conduct import Conducted, conduct, judge
+from sim.faults import verb_of
+from sim.scenario import Scenario
+
+__all__ = ["broken", "only_virtual", "run_on_processes", "run_virtually"]
+
+
+def run_virtually(scenario: Scenario) -> list[str]:
+    """What it broke in virtual time; each sentence begins with the check that says so.
+
+    What did not settle begins with `unsettled`, what was raised where nothing should be with `raised`.
+    """
+    from sim.virtual import VirtualLab
+
+    try:
+        return broken(conduct(VirtualLab(scenario.topology, seed=scenario.seed), scenario))
+    except Exception as error:  # noqa: BLE001  # whatever the core raises is a find
+        last = traceback.extract_tb(error.__traceback__)[-1]
+        return [f"raised: {type(error).__name__} in {Path(last.filename).name}, {last.name}: {error}"]
+
+
+def run_on_processes(scenario: Scenario, folder: Path) -> list[str]:
+    """The same on real processes, which takes as long as it takes."""
+    from sim.processes import Lab, preload
+
+    preload()
+    folder.mkdir(parents=True)
+    with Lab(scenario.topology, seed=scenario.seed, folder=folder) as lab:
+        return broken(conduct(lab, scenario))
+
+
+def broken(conducted: Conducted) -> list[str]:
+    """What the checks of a run say, then what did not settle."""
+    if conducted.fell:
+        return [f"up: {conducted.fell}"]
+    checks = [check for check in judge(conducted.evidence()) if check.result == "fail"]
+    said = [f"{check.name}: {one}" for check in checks for one in check.violations if not one.startswith("not known")]
+    return [*said, *(f"unsettled: it is not known {what}" for what in conducted.unsettled)]
+
+
+def only_virtual(scenario: Scenario) -> list[str]:
+    """The verbs of its faults that there are in virtual time alone."""
+    return sorted({verb_of(fault) for fault in scenario.topology.faults} & {"drop", "duplicate"})
