@@ -21,12 +21,9 @@ def check_clocks(index: Index) -> Check:
         for offset, uncertainty in told[machine]
         if abs(offset) > uncertainty
     ]
-    silent, explained = [], []
-    for id in (id for id in machines if not told[id]):
-        sentence = f"how far the clock of {id} is from the terminal's: it never said"
-        struck = index.outages.on(index.path("_" + index.evidence.topology.terminal.id, id), both_ways=True)
-        explained += [f"{sentence}: {struck[0].words}"] if struck else []
-        silent += [] if struck else [sentence]
+    explained, silent = index.excused(
+        [(id, f"how far the clock of {id} is from the terminal's: it never said") for id in machines if not told[id]]
+    )
     widest = max((row.uncertainty_ms for row in clock_rows(index) if row.uncertainty_ms is not None), default=0.0)
     count = len(machines) - len(silent)
     figures = f"± {widest:.2f} ms at most"

@@ -10,7 +10,7 @@ import itertools
 import json
 import re
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import networkx as nx
@@ -138,6 +138,18 @@ class Index:
         path = self.path(station, name)
         return path[1] if len(path) > 1 else name
 
+    def excused(self, machines: Sequence[tuple[str, str]]) -> tuple[list[str], list[str]]:
+        """Sentences about machines: those of one that a fault struck, or its way to the terminal, and the others."""
+        excused, others = [], []
+        for machine, sentence in machines:
+            way = self.path("_" + self.evidence.topology.terminal.id, "_" + machine)
+            struck = self.outages.on([*way, "_" + machine], both_ways=True)
+            if struck:
+                excused.append(f"{sentence}: {struck[0].words}")
+            else:
+                others.append(sentence)
+        return excused, others
+
     def way(self, machine: str) -> list[str]:
         """The machines from below the terminal down to `machine`."""
         return self.path(self.evidence.topology.terminal.id, machine)[1:]
@@ -163,8 +175,8 @@ def result_of(
     figures: str = "",
 ) -> Check:
     """A check's outcome: what broke comes first, then what could not be decided."""
-    doubts = [f"not known: {sentence}" for sentence in unknown]
-    if not count and not broke:
+    doubts, excused = [f"not known: {sentence}" for sentence in unknown], list(explained)
+    if not (count or broke or excused):
         doubts.append("there was nothing to look at")
     return Check(
         name=name,
@@ -173,7 +185,7 @@ def result_of(
         result="fail" if broke else "unknown" if doubts else "pass",
         figures=figures,
         violations=[*broke, *doubts],
-        explained=list(explained),
+        explained=excused,
     )
 
 

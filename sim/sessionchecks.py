@@ -30,9 +30,11 @@ def check_trials(index: Index) -> Check:
         f"{row.rig}: {len(lost[row.rig])} of {row.made} lost, first {lost[row.rig][0]}" for row in rows if lost[row.rig]
     ]
     broke += [f"{row.rig}: {twice[row.rig]} of {row.made} handled twice" for row in rows if twice[row.rig]]
-    idle = [f"whether trials of {row.rig} arrive: it made none" for row in rows if not row.made]
+    excused, idle = index.excused(
+        [(row.rig, f"whether trials of {row.rig} arrive: it made none") for row in rows if not row.made]
+    )
     looked_at = f"{many(made, 'message')} of {many(len(rows), 'rig')}"
-    return result_of("trials", looked_at, made, broke, unknown=idle, figures=figures)
+    return result_of("trials", looked_at, made, broke, unknown=idle, explained=excused, figures=figures)
 
 
 def _trials(index: Index, rig: str) -> list[Entry]:

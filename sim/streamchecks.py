@@ -53,14 +53,15 @@ def check_streams(index: Index) -> Check:
     rows = [*(row for row, _, _ in judged), *others]
     items = sum(row.sent for row in rows)
     explained = [f"{row.machine} {row.stream}: {said}" for row, lost, _ in judged for said in lost.explained]
+    excused, idle = index.excused(_idle(index.evidence, rows))
     count = sum(lost.count for _, lost, _ in judged)
     return result_of(
         "streams",
         f"{many(items, 'item')} of {many(len(rows), 'stream')}",
         items,
         broke,
-        unknown=_idle(index.evidence, rows),
-        explained=explained,
+        unknown=idle,
+        explained=[*explained, *excused],
         figures=f"{count:,} explained" if count else "",
     )
 
@@ -225,11 +226,12 @@ def _is_ours(entry: Entry, planned: set[str]) -> bool:
     return entry.example >= 0 or entry.stream.rpartition("/")[0] in planned
 
 
-def _idle(evidence: Evidence, rows: list[StreamRow]) -> list[str]:
+def _idle(evidence: Evidence, rows: list[StreamRow]) -> list[tuple[str, str]]:
     """What cannot be said of streams that a session should have had items of, and had none."""
     made = {f"{row.machine}/{row.stream.rpartition('/')[0]}" for row in rows}
     idle = sorted(_planned(evidence.topology) - made) if evidence.session else []
-    return [f"whether items of {name.replace('/', ' ')} arrive: it made none" for name in idle]
+    sentence = "whether items of {} arrive: it made none"
+    return [(name.partition("/")[0], sentence.format(name.replace("/", " "))) for name in idle]
 
 
 def _said(evidence: Evidence) -> list[tuple[str, str, Any]]:
