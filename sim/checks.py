@@ -22,6 +22,7 @@ from sim.verdict import Check
 
 __all__ = ["check_all", "check_storm", "trial_rows"]
 
+IN_VAIN = "no confirmation came"  # what a role says that waited for another
 
 
 def check_all(evidence: Evidence) -> list[Check]:
@@ -56,10 +57,19 @@ def check_storm(evidence: Evidence) -> list[str]:
 def check_processes(index: Index) -> Check:
     """No process ended that should not have; no program raised."""
     evidence = index.evidence
-    broke = [f"{raised['machine']}: {raised['exception']}" for raised in index.exceptions()]
+    excused, broke = _exceptions(index)
     broke += [f"the process {name} ended by itself" for name in evidence.died if not _was_killed(index, name)]
     count = 2 * len(evidence.topology.machines)
-    return result_of("programs", f"{count} processes", count, broke, figures="" if broke else "none raised, none ended")
+    figures = "" if broke else "none raised, none ended"
+    return result_of("programs", f"{count} processes", count, broke, explained=excused, figures=figures)
+
+
+def _exceptions(index: Index) -> tuple[list[str], list[str]]:
+    """What was raised: of which a fault is the reason, since somebody was asked in vain; and what else."""
+    told = [(raised["machine"], raised["exception"], raised["traceback"]) for raised in index.exceptions()]
+    in_vain = [(machine, f"{machine}: {said}") for machine, said, trace in told if IN_VAIN in said and not trace]
+    excused, broke = index.excused(in_vain)
+    return excused, [*broke, *(f"{m}: {said}" for m, said, trace in told if IN_VAIN not in said or trace)]
 
 
 def _was_killed(index: Index, name: str) -> bool:

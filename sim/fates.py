@@ -104,7 +104,7 @@ def _why_expired(index: Index, fate: Fate, told: Entry) -> Outage | None:
     longest, outage = index.outages.unbroken(way_through(index, made), since, told.t)
     if outage is None or longest > seconds(topology.repeat_interval_s + LATE_S):
         return None
-    is_missing = made.key in HANDLED and not fate.handled
+    is_missing = made.key in HANDLED and not fate.handled and not outage.is_crawl  # it may be under way yet
     if is_missing and index.outages.explain(way_through(index, made), since, until=told.t, ids=[made.id]) is None:
         return None
     return outage

@@ -64,6 +64,7 @@ class Outage(Struct, frozen=True, kw_only=True):
     begins: int
     ends: int | None = None
     fault: int = 0  # which of the topology's
+    is_crawl: bool = False  # of a slow link: an answer may take longer than it is waited for
     excuses: bool = True  # not the kill that a storm on a calm lab asks for, which costs nobody else anything
     words: str = ""  # "rig_2 was killed at 15.0 s, back at 35.1 s"
 
@@ -89,6 +90,7 @@ class Outages:
         """`calm`: no storm was played amid the session and its faults, in which a station may be killed."""
         self.all: list[Outage] = []  # which excuse something, in the order in which they began
         self._calm = calm and not topology.faults
+        self._waits_s = topology.repeat_interval_s
         self.doubled: set[str] = set()  # ids of messages that came twice over a link, and `sender_` of each
         # Where and when messages were taken out of a link, one by one: by id, by `sender_`, and what was no message.
         self._lost: dict[tuple[str, str], list[int]] = {}
@@ -151,7 +153,7 @@ class Outages:
     def unbroken(self, way: Sequence[str], since: int, until: int) -> tuple[int, Outage | None]:
         """The longest time (ns) in that span in which the way was whole and known to be; and what broke it first."""
         struck = [outage for outage in self.on(way, both_ways=True) if outage.overlaps(since, until)]
-        struck = [outage for outage in struck if outage.verb not in HARMLESS]
+        struck = [outage for outage in struck if outage.verb not in HARMLESS or outage.is_crawl]
         longest, free_from = 0, since
         for outage in struck:
             longest = max(longest, outage.begins - seconds(BEFORE_S) - free_from)
@@ -254,6 +256,7 @@ class Outages:
                 up=up,
                 begins=entry.t,
                 fault=number if isinstance(number, int) else -1,
+                is_crawl=verb == "shape" and self._is_crawl(facts),
                 excuses=not self._calm,
                 words=self._name(kind, entry.to, str(facts.get("what", "machine"))),
             )
@@ -276,6 +279,11 @@ class Outages:
         words += never if t is None else f"{ended} {self._clock(t)}" if ended else ""
         fields = {name: getattr(outage, name) for name in outage.__struct_fields__}
         self.all.append(Outage(**{**fields, "ends": t, "words": words}))
+
+    def _is_crawl(self, facts: dict[str, object]) -> bool:
+        numbers = [facts.get(name) for name in ("latency_ms", "jitter_ms")]
+        late_ms = sum(number for number in numbers if isinstance(number, int | float))
+        return facts.get("rate_mbit") is not None or 2 * late_ms / 1e3 >= self._waits_s
 
     def _clock(self, t: int) -> str:
         return f"{(t - (self._begun or 0)) / 1e9:.1f} s"
