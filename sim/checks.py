@@ -36,7 +36,8 @@ def check_all(evidence: Evidence) -> list[Check]:
     ops = [example.ops for example in evidence.examples.values()]
     if any(not some or any(isinstance(op, Send | Opaque) for op in some) for some in ops):
         checks += [check_hops(index)]  # not where all storms were streams
-    checks += [check_confirm(index), check_order(index)]
+    order = check_order(index)
+    checks += [check_confirm(index), *([order] if order.count or evidence.session or evidence.examples else [])]
     if has_streams(evidence):
         checks += [check_streams(index)]
     if has_healing(index):
