@@ -179,9 +179,11 @@ class Lab:
         def answers() -> list[tuple[Any, ...]]:
             return [words for words in self.crew.heard if words[0] == "settled all" and words[1] == token]
 
-        self.crew.wait(lambda: len(answers()) == len(self._programs), self.settle_s + 5)
-        silent = sorted(set(self._programs) - {words[-1] for words in answers()})
-        return [*left, *(f"{name} does not answer" for name in silent), *(i for words in answers() for i in words[2])]
+        def silent() -> list[str]:
+            return sorted(set(self._programs) - {words[-1] for words in answers()})
+
+        self.crew.wait(lambda: not any(map(self.crew.is_there, silent())), self.settle_s + 5)
+        return [*left, *(f"{name} does not answer" for name in silent()), *(i for words in answers() for i in words[2])]
 
     def expected(self) -> dict[str, Any]:
         """What each of the lab's own programs says that it should have produced; None of one that does not say."""
