@@ -98,10 +98,10 @@ def test_without_a_session_faults_and_timed_storms_are_played_all_the_same() -> 
     assert world.asked[2:] == [("play", ["kill"], [0], False), "heal", "settle", "stop"]
 
 
-def test_where_there_is_nothing_to_play_nothing_is() -> None:
+def test_where_there_is_nothing_to_play_the_handshakes_are_settled_all_the_same() -> None:
     world = Asked()
     told_by(world, Scenario(topology=LAB, seed=1, session=False))
-    assert world.asked == ["start", "handshakes", "stop"]
+    assert world.asked == ["start", "handshakes", "settle", "stop"]
 
 
 @pytest.mark.parametrize(
