@@ -14,7 +14,6 @@ from typing import Annotated, Any
 
 import msgspec
 from cyclopts import App, Parameter
-from msgspec.structs import replace
 from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
 from rich.table import Table
@@ -27,7 +26,7 @@ from sim.load import load_warnings
 from sim.processes import uninterrupted
 from sim.rehearse import EXIT, WorldName, refusal, rehearse
 from sim.scenario import Scenario, load_scenario, save_scenario
-from sim.topology import Topology, TopologyError, load, schema
+from sim.topology import Topology, TopologyError, lasting, load, schema
 from sim.verdict import Report
 
 __all__ = ["main"]
@@ -306,13 +305,7 @@ def _folder(reports: Path, lab: str) -> Path | None:
 
 
 def _with(topology: Topology, duration: float | None) -> Topology:
-    if duration is None:
-        return topology
-    if not 0 < duration < float("inf"):
-        raise TopologyError([f"--duration {duration}: a session takes more than 0 seconds"])
-    kept = tuple(g for g in topology.session.graduate if g.at_s < duration)
-    faults = tuple(fault for fault in topology.faults if (fault.between_s or (fault.at_s or 0,))[-1] < duration)
-    return replace(topology, session=replace(topology.session, duration_s=duration, graduate=kept), faults=faults)
+    return topology if duration is None else lasting(topology, duration)
 
 
 def _refuse(sentence: str) -> int:

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 __all__ = [
     "load",
     "graph",
+    "lasting",
     "schema",
     "Topology",
     "Machine",
@@ -154,6 +155,16 @@ def graph(topology: Topology) -> "nx.DiGraph[str]":
         if machine.parent is not None:
             tree.add_edge(machine.parent, machine.id)
     return tree
+
+
+def lasting(topology: Topology, duration_s: float) -> Topology:
+    """The same lab with a session of that length, without what would come after it. Raises TopologyError below 0 s."""
+    if not 0 < duration_s < float("inf"):
+        raise TopologyError([f"{duration_s}: a session takes more than 0 seconds"])
+    kept = tuple(graduation for graduation in topology.session.graduate if graduation.at_s < duration_s)
+    faults = tuple(fault for fault in topology.faults if (fault.between_s or (fault.at_s or 0.0,))[-1] < duration_s)
+    session = msgspec.structs.replace(topology.session, duration_s=duration_s, graduate=kept)
+    return msgspec.structs.replace(topology, session=session, faults=faults)
 
 
 def _resolve(root: yamlfile.Node, machines: list[Found], path: Path) -> Topology:
