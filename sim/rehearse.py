@@ -82,12 +82,17 @@ def refusal(name: WorldName, topology: Topology) -> str | None:
 
 
 def rehearse(
-    scenario: Scenario, folder: Path, *, world: WorldName = "processes", say: Callable[[Told], Any]
+    scenario: Scenario,
+    folder: Path,
+    *,
+    world: WorldName = "processes",
+    say: Callable[[Told], Any],
+    into: Conducted | None = None,
 ) -> Report:
-    """Run `scenario`, and where something broke, write `smallest.json`."""
+    """Run `scenario`, and where something broke, write `smallest.json`. What comes of it goes `into` what is given."""
     folder.mkdir(parents=True, exist_ok=True)
     started, begun = datetime.now().astimezone(), time.monotonic()
-    run = _Run(conducted=Conducted(scenario=scenario))
+    run = _Run(conducted=Conducted(scenario=scenario) if into is None else into)
     lab = world_of(world, scenario.topology, seed=scenario.seed, folder=folder)
     sampler = Sampler(lambda: lab.processes if isinstance(lab, Lab) else {})
     if world == "processes":
