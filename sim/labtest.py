@@ -1,0 +1,221 @@
+"""What the fixtures of the pytest plugin give to a test: a lab to play, as often as wanted, and what came of it.
+
+Every play is a lab of its own, started anew, so that nothing of one is left in the next.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import multiprocessing
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TypeVar
+
+from msgspec.structs import replace
+
+from sim.conduct import Conducted
+from sim.faults import OPTIONS, Fault, actions, describe, verb_of
+from sim.journal import Entry
+from sim.processes import IMPOSSIBLE
+from sim.rehearse import WorldName, rehearse
+from sim.scenario import Example, Scenario, load_scenario, save_scenario
+from sim.topology import Topology
+from sim.verdict import Check, Report, StreamRow, TrialRow
+
+__all__ = ["LabUnderTest", "Played", "without_programs"]
+
+Row = TypeVar("Row")
+
+COMMON = frozenset({"at_s", "between_s", "probability"})
+UNSET = Fault()
+TOLD = 12  # sentences in a failed test; the report has all
+
+
+class Played:
+    """What came of one play. In a failed `assert`, its text says what broke, and `str()` of it says all that did.
+
+    `report` is what the command line's report shows; `journal` is all that the programs and stations wrote down, in the
+    order of time (ns); `scenario` is what was played, and runs again with `python -m sim replay`.
+    """
+
+    def __init__(self, conducted: Conducted, report: Report, world: WorldName, folder: Path) -> None:
+        self.scenario = conducted.scenario
+        self.journal = conducted.journal
+        self.report = report
+        self.world = world
+        self.folder = folder
+        self.unsettled = list(conducted.unsettled)
+
+    @property
+    def held(self) -> bool:
+        """Whether every check passed, and everything settled."""
+        return self.report.verdict == "held"
+
+    @property
+    def verdict(self) -> str:
+        """`held`, `broke` or `unsettled`."""
+        return self.report.verdict
+
+    @property
+    def broke(self) -> list[str]:
+        """Every sentence of every check that failed, with the check's name before it."""
+        return [f"{c.name}: {what}" for c in self.report.checks if c.result == "fail" for what in c.violations]
+
+    @property
+    def explained(self) -> list[str]:
+        """What is missing because of a fault, with the fault: no violation."""
+        return [f"{check.name}: {what}" for check in self.report.checks for what in check.explained]
+
+    @property
+    def exceptions(self) -> list[str]:
+        """The tracebacks of programs, each with its machine's id before it."""
+        return self.report.exceptions
+
+    def check(self, name: str) -> Check:
+        """One check by its name. KeyError, with those there are, if none has it."""
+        return _one({check.name: check for check in self.report.checks}, name, "check")
+
+    def stream(self, machine: str, name: str) -> StreamRow:
+        """How one stream fared: `sent`, `received`, `missing` … KeyError, with those there are, if there is none."""
+        return _one({f"{row.machine}.{row.stream}": row for row in self.report.streams}, f"{machine}.{name}", "stream")
+
+    def trials(self, rig: str) -> TrialRow:
+        """How the trials of one rig fared, in messages. KeyError, with those there are, if it makes none."""
+        return _one({row.rig: row for row in self.report.trials}, rig, "rig with trials")
+
+    def handled(self, by: str, key: str | None = None) -> list[Entry]:
+        """The messages that a participant handled, in order. `by` is as on the wire: the program of rig_1 is _rig_1."""
+        return self._entries("handled", by, key)
+
+    def made(self, by: str, key: str | None = None) -> list[Entry]:
+        """The messages that an emulated participant made, in order; whether it sent them or was killed before that."""
+        return self._entries("made", by, key)
+
+    def _entries(self, what: str, by: str, key: str | None) -> list[Entry]:
+        return [entry for entry in self.journal.of(what) if entry.by == by and key in (None, entry.key)]
+
+    def keep(self) -> list[str]:
+        """Write the report and the scenario into `folder`; where they are, and how to run it again, a line each."""
+        from sim.report import write
+
+        page = write(self.report, self.folder)
+        command = self.report.replay
+        if command is None:
+            path = self.folder / "scenario.json"
+            save_scenario(self.scenario, path)
+            command = f"python -m sim replay {path}" + (" --virtual" if self.world == "virtual" else "")
+        return [f"report  {page}", f"replay  {command}"]
+
+    def __str__(self) -> str:
+        said = [self.report.sentence, *self.broke, *([] if self.held else self.unsettled)]
+        more = [f"… and {len(said) - TOLD} more"] if len(said) > TOLD else []
+        return "\n  ".join([*said[:TOLD], *more, *self.exceptions])
+
+    def __repr__(self) -> str:
+        return f"<{self.scenario.topology.name}: {self.report.sentence}>"
+
+
+class LabUnderTest:
+    """One lab of a test. `topology` is as the file has it, with what the mark changes.
+
+    On processes a play takes its seconds, and a while to come up. In virtual time it takes as long as its computing.
+    """
+
+    def __init__(self, topology: Topology, *, world: WorldName, seed: int, draw: int, folder: Path) -> None:
+        self.topology = topology
+        self.seed = seed
+        self.played: list[Played] = []
+        self.folder = folder  # for what is kept of plays
+        self._world: WorldName = world
+        self._draw = draw
+        self._count = 0
+
+    def __repr__(self) -> str:
+        return f"<{self.topology.path}, {len(self.topology.machines)} machines>"
+
+    def play(
+        self,
+        *faults: Fault,
+        storms: Sequence[Example] = (),
+        session: bool = True,
+        seed: int | None = None,
+    ) -> Played:
+        """Play the session with the faults of the file and these, and judge it.
+
+        `storms` come at their `at_s`, or without one on the calm lab after the session. ValueError for a fault that
+        could not strike: a lab that is not struck would hold.
+        """
+        __tracebackhide__ = True
+        topology = replace(self.topology, faults=(*self.topology.faults, *faults))
+        for fault in faults:
+            _refuse_idle(fault, topology, self._world)
+        drawn = self.seed if seed is None else seed
+        return self.replay(
+            Scenario(topology=topology, seed=drawn, examples=tuple(storms), draw=self._draw, session=session)
+        )
+
+    def replay(self, scenario: Scenario | str | Path) -> Played:
+        """Play a scenario as it is, which may be of another lab: one that was drawn, or the file of a replay."""
+        if not isinstance(scenario, Scenario):
+            scenario = load_scenario(Path(scenario))
+        self._count += 1
+        folder = self.folder / f"play-{self._count}"
+        conducted = Conducted(scenario=scenario)
+        with _settings_kept():
+            report = rehearse(scenario, folder, world=self._world, say=lambda _: None, into=conducted)
+        if report.verdict == "interrupted":
+            raise KeyboardInterrupt
+        played = Played(conducted, report, self._world, folder)
+        self.played = [*([] if played.held else self.played[-1:]), played]  # a search plays thousands
+        with contextlib.suppress(OSError):
+            folder.rmdir()  # nothing was written
+        return played
+
+
+def without_programs(topology: Topology) -> Topology:
+    """The same lab with an emulated program, which plays what the file says, on every machine that has its own."""
+    return replace(topology, machines=tuple(replace(machine, program=None) for machine in topology.machines))
+
+
+def _refuse_idle(fault: Fault, topology: Topology, world: WorldName) -> None:
+    __tracebackhide__ = True  # pytest shows the line of the test
+    wrong = _why_idle(fault, verb_of(fault), topology, world)
+    if wrong:
+        raise ValueError(f"{wrong}: {fault}")
+
+
+def _why_idle(fault: Fault, verb: str, topology: Topology, world: WorldName) -> str:
+    takes = {verb, *COMMON, *OPTIONS[verb]}
+    others = [name for name in Fault.__struct_fields__ if name not in takes]
+    idle = [name for name in others if getattr(fault, name) != getattr(UNSET, name)]
+    if idle:
+        return f"{idle[0]} means nothing to {verb}, which takes {', '.join(sorted(takes - {verb}))}"
+    if world == "processes" and verb in IMPOSSIBLE:
+        return f"TCP lets no single message be lost or come twice: {verb} is for virtual_lab"
+    latest = (fault.between_s or (fault.at_s,))[-1]
+    if latest is None:
+        return "the fault does not say when, by at_s or between_s"
+    if latest >= topology.session.duration_s:
+        return f"the session is over after {topology.session.duration_s:g} s, and {describe(fault)}"
+    if not actions(replace(topology, faults=(replace(fault, probability=1.0),)), seed=0):
+        return f"{topology.name} has nobody whom it strikes that {describe(fault)}"
+    return ""
+
+
+def _one(rows: Mapping[str, Row], name: str, what: str) -> Row:
+    if name not in rows:
+        raise KeyError(f"there is no {what} {name}; there are {', '.join(rows) or 'none'}")
+    return rows[name]
+
+
+@contextlib.contextmanager
+def _settings_kept() -> Iterator[None]:
+    """A rehearsal chooses how processes start, and says so to what it starts; the tests beside it go on as before."""
+    method, environment = multiprocessing.get_start_method(allow_none=True), dict(os.environ)
+    try:
+        yield
+    finally:
+        multiprocessing.set_start_method(method, force=True)
+        os.environ.clear()
+        os.environ.update(environment)
