@@ -1,0 +1,177 @@
+"""Both worlds agree: what is played on real processes comes out in virtual time as it does there.
+
+What is compared is how things stand in the end: what was made, handled, confirmed and lost, what excuses it, and every
+verdict. Never a time, and no order but that which was promised. Where they differ, one of the worlds is wrong.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from pathlib import Path
+
+import pytest
+from msgspec import Struct
+
+from sim.evidence import Evidence, Index
+from sim.faults import Fault
+from sim.journal import Entry
+from sim.labtest import LabUnderTest, Played
+from sim.payloads import ArraySpec, Payload
+from sim.rehearse import WorldName
+from sim.scenario import Example, Flow, Opaque, Send, Twice
+from sim.topology import Topology, graph, load
+
+LAB = """\
+name: conformance
+pilots:
+  - id: rig_1
+    subjects: [mouse_1]
+    trials: {every_s: 0.3, stages: 2, bytes: 200}
+    children:
+      - {id: rig_1_box, streams: {wheel: {fields: [x, t], rate_hz: 20}, cam: {bytes: 50, rate_hz: 20, reliable: false}}}
+  - {id: rig_2, subjects: [mouse_2], durable: true, trials: {every_s: 0.5, stages: 2, bytes: 200}}
+session: {duration_s: 3}
+repeat_interval_s: 1
+"""
+WORDS = re.compile(r"was killed|was paused|was cut|was held|was slow|lost its connections")
+HOW = {"confirmed": "confirmed", "": "never told"}
+
+
+def sends(at_s: float | None, *, sought: bool = True) -> Example:
+    """Up, down and across, from programs and from stations."""
+    pairs = [("_T", "rig_1_box"), ("_rig_1_box", "T"), ("rig_1", "rig_2"), ("_rig_2", "rig_1"), ("rig_1_box", "rig_1")]
+    return Example(ops=tuple(Send(frm=a, to=b, burst=2, sought=sought) for a, b in pairs), at_s=at_s)
+
+
+BEFORE, AMID, AFTER = sends(0.4), sends(1.5), sends(2.7)
+CALM = Example(
+    ops=(
+        *sends(None).ops,
+        *sends(None, sought=False).ops,
+        Send(frm="_T", to="rig_1_box", hops=("T", "rig_1", "rig_1_box"), payload=Payload(text='{"a": [NaN, 1e400]}')),
+        Send(frm="_rig_2", to="rig_1_box", payload=Payload(array=ArraySpec(dtype="<u4", shape=(3, 4)))),
+        Flow(frm="_rig_1_box", to="rig_2", items=11, batch=4),
+        Twice(at="rig_1", to="rig_1_box", times=3),
+        Twice(at="rig_2", to="T", numbered=False),
+        Opaque(at="rig_1_box", to="rig_2", size=120),
+    )
+)
+STORMS = (BEFORE, AMID, AFTER)
+FATES: dict[str, tuple[tuple[Fault, ...], tuple[Example, ...]]] = {
+    "calm": ((), (CALM,)),
+    "a machine is killed": ((Fault(at_s=1, kill="rig_1", restart_after_s=1),), STORMS),
+    "a program is killed": ((Fault(at_s=1, kill="rig_1_box", what="program", restart_after_s=1),), STORMS),
+    "a station is killed": ((Fault(at_s=1, kill="rig_1", what="station", restart_after_s=1),), STORMS),
+    "a durable machine is killed": ((Fault(at_s=1, kill="rig_2", restart_after_s=1),), STORMS),
+    "a cable is out": ((Fault(at_s=1, cut="rig_1", heal_after_s=1),), STORMS),
+    "a link is held": ((Fault(at_s=1, hold="rig_1", release_after_s=1),), STORMS),
+    "connections are reset": ((Fault(at_s=1, reset="*"),), STORMS),
+    "a machine stands still": ((Fault(at_s=1, pause="rig_1", resume_after_s=1),), STORMS),
+    "the terminal stands still": ((Fault(at_s=1, pause="T", resume_after_s=1),), STORMS),
+    "the power goes": ((Fault(at_s=1, power_cut="rig_1", restart_after_s=1),), STORMS),
+    "who sends it dies before it is out": (
+        (Fault(at_s=1, cut="rig_1", heal_after_s=1.2), Fault(at_s=1.8, kill="rig_1", restart_after_s=0.4)),
+        (BEFORE, Example(ops=(Send(frm="rig_1", to="T", burst=3),), at_s=1.4), AFTER),
+    ),
+    "who sends it dies before it is out, and is durable": (
+        (Fault(at_s=1, cut="rig_2", heal_after_s=1.2), Fault(at_s=2, kill="rig_2", restart_after_s=0.2)),
+        (BEFORE, Example(ops=(Send(frm="_rig_2", to="T", burst=3),), at_s=1.2), AFTER),
+    ),
+}
+
+
+class Outcome(Struct):
+    """How things stand in the end."""
+
+    verdict: str
+    checks: dict[str, str]  # their results
+    messages: dict[str, str]  # of storms: what became of each
+    items: dict[str, int]  # of storms' streams
+    opaque: list[object]
+    trials: dict[str, str]
+    streams: dict[str, str]
+    orders: dict[str, list[str]]
+    states: dict[str, str]  # the last that the terminal heard of each
+    excuses: dict[str, list[str]]  # which faults explain something, by check
+
+
+def outcome(played: Played) -> Outcome:
+    """What is the same in every world."""
+    journal, scenario = played.journal, played.scenario
+    tree = graph(scenario.topology)
+    index = Index(Evidence(topology=scenario.topology, graph=tree, seed=scenario.seed, journal=journal))
+    return Outcome(
+        verdict=played.verdict,
+        checks={check.name: check.result for check in played.report.checks},
+        messages=_messages(index),
+        items=dict(sorted(Counter(entry.stream for entry in journal.of("item_got") if entry.example >= 0).items())),
+        opaque=[entry.value for entry in journal.of("opaque")],
+        trials={row.rig: f"{len(row.missing)} missing, {row.twice} twice" for row in played.report.trials},
+        streams={f"{row.machine}.{row.stream}": _row(row.sent, row.received) for row in played.report.streams},
+        orders={name: _kinds(played.handled(name)) for name in ("_rig_1", "_rig_2", "_rig_1_box")},
+        states={name: str(heard[-1].value["state"]) for name, heard in sorted(index.heard_states.items())},
+        excuses={
+            check.name: sorted({found for what in check.explained for found in WORDS.findall(what)})
+            for check in played.report.checks
+            if check.explained
+        },
+    )
+
+
+def _messages(index: Index) -> dict[str, str]:
+    numbers: Counter[tuple[str, ...]] = Counter()
+    fates = {}
+    for made in [entry for entry in index.made if entry.key == "STORM"]:
+        about = (str(made.example), made.by, made.to, "sought" if made.sought else "unsought")
+        numbers[about] += 1
+        told = index.settled.get((made.by, made.id))
+        how = HOW.get("" if told is None else str(told.value), "expired")
+        fates[" ".join((*about, str(numbers[about])))] = f"{_times(index.handled[made.id])}, {how}"
+    return dict(sorted(fates.items()))
+
+
+def _times(handled: list[Entry]) -> str:
+    return f"handled {len(handled)}×{' redelivered' if any(entry.redelivered for entry in handled[1:]) else ''}"
+
+
+def _row(sent: int, received: int) -> str:
+    return "none" if not sent else "all" if received >= sent else "some"
+
+
+def _kinds(handled: list[Entry]) -> list[str]:
+    return [entry.key for entry in handled if entry.key in ("START", "STOP")]
+
+
+def differences(real: Outcome, virtual: Outcome) -> list[str]:
+    """Where two outcomes are not the same, in words."""
+    found = []
+    for field in Outcome.__struct_fields__:
+        ours, theirs = getattr(real, field), getattr(virtual, field)
+        if isinstance(ours, dict):
+            for key in sorted(ours.keys() | theirs.keys()):
+                if ours.get(key) != theirs.get(key):
+                    found.append(f"{field}, {key}: {ours.get(key)} on processes, {theirs.get(key)} in virtual time")
+        elif ours != theirs:
+            found.append(f"{field}: {ours} on processes, {theirs} in virtual time")
+    return found
+
+
+@pytest.fixture
+def topology(tmp_path: Path) -> Topology:
+    path = tmp_path / "lab.yaml"
+    path.write_text(LAB)
+    return load(path)
+
+
+def play(topology: Topology, world: WorldName, name: str, folder: Path, *, seed: int = 3) -> Played:
+    """Play one of `FATES` in one of the worlds."""
+    faults, storms = FATES[name]
+    return LabUnderTest(topology, world=world, seed=seed, draw=0, folder=folder).play(*faults, storms=storms)
+
+
+@pytest.mark.parametrize("name", FATES)
+def test_what_is_so_on_processes_is_so_in_virtual_time(topology: Topology, name: str, tmp_path: Path) -> None:
+    virtual = play(topology, "virtual", name, tmp_path / "virtual")
+    real = play(topology, "processes", name, tmp_path / "real")
+    assert differences(outcome(real), outcome(virtual)) == []
