@@ -117,9 +117,7 @@ def _simpler_sessions(scenario: Scenario) -> Iterator[Topology]:
 def simpler_ops(op: Op) -> Iterator[Op]:
     """What is sent instead: less of it, and more plainly."""
     if isinstance(op, Send):
-        # A node is found by its id alone on its own machine only.
-        hops = op.hops if op.to.endswith(".probe") and machine_behind(op.to) != machine_behind(op.frm) else ()
-        yield from _changed(op, payload=Payload(), burst=1, hops=hops, sought=True)
+        yield from _changed(op, payload=Payload(), burst=1, hops=() if _is_found(op) else op.hops, sought=True)
         yield from (replace(op, burst=burst) for burst in _fewer(op.burst))
     elif isinstance(op, Flow):
         yield Send(frm=op.frm, to=op.to)
@@ -129,6 +127,11 @@ def simpler_ops(op: Op) -> Iterator[Op]:
         yield from _changed(op, times=2, numbered=True)
     elif isinstance(op, Opaque):
         yield from _changed(op, size=0, seed=0)
+
+
+def _is_found(op: Send) -> bool:
+    """Whether its recipient is found by the id alone: a station is, or a program, and a node on the same machine."""
+    return not op.to.endswith(".probe") or machine_behind(op.frm) == machine_behind(op.to)
 
 
 def _fewer(count: int) -> list[int]:

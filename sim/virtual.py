@@ -45,6 +45,8 @@ LOOK_US = 20_000  # how often it is looked whether what is waited for has come
 HANDLER_US = 50
 STORM_US = (50, 1_000, 20_000)  # how long a storm's handler takes: one of these, drawn by the seed
 STORM_KEYS = ("STORM", "STORM_ITEM")
+UNSOUGHT_S = 5.0  # how long what seeks no confirmation, and may be lost, is waited for
+CALM_S = 0.2  # and the copies of whatever
 TRACE_FIELDS = frozenset(Trace.__struct_fields__)
 
 
@@ -133,8 +135,16 @@ class VirtualLab:
         def missing() -> list[str]:
             return [name for name in expected if ("shook", name, True, terminal) not in self._heard]
 
-        self.until(lambda: not missing(), self.settle_s)
+        self.until(lambda: not missing() and self._is_connected(), self.settle_s)
         return missing()
+
+    def _is_connected(self) -> bool:
+        """Whether every node is seen by its station: a storm at once is to find them all."""
+        return all(
+            self.stations[name].line.endpoint.routes.has(node.id)
+            for name, program in self.programs.items()
+            for node in program.nodes
+        )
 
     # -- the session -------------------------------------------------------------------------------------------------
 
@@ -175,6 +185,9 @@ class VirtualLab:
         """Wait until nothing is under way in any program; what still is."""
         del token
         self.until(lambda: next(unsettled(self), None) is None, self.settle_s)
+        due = {("reached", number, name) for number, example in self._examples.items() for name in parts(example)[1]}
+        self.until(lambda: due <= self._heard, UNSOUGHT_S)  # what nobody is told of may be on its way yet
+        self._run(CALM_S)
         for number, example in sorted(self._examples.items()):
             wanted = {("reached", number, name) for name in parts(example)[1]}
             self.until(lambda wanted=wanted: wanted <= self._heard, ARRIVES_S)  # type: ignore[misc]
