@@ -19,7 +19,7 @@ __all__ = ["ends", "faults"]
 KEYS = ("STORM", "CONFIRM", "STORM_ITEM", "DATA", "HANDSHAKE", "START", "STOP", "STATE", "CONTINUOUS", "GONE", "BACK")
 OFFSETS_S = (0.0, 0.001, 0.003, 0.01, -0.01, 0.03, 0.1, -0.1, 0.3, -0.5, 1.0)
 
-_AFTER_S = (0.5, 0.05, 0.2, 1.0, 2.0, 4.0)
+_AFTER_S = (0.5, 0.05, 0.2, 1.0, 2.0)  # within the patience of who repeats every half second
 _END_S = (None, *_AFTER_S)
 _WAY = ("both", "up", "down")
 _WHAT = ("machine", "station", "program")
@@ -42,9 +42,9 @@ _LINKS: dict[str, dict[str, tuple[Any, ...]]] = {
     "hold": {"way": _WAY, "release_after_s": _END_S},
     "stall": {"way": _WAY, "heal_after_s": _AFTER_S},
     "slow": {
-        "latency_ms": (1.0, 20.0, 200.0, 1500.0),
+        "latency_ms": (1.0, 20.0, 200.0),
         "jitter_ms": (None, 1.0, 50.0),
-        "rate_mbit": (None, 1.0, 0.05),
+        "rate_mbit": (None, 10.0, 1.0),
         "way": _WAY,
         "heal_after_s": _END_S,
     },

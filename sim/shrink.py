@@ -12,7 +12,8 @@ from typing import Any
 import msgspec
 from msgspec.structs import replace
 
-from sim.scenario import Example, Op, Scenario
+from sim.payloads import Payload
+from sim.scenario import Example, Flow, Op, Scenario, Send, Twice
 from sim.simpler import calmer, fewer_machines, names_several, plain_faults, simpler_faults, simpler_ops, simpler_times
 
 __all__ = ["alike", "kinds", "shrink", "steps"]
@@ -115,9 +116,20 @@ def _weight(scenario: Scenario) -> tuple[float, ...]:
         len(m.streams) + len(m.subjects) + len(m.task) + m.durable + (m.trials is not None) + (m.link is not None)
         for m in topology.machines
     )
-    own = msgspec.json.encode([topology.session, topology.faults, topology.machines, scenario.examples])
+    sent = sum(_effort(op) for example in scenario.examples for op in example.ops)
+    own = len(msgspec.json.encode([topology.session, topology.faults, topology.machines, scenario.examples]))
     times = sum(fault.at_s or 0.0 for fault in topology.faults) + sum(e.at_s or 0.0 for e in scenario.examples)
-    return (steps(scenario) + storms, len(topology.machines), does, len(own), times, scenario.seed)
+    return (steps(scenario) + storms, len(topology.machines), does, sent, own, times, scenario.seed)
+
+
+def _effort(op: Op) -> float:
+    """How much is sent, and how oddly: a message is less than any stream."""
+    odd = 0.5 * (getattr(op, "payload", Payload()) != Payload())
+    if isinstance(op, Send):
+        return op.burst + odd + 0.1 * len(op.hops) + 0.1 * (not op.sought)
+    if isinstance(op, Flow):
+        return 10 + op.items + odd + 0.1 * op.batch
+    return op.times + 0.1 * (not op.numbered) if isinstance(op, Twice) else 1
 
 
 def without_some(items: tuple[Any, ...]) -> Iterator[tuple[Any, ...]]:

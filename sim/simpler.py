@@ -16,6 +16,7 @@ from sim.payloads import Payload
 from sim.prune import of_machines, with_machines
 from sim.scenario import Example, Flow, Op, Opaque, Scenario, Send, Twice
 from sim.topology import Machine, Session, Topology
+from sim.ways import hops_between
 
 __all__ = [
     "calmer",
@@ -52,15 +53,14 @@ def fewer_machines(scenario: Scenario) -> Iterator[Scenario]:
 
 
 def _of_machines(scenario: Scenario, kept: list[str]) -> Scenario:
-    here = {scenario.topology.terminal.id, *kept}
+    topology = of_machines(scenario.topology, kept)
 
     def op_along(op: Op) -> Op:
-        if not isinstance(op, Send):
-            return op
-        return replace(op, hops=tuple(hop for hop in op.hops if machine_behind(hop) in here))
+        along = isinstance(op, Send) and op.hops
+        return replace(op, hops=hops_between(topology, op.frm, op.to)) if along else op  # type: ignore[union-attr]
 
     examples = tuple(replace(example, ops=tuple(map(op_along, example.ops))) for example in scenario.examples)
-    return replace(scenario, topology=of_machines(scenario.topology, kept), examples=examples)
+    return replace(scenario, topology=topology, examples=examples)
 
 
 def calmer(scenario: Scenario) -> Iterator[Scenario]:

@@ -26,6 +26,7 @@ from sim.payloads import ArraySpec, Payload
 from sim.prune import with_faults
 from sim.scenario import Example, Flow, Op, Opaque, Scenario, Send, Twice
 from sim.topology import Fault, Topology
+from sim.ways import hops_between
 
 __all__ = ["examples", "faults", "messages", "parts", "payloads", "scenarios", "storms", "topologies"]
 
@@ -150,8 +151,8 @@ class _Lab:
     """Who may speak to whom in one lab."""
 
     def __init__(self, topology: Topology) -> None:
+        self._topology = topology
         self._machines = [machine.id for machine in topology.machines]
-        self._parents = {machine.id: machine.parent for machine in topology.machines}
         self._speakers = [_Speaker(m, name) for m in self._machines for name in (m, "_" + m, probe_of(m))]
 
     def send(self, draw: st.DrawFn, most: int, carried: st.SearchStrategy[Payload]) -> Send:
@@ -163,7 +164,7 @@ class _Lab:
         return Send(
             frm=frm.name,
             to=to.name,
-            hops=self._hops(frm, to) if along else (),
+            hops=hops_between(self._topology, frm.name, to.name) if along else (),
             sought=not chance(draw, 3),
             payload=draw(carried),
             burst=draw(st.integers(1, min(most, 20))),
@@ -194,22 +195,3 @@ class _Lab:
         """A program's messages come to its own machine's program by no way but a station's listens."""
         own_program = frm.at == to.at and to.is_program and not frm.is_probe
         return frm.name != to.name and not own_program
-
-    def _hops(self, frm: _Speaker, to: _Speaker) -> tuple[str, ...]:
-        stations = self._path(frm.at, to.at)
-        through = stations if frm.name != frm.at else stations[1:]
-        return (*through, to.name) if to.name != to.at else tuple(through)
-
-    def _path(self, start: str, end: str) -> list[str]:
-        """The machines from one to the other, both included, as the tree has them."""
-        up, down = self._above(start), self._above(end)
-        while len(up) > 1 and len(down) > 1 and up[-2] == down[-2]:
-            del up[-1], down[-1]
-        return [*up, *reversed(down[:-1])]
-
-    def _above(self, machine: str) -> list[str]:
-        """The machine, its parent, and so on to the terminal."""
-        found = [machine]
-        while (parent := self._parents[found[-1]]) is not None:
-            found.append(parent)
-        return found
