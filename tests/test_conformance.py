@@ -132,7 +132,7 @@ def _messages(index: Index) -> dict[str, str]:
 
 
 def _times(handled: list[Entry]) -> str:
-    return f"handled {len(handled)}×{' redelivered' if any(entry.redelivered for entry in handled[1:]) else ''}"
+    return f"handled {len(handled)}x{' redelivered' if any(entry.redelivered for entry in handled[1:]) else ''}"
 
 
 def _row(sent: int, received: int) -> str:
