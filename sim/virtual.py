@@ -53,7 +53,12 @@ TRACE_FIELDS = frozenset(Trace.__struct_fields__)
 class VirtualLab:
     """See `World`. Raises `LabError` where a machine has a program of the lab's own, which runs on processes only."""
 
-    def __init__(self, topology: Topology, *, seed: int, folder: object = None) -> None:
+    def __init__(
+        self, topology: Topology, *, seed: int, folder: object = None, probes: bool = True, storm_us: int | None = None
+    ) -> None:
+        """`probes`: whether each machine has a node besides, for storms to speak through. `storm_us` is how long the
+        handler of a storm's message takes; drawn by the seed if None.
+        """
         del folder  # nothing is written
         own = [f"{m.program} of {m.id}" for m in topology.machines if m.program]
         if own:
@@ -61,12 +66,14 @@ class VirtualLab:
         self.topology = topology
         self.graph = graph(topology)
         self.seed = seed
+        self.has_probes = probes
+        self._machines = {machine.id: machine for machine in topology.machines}
         self.died: list[str] = []
         self.exceptions: list[Any] = []
         self.settle_s = 3.0 + 7 * topology.repeat_interval_s
         self.loop = Loop()
         self.chance = Chance(seed_of(seed, "virtual"))
-        self._storm_us = STORM_US[self.chance.between(0, len(STORM_US))]
+        self._storm_us = storm_us or STORM_US[self.chance.between(0, len(STORM_US))]
         self.settings = Settings(repeat_interval=topology.repeat_interval_s)
         self.entries: list[Entry] = []
         self.effects = 0
@@ -130,13 +137,15 @@ class VirtualLab:
     def await_handshakes(self) -> list[str]:
         """Wait until the terminal's program has heard of every machine's program; the machines it has not."""
         terminal = "_" + self.topology.terminal.id
-        expected = [machine.id for machine in self.topology.machines[1:]]
+        missing = dict.fromkeys(machine.id for machine in self.topology.machines[1:])
 
-        def missing() -> list[str]:
-            return [name for name in expected if ("shook", name, True, terminal) not in self._heard]
+        def is_up() -> bool:
+            while missing and ("shook", next(iter(missing)), True, terminal) in self._heard:
+                del missing[next(iter(missing))]
+            return not missing and self._is_connected()
 
-        self.until(lambda: not missing() and self._is_connected(), self.settle_s)
-        return missing()
+        self.until(is_up, self.settle_s)
+        return [name for name in missing if ("shook", name, True, terminal) not in self._heard]
 
     def _is_connected(self) -> bool:
         """Whether every node is seen by its station: a storm at once is to find them all."""
@@ -238,7 +247,7 @@ class VirtualLab:
 
     def restart(self, name: str, what: str = "machine") -> None:
         """Start what of a machine does not run."""
-        machine, station, program = self.topology.machine(name), self.stations.get(name), self.programs.get(name)
+        machine, station, program = self._machines[name], self.stations.get(name), self.programs.get(name)
         if what != "program" and (station is None or station.process.dead):
             self._start_station(machine)
         if what != "station" and (program is None or program.process.dead):

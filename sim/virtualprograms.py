@@ -68,14 +68,11 @@ class Program:
             changed=self.arm,
         )
         self.node = self._node("_" + machine.id, life, self.emulated.listens())
-        self.probe = self._node(probe_of(machine.id), life, self.emulated.probe_listens())
-        self.emulated.begin(self.node, self.probe)
+        self.nodes = [self.node]
+        if lab.has_probes:
+            self.nodes.append(self._node(probe_of(machine.id), life, self.emulated.probe_listens()))
+        self.emulated.begin(self.node, self.nodes[-1])
         self.arm()
-
-    @property
-    def nodes(self) -> tuple[Node, Node]:
-        """Both."""
-        return self.node, self.probe
 
     def arm(self) -> None:
         """See to it that what is due next in the session is done."""
