@@ -194,6 +194,29 @@ def test_a_receiver_that_was_killed_between_cannot_miss_what_its_next_life_did_n
     assert judged(tale).violations == []
 
 
+def test_what_may_have_been_lost_behind_the_receiver_need_not_be_reported_by_it() -> None:
+    tale = cut(streamed("camera", lost=LOST))
+    tale.struck("kill", "T", since=18.9, until=19.9, end="restart", what="program")
+    assert judged(tale).violations == []
+
+
+@pytest.mark.parametrize("is_killed", [True, False])
+def test_a_receiver_that_was_killed_before_the_next_item_came_cannot_have_missed_one(is_killed: bool) -> None:
+    tale = cut(streamed("camera", lost=LOST, count=20))
+    add(tale, "camera", range(50, 60))
+    if is_killed:
+        tale.struck("kill", "T", since=30, until=31, end="restart", what="station")
+    silent = ["rig_1 camera/0: 2 of 30 items missing at _T: 18-19 (nobody was told)"]
+    assert judged(tale).violations == ([] if is_killed else silent)
+
+
+def test_what_a_new_life_of_the_receiver_takes_for_a_gap_is_no_report() -> None:
+    tale = streamed("camera", lost=(5,))
+    killed_station(tale, "T")
+    gap(tale, 0, 28, at=24.1)
+    assert judged(tale).violations == ["rig_1 camera/0: 1 of 40 items missing at _T: 5 (nobody was told)"]
+
+
 @pytest.mark.parametrize(
     "plot",
     [

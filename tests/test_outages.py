@@ -147,6 +147,9 @@ EXPLAINED: dict[str, Plot] = {
     "held, and then the terminal died": lambda tale: tale.struck(
         "hold", "rig_1", since=15, until=30, end="release"
     ).struck("kill", "T", since=31, until=40, end="restart"),
+    "late, and then the terminal died": lambda tale: tale.struck(
+        "shape", "rig_1", since=15, until=30, end="heal"
+    ).struck("kill", "T", since=31, until=40, end="restart"),
     "a station between": lambda tale: tale.struck("kill", "rig_1", since=19, until=21, end="restart"),
     "killed a moment later": lambda tale: tale.struck("kill", "T", since=21, until=30, end="restart"),
     "not back to what it was": lambda tale: tale.struck("cut", "rig_1", since=2, until=14, end="heal"),
@@ -259,6 +262,12 @@ def test_what_was_handled_and_never_confirmed_is_explained_by_the_way_back() -> 
     check = checked("confirm", tale)
     assert check.violations == []
     assert check.explained[0].startswith("STORM cam.probe_0 from cam.probe to T was never confirmed: the link from cam")
+
+
+def test_a_way_that_was_only_slow_is_no_reason_to_give_up() -> None:
+    tale = sought().struck("shape", "rig_1", since=19, until=44, end="heal")
+    tale.at(20.1).handled("cam.probe_0", "T")
+    assert checked("confirm", tale).violations == [NEVER]
 
 
 NOT_EXPIRED: dict[str, Plot] = {
