@@ -17,7 +17,7 @@ import networkx as nx
 from msgspec import Struct, field
 
 from sim.journal import Entry, Journal, Trace
-from sim.outages import Outages
+from sim.outages import Outages, seconds
 from sim.participants import is_node, machine_behind
 from sim.scenario import Example
 from sim.topology import Topology
@@ -25,6 +25,7 @@ from sim.verdict import Check
 
 __all__ = ["Evidence", "Index", "digest", "facts_told", "fault_told", "machine_behind", "many", "raised", "result_of"]
 
+OBEYS_S = 2.0  # how long it may take from an order that comes until something is done
 CAME = ("handled", "shook", "state", "cohere")
 ID = re.compile(r'\{"id": ?("(?:[^"\\]|\\.)*")')
 
@@ -139,13 +140,19 @@ class Index:
         return path[1] if len(path) > 1 else name
 
     def excused(self, machines: Sequence[tuple[str, str]]) -> tuple[list[str], list[str]]:
-        """Sentences about machines: those of one that a fault struck, or its way to the terminal, and the others."""
+        """Sentences about machines that did nothing: those of one that faults kept from all of it, and the others.
+
+        For as long as the session went on there was no time in which an order could have come to it and been obeyed.
+        """
         excused, others = [], []
+        orders = [entry.t for entry in self.made if entry.key in ("START", "STOP")] or [0]
+        enough = seconds(self.evidence.topology.repeat_interval_s + OBEYS_S)
         for machine, sentence in machines:
-            way = self.path("_" + self.evidence.topology.terminal.id, "_" + machine)
-            struck = self.outages.on([*way, "_" + machine], both_ways=True)
-            if struck:
-                excused.append(f"{sentence}: {struck[0].words}")
+            stations = self.path("_" + self.evidence.topology.terminal.id, machine)[1:]
+            way = [name for station in stations for name in (station, "_" + station, station)]
+            longest, struck = self.outages.unbroken(way, min(orders), max(orders))
+            if struck is not None and longest < enough:
+                excused.append(f"{sentence}: {struck.words}")
             else:
                 others.append(sentence)
         return excused, others

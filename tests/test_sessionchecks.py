@@ -178,3 +178,28 @@ def test_what_was_lost_to_a_fault_is_not_at_the_terminal() -> None:
     tale.struck("cut", "rig_1", since=11, until=36, end="heal")
     assert violations(tale) == []
     assert checked("trials", tale, session=True).figures == "0 lost, 0 twice, 1 explained"
+
+
+# -- who did nothing ---------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("plot", "is_explained"),
+    [
+        (lambda _: None, False),
+        (lambda tale: tale.struck("kill", "rig_1", since=8, until=45, end="restart"), True),
+        (lambda tale: tale.struck("cut", "rig_1", since=8, until=45, end="heal"), True),
+        (lambda tale: tale.struck("kill", "rig_1", since=8, until=20, end="restart"), False),
+        (lambda tale: tale.struck("kill", "rig_2", since=8, until=45, end="restart"), False),
+    ],
+    ids=["no fault", "it was dead", "it was cut off", "not for long", "another was dead"],
+)
+def test_who_did_nothing_all_session_is_excused_only_if_faults_left_it_no_time(plot: Plot, is_explained: bool) -> None:
+    tale = Tale()
+    tale.at(9).made("_T_0", "_T", "rig_2", "START")
+    tale.at(50).made("_T_1", "_T", "rig_2", "STOP")
+    plot(tale)
+    silent = "whether trials of rig_1 arrive: it made none"
+    check = checked("trials", tale, session=True)
+    assert [sentence.startswith(silent) for sentence in check.explained] == ([True] if is_explained else [])
+    assert (f"not known: {silent}" in check.violations) is not is_explained
