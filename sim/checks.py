@@ -163,7 +163,9 @@ def _why_astray(
     station, neighbour = next((edge for edge in edges if edge not in expected), (None, None))
     right = dict(expected).get(station or "")
     machines = {machine.id: machine.parent for machine in index.evidence.topology.machines}
-    if station is None or right is None or machines.get(station) != neighbour or machines.get(right) != station:
+    if station is None or right is None or machines.get(station) != neighbour:
+        return None
+    if station not in (machines.get(right), machine_behind(right)):  # of a machine below, or of a node on its own
         return None
     at = index.last_sent[entry.id, station, str(neighbour)]
     struck = (outage for outage in index.outages.on([station, right], both_ways=True) if outage.overlaps(at, at))

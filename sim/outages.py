@@ -279,6 +279,9 @@ class Outages:
         words += never if t is None else f"{ended} {self._clock(t)}" if ended else ""
         fields = {name: getattr(outage, name) for name in outage.__struct_fields__}
         self.all.append(Outage(**{**fields, "ends": t, "words": words}))
+        if outage.verb == "cut" and t is not None:  # with its end its connections break, which both directions are of
+            reset = {"up": not outage.up, "verb": "reset", "begins": t, "ends": t, "words": words}
+            self.all.append(Outage(**{**fields, **reset}))
 
     def _is_crawl(self, facts: dict[str, object]) -> bool:
         numbers = [facts.get(name) for name in ("latency_ms", "jitter_ms")]

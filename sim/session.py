@@ -253,13 +253,16 @@ class Conductor:
         return self._timers[0][0] if self._timers else None
 
     def settled(self, order: Say, *, confirmed: bool) -> list[Act]:
-        """An order was handled; or it was given up, and is given again."""
+        """An order was handled; or it was given up, and is given again, with what came after it to the same pilot.
+
+        Else a START that was given up would come after the STOP, and the task would never end.
+        """
         if order not in self._open:
             return []
         if confirmed:
             self._open.remove(order)
             return []
-        return [order]
+        return [later for later in self._open[self._open.index(order) :] if later.to == order.to]
 
     def saved(self) -> dict[str, Any]:
         """What the next life must know."""

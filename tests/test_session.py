@@ -462,3 +462,17 @@ def test_opaque_bytes_are_no_text_no_json_and_unlike_any_other_of_the_run() -> N
     for raw in made:
         with pytest.raises(UnicodeDecodeError):
             raw.decode()
+
+
+def test_an_order_that_was_given_up_is_given_again_and_what_came_after_it_too() -> None:
+    """Else a rig that was cut off would get its START after its STOP, and run for ever."""
+    conductor = Conductor(lab(), seed=1)
+    [_, *starts] = conductor.begin(now=0.0)
+    stops = conductor.handle_timer(now=10.0)
+    first = [order for order in (*starts, *stops) if isinstance(order, Say) and order.to == "rig_1"]
+    assert [order.key for order in first] == ["START", "STOP"]
+    assert conductor.settled(first[0], confirmed=False) == first
+    assert conductor.settled(first[1], confirmed=True) == []
+    assert conductor.settled(first[0], confirmed=False) == first[:1]
+    assert conductor.settled(first[0], confirmed=True) == []
+    assert conductor.settled(first[0], confirmed=False) == [], "it is known to have been handled"
