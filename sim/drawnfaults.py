@@ -5,24 +5,27 @@ A fault shrinks towards a kill of one machine that lasts until everything is hea
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from hypothesis import strategies as st
 
 from sim.drawing import chance, pick, some
-from sim.faults import Fault, Several
+from sim.faults import Fault, Several, What
 from sim.topology import Topology
 
-__all__ = ["ends", "faults"]
+__all__ = ["aimed", "ends", "faults"]
 
-KEYS = ("STORM", "CONFIRM", "STORM_ITEM", "DATA", "HANDSHAKE", "START", "STOP", "STATE", "CONTINUOUS", "GONE", "BACK")
+KEYS = (
+    *("STORM", "CONFIRM", "STREAM", "STORM_ITEM", "DATA", "HANDSHAKE"),
+    *("START", "STOP", "STATE", "CONTINUOUS", "GONE", "BACK"),
+)
 OFFSETS_S = (0.0, 0.001, 0.003, 0.01, -0.01, 0.03, 0.1, -0.1, 0.3, -0.5, 1.0)
 
 _AFTER_S = (0.5, 0.05, 0.2, 1.0, 2.0)  # within the patience of who repeats every half second
 _END_S = (None, *_AFTER_S)
 _WAY = ("both", "up", "down")
-_WHAT = ("machine", "station", "program")
+_WHAT: tuple[What, ...] = ("machine", "station", "program")
 _FOR_S = (1.0, 0.5, 2.0, 3.0)
 _EACH_MESSAGE = {
     "probability": (1.0, 0.5, 0.1),
@@ -93,6 +96,35 @@ def ends(draw: st.DrawFn, topology: Topology, fault: Fault) -> Fault | None:
     keys = {"what": fault.what} if end in {"restart", "resume"} else {"way": fault.way}
     target = next(getattr(fault, verb) for verb in _ENDS if getattr(fault, verb) is not None)
     return Fault(**{end: target}, at_s=at_s, **keys)
+
+
+@st.composite
+def aimed(draw: st.DrawFn, topology: Topology, way: Sequence[str], *, at_s: float, virtual: bool = True) -> list[Fault]:
+    """One or two faults at what crosses these machines at `at_s`: it or its answer is lost, or somebody there dies.
+
+    What is random seldom finds the millisecond in which a message is on its way.
+    """
+    end_s = round(topology.session.duration_s * 0.9, 3)
+    at_s = min(at_s, end_s)
+    lower = [machine.id for machine in topology.machines if {machine.id, machine.parent} <= set(way)]
+    lost = [_loss(draw, lower, at_s, virtual=virtual)] if lower and not chance(draw, 4) else []
+    if lost and chance(draw, 2):
+        return lost
+    dies_s = min(end_s, round(at_s + pick(draw, (0.1, 0.3, 0.003, 0.001, 0.01, 0.03)), 3))
+    what: What = pick(draw, _WHAT)
+    back_s = pick(draw, (0.2, 0.05, 1.0, 4.0))
+    return [*lost, Fault(kill=pick(draw, [way[-1], *way]), what=what, at_s=dies_s, restart_after_s=back_s)]
+
+
+def _loss(draw: st.DrawFn, links: Sequence[str], at_s: float, *, virtual: bool) -> Fault:
+    link = pick(draw, links)
+    if not virtual or chance(draw, 4):
+        keys: dict[str, Any] = {pick(draw, ("reset", "cut", "hold")): link}
+        return Fault(at_s=at_s, **keys)
+    key = pick(draw, ("CONFIRM", None, "STORM", "STREAM"))
+    return Fault(
+        drop=link, key=key, first=pick(draw, (None, 1, 2)), at_s=at_s, heal_after_s=pick(draw, (0.5, 1.0, 2.0))
+    )
 
 
 def _time(draw: st.DrawFn, topology: Topology, around_s: float | None) -> dict[str, Any]:

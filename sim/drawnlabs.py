@@ -18,8 +18,8 @@ from sim.topology import Burst, Files, Graduation, Link, Machine, Session, Storm
 __all__ = ["parts", "topologies"]
 
 DURATIONS_S = (0.5, 1.0, 0.5, 2.0)
-INTERVALS_S = (0.5, 1.0, 0.5, 5.0)
-RATES_HZ = (5.0, 10.0, 20.0)
+INTERVALS_S = (0.5, 1.0, 0.2, 0.5, 5.0)
+RATES_HZ = (5.0, 10.0)
 MOST_KB = 32
 STREAMS = ("wheel", "lick", "camera")
 STORM = Storm(examples=1, messages=20)

@@ -189,6 +189,12 @@ def _judge_lives(index: Index, fate: Fate) -> None:
     if not is_marked:
         sentence = "was handled again in a next life, and not marked redelivered"
         fate.broke.append(f"{message_words(fate.made)} {sentence}")
+    for entry in again:
+        kill = index.outages.killed(entry.by, first.t)
+        written = kill is not None and kill.begins - first.t > seconds(COMMIT_S)
+        if written and index.durable(entry.by) and not entry.first and entry.t > first.t:
+            sentence = f"was handled again in a next life of {entry.by}, which had written down that it was"
+            fate.broke.append(f"{message_words(fate.made)} {sentence}")
 
 
 # -- where a message goes ----------------------------------------------------------------------------------------------

@@ -27,7 +27,7 @@ from sim.evidence import many
 from sim.scenario import Scenario, save_scenario
 from sim.session import seed_of
 from sim.shrink import alike, kinds, shrink, steps
-from sim.strategies import parts, scenarios
+from sim.strategies import parts, scenarios, topologies
 from sim.topology import Topology
 from sim.trying import only_virtual, run_on_processes, run_virtually
 
@@ -35,6 +35,7 @@ __all__ = ["Found", "Hunted", "Progress", "drawn", "hunt"]
 
 Run = Callable[[Scenario], list[str]]
 
+MACHINES = 5  # at most, in one scenario: few show as much as many, and sooner
 ROUND = 10  # scenarios that are drawn together: see `draws`
 TRIES = 5
 TELL_S = 0.2  # how often a worker says how far it is
@@ -108,7 +109,8 @@ def hunt(
 
 def drawn(topology: Topology, *, seed: int, worker: int) -> Iterator[Scenario]:
     """What one worker plays, without end."""
-    over_parts, from_nothing = scenarios(parts(topology)), scenarios()
+    over_parts = scenarios(parts(topology, max_machines=MACHINES))
+    from_nothing = scenarios(topologies(max_machines=MACHINES))
     for number in itertools.count():
         several = draws(over_parts if number % 2 else from_nothing, seed=seed_of(seed, worker, number), count=ROUND)
         yield from several if number < 2 else several[1:]  # the first of each round is the least there is

@@ -19,20 +19,20 @@ from typing import NamedTuple
 from hypothesis import strategies as st
 
 from sim.drawing import chance, pick
-from sim.drawnfaults import ends, faults
+from sim.drawnfaults import aimed, ends, faults
 from sim.drawnlabs import parts, topologies
 from sim.emulated import probe_of
 from sim.payloads import ArraySpec, Payload
 from sim.prune import with_faults
 from sim.scenario import Example, Flow, Op, Opaque, Scenario, Send, Twice
 from sim.topology import Fault, Topology
-from sim.ways import hops_between
+from sim.ways import hops_between, machines_between
 
 __all__ = ["examples", "faults", "messages", "parts", "payloads", "scenarios", "storms", "topologies"]
 
 DTYPES = ["?", "i1", "u1", "<i2", ">i2", "<u4", "<i8", ">u8", "<f2", ">f4", "<f8", "<c16", "S5", "<U3"]
 FEW = 12  # messages of one storm of a scenario
-FAULTS = (1, 1, 2, 2, 3, 0, 4)  # how many strike in one
+FAULTS = (1, 0, 2, 0, 1, 3, 1, 4)  # how many strike in one
 
 _numbers = st.integers() | st.integers(2**64, 2**90) | st.floats(width=64)
 _scalars = st.none() | st.booleans() | _numbers | st.text(max_size=12)
@@ -92,17 +92,31 @@ def scenarios(
     `virtual`: for virtual time, where single messages can be lost; else it can be played on processes.
     """
     lab = topology if isinstance(topology, Topology) else draw(topologies() if topology is None else topology)
-    session = chance(draw, 2)
+    session = chance(draw, 3)
     moments = [_moment(draw, lab) for _ in range(pick(draw, (1, 1, 2)))]
-    drawn: list[Fault] = []
-    for _ in range(pick(draw, FAULTS)):
-        drawn.append(draw(faults(lab, virtual=virtual, around_s=pick(draw, moments))))
-        end = draw(ends(lab, drawn[-1])) if chance(draw, 6) else None
-        drawn += [end] if end is not None else []
+    drawn = _faults(draw, lab, moments, virtual=virtual)
     least = 0 if session and drawn else 1
     played = tuple(_timed_storm(draw, lab, pick(draw, moments)) for _ in range(pick(draw, range(least, 3))))
+    if played and chance(draw, 2):
+        drawn += _aimed(draw, lab, pick(draw, played), virtual=virtual)
     seed = draw(st.integers(0, 99))
     return Scenario(topology=with_faults(lab, tuple(drawn)), seed=seed, examples=played, session=session)
+
+
+def _faults(draw: st.DrawFn, topology: Topology, moments: list[float], *, virtual: bool) -> list[Fault]:
+    drawn: list[Fault] = []
+    for _ in range(pick(draw, FAULTS)):
+        drawn.append(draw(faults(topology, virtual=virtual, around_s=pick(draw, moments))))
+        end = draw(ends(topology, drawn[-1])) if chance(draw, 6) else None
+        drawn += [end] if end is not None else []
+    return drawn
+
+
+def _aimed(draw: st.DrawFn, topology: Topology, storm: Example, *, virtual: bool) -> list[Fault]:
+    op = pick(draw, storm.ops)
+    frm = op.at if isinstance(op, Twice | Opaque) else op.frm
+    way = machines_between(topology, frm, op.to)
+    return draw(aimed(topology, way, at_s=storm.at_s or 0.0, virtual=virtual))
 
 
 def _moment(draw: st.DrawFn, topology: Topology) -> float:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from sim.evidence import machine_behind
 from sim.topology import Topology
 
-__all__ = ["hops_between"]
+__all__ = ["hops_between", "machines_between"]
 
 
 def hops_between(topology: Topology, frm: str, to: str) -> tuple[str, ...]:
@@ -15,6 +15,12 @@ def hops_between(topology: Topology, frm: str, to: str) -> tuple[str, ...]:
     stations = _path(parents, start, end)
     through = stations if frm != start else stations[1:]
     return (*through, to) if to != end else tuple(through)
+
+
+def machines_between(topology: Topology, frm: str, to: str) -> list[str]:
+    """The machines that what one participant sends another passes, the first and the last of them included."""
+    parents = {machine.id: machine.parent for machine in topology.machines}
+    return _path(parents, machine_behind(frm), machine_behind(to))
 
 
 def _path(parents: dict[str, str | None], start: str, end: str) -> list[str]:
