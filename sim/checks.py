@@ -167,7 +167,7 @@ def _why_astray(
         return None
     if station not in (machines.get(right), machine_behind(right)):  # of a machine below, or of a node on its own
         return None
-    at = index.last_sent[entry.id, station, str(neighbour)]
+    at = index.sent[entry.id, station, str(neighbour)][-1]
     struck = (outage for outage in index.outages.on([station, right], both_ways=True) if outage.overlaps(at, at))
     return next((outage.words for outage in struck), None)
 

@@ -27,6 +27,7 @@ __all__ = ["Evidence", "Index", "digest", "facts_told", "fault_told", "machine_b
 
 OBEYS_S = 2.0  # how long it may take from an order that comes until something is done
 CAME = ("handled", "shook", "state", "cohere")
+CONFIRM = re.compile(r'"to": ?"([^"]*)", ?"sender": ?"([^"]*)", ?"key": ?"(CONFIRM|GONE)"')
 ID = re.compile(r'\{"id": ?("(?:[^"\\]|\\.)*")')
 
 
@@ -63,7 +64,8 @@ class Index:
         self.orders: dict[str, list[Entry]] = defaultdict(list)  # START, by the program that handled it
         self.began: dict[str, list[Entry]] = defaultdict(list)
         self.sendings: dict[str, dict[str, list[tuple[str, str]]]] = defaultdict(lambda: defaultdict(list))
-        self.last_sent: dict[tuple[str, str, str], int] = {}  # when an id crossed a link, the last time
+        self.sent: dict[tuple[str, str, str], list[int]] = defaultdict(list)  # when an id crossed a link
+        self.words: dict[tuple[str, str], list[int]] = defaultdict(list)  # when a CONFIRM of whom came, or any GONE
         self.delivered: dict[str, list[Trace]] = defaultdict(list)
         self.gaps: dict[str, list[Trace]] = defaultdict(list)  # what was reported as missing, by the stream's id
         self.expired: dict[str, list[int]] = defaultdict(list)  # when a sender gave something up
@@ -168,7 +170,11 @@ class Index:
         if found:
             about = json.loads(found[1])
             self.sendings[about][trace.digest].append(edge)
-            self.last_sent[about, *edge] = trace.t
+            self.sent[about, *edge].append(trace.t)
+        said = CONFIRM.search(trace.head)
+        if said and said[1] == trace.peer:
+            about = said[2].removeprefix("_") if said[3] == "CONFIRM" else ""
+            self.words[about, trace.peer].append(trace.t)
 
 
 def result_of(

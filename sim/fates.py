@@ -19,6 +19,7 @@ __all__ = ["HANDLED", "Fate", "fate_of", "message_words", "way_through"]
 # Of these it is written down that they were handled.
 HANDLED = ("STORM", "CRASH", "CALM", "DATA", "START", "STOP")
 TTL = 5
+TICK_S = 0.3  # how late a timer may be
 LATE_S = 2.0  # how long a repeat may take on a way that is whole
 COMMIT_S = 0.5  # from writing down that a message is made until its durable sender has promised it
 
@@ -51,6 +52,8 @@ def fate_of(index: Index, made: Entry) -> Fate:
         known = Fate(made=made, handled=index.handled[made.id], told=index.settled.get((made.by, made.id)))
         if made.sought and not known.is_confirmed:
             _judge_settling(index, known)
+        if made.sought:
+            _judge_patience(index, known)
         if made.key in HANDLED:
             _judge_handling(index, known)
         index.fates[made.id] = known
@@ -110,6 +113,26 @@ def _why_expired(index: Index, fate: Fate, told: Entry) -> Outage | None:
     return outage
 
 
+def _judge_patience(index: Index, fate: Fate) -> None:
+    """Repeats by the clock, with no word from the recipient between, are as many as its ttl and no more."""
+    made = fate.made
+    interval = seconds(index.evidence.topology.repeat_interval_s)
+    run: list[int] = []
+    for t in index.sent.get((made.id, *(index.edges(made.by, made.to) or [("", "")])[0]), []):
+        is_repeat = bool(run) and interval <= t - run[-1] <= interval + seconds(TICK_S)
+        run = [*run, t] if is_repeat else [t]
+        if len(run) > TTL + 1 and not _has_word(index, made, run[0], t):
+            sentence = f"was sent {len(run)} times with no word of it, and its ttl is {TTL}"
+            fate.broke.append(f"{message_words(made)} {sentence}")
+            return
+
+
+def _has_word(index: Index, made: Entry, since: int, until: int) -> bool:
+    """Whether its recipient said what it has of its sender's, or a station that there is no way: that costs no patience."""
+    words = [t for who in (made.to.removeprefix("_"), "") for t in index.words.get((who, made.by), [])]
+    return any(since <= t <= until for t in words)
+
+
 # -- handled -----------------------------------------------------------------------------------------------------------
 
 
@@ -142,10 +165,10 @@ def why_missing(index: Index, made: Entry) -> Outage | None:
     """The outage that a message nobody repeats was lost to: from where it came last, when it was there, to its end."""
     way, since = index.path(made.by, made.to), made.t
     for n, edge in enumerate(index.edges(made.by, made.to)):
-        sent = index.last_sent.get((made.id, *edge))
-        if sent is None:
+        sent = index.sent.get((made.id, *edge))
+        if not sent:
             break
-        way, since = index.path(made.by, made.to)[n:], sent
+        way, since = index.path(made.by, made.to)[n:], sent[-1]
     return index.outages.explain(way, since, ids=[made.id])
 
 

@@ -272,6 +272,26 @@ def test_a_way_that_was_only_slow_is_no_reason_to_give_up() -> None:
     assert checked("confirm", tale).violations == [NEVER]
 
 
+@pytest.mark.parametrize(
+    ("times", "word", "is_broken"),
+    [(6, None, False), (7, None, True), (7, "T", False), (7, "rig_2", True)],
+    ids=["as often as its ttl", "more often", "its recipient has it, and is not done", "another has something"],
+)
+def test_nothing_is_repeated_more_often_than_its_ttl_while_there_is_no_word_of_it(
+    times: int, word: str | None, is_broken: bool
+) -> None:
+    tale = Tale().struck("cut", "rig_1", since=19, until=90, end="heal")
+    tale.at(20).made("cam.probe_0", "cam.probe", "T")
+    for n in range(times):
+        tale.at(20 + 5 * n).carry("cam.probe_0", "cam.probe", "cam", "rig_1", sending=str(n))
+    if word is not None:
+        head = f'{{"id":"x","to":"cam.probe","sender":"{word}","key":"CONFIRM"'
+        tale.at(33).trace("Transmit", "cam", peer="cam.probe", digest="x", head=head)
+    tale.at(80).settled("cam.probe_0", "cam.probe", "no confirmation came")
+    sentence = f"STORM cam.probe_0 from cam.probe to T was sent {times} times with no word of it, and its ttl is 5"
+    assert checked("confirm", tale).violations == ([sentence] if is_broken else [])
+
+
 NOT_EXPIRED: dict[str, Plot] = {
     "a short cut, and time for repeats": lambda tale: tale.struck("cut", "rig_1", since=19, until=24, end="heal"),
     "a cut at the very end": lambda tale: tale.struck("cut", "rig_1", since=35, until=50, end="heal"),
