@@ -19,7 +19,7 @@ __all__ = ["HANDLED", "Fate", "fate_of", "message_words", "way_through"]
 # Of these it is written down that they were handled.
 HANDLED = ("STORM", "CRASH", "CALM", "DATA", "START", "STOP")
 TTL = 5
-TICK_S = 0.3  # how late a timer may be
+TICK_S = 0.2  # how far from its time a repeat may be, by the clock
 LATE_S = 2.0  # how long a repeat may take on a way that is whole
 COMMIT_S = 0.5  # from writing down that a message is made until its durable sender has promised it
 
@@ -119,7 +119,7 @@ def _judge_patience(index: Index, fate: Fate) -> None:
     interval = seconds(index.evidence.topology.repeat_interval_s)
     run: list[int] = []
     for t in index.sent.get((made.id, *(index.edges(made.by, made.to) or [("", "")])[0]), []):
-        is_repeat = bool(run) and interval <= t - run[-1] <= interval + seconds(TICK_S)
+        is_repeat = bool(run) and abs(t - run[-1] - interval) <= seconds(TICK_S)
         run = [*run, t] if is_repeat else [t]
         if len(run) > TTL + 1 and not _has_word(index, made, run[0], t):
             sentence = f"was sent {len(run)} times with no word of it, and its ttl is {TTL}"
@@ -128,7 +128,7 @@ def _judge_patience(index: Index, fate: Fate) -> None:
 
 
 def _has_word(index: Index, made: Entry, since: int, until: int) -> bool:
-    """Whether its recipient said what it has of its sender's, or a station that there is no way: that costs no patience."""
+    """Whether its recipient said what it has of its sender's, or a station that there is no way: patience is not spent."""
     words = [t for who in (made.to.removeprefix("_"), "") for t in index.words.get((who, made.by), [])]
     return any(since <= t <= until for t in words)
 
