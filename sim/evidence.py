@@ -27,7 +27,7 @@ __all__ = ["Evidence", "Index", "digest", "facts_told", "fault_told", "machine_b
 
 OBEYS_S = 2.0  # how long it may take from an order that comes until something is done
 CAME = ("handled", "shook", "state", "cohere")
-CONFIRM = re.compile(r'"to": ?"([^"]*)", ?"sender": ?"([^"]*)", ?"key": ?"(CONFIRM|GONE)"')
+SAID = re.compile(r'"to": ?"([^"]*)", ?"sender": ?"[^"]*", ?"key": ?"(CONFIRM|GONE)", ?"value": ?"([^"]*)"')
 ID = re.compile(r'\{"id": ?("(?:[^"\\]|\\.)*")')
 
 
@@ -65,7 +65,7 @@ class Index:
         self.began: dict[str, list[Entry]] = defaultdict(list)
         self.sendings: dict[str, dict[str, list[tuple[str, str]]]] = defaultdict(lambda: defaultdict(list))
         self.sent: dict[tuple[str, str, str], list[int]] = defaultdict(list)  # when an id crossed a link
-        self.words: dict[tuple[str, str], list[int]] = defaultdict(list)  # when a CONFIRM of whom came, or any GONE
+        self.words: dict[tuple[str, str], list[int]] = defaultdict(list)  # a CONFIRM of an id, or a GONE, to whom
         self.delivered: dict[str, list[Trace]] = defaultdict(list)
         self.gaps: dict[str, list[Trace]] = defaultdict(list)  # what was reported as missing, by the stream's id
         self.expired: dict[str, list[int]] = defaultdict(list)  # when a sender gave something up
@@ -171,9 +171,9 @@ class Index:
             about = json.loads(found[1])
             self.sendings[about][trace.digest].append(edge)
             self.sent[about, *edge].append(trace.t)
-        said = CONFIRM.search(trace.head)
+        said = SAID.search(trace.head)
         if said and said[1] == trace.peer:
-            about = said[2].removeprefix("_") if said[3] == "CONFIRM" else ""
+            about = said[3] if said[2] == "CONFIRM" else ""
             self.words[about, trace.peer].append(trace.t)
 
 

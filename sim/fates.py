@@ -128,8 +128,8 @@ def _judge_patience(index: Index, fate: Fate) -> None:
 
 
 def _has_word(index: Index, made: Entry, since: int, until: int) -> bool:
-    """Whether its recipient said what it has of its sender's, or a station that there is no way: patience is not spent."""
-    words = [t for who in (made.to.removeprefix("_"), "") for t in index.words.get((who, made.by), [])]
+    """Whether its recipient said that it has it, or a station that there is no way: then no patience is spent."""
+    words = [t for about in (made.id, "") for t in index.words.get((about, made.by), [])]
     return any(since <= t <= until for t in words)
 
 

@@ -274,8 +274,8 @@ def test_a_way_that_was_only_slow_is_no_reason_to_give_up() -> None:
 
 @pytest.mark.parametrize(
     ("times", "word", "is_broken"),
-    [(6, None, False), (7, None, True), (7, "T", False), (7, "rig_2", True)],
-    ids=["as often as its ttl", "more often", "its recipient has it, and is not done", "another has something"],
+    [(6, None, False), (7, None, True), (7, "cam.probe_0", False), (7, "cam.probe_1", True)],
+    ids=["as often as its ttl", "more often", "its recipient has it, and is not done", "it has another"],
 )
 def test_nothing_is_repeated_more_often_than_its_ttl_while_there_is_no_word_of_it(
     times: int, word: str | None, is_broken: bool
@@ -285,7 +285,7 @@ def test_nothing_is_repeated_more_often_than_its_ttl_while_there_is_no_word_of_i
     for n in range(times):
         tale.at(20 + 5 * n).carry("cam.probe_0", "cam.probe", "cam", "rig_1", sending=str(n))
     if word is not None:
-        head = f'{{"id":"x","to":"cam.probe","sender":"{word}","key":"CONFIRM"'
+        head = f'{{"id":"x","to":"cam.probe","sender":"T","key":"CONFIRM","value":"{word}"'
         tale.at(33).trace("Transmit", "cam", peer="cam.probe", digest="x", head=head)
     tale.at(80).settled("cam.probe_0", "cam.probe", "no confirmation came")
     sentence = f"STORM cam.probe_0 from cam.probe to T was sent {times} times with no word of it, and its ttl is 5"
