@@ -6,6 +6,7 @@ killed here has died.
 
 from __future__ import annotations
 
+import contextlib
 import multiprocessing
 import os
 import signal
@@ -87,11 +88,11 @@ class Crew:
     def stop(self, name: str) -> None:
         """SIGSTOP: it stands still."""
         self._still[name] = []
-        os.kill(self._processes[name].pid, signal.SIGSTOP)
+        self._signal(name, signal.SIGSTOP)
 
     def go_on(self, name: str) -> None:
         """SIGCONT: it goes on, and is told what it was to be told meanwhile."""
-        os.kill(self._processes[name].pid, signal.SIGCONT)
+        self._signal(name, signal.SIGCONT)
         for words in self._still.pop(name):
             self.send(name, *words)
 
@@ -153,6 +154,10 @@ class Crew:
         """Whether each of `by` that lives has said these words."""
         return all((*words, name) in self.heard for name in by if name in self._lines)
 
+    def _signal(self, name: str, what: signal.Signals) -> None:
+        with contextlib.suppress(ProcessLookupError):  # it has ended by itself, which its line will tell
+            os.kill(self._processes[name].pid, what)
+
     def _listen(self, timeout: float) -> None:
         names = {line: name for name, line in self._lines.items()}
         for line in connection.wait(list(names), timeout):
@@ -181,6 +186,7 @@ class Crew:
         if line is None:
             return
         line.close()
+        self._still.pop(name, None)
         if not self.may_end:
             self._died.append(name)
             self._journal.write("died", to=name)

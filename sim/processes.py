@@ -70,7 +70,7 @@ class Lab:
         self._actions: tuple[Action, ...] = ()
         self._timed: list[Underway] = []
         self._owed: dict[str, int] = {}  # machines that have to shake hands anew, and how often they had before
-        self._play_ends: float | None = None
+        self._plays = False  # whether there is a session
         for name in ("journal", "logs", "files", "state", "durable"):
             (folder / name).mkdir(parents=True, exist_ok=True)
         self._journal = Writer(folder / "journal", "parent")
@@ -98,6 +98,8 @@ class Lab:
         for name in [*self._stations, *self._programs]:
             self._crew.start(name)
         self._await_ready()
+        if self.died:
+            raise LabError(f"ended before it was ready: {', '.join(self.died)}; see {self.folder / 'logs'}")
 
     def await_handshakes(self) -> list[str]:
         """Wait until the terminal's program has heard of every machine's program; the machines it has not."""
@@ -132,22 +134,22 @@ class Lab:
     # -- the session and its faults --------------------------------------------------------------------------------
 
     def play(self, actions: Sequence[Action], examples: Mapping[int, Example], *, session: bool) -> bool:
-        """Play the session, the faults and the storms that have a time; whether the session came to its end.
-
-        Where the terminal is down when all else is over, only `heal` can find out. What cannot be done to processes
-        (`IMPOSSIBLE`) is left out.
+        """Play the session, the faults and the storms that have a time; whether the session came to its end, which is
+        asked of `heal` where something was done to the lab. What cannot be done (`IMPOSSIBLE`) is left out.
         """
         self._actions = tuple(action for action in actions if action.verb not in IMPOSSIBLE)
         for example in examples.values():
             self.storms.call_actors(example)
         begun = time.monotonic()
+        self._plays = session
         if session:
-            self._play_ends = begun + self.topology.session.duration_s + self.settle_s
             self.crew.send(self._terminal, "play")
         for at_s, do in self._timetable(examples):
             self.crew.wait_until(begun + at_s)
             do()
-        return self._await_end(self._is_terminal_down)
+        if session:
+            self.crew.wait_until(begun + self.topology.session.duration_s)
+        return bool(actions) or self._await_end()
 
     def heal(self) -> list[str]:
         """End every fault that still lasts, and wait until the lab is whole; what of it is not, in words."""
@@ -155,7 +157,7 @@ class Lab:
             self._do(action)
         self._journal.write("healed")
         self._await_ready()
-        ended = [] if self._await_end(lambda: False) else ["the session did not come to its end"]
+        ended = [] if self._await_end() else ["the session did not come to its end"]
 
         def owing() -> list[str]:
             return [name for name, before in self._owed.items() if self.crew.shook[name] <= before]
@@ -200,14 +202,11 @@ class Lab:
         table += [(example.at_s or 0.0, partial(self._storm_amid, n, example)) for n, example in examples.items()]
         return sorted(table, key=lambda entry: entry[0])
 
-    def _await_end(self, is_down: Callable[[], bool]) -> bool:
-        """Wait until the terminal has played its session; or for nothing, where it did, has none, or cannot."""
-        if self._play_ends is None:
+    def _await_end(self) -> bool:
+        """Wait until the terminal has played its session, if there is one to come; whether it has."""
+        if not self._plays:
             return True
-        played = ("played", self._terminal)
-        return self.crew.wait(
-            lambda: played in self.crew.heard or is_down(), max(self._play_ends - time.monotonic(), self.settle_s)
-        )
+        return self.crew.wait(lambda: ("played", self._terminal) in self.crew.heard, self.settle_s)
 
     # -- faults ----------------------------------------------------------------------------------------------------
 
@@ -259,9 +258,6 @@ class Lab:
         for machine in machines:
             if machine != self.topology.terminal.id:
                 self._owed[machine] = self.crew.shook[machine]
-
-    def _is_terminal_down(self) -> bool:
-        return not all(self.crew.is_up(name) for name in (self.topology.terminal.id, self._terminal))
 
     def _await_ready(self) -> None:
         """Wait until all who live are ready. Raises `LabError`."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -16,6 +17,11 @@ from pathlib import Path
 import psutil
 import pytest
 
+import sim.cli as sim_cli
+from sim.scenario import Scenario
+from sim.topology import load
+from tests.conftest import eventually
+
 ROOT = Path(__file__).parent.parent
 GONE_S = 5.0
 UP_S = 60.0
@@ -24,6 +30,7 @@ pilots:
   - id: rig_1
     trials: {{every_s: 0.3, stages: 2}}
     {program}
+{faults}
 session: {{duration_s: {duration}}}
 storm: {{examples: 2, messages: 10, shrink_s: 0}}
 repeat_interval_s: 0.2
@@ -42,9 +49,10 @@ def sim(*words: object, cwd: Path = ROOT) -> subprocess.CompletedProcess[str]:
     )
 
 
-def lab_file(folder: Path, *, program: str = "", duration: float = 1.0) -> Path:
+def lab_file(folder: Path, *, program: str = "", duration: float = 1.0, faults: str = "") -> Path:
     path = folder / "quick.yaml"
-    path.write_text(QUICK.format(program=f"program: {program}" if program else "", duration=duration))
+    program = f"program: {program}" if program else ""
+    path.write_text(QUICK.format(program=program, duration=duration, faults=f"faults: [{faults}]" if faults else ""))
     return path
 
 
@@ -69,6 +77,11 @@ class Running:
             if word in line:
                 return
         pytest.fail(f"the rehearsal ended without a word of {word!r}")
+
+    def said(self, what: str) -> int:
+        """How often the parent has written down such a thing."""
+        journals = self.reports.glob("quick-*/journal/parent.events.jsonl")
+        return sum(path.read_text().count(f'"what":"{what}"') for path in journals)
 
     def alive(self) -> list[psutil.Process]:
         found = []
@@ -167,6 +180,24 @@ def test_nothing_outlives_a_run_that_ends_early(running: Running, how: str) -> N
         assert json.loads((running.reports / "latest" / "report.json").read_text())["verdict"] == "interrupted"
 
 
+@pytest.mark.parametrize("how", ["Ctrl-C", "SIGKILL of the parent"])
+def test_nothing_outlives_a_run_that_ends_amid_a_pause_a_cut_and_a_kill(tmp_path: Path, how: str) -> None:
+    faults = "{at_s: 0, pause: T, what: program}, {at_s: 0, cut: rig_1}, {at_s: 0.1, kill: rig_1, what: program}"
+    run = Running(lab_file(tmp_path, duration=20.0, faults=faults), tmp_path / "reports")
+    try:
+        run.until("handshakes")
+        eventually(lambda: run.said("fault") >= 3, UP_S)
+        ports = run.ports()
+        assert any(process.status() == "stopped" for process in run.alive())
+        run.process.send_signal(signal.SIGINT if how == "Ctrl-C" else signal.SIGKILL)
+        run.process.wait(20)
+        assert run.gone() == []
+        assert ports
+        assert all(map(is_free, ports))
+    finally:
+        run.end()
+
+
 PROGRAMS = {
     "raises": (
         "class Box:\n    def __init__(self, node, machine): pass\n"
@@ -222,6 +253,62 @@ def test_what_failed_can_be_replayed(tmp_path: Path) -> None:
     sim(lab_file(tmp_path, program="raises:Box"), "--report", tmp_path / "r")
     again = sim("replay", tmp_path / "r" / "latest" / "smallest.json", "--report", tmp_path / "r2", "--quiet")
     assert (again.returncode, "no pin 4" in again.stdout) == (1, True), again.stdout + again.stderr
+
+
+STRUCK = "{at_s: 0.3, kill: rig_1, restart_after_s: 0.2}, {at_s: 0.1, drop: rig_1, key: CONFIRM, first: 1}"
+
+
+def test_a_saved_scenario_is_replayed_in_both_worlds_with_the_same_storms(tmp_path: Path) -> None:
+    saved = tmp_path / "lab.json"
+    done = sim(lab_file(tmp_path, faults=STRUCK), "--save", saved, "--seed", 3)
+    assert (done.returncode, str(saved) in done.stdout, "seed 3" in done.stdout) == (0, True, True)
+    reports = []
+    for words in ([], ["--virtual"]):
+        run = sim("replay", saved, "--report", tmp_path / f"r{len(words)}", "--json", *words)
+        reports.append(json.loads(run.stdout))
+        assert run.returncode == 0, reports[-1]["broke"]
+    real, virtual = reports
+    storms, virtual_storms = ([int(n) for n in re.findall(r"\d+", report["storm"])] for report in reports)
+    assert storms == [n + 1 for n in virtual_storms], "as many, of as many messages, and on processes a crash"
+    assert real["seed"] == virtual["seed"] == 3
+    assert any(what.startswith("drop of CONFIRM on rig_1: TCP hides") for what in real["not_proven"])
+    assert not any("TCP" in what for what in virtual["not_proven"])
+    assert any(what.startswith("sockets, threads") for what in virtual["not_proven"])
+    assert (real["pace"], virtual["pace"].startswith("virtual time: ")) == ("", True)
+    assert {event["what"] for event in real["timeline"]} >= {"kill", "restart"}
+
+
+def test_a_run_in_virtual_time_is_the_same_whenever_it_is_run(tmp_path: Path) -> None:
+    lab = lab_file(tmp_path, faults=STRUCK)
+    hashes = [sim(lab, "--virtual", "--check-determinism", "--seed", seed).stdout.splitlines() for seed in (3, 4)]
+    assert [lines[2] for lines in hashes] == ["the same", "the same"]
+    assert [len(set(lines[:2])) for lines in hashes] == [1, 1]
+    assert hashes[0][0] != hashes[1][0]
+
+
+def test_runs_that_differ_are_told(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setattr(sim_cli, "digests", lambda _: ("a", "b"))
+    assert sim_cli._compare(Scenario(topology=load(ROOT / "topologies" / "pair.yaml"), seed=1)) == 1
+    assert capsys.readouterr().out.splitlines() == ["a", "b", "NOT THE SAME"]
+
+
+@pytest.mark.parametrize("words", [["--virtual"], ["--virtual", "--check-determinism"]])
+def test_a_labs_own_program_is_refused_in_virtual_time_with_the_reason(tmp_path: Path, words: list[str]) -> None:
+    (tmp_path / "raises.py").write_text(PROGRAMS["raises"])
+    done = sim(lab_file(tmp_path, program="raises:Box"), "--report", tmp_path / "r", *words)
+    assert (done.returncode, done.stdout, (tmp_path / "r").exists()) == (2, "", False)
+    assert "raises:Box of rig_1" in done.stderr
+    assert "runs on processes only" in done.stderr
+
+
+def test_only_virtual_time_is_asked_to_be_the_same(tmp_path: Path) -> None:
+    done = sim(lab_file(tmp_path), "--check-determinism")
+    assert (done.returncode, "--virtual" in done.stderr) == (2, True)
+
+
+def test_a_scenario_that_cannot_be_written_is_told(tmp_path: Path) -> None:
+    done = sim(lab_file(tmp_path), "--save", tmp_path / "nowhere" / "s.json")
+    assert (done.returncode, "cannot be written" in done.stderr) == (2, True)
 
 
 def test_five_mistakes_are_told_at_once_each_with_its_line(tmp_path: Path) -> None:
