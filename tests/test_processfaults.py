@@ -120,6 +120,7 @@ def test_the_terminal_that_is_killed_for_good_is_restarted_by_the_healing_and_en
     ops = (Twice(at="T", to="rig_1"), Opaque(at="cam", to="T", size=9), Twice(at="cam", to="rig_1"))
     run = play(a_lab(Fault(kill="T", at_s=0.5)), Example(ops=ops, at_s=0.7))
     assert done(run) == [("kill", "T"), ("restart", "T"), ("healed", "")]
+    assert facts(run, "healed")[0].t - facts(run, "fault", key="kill")[0].t > 1e9, "the faults last as long as the play"
     assert (lives(run, "T"), lives(run, "_T"), lives(run, "rig_1")) == ([0, 1], [0, 1], [0])
     assert [entry.n for entry in facts(run, "skipped")] == [0, 1], "an actor is at a station that is dead"
     assert facts(run, "handled", by="_rig_1", key="STOP"), "the session was ended by the terminal's next life"
@@ -170,7 +171,9 @@ def test_links_are_cut_held_slowed_and_reset_and_the_lab_is_whole_after_it(play:
     assert (shaped.value["latency_ms"], shaped.value["fault"]) == (20.0, 2)
     relayed = {(entry.key, entry.to) for entry in facts(run, "link")}
     assert {("cut", "rig_1"), ("hold", "cam"), ("reset", "rig_1")} <= relayed
-    [_, *_] = facts(run, "handled", by="cam", key="STORM")
+    carried = {entry.to: entry.value for entry in facts(run, "link", key="end")}
+    assert all(min(carried[name]["up"], carried[name]["down"]) > 1_000 for name in ("rig_1", "cam")), carried
+    assert len(facts(run, "handled", by="cam", key="STORM")) == 3
     assert holds(run)
 
 
