@@ -156,6 +156,8 @@ class Fault(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaul
     first: Annotated[Natural | None, Meta(description="Of drop and duplicate: so many, and no more.")] = None
 
 
+_UNSET = Fault()
+
 OPTIONS: dict[str, tuple[str, ...]] = {
     "kill": ("what", "restart_after_s"),
     "restart": ("what",),
@@ -212,9 +214,18 @@ def actions(topology: Topology, *, seed: int) -> tuple[Action, ...]:
     twins: dict[Fault, int] = {}
     for index, fault in enumerate(topology.faults):
         twins[fault] = twins.get(fault, -1) + 1
-        chance = Chance(seed, msgspec.json.encode(fault), twins[fault])
+        chance = Chance(seed, _words(fault), twins[fault])
         found += _one(topology, fault, index, chance)
     return tuple(sorted(found, key=lambda action: (action.at_us, action.fault)))
+
+
+def _words(fault: Fault) -> bytes:
+    """The same for faults that are equal. What msgspec takes for a default is told by its identity, which pickling does
+    not keep, and 1 is 1.0 once it was in a file.
+    """
+    given = {name: getattr(fault, name) for name in Fault.__struct_fields__}
+    told = {name: value for name, value in given.items() if value != getattr(_UNSET, name)}
+    return msgspec.json.encode(msgspec.convert(msgspec.to_builtins(told), Fault))
 
 
 def _one(topology: Topology, fault: Fault, index: int, chance: Chance) -> Iterator[Action]:

@@ -1,6 +1,7 @@
 """What a fault comes to: who is struck, when, and how it ends; what is drawn is drawn by the seed, fault by fault."""
 
 import os
+import pickle
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -446,6 +447,14 @@ def test_without_one_fault_the_others_strike_as_before(faults: list[Fault], seed
 
     before, after = of_each(distinct), of_each(rest)
     assert all(after[fault] == before[fault] for fault in rest)
+
+
+@pytest.mark.parametrize("fault", [Fault(at_s=1, swizzle="*", for_s=8), Fault(between_s=(0, 9), cut=Several(random=2))])
+def test_a_fault_draws_the_same_when_it_comes_from_another_process_or_from_a_file(fault: Fault) -> None:
+    from_file = msgspec.json.decode(msgspec.json.encode(fault), type=Fault)
+    for twin in (pickle.loads(pickle.dumps(fault)), from_file):
+        assert twin == fault
+        assert done(twin) == done(fault)
 
 
 def test_the_same_fault_twice_draws_twice() -> None:
