@@ -104,7 +104,9 @@ class Played:
         if command is None:
             path = self.folder / "scenario.json"
             save_scenario(self.scenario, path)
-            command = f"python -m sim replay {path}" + (" --virtual" if self.world == "virtual" else "")
+            command = f"python -m sim replay {path}"
+        if self.world == "virtual" and not command.endswith(" --virtual"):
+            command += " --virtual"
         return [f"report  {page}", f"replay  {command}"]
 
     def __str__(self) -> str:

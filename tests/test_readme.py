@@ -7,6 +7,9 @@ import subprocess
 import sys
 from pathlib import Path
 
+from sim.faults import OPTIONS
+from sim.topology import load
+
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
 
@@ -44,6 +47,22 @@ def test_the_labs_own_program_it_shows_passes_a_rehearsal(tmp_path: Path) -> Non
     words = [sys.executable, "-m", "sim", str(lab), "--report", str(tmp_path / "reports")]
     done = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_the_labs_own_test_it_shows_is_one_of_ours() -> None:
+    shown = next(block for block in blocks("python") if "pytest.mark.lab" in block)
+    _, _, tests = (ROOT / "tests" / "test_own_lab.py").read_text().partition('"""\n\n')
+    assert shown == tests
+
+
+def test_the_faults_it_shows_are_those_of_a_file_and_no_verb_is_left_out(tmp_path: Path) -> None:
+    lab = tmp_path / "lab.yaml"
+    shown = next(block for block in blocks("yaml") if block.startswith("faults:"))
+    pilots = "[{id: rig_1}, {id: rig_4}, {id: rig_5, children: [{id: rig_5_wheel}]}]"
+    lab.write_text(f"pilots: {pilots}\nsession: {{duration_s: 12}}\n{shown}")
+    assert len(load(lab).faults) == 4
+    _, _, table = README.partition("| strikes | verbs |")
+    assert set(re.findall(r"`([a-z_]+)`", table.partition("\n\n")[0])) == set(OPTIONS)
 
 
 def test_every_room_of_the_table_is_there() -> None:
