@@ -7,7 +7,7 @@ carry everything. It explains only what was under way there and then: on its way
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from itertools import pairwise
 from typing import Literal
 
@@ -107,7 +107,7 @@ class Outages:
         for key, outage in list(self._open.items()):
             self._close(outage, self._restarted.get(key[:2]) if outage.verb == "kill" else None)
         self._kills = [outage for outage in self.all if outage.verb == "kill"]
-        self.all = [outage for outage in self.all if outage.excuses]
+        self.all = [outage for outage in [*self.all, *_echoes(self.all)] if outage.excuses]
         self.all.sort(key=lambda outage: (outage.begins, outage.kind, outage.machine, outage.up))
         self._at: dict[Process, list[Outage]] = defaultdict(list)
         for outage in self.all:
@@ -279,9 +279,6 @@ class Outages:
         words += never if t is None else f"{ended} {self._clock(t)}" if ended else ""
         fields = {name: getattr(outage, name) for name in outage.__struct_fields__}
         self.all.append(Outage(**{**fields, "ends": t, "words": words}))
-        if outage.verb == "cut" and t is not None:  # with its end its connections break, which both directions are of
-            reset = {"up": not outage.up, "verb": "reset", "begins": t, "ends": t, "words": words}
-            self.all.append(Outage(**{**fields, **reset}))
 
     def _is_crawl(self, facts: dict[str, object]) -> bool:
         numbers = [facts.get(name) for name in ("latency_ms", "jitter_ms")]
@@ -303,6 +300,15 @@ def _struck(verb: str, what: str, way: str) -> list[tuple[Kind, bool]]:
         kinds: list[Kind] = ["station", "program"]
         return [(kind, True) for kind in kinds if what in ("machine", kind)]
     return [("link", up) for up in (True, False) if way in ("both", "up" if up else "down")]
+
+
+def _echoes(outages: list[Outage]) -> Iterator[Outage]:
+    """The other direction of what was cut one way: its connections end with the cut, too."""
+    cuts = {(outage.machine, outage.up, outage.ends): outage for outage in outages if outage.verb == "cut"}
+    for (machine, up, ends), cut in cuts.items():
+        if ends is not None and (machine, not up, ends) not in cuts:
+            fields = {name: getattr(cut, name) for name in cut.__struct_fields__}
+            yield Outage(**{**fields, "up": not up, "verb": "reset", "begins": ends})
 
 
 def _sender_part(id: str) -> str:

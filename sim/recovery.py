@@ -40,9 +40,9 @@ def has_healing(index: Index) -> bool:
 
 def check_recovery(index: Index) -> Check:
     """What a fault stopped works again: something came across that was made, or passed on, after the fault ended."""
-    done: dict[tuple[int, str, str], Outage] = {}
+    done: dict[str, Outage] = {}  # what was done, once, whatever it struck
     for outage in index.outages.all:
-        done.setdefault((outage.begins, outage.machine, outage.verb), outage)
+        done.setdefault(outage.words.partition(",")[0], outage)
     counts = Counter(outage.verb for outage in done.values())
     found = recoveries(index)
     dead = sorted({f"whether {r.machine} works again: {r.outage.words}" for r in found if r.took_s is None})

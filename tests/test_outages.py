@@ -176,6 +176,7 @@ NOT_EXPLAINED: dict[str, Plot] = {
     "elsewhere": lambda tale: tale.struck("cut", "rig_2", since=15, until=25, end="heal"),
     "another machine": lambda tale: tale.struck("kill", "rig_2", since=15, until=25, end="restart"),
     "the other way": lambda tale: tale.struck("cut", "rig_1", since=15, until=17, end="heal", way="down"),
+    "the other way of a hold": lambda tale: tale.struck("hold", "rig_1", since=19, until=21, end="release", way="down"),
     "long before": lambda tale: tale.struck("cut", "rig_1", since=1, until=5, end="heal"),
     "long after": lambda tale: tale.struck("cut", "rig_1", since=30, until=35, end="heal"),
     "a program it does not meet": lambda tale: tale.struck(
