@@ -102,6 +102,7 @@ class Emulated:
         self._conductor = Conductor(topology, seed=seed) if is_terminal else None
         self._rig = None if is_terminal else Rig(topology, machine, seed=seed)
         self._lock = threading.RLock()
+        self._begun = threading.Event()  # a node hears from its station as soon as it is made
         self.node: Any
         self.probe: Any
 
@@ -134,6 +135,7 @@ class Emulated:
             with self._lock:
                 self.perform(script.resume(saved, now=self._clock()))
             self._after_orders()
+        self._begun.set()
 
     # -- the session -----------------------------------------------------------------------------------------------
 
@@ -202,6 +204,7 @@ class Emulated:
     def _told(self, tell: Callable[[Rig, float], list[Act]]) -> list[Delivery]:
         if self._rig is None:
             return []
+        self._begun.wait()
         with self._lock:
             acts = tell(self._rig, self._clock())
             if acts:
