@@ -13,6 +13,7 @@ from sim.expectations import check_expect
 from sim.fates import fate_of
 from sim.journal import Entry
 from sim.participants import machine_behind
+from sim.patience import endless
 from sim.payloads import opaque_bytes
 from sim.recovery import check_recovery, check_whole, has_healing
 from sim.scenario import Opaque, Send
@@ -213,6 +214,7 @@ def check_confirm(index: Index) -> Check:
         broke += fate.broke
         unknown += fate.unknown
         explained += fate.explained
+    broke += endless(index)
     for entry in index.evidence.journal.of("made twice"):
         wrong, why = _wrong_twice(index, entry)
         broke, explained = broke + wrong, explained + why
@@ -235,7 +237,8 @@ def _wrong_twice(index: Index, entry: Entry) -> tuple[list[str], list[str]]:
     if told is None or told.value != "confirmed":
         lost.append(f"{name} was never confirmed")
     there = index.path(machine_behind(entry.by), entry.to)
-    outage = index.outages.explain([*there, *reversed(there)], entry.t, ids=[entry.id]) if lost else None
+    ids = [entry.id, f"{entry.to}_"]  # it, or its confirmation
+    outage = index.outages.explain([*there, *reversed(there)], entry.t, ids=ids) if lost else None
     return (broke, [f"{said}: {outage.words}" for said in lost]) if outage is not None else ([*broke, *lost], [])
 
 

@@ -107,6 +107,8 @@ def aimed(draw: st.DrawFn, topology: Topology, way: Sequence[str], *, at_s: floa
     end_s = round(topology.session.duration_s * 0.9, 3)
     at_s = min(at_s, end_s)
     lower = [machine.id for machine in topology.machines if {machine.id, machine.parent} <= set(way)]
+    if lower and virtual and chance(draw, 3):
+        return _forgetful(draw, way, lower, at_s, end_s)
     lost = [_loss(draw, lower, at_s, virtual=virtual)] if lower and not chance(draw, 4) else []
     if lost and chance(draw, 2):
         return lost
@@ -114,6 +116,14 @@ def aimed(draw: st.DrawFn, topology: Topology, way: Sequence[str], *, at_s: floa
     what: What = pick(draw, _WHAT)
     back_s = pick(draw, (0.2, 0.05, 1.0, 4.0))
     return [*lost, Fault(kill=pick(draw, [way[-1], *way]), what=what, at_s=dies_s, restart_after_s=back_s)]
+
+
+def _forgetful(draw: st.DrawFn, way: Sequence[str], links: Sequence[str], at_s: float, end_s: float) -> list[Fault]:
+    """What was handled is not known to have been, for so long that it comes again when its recipient has died."""
+    deaf = Fault(drop=tuple(links), key="CONFIRM", at_s=at_s, heal_after_s=pick(draw, (1.0, 2.0)))
+    what: What = pick(draw, _WHAT)
+    dies_s = min(end_s, round(at_s + 0.6, 3))
+    return [deaf, Fault(kill=way[-1], what=what, at_s=dies_s, restart_after_s=0.2)]
 
 
 def _loss(draw: st.DrawFn, links: Sequence[str], at_s: float, *, virtual: bool) -> Fault:

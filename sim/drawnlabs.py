@@ -71,7 +71,7 @@ def topologies(draw: st.DrawFn, *, max_machines: int = 6, max_depth: int = 3) ->
 def parts(draw: st.DrawFn, topology: Topology, *, max_machines: int = 6) -> Topology:
     """A part of a lab of at most so many machines, the terminal among them, scaled down: fewer items, shorter waits.
 
-    Programs of the lab's own are left out of it, and files that are not synthetic.
+    Programs of the lab's own are left out of it, and files that are not synthetic. All of it may be made durable.
     """
     ids = [machine.id for machine in topology.machines[1:]]
     part = of_machines(topology, some(draw, ids, max_machines - 1))
@@ -86,7 +86,9 @@ def parts(draw: st.DrawFn, topology: Topology, *, max_machines: int = 6) -> Topo
         faults=(),
         repeat_interval_s=min(topology.repeat_interval_s, pick(draw, INTERVALS_S)),
     )
-    return with_machines(lighter, [_lighter(machine, topology.files, pace) for machine in part.machines])
+    durable = chance(draw, 3)
+    machines = [_lighter(machine, topology.files, pace) for machine in part.machines]
+    return with_machines(lighter, [replace(machine, durable=durable or machine.durable) for machine in machines])
 
 
 # From nothing
@@ -119,7 +121,7 @@ def _machine(draw: st.DrawFn, id: str, above: list[str]) -> Machine:
         trials=trials,
         streams={name: _stream(draw, above, has_trials=trials is not None) for name in names},
         link=pick(draw, LINKS) if chance(draw, 3) else None,
-        durable=chance(draw, 3),
+        durable=chance(draw, 2),
     )
 
 

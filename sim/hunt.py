@@ -182,6 +182,10 @@ class _Hunt:
                 worker.start()
                 theirs.close()
                 workers[ours], counts[ours] = worker, 0
+            for pipe in workers:  # the time that they take to start is nobody's
+                self._receive(workers, pipe)
+            self._begun = time.monotonic()
+            self._end = self._begun + self.seconds
             return self._hear(workers, counts)
         finally:
             for one in workers.values():
@@ -193,11 +197,7 @@ class _Hunt:
         while (left_s := self._end - time.monotonic()) > 0:
             for pipe in wait(list(workers), timeout=min(left_s, TELL_S)):
                 assert isinstance(pipe, Connection)  # noqa: S101  # nothing else was waited for
-                try:
-                    played, found = pipe.recv()
-                except EOFError:
-                    raise RuntimeError(f"worker {list(workers).index(pipe)} of the hunt ended by itself") from None
-                counts[pipe] = played
+                counts[pipe], found = self._receive(workers, pipe)
                 self.played = sum(counts.values())
                 if found is not None:
                     return msgspec.json.decode(found, type=Found)
@@ -205,9 +205,20 @@ class _Hunt:
         return None
 
 
+    @staticmethod
+    def _receive(workers: dict[Connection, BaseProcess], pipe: Connection) -> tuple[int, bytes | None]:
+        """How many scenarios a worker has played, and what it has found."""
+        try:
+            played, found = pipe.recv()
+        except EOFError:
+            raise RuntimeError(f"worker {list(workers).index(pipe)} of the hunt ended by itself") from None
+        return played, found
+
+
 def _look(pipe: Connection, topology: Topology, seed: int, worker: int, run: Run) -> None:
     """A worker: plays what it draws, until it finds something or is ended."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's, which then ends us
+    pipe.send((0, None))  # ready
     told_at = time.monotonic()
     for number, scenario in enumerate(drawn(topology, seed=seed, worker=worker)):
         broke = run(scenario)

@@ -17,6 +17,7 @@ import json
 from typing import NamedTuple
 
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from sim.drawing import chance, pick
 from sim.drawnfaults import aimed, ends, faults
@@ -31,6 +32,7 @@ from sim.ways import hops_between, machines_between
 __all__ = ["examples", "faults", "messages", "parts", "payloads", "scenarios", "storms", "topologies"]
 
 DTYPES = ["?", "i1", "u1", "<i2", ">i2", "<u4", "<i8", ">u8", "<f2", ">f4", "<f8", "<c16", "S5", "<U3"]
+NO_SESSION_S = 2.0
 FEW = 12  # messages of one storm of a scenario
 FAULTS = (1, 0, 2, 0, 1, 3, 1, 4)  # how many strike in one
 
@@ -93,6 +95,8 @@ def scenarios(
     """
     lab = topology if isinstance(topology, Topology) else draw(topologies() if topology is None else topology)
     session = chance(draw, 3)
+    if not isinstance(topology, Topology) and not session:  # then its length costs nothing, and faults find room in it
+        lab = replace(lab, session=replace(lab.session, duration_s=NO_SESSION_S))
     moments = [_moment(draw, lab) for _ in range(pick(draw, (1, 1, 2)))]
     drawn = _faults(draw, lab, moments, virtual=virtual)
     least = 0 if session and drawn else 1
@@ -120,8 +124,8 @@ def _aimed(draw: st.DrawFn, topology: Topology, storm: Example, *, virtual: bool
 
 
 def _moment(draw: st.DrawFn, topology: Topology) -> float:
-    """Early enough that a session is still played."""
-    return draw(st.integers(0, max(1, int(min(topology.session.duration_s, 5.0) * 9)))) / 10
+    """Early enough that much of the session is still to come."""
+    return draw(st.integers(0, max(1, int(min(topology.session.duration_s, 4.0) * 5)))) / 10
 
 
 def _timed_storm(draw: st.DrawFn, topology: Topology, at_s: float) -> Example:
