@@ -74,9 +74,13 @@ def test_a_labs_own_program_is_played_and_what_came_of_it_can_be_asked(project: 
     done = run(
         project,
         """
+import multiprocessing, os
+
 @pytest.mark.lab("good.yaml")
 def test_it(lab):
+    before = dict(os.environ), multiprocessing.get_start_method(allow_none=True)
     played = lab.play(Fault(at_s=0.3, cut="rig_1_box", heal_after_s=0.3))
+    assert (dict(os.environ), multiprocessing.get_start_method(allow_none=True)) == before
     assert played.held, played
     assert played.verdict == "held"
     assert played.stream("rig_1_box", "x").received == 5
@@ -104,11 +108,11 @@ def test_loses(lab):
     played = lab.play()
     assert played.held, played
 
-@pytest.mark.lab("good.yaml")
-def test_good(lab):
-    assert lab.play().held
+@pytest.mark.lab("good.yaml", own_programs=False)
+def test_good(virtual_lab):
+    assert virtual_lab.play().held
 """,
-        "--lab-report", "kept", "-n", "2",
+        "--lab-report", "kept",
     )  # fmt: skip
     done.assert_outcomes(passed=1, failed=2)
     done.stdout.fnmatch_lines_random(
@@ -169,7 +173,7 @@ def test_it_is_told_what_is_wrong(virtual_lab):
 
 
 def test_in_virtual_time_with_our_programs_in_the_place_of_the_labs_own(project: pytest.Pytester) -> None:
-    done = run(project, VIRTUAL)
+    done = run(project, VIRTUAL, "-n", "2")
     done.assert_outcomes(passed=4, failed=1)
     done.stdout.fnmatch_lines(["HELD: *", "report  *.html", "replay  python -m sim replay *scenario.json --virtual"])
     path = next(line for line in done.outlines if line.startswith("replay")).split()[5]
@@ -238,22 +242,6 @@ def test_a_file_is_seen_from_the_tests_folder_first(project: pytest.Pytester) ->
         '    assert virtual_lab.topology.path == "above.yaml"\n'
     )
     project.runpytest_subprocess(*STRICT, "--rootdir", str(project.path)).assert_outcomes(passed=2)
-
-
-def test_it_leaves_how_processes_start_as_it_was(project: pytest.Pytester) -> None:
-    done = run(
-        project,
-        """
-import multiprocessing, os
-
-@pytest.mark.lab("good.yaml")
-def test_it(lab):
-    before = dict(os.environ), multiprocessing.get_start_method(allow_none=True)
-    lab.play()
-    assert (dict(os.environ), multiprocessing.get_start_method(allow_none=True)) == before
-""",
-    )
-    done.assert_outcomes(passed=1)
 
 
 def test_pytest_finds_it_by_its_entry_point(project: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> None:
