@@ -128,14 +128,24 @@ class Emulated:
         if self.machine.parent is not None:
             state = "IDLE" if saved is None else saved.get("state", "IDLE")
             prefs = {"kind": self.machine.kind}
-            facts = {"pilot": self.machine.id, "ip": node.ip, "state": state, "prefs": prefs}
-            self.speaker.say(self.id, self.machine.parent, "HANDSHAKE", facts)
+            self._shake_hands(
+                self.machine.parent, {"pilot": self.machine.id, "ip": node.ip, "state": state, "prefs": prefs}
+            )
         script = self._script
         if saved is not None and script is not None:
             with self._lock:
                 self.perform(script.resume(saved, now=self._clock()))
             self._after_orders()
         self._begun.set()
+
+    def _shake_hands(self, parent: str, facts: dict[str, Any]) -> None:
+        """Until it is known above: given up, it is said again."""
+
+        def settled(done: Delivery) -> None:
+            if done.expired and not self.node.closing.is_set():
+                self._shake_hands(parent, facts)
+
+        self.speaker.say(self.id, parent, "HANDSHAKE", facts).then(settled)
 
     # -- the session -----------------------------------------------------------------------------------------------
 
