@@ -13,7 +13,6 @@ from sim.expectations import check_expect
 from sim.fates import fate_of
 from sim.journal import Entry
 from sim.participants import machine_behind
-from sim.patience import endless
 from sim.payloads import opaque_bytes
 from sim.recovery import check_recovery, check_whole, has_healing
 from sim.scenario import Opaque, Send
@@ -214,7 +213,6 @@ def check_confirm(index: Index) -> Check:
         broke += fate.broke
         unknown += fate.unknown
         explained += fate.explained
-    broke += endless(index)
     for entry in index.evidence.journal.of("made twice"):
         wrong, why = _wrong_twice(index, entry)
         broke, explained = broke + wrong, explained + why

@@ -117,9 +117,10 @@ def _judge_patience(index: Index, fate: Fate) -> None:
     """Repeats by the clock, with no word from the recipient between, are as many as its ttl and no more."""
     made = fate.made
     interval = seconds(index.evidence.topology.repeat_interval_s)
+    moment = min(seconds(TICK_S), interval // 4)  # what goes out in one burst is no repeat by the clock
     run: list[int] = []
     for t in index.sent.get((made.id, *(index.edges(made.by, made.to) or [("", "")])[0]), []):
-        is_repeat = bool(run) and abs(t - run[-1] - interval) <= seconds(TICK_S)
+        is_repeat = bool(run) and abs(t - run[-1] - interval) <= moment
         run = [*run, t] if is_repeat else [t]
         if len(run) > TTL + 1 and not _has_word(index, made, run[0], t):
             sentence = f"was sent {len(run)} times with no word of it, and its ttl is {TTL}"

@@ -204,7 +204,6 @@ class _Hunt:
             self.say()
         return None
 
-
     @staticmethod
     def _receive(workers: dict[Connection, BaseProcess], pipe: Connection) -> tuple[int, bytes | None]:
         """How many scenarios a worker has played, and what it has found."""
