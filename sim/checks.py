@@ -87,7 +87,7 @@ def check_handshake(index: Index) -> Check:
         shook[str(entry.value["machine"])].append(entry)
     machines = evidence.topology.machines[1:]
     begun = min((entry.t for entry in evidence.journal.entries), default=0)
-    broke, took = [], [0.0]
+    broke, explained, took = [], list[str](), [0.0]
     for machine in machines:
         own = [entry for entry in shook[machine.id] if entry.first_sender == "_" + machine.id]
         if not own:
@@ -96,16 +96,24 @@ def check_handshake(index: Index) -> Check:
         took.append((own[0].t - begun) / 1e9)
         again = index.outages.last_start("_" + machine.id)
         if again is not None and own[-1].t < again:
-            broke.append(f"{machine.id} never shook hands again after its program was started again")
+            sentence = f"{machine.id} never shook hands again after its program was started again"
+            why = _why_never_again(index, machine.id, again)
+            broke, explained = broke + [sentence] * (not why), explained + [f"{sentence}: {one}" for one in why]
         ways = {tuple(entry.value.get("way") or ()) for entry in shook[machine.id]} - {tuple(index.way(machine.id))}
         broke += [
             f"{machine.id} is on the way {' → '.join(index.way(machine.id))}, and the terminal was told {list(way)}"
             for way in sorted(ways)
         ]
     broke += [f"{name} shook hands, and is not in the lab" for name in sorted(set(shook) - {m.id for m in machines})]
-    return result_of(
-        "handshake", many(len(machines), "route"), len(machines), broke, figures=f"slowest after {max(took):.1f} s"
-    )
+    figures = f"slowest after {max(took):.1f} s"
+    looked_at = many(len(machines), "route")
+    return result_of("handshake", looked_at, len(machines), broke, explained=explained, figures=figures)
+
+
+def _why_never_again(index: Index, machine: str, since: int) -> list[str]:
+    """Why the handshake of a program that was started again was given up, where a fault explains that."""
+    own = (made for made in index.made if made.by == "_" + machine and made.key == "HANDSHAKE" and made.t >= since)
+    return [why for made in own for why in fate_of(index, made).explained][:1]
 
 
 def check_hops(index: Index) -> Check:

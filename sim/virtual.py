@@ -326,13 +326,13 @@ class VirtualLab:
     # -- waiting -----------------------------------------------------------------------------------------------------
 
     def _run(self, seconds: float) -> None:
-        end = self.loop.now_us + int(seconds * 1_000_000)
+        end = self.loop.now_us + round(seconds * 1_000_000)
         while self.loop.run(end):
             pass
 
     def until(self, condition: Callable[[], bool], seconds: float) -> bool:
         """Let time pass until `condition`, at most so long; whether it came."""
-        end = self.loop.now_us + int(seconds * 1_000_000)
+        end = self.loop.now_us + round(seconds * 1_000_000)
         while not condition():
             if self.loop.now_us >= end:
                 return False
