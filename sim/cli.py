@@ -31,18 +31,23 @@ from sim.verdict import Report
 
 __all__ = ["main"]
 
-HELP = """Rehearse a lab: every station of a topology as a real process, a session, storms, and a verdict.
+HELP = """Rehearse a lab: every station of a topology as a real process.
 
-    python -m sim topologies/lab.yaml                     the whole rehearsal
-    python -m sim topologies/lab.yaml --seed 7            the same storms again
-    python -m sim topologies/lab.yaml --no-storm --quiet  the session alone; one line at the end
+    python -m sim topologies/lab.yaml              the whole rehearsal
+    python -m sim topologies/lab.yaml --seed 7     the same storms again
+    python -m sim topologies/lab.yaml --no-storm --quiet
     python -m sim topologies/lab.yaml --json | jq .verdict
-    python -m sim topologies/lab.yaml --virtual           in virtual time: no process, no socket, in a second
-    python -m sim topologies/lab.yaml --save lab.json     all that a run is made from, as a file for `replay`
-    python -m sim replay reports/latest/smallest.json     what failed, again
-    python -m sim import pilot_db.json --output my.yaml   an Autopilot lab, as a topology
+    python -m sim topologies/badday.yaml --virtual in virtual time, in a second
+    python -m sim topologies/lab.yaml --save lab.json
+    python -m sim replay lab.json                  what was saved, or failed
+    python -m sim hunt topologies/lab.yaml --for 5m
+    python -m sim import pilot_db.json --output my.yaml
 
-Exit code: 0 it held · 1 something broke · 2 the file or the command is wrong · 3 it did not settle · 130 Ctrl-C.
+A session is played, storms are thrown, faults strike if the topology has some,
+and what held and what broke is told, in the terminal and in a report.
+
+Exit code: 0 it held · 1 something broke · 2 the file or the command is wrong ·
+3 it did not settle · 130 Ctrl-C.
 """
 HELP_IMPORT = """Make a topology of the files of an Autopilot lab.
 
@@ -56,9 +61,10 @@ what the pilot_db says of it. Comments in the topology mark what is a guess,
 what does not fit, and which machines have no place in it. What does not fit
 is told here too, on stderr.
 
-Exit code: 0 imported · 1 imported, but look at what is told · 2 refused, and nothing was written.
+Exit code: 0 imported · 1 imported, but look at what is told · 2 refused, and
+nothing was written.
 """
-HELP_HUNT = """Look for a scenario that breaks something: labs, storms and faults, drawn together, in virtual time.
+HELP_HUNT = """Look for what breaks something: labs, storms and faults, drawn together.
 
     python -m sim hunt topologies/lab.yaml --for 5m         on every core
     python -m sim hunt topologies/lab.yaml --for 5m --seed 7
@@ -68,7 +74,7 @@ Half of the scenarios are over small parts of the lab, half over labs that are
 drawn too. The first that fails is made as small as can be, tried on real
 processes, and written down. The same seed and number of jobs draw the same.
 
-Exit code: 0 nothing found · 1 found · 2 the file or the command is wrong · 130 Ctrl-C.
+Exit code: 0 nothing found · 1 found · 2 wrong file or command · 130 Ctrl-C.
 """
 MARK = {"pass": "[green]✓[/]", "fail": "[bold red]✗[/]", "unknown": "[yellow]?[/]"}
 COLOUR = {"held": "green", "broke": "bold red", "unsettled": "yellow", "interrupted": "yellow"}
