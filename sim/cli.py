@@ -33,6 +33,7 @@ __all__ = ["main"]
 
 HELP = """Rehearse a lab: every station of a topology as a real process.
 
+For example:
     python -m sim topologies/lab.yaml              the whole rehearsal
     python -m sim topologies/lab.yaml --seed 7     the same storms again
     python -m sim topologies/lab.yaml --no-storm --quiet
@@ -51,6 +52,7 @@ Exit code: 0 it held · 1 something broke · 2 the file or the command is wrong 
 """
 HELP_IMPORT = """Make a topology of the files of an Autopilot lab.
 
+For example:
     python -m sim import pilot_db.json                      on the screen
     python -m sim import pilot_db.json --output my.yaml     into a file
     python -m sim import pilot_db.json *.prefs.json --prefs terminal.json
@@ -66,6 +68,7 @@ nothing was written.
 """
 HELP_HUNT = """Look for what breaks something: labs, storms and faults, drawn together.
 
+For example:
     python -m sim hunt topologies/lab.yaml --for 5m         on every core
     python -m sim hunt topologies/lab.yaml --for 5m --seed 7
     python -m sim replay reports/hunt-lab-…/regression.json --virtual
