@@ -10,11 +10,12 @@ import threading
 from collections.abc import Callable
 from typing import Any, Protocol
 
-from autopilot_net import AutopilotNetError, Delivery, Ledger, Message
+from autopilot_net import AutopilotNetError, Delivery, Message
+from sim.hearing import Hearing
 from sim.payloads import build, fingerprint
 from sim.scenario import Flow, Op
 from sim.session import Act, Conductor, Item, Open, Rig, Say, item_of, route_of, stream_name
-from sim.speaker import ADDED, Speaker, Voice, expanded
+from sim.speaker import Speaker, Voice
 from sim.topology import Machine, Topology
 
 __all__ = ["Emulated", "Memory", "StreamLike", "machine_of_probe", "probe_of"]
@@ -96,8 +97,7 @@ class Emulated:
         self._clock = clock
         self._tell = tell
         self._changed = changed
-        self._ledger = Ledger()
-        self._recorded: set[str] = set()
+        self.hearing = Hearing(speaker, tell)
         is_terminal = machine.parent is None
         self._conductor = Conductor(topology, seed=seed) if is_terminal else None
         self._rig = None if is_terminal else Rig(topology, machine, seed=seed)
@@ -114,8 +114,8 @@ class Emulated:
     def listens(self) -> dict[str, Handler]:
         """The listens of the machine's program."""
         if self._conductor is not None:
-            return self._terminal_listens()
-        return {"START": self.on_start, "STOP": self.on_stop, "STREAM_VIDEO": self.on_item}
+            return self.hearing.listens()
+        return {"START": self.on_start, "STOP": self.on_stop, "STREAM_VIDEO": self.hearing.on_item}
 
     def probe_listens(self) -> dict[str, Handler]:
         """The listens of the node that storms speak through."""
@@ -329,57 +329,3 @@ class Emulated:
 
     def _on_probe_item(self, message: Message) -> None:
         self.speaker.heard_item(self.probe.id, message)
-
-    # -- what comes in ---------------------------------------------------------------------------------------------
-
-    def on_item(self, message: Message) -> None:
-        """An item of a session's stream has come to where it was meant to go."""
-        value = expanded(message.value) if isinstance(message.value, dict) else {"value": expanded(message.value)}
-        stream, n = value.get("stream"), value.get("n")
-        if not (isinstance(stream, str) and isinstance(n, int)):
-            stream, n = "", -1  # an item of the lab's own program, whose form is its own
-        own = {name: item for name, item in value.items() if name not in ADDED}
-        self.speaker.heard(message, "item_got", stream=stream, n=n, print=fingerprint(own))
-
-    def _terminal_listens(self) -> dict[str, Handler]:
-        return {
-            "DATA": self._on_data,
-            "CONTINUOUS": self.on_item,
-            "STREAM_VIDEO": self.on_item,
-            "HANDSHAKE": self._on_handshake,
-            "STATE": self._on_state,
-            "COHERE": self._on_cohere,
-            "ERROR": self._on_error,
-        }
-
-    def _on_data(self, message: Message) -> None:
-        value = message.value if isinstance(message.value, dict) else {}
-        if "stream" in value or value.get("continuous"):
-            self.on_item(message)
-            return
-        first = str((message.get("origin") or {}).get("id"))
-        if first not in self._recorded:  # what comes again after a kill is marked, and is one trial
-            self._recorded.add(first)
-            self._ledger.record(first, message.value)
-        self.speaker.heard(message, print=fingerprint(expanded(message.value)))
-
-    def _on_handshake(self, message: Message) -> None:
-        machine = str(message.value.get("pilot"))
-        self.speaker.heard(message, "shook", value={"machine": machine, "way": message.get("way"), **message.value})
-        is_program = (message.get("origin") or {}).get("sender") == "_" + machine
-        self._tell("shook", machine, is_program)
-
-    def _on_state(self, message: Message) -> None:
-        self.speaker.heard(message, "state", value=message.value)
-        if "clock" in message:
-            self.speaker.heard(message, "clock", value={"machine": message.value["pilot"], **message.clock})
-
-    def _on_cohere(self, message: Message) -> None:
-        theirs = message.value
-        ours = self._ledger.answer(theirs)
-        agrees = all(theirs[name] == ours[name] for name in ("count", "digest"))
-        self.speaker.heard(message, "cohere", value={**theirs, "agrees": agrees, "here": ours["count"]})
-
-    def _on_error(self, message: Message) -> None:
-        self.speaker.heard(message, "exception", value=message.value)
-        self._tell("exception", message.value)
