@@ -27,14 +27,14 @@ from sim.session import seed_of
 from sim.speaker import Speaker
 from sim.topology import Machine, Topology, graph
 from sim.virtualfaults import Faults
-from sim.virtuallinks import Chance, Wire
+from sim.virtuallinks import Chance
 from sim.virtualmachines import Files, Host, Station
 from sim.virtualpeers import Line
 from sim.virtualprograms import Notebook, Notes, Program
 from sim.virtualstorms import Storms
 from sim.virtualtime import Loop, Process
 from sim.virtualwhole import pictures_of, unsettled
-from sim.virtualwires import Wires
+from sim.virtualwires import Wire, Wires
 from sim.whole import lacks
 from sim.world import LabError
 

@@ -8,8 +8,8 @@ from typing import Any
 
 from sim.payloads import bare_message
 from sim.scenario import Twice, twice_id
-from sim.virtuallinks import Wire
 from sim.virtualtime import Process
+from sim.virtualwires import Wire
 
 __all__ = ["Actor"]
 

@@ -11,10 +11,10 @@ from autopilot_net import Delivery
 from autopilot_net.message import Message
 from sim.faults import Action
 from sim.speaker import Speaker
-from sim.virtuallinks import ID, Wire
+from sim.virtuallinks import ID
 from sim.virtualmachines import Station
 from sim.virtualprograms import Notebook, Program
-from sim.virtualwires import Wires
+from sim.virtualwires import Wire, Wires
 
 if TYPE_CHECKING:
     from sim.virtual import VirtualLab

@@ -1,32 +1,19 @@
-"""PURE. What lies between two endpoints in virtual time: links that faults strike, and connections that come and go.
-
-A connection behaves as zmq over TCP does: it keeps order; what one end closes the other hears of behind all that was
-sent before; what is silent is given up after a while; and whoever is below connects again.
-"""
+"""PURE. What lies between two machines in virtual time: links that take time, keep order, and are struck by faults."""
 
 from __future__ import annotations
 
 import re
 from collections import deque
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from msgspec import Struct
 
 from sim.faults import Action
 from sim.faults import Link as Shape
-from sim.virtualtime import Loop
 
-if TYPE_CHECKING:
-    from sim.virtualpeers import Line, Peer
+__all__ = ["ID", "UP", "Chance", "Direction", "Frames", "Link"]
 
-__all__ = ["Chance", "Direction", "Link", "Wire"]
-
-CONNECT_US = 1_000
-RECONNECT_US = (50_000, 1_000_000)  # zmq tries again after this, and ever more rarely up to that
-BREAK_US = 1_000  # until the other end hears of a connection that was reset
-SILENCE_US = 6_000_000  # the time to live that a DEALER tells with its heartbeats
 KEY = re.compile(rb'"key": ?"((?:[^"\\]|\\.)*)"')
 ID = re.compile(rb'\{"id": ?"((?:[^"\\]|\\.)*)"')
 
@@ -164,193 +151,3 @@ class Link:
         for way in (self.up, self.down):
             while way.waiting and not way.held:
                 way.waiting.popleft()()
-
-
-class Wire:
-    """The connection of one endpoint to its upstream: one at a time, each with a number."""
-
-    def __init__(
-        self,
-        loop: Loop,
-        chance: Chance,
-        link: Link,
-        lower: Line,
-        upper_of: Callable[[], Peer | None],
-        lost: Callable[[str, Wire, bool, bytes], Any],
-    ) -> None:
-        self.link = link
-        self.lower = lower
-        self.is_up = False  # as the lower end sees it
-        self.closed = False  # for good, by the lower end
-        self._loop = loop
-        self._chance = chance
-        self._upper_of = upper_of
-        self._conn = 0
-        self._given_up = 0  # by the upper end: nothing more is heard by this one or a former
-        self.waits = False  # to be told that it may be worth trying
-        self._lost = lost
-
-    @property
-    def upper_id(self) -> str:
-        """The upstream's id."""
-        return str(self.lower.endpoint.routes.upstream)
-
-    # -- connecting ------------------------------------------------------------------------------------------------
-
-    def connect(self, *, again: bool = False) -> None:
-        """Try soon."""
-        delay = self._chance.between(*RECONNECT_US) // (1 if again else 1000)
-        self._loop.after(max(CONNECT_US // 10, delay), self._try, self.lower.peer.process)
-
-    def kick(self) -> None:
-        """Something has changed for the better."""
-        if self.waits:
-            self.waits = False
-            self.connect(again=True)
-
-    def _try(self) -> None:
-        upper = self._upper_of()
-        if self.is_up or self.closed:
-            return
-        if upper is None or not upper.process.runs or self.link.blocked:
-            self.waits = True
-            return
-        self._conn += 1
-        self.is_up = True
-        self.lower.peer.meet(self.lower, self.upper_id)
-        self._go(self.link.up, (b"",))  # as a DEALER says first by each connection
-
-    # -- what is sent ----------------------------------------------------------------------------------------------
-
-    def send_up(self, frames: Frames) -> bool:
-        """False if there is no connection."""
-        if self.is_up:
-            self._send(self.link.up, frames)
-        return self.is_up
-
-    def send_down(self, conn: int, frames: Frames) -> None:
-        """By the connection that the upper end knows."""
-        self._send(self.link.down, frames, conn)
-
-    def _send(self, way: Direction, frames: Frames, conn: int | None = None) -> None:
-        copies, verb = way.copies(frames[-1], self._chance) if way.rules else (1, "")
-        if verb:
-            self._lost(verb, self, way is self.link.up, frames[-1])
-        for _ in range(copies):
-            self._go(way, frames, conn)
-
-    def _go(self, way: Direction, frames: Frames | None, conn: int | None = None) -> None:
-        number = self._conn if conn is None else conn
-        size = 0 if frames is None else sum(map(len, frames))
-        at = way.arrival(size, self._loop.now_us, self._chance)
-        self._loop.at(at, lambda: self._arrive(way, number, frames))
-
-    def _arrive(self, way: Direction, conn: int, frames: Frames | None) -> None:
-        if way.cut:
-            return
-        if way.held or way.waiting:
-            way.waiting.append(lambda: self._deliver(way, conn, frames))
-        else:
-            self._deliver(way, conn, frames)
-
-    def _deliver(self, way: Direction, conn: int, frames: Frames | None) -> None:
-        if way is self.link.down:
-            process = self.lower.peer.process
-            if process.runs:
-                self._reach_lower(conn, frames)
-            else:
-                process.call(lambda: self._reach_lower(conn, frames))
-            return
-        upper = self._upper_of()
-        if upper is None or conn <= self._given_up:
-            return
-        if upper.process.runs:
-            self._reach_upper(upper, conn, frames)
-        else:
-            upper.process.call(lambda: self._reach_upper(upper, conn, frames))
-
-    def _reach_upper(self, upper: Peer, conn: int, frames: Frames | None) -> None:
-        name = self.lower.endpoint.id
-        known = upper.below.get(name)
-        if frames is None:
-            if known == (self, conn):
-                upper.lose_below(name)
-        elif known is not None and known[0] is self and known[1] > conn:
-            return  # what comes late by a former connection, which zmq has closed for the new one
-        else:
-            upper.hear_below(name, self, conn, frames)
-
-    def _reach_lower(self, conn: int, frames: Frames | None) -> None:
-        if conn != self._conn or not self.is_up:
-            return
-        if frames is None:
-            self._break_lower()
-        else:
-            self.lower.peer.receive(self.lower, self.upper_id, frames)
-
-    # -- what breaks -----------------------------------------------------------------------------------------------
-
-    def close(self) -> None:
-        """The lower end has died, or needs it no more; what it has sent arrives yet."""
-        self.closed = True
-        self._hang_up()
-
-    def reconnect(self) -> None:
-        """The lower end gives the connection up, and tries again."""
-        self._hang_up()
-        self.connect()
-
-    def reset(self) -> None:
-        """Both ends hear that the connection is gone; what was under way is lost."""
-        self.hear_reset_above()
-        if self.is_up:
-            self._conn_lost_below()
-
-    def hear_reset_above(self) -> None:
-        """The upper end hears that the connection it knows is gone."""
-        upper = self._upper_of()
-        name = self.lower.endpoint.id
-        if upper is not None and name in upper.below and upper.below[name][0] is self:
-            conn = upper.below[name][1]
-            self._given_up = max(self._given_up, conn)
-            self._loop.after(BREAK_US, lambda: upper.lose_below_by(name, self, conn), upper.process)
-
-    def upper_died(self, conn: int) -> None:
-        """The upper end is gone: what it sent before arrives yet, and then the end of the connection."""
-        self._given_up = max(self._given_up, conn)
-        self._go(self.link.down, None, conn)
-
-    def watch_silence(self) -> None:
-        """Nothing gets up from here on: the upper end gives up after a while, if that does not change."""
-        self._loop.after(SILENCE_US, self._give_up)
-
-    def _give_up(self) -> None:
-        upper, name = self._upper_of(), self.lower.endpoint.id
-        if upper is None or not upper.process.runs or upper.below.get(name, (None, 0))[0] is not self:
-            return
-        process, up = self.lower.peer.process, self.link.up
-        since = [up.since_us] if up.blocked else []
-        since += [process.since_us] if process.paused else []
-        if since and self._loop.now_us - min(since) >= SILENCE_US:
-            conn = upper.below[name][1]
-            self.upper_died(conn)
-            upper.lose_below_by(name, self, conn)
-
-    def _hang_up(self) -> None:
-        if self.is_up:
-            self.is_up = False
-            self._go(self.link.up, None)
-
-    def _conn_lost_below(self) -> None:
-        conn = self._conn
-
-        def hear() -> None:
-            if self.is_up and self._conn == conn:
-                self._break_lower()
-
-        self._loop.after(BREAK_US, hear, self.lower.peer.process)
-
-    def _break_lower(self) -> None:
-        self.is_up = False
-        self.lower.peer.lose(self.lower, self.upper_id)
-        self.connect(again=True)

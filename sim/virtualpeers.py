@@ -12,7 +12,7 @@ from collections import Counter, deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from copy import deepcopy
 from datetime import UTC, datetime
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from msgspec.structs import replace
 
@@ -33,8 +33,11 @@ from autopilot_net.protocol.effects import (
 )
 from autopilot_net.protocol.endpoint import Endpoint, Settings
 from autopilot_net.protocol.records import Saved
-from sim.virtuallinks import Chance, Wire
+from sim.virtuallinks import Chance
 from sim.virtualtime import Loop, Process
+
+if TYPE_CHECKING:
+    from sim.virtualwires import Wire
 
 __all__ = ["EPOCH", "Closing", "Line", "Net", "Peer"]
 
