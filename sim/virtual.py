@@ -167,7 +167,7 @@ class VirtualLab:
             self.loop.at(begun + action.at_us, self._faults.doing(action))
         ends = [action.at_us for action in actions]
         for number, example in sorted(examples.items()):
-            ends.append(int((example.at_s or 0.0) * 1_000_000))
+            ends.append(round((example.at_s or 0.0) * 1_000_000))
             self.loop.at(begun + ends[-1], self._storms.playing(example, number))
         if session:
             self._playing = True
