@@ -122,6 +122,7 @@ class LabUnderTest:
     """One lab of a test. `topology` is as the file has it, with what the mark changes.
 
     On processes a play takes its seconds, and a while to come up. In virtual time it takes as long as its computing.
+    Under hypothesis' `@given`, suppress its health check of fixtures: no play leaves anything to the next.
     """
 
     def __init__(self, topology: Topology, *, world: WorldName, seed: int, draw: int, folder: Path) -> None:

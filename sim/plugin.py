@@ -115,6 +115,7 @@ def _of_mark(mark: pytest.Mark, path: Path, world: World, folder: Path) -> LabUn
         from msgspec.structs import replace
 
         from sim.labtest import LabUnderTest, without_programs
+        from sim.rehearse import refusal
         from sim.topology import lasting, load
 
     options = {**OPTIONS, **mark.kwargs}
@@ -127,12 +128,9 @@ def _of_mark(mark: pytest.Mark, path: Path, world: World, folder: Path) -> LabUn
         topology = replace(topology, faults=())
     if not options["own_programs"]:
         topology = without_programs(topology)
-    own = [f"{machine.program} of {machine.id}" for machine in topology.machines if machine.program]
-    if own and world == "virtual":
-        raise ValueError(
-            f"a program of the lab's own runs on processes only, and not in virtual time: {own[0]}; use the fixture "
-            "`lab`, or mark with own_programs=False, to have an emulated program in its place"
-        )
+    if (why := refusal(world, topology)) is not None:
+        here = "use the fixture `lab`, or mark with own_programs=False, to have an emulated program in its place"
+        raise ValueError(f"{why}; {here}")
     return LabUnderTest(topology, world=world, seed=options["seed"], draw=options["storms"], folder=folder)
 
 
