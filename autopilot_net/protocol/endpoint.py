@@ -327,7 +327,9 @@ class Endpoint:
             return []
         if peer == self.routes.upstream:
             self.routes.beyond.add(name)
-            self._retry_at = self._retry_at or now + self.settings.repeat_interval
+            # Not before we have probed: till then it would not tell us again, and a try would cost patience.
+            wait = max(self.settings.repeat_interval, 2 * self.settings.liveness_s)
+            self._retry_at = self._retry_at or now + wait
             self._courier.close_what_has_no_path()
             is_by_it = self.post.next_hop(name) == peer
             return self._notices.no_way(name, self._notices.askers.of(name), now=now) if is_by_it else []

@@ -52,6 +52,18 @@ def test_patience_stands_while_a_station_further_up_is_away(hops: tuple[str, ...
     assert not wire["n"].outbox.messages()
 
 
+def test_patience_stands_also_of_who_repeats_more_often_than_it_probes() -> None:
+    """Who is told that there is no way is told again only once it has probed: until then a try would cost patience."""
+    wire = Wire({"T": None, "mid": "T"}, {"n": "mid"}, settings=Settings(repeat_interval=0.2))
+    wire.cut("mid")
+    wire.send("n", "T", "trial")
+    wire.run(60.0)
+    assert wire.of("n", Expired) == []
+    wire.connect("mid")
+    wire.run()
+    assert wire.got("T") == ["trial"]
+
+
 @pytest.mark.parametrize("late", [False, True], ids=["lost", "overtaken"])
 def test_a_way_that_is_back_is_found_though_the_news_of_it_was(late: bool) -> None:
     """Nobody would say it again: it is tried, as often as anything is repeated."""
