@@ -464,6 +464,19 @@ def test_a_pilot_says_nothing_to_a_parent_that_is_away_and_goes_on_when_it_is_ba
     assert keys(rig.host.take()) == [("T", "STATE")]
 
 
+def test_a_handshake_that_never_came_through_is_said_again_with_the_next_beat() -> None:
+    """Else a rig whose link let nothing through for a while would look offline until somebody resets it."""
+    rig = PilotRole(ping_interval=5.0)
+    rig.pilot.begin()
+    rig.hear("cam", "HANDSHAKE", {"pilot": "cam"})
+    for sent in rig.host.take():
+        sent.handle.settle(confirmed=False, reason="no confirmation came")
+    rig.host.wait(5.0)
+    assert keys(rig.host.take()) == [("T", "HANDSHAKE"), ("T", "HANDSHAKE"), ("T", "STATE")]
+    rig.host.wait(5.0)
+    assert keys(rig.host.take()) == [("T", "STATE")]
+
+
 def test_without_a_ping_interval_a_pilot_speaks_when_it_is_asked() -> None:
     rig = PilotRole(ping_interval=None)
     rig.pilot.begin()

@@ -38,6 +38,7 @@ class Pilot(Role):
         self._fetch = Fetch(host, terminal)
         self._held: deque[Callable[[], None]] = deque()  # what the program must get after a START that waits for files
         self._fetching = False
+        self._is_unheard = False  # whether news of who is here never came through
 
     @property
     def parent(self) -> str:
@@ -72,10 +73,7 @@ class Pilot(Role):
         if not is_there:
             self.children = {name: known for name, known in self.children.items() if known[1][0] != peer}
         elif peer == self.parent:
-            if self.host.has(self.program):
-                self._announce_self()
-            for value, way in self.children.values():
-                self._news(value, way)
+            self._announce_all()
         elif peer == self.program and self.host.has(self.parent):
             self._announce_self()
 
@@ -91,12 +89,25 @@ class Pilot(Role):
         self.children[machine] = ({**self.children.get(machine, ({}, []))[0], **value}, way)
         return self._news(value, way, origin=origin_of(message), **_told_clock(message))
 
+    def _announce_all(self) -> None:
+        self._is_unheard = False
+        if self.host.has(self.program):
+            self._announce_self()
+        for value, way in self.children.values():
+            self._news(value, way)
+
     def _announce_self(self) -> None:
         self._news({"pilot": self.host.id, "ip": self.ip, "state": self.state}, [], **self._clock())
 
     def _news(self, value: Any, way: list[str], **extra: Any) -> Handle:
         way = [self.host.id, *way]
-        return self.host.send(self.parent, "HANDSHAKE", value, repeat=True, flags=(), way=way, **extra)
+        news = self.host.send(self.parent, "HANDSHAKE", value, repeat=True, flags=(), way=way, **extra)
+        news.then(self._heard)
+        return news
+
+    def _heard(self, news: Any) -> None:
+        """Whoever was not heard is announced again with the next beat: above, it would look offline for ever."""
+        self._is_unheard = self._is_unheard or news.expired
 
     # -- state ---------------------------------------------------------------------------------------------------
 
@@ -116,6 +127,8 @@ class Pilot(Role):
 
     def _beat(self) -> None:
         if self.host.has(self.parent):
+            if self._is_unheard:
+                self._announce_all()
             self._tell_state()
         self.begin()
 
