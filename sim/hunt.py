@@ -88,13 +88,15 @@ def hunt(
     jobs: int | None = None,
     confirm: bool = True,
     shrink_s: float = SHRINK_S,
+    tries: int = TRIES,
     run: Run = run_virtually,
     say: Callable[[Progress], Any] = lambda _: None,
 ) -> Hunted:
     """Hunt for so many seconds, or until something is found; that is shrunk, and written into `folder`.
 
     With `jobs` more than one, as many processes look at once; `run` is then a function that a process can be given.
-    Ctrl-C ends it, and what there is is told.
+    What is found is tried on processes `tries` times at most, if it is to be confirmed. Ctrl-C ends it, and what there
+    is is told.
     """
     jobs = jobs or os.cpu_count() or 1
     state = _Hunt(topology, seed, seconds, jobs, run, say)
@@ -102,7 +104,7 @@ def hunt(
         found = state.search()
         if found is None:
             return state.told("held", f"{many(state.played, 'scenario')}, nothing found")
-        return _follow_up(state, found, folder, confirm=confirm, shrink_s=shrink_s)
+        return _follow_up(state, found, folder, tries=tries if confirm else 0, shrink_s=shrink_s)
     except KeyboardInterrupt:
         return state.told("interrupted", f"interrupted after {many(state.played, 'scenario')}, nothing found by then")
 
@@ -234,7 +236,7 @@ def _look(pipe: Connection, topology: Topology, seed: int, worker: int, run: Run
 # -- what was found --------------------------------------------------------------------------------------------------
 
 
-def _follow_up(state: _Hunt, found: Found, folder: Path, *, confirm: bool, shrink_s: float) -> Hunted:
+def _follow_up(state: _Hunt, found: Found, folder: Path, *, tries: int, shrink_s: float) -> Hunted:
     """Shrink it, keep it, try it on processes. What there is is kept first, so that Ctrl-C loses nothing."""
     smallest, broke = found.scenario, found.broke
     interrupted = False
@@ -248,8 +250,8 @@ def _follow_up(state: _Hunt, found: Found, folder: Path, *, confirm: bool, shrin
     path = folder / "regression.json"
     save_scenario(kept, path)
     processes = "not tried on processes"
-    if confirm and not interrupted:
-        processes = _confirmed(state, kept, folder)
+    if tries and not interrupted:
+        processes = _confirmed(state, kept, folder, tries)
     was, now = steps(found.scenario), steps(kept)
     sentence = f"{broke[0]} (worker {found.worker}, scenario {found.number}; {was} steps, shrunk to {now}; {processes})"
     return state.told(
@@ -278,14 +280,14 @@ def _shrunk(state: _Hunt, found: Found, shrink_s: float) -> Scenario:
     return shrink(found.scenario, still_fails, enough=lambda: time.monotonic() > end)
 
 
-def _confirmed(state: _Hunt, scenario: Scenario, folder: Path) -> str:
-    """Whether processes show it, in words. They are not deterministic: it is tried up to five times."""
+def _confirmed(state: _Hunt, scenario: Scenario, folder: Path, tries: int) -> str:
+    """Whether processes show it, in words. They are not deterministic."""
     hidden = only_virtual(scenario)
     if hidden:
         return f"virtual time alone: there is no {' and no '.join(hidden)} on processes"
     kind = kinds([scenario.why])[0]
-    for number in range(TRIES):
-        state.say("on processes", f"{number + 1} of {TRIES}")
+    for number in range(tries):
+        state.say("on processes", f"{number + 1} of {tries}")
         try:
             broke = run_on_processes(scenario, folder / f"processes-{number}")
         except KeyboardInterrupt:
@@ -294,4 +296,4 @@ def _confirmed(state: _Hunt, scenario: Scenario, folder: Path) -> str:
             return f"on processes too, at try {number + 1}"
         if broke:
             return f"on processes, at try {number + 1}, it breaks otherwise: {broke[0]}"
-    return f"virtual time alone: processes held {TRIES} times"
+    return f"virtual time alone: processes held {many(tries, 'time')}"

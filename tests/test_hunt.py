@@ -118,6 +118,13 @@ def test_what_only_virtual_time_has_is_not_tried_on_processes(tmp_path: Path) ->
     assert only_virtual(hunted.smallest) == ["drop"]
 
 
+def test_what_virtual_time_alone_shows_was_tried_on_processes(tmp_path: Path) -> None:
+    """A find that is none: processes hold, each time."""
+    hunted = hunt(PAIR, seed=1, seconds=60, folder=tmp_path, jobs=1, run=hates_kills, tries=1)
+    assert hunted.processes == "virtual time alone: processes held 1 time"
+    assert (tmp_path / "processes-0" / "journal").is_dir()
+
+
 def test_ctrl_c_while_it_shrinks_keeps_what_was_found(tmp_path: Path) -> None:
     tried = []
 
