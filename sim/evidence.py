@@ -27,7 +27,7 @@ __all__ = ["Evidence", "Index", "digest", "facts_told", "fault_told", "machine_b
 
 OBEYS_S = 2.0  # how long it may take from an order that comes until something is done
 CAME = ("handled", "shook", "state", "cohere")
-SAID = re.compile(r'"to": ?"([^"]*)", ?"sender": ?"[^"]*", ?"key": ?"(CONFIRM|GONE)", ?"value": ?"([^"]*)"')
+SAID = re.compile(r'"to": ?"([^"]*)", ?"sender": ?"[^"]*", ?"key": ?"(CONFIRM|GONE|BACK)", ?"value": ?"([^"]*)"')
 ID = re.compile(r'\{"id": ?("(?:[^"\\]|\\.)*")')
 
 
@@ -65,7 +65,7 @@ class Index:
         self.began: dict[str, list[Entry]] = defaultdict(list)
         self.sendings: dict[str, dict[str, list[tuple[str, str]]]] = defaultdict(lambda: defaultdict(list))
         self.sent: dict[tuple[str, str, str], list[int]] = defaultdict(list)  # when an id crossed a link
-        self.words: dict[tuple[str, str], list[int]] = defaultdict(list)  # a CONFIRM of an id, or a GONE, to whom
+        self.words: dict[tuple[str, str], list[int]] = defaultdict(list)  # a CONFIRM of an id, a GONE or a BACK, to whom
         self.delivered: dict[str, list[Trace]] = defaultdict(list)
         self.gaps: dict[str, list[Trace]] = defaultdict(list)  # what was reported as missing, by the stream's id
         self.expired: dict[str, list[int]] = defaultdict(list)  # when a sender gave something up
