@@ -65,7 +65,7 @@ class Index:
         self.began: dict[str, list[Entry]] = defaultdict(list)
         self.sendings: dict[str, dict[str, list[tuple[str, str]]]] = defaultdict(lambda: defaultdict(list))
         self.sent: dict[tuple[str, str, str], list[int]] = defaultdict(list)  # when an id crossed a link
-        self.words: dict[tuple[str, str], list[int]] = defaultdict(list)  # a CONFIRM of an id, a GONE or a BACK, to whom
+        self.words: dict[tuple[str, str], list[int]] = defaultdict(list)  # CONFIRM of an id, GONE or BACK, to whom
         self.delivered: dict[str, list[Trace]] = defaultdict(list)
         self.gaps: dict[str, list[Trace]] = defaultdict(list)  # what was reported as missing, by the stream's id
         self.expired: dict[str, list[int]] = defaultdict(list)  # when a sender gave something up
