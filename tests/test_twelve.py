@@ -95,8 +95,8 @@ def test_a_hunt_finds_that_and_makes_it_small(tmp_path: Path, name: str) -> None
     assert found["steps"] <= MOST_STEPS, found["broke"]
 
 
-@pytest.mark.parametrize("seed", sorted({1, *SEEDS.values()}))
-def test_a_hunt_of_the_tree_as_it_is_finds_nothing_where_the_bugs_are_found(seed: int) -> None:
+@pytest.mark.parametrize("hunt", sorted({1, *SEEDS.values()}))
+def test_a_hunt_of_the_tree_as_it_is_finds_nothing_where_the_bugs_are_found(hunt: int) -> None:
     """Else the tests above would prove nothing."""
-    for scenario in itertools.islice(drawn(load(ROOT / "topologies" / "lab.yaml"), seed=seed, worker=0), 30):
+    for scenario in itertools.islice(drawn(load(ROOT / "topologies" / "lab.yaml"), seed=hunt, worker=0), 30):
         assert run_virtually(scenario) == []
