@@ -77,12 +77,15 @@ class Rig:
         self._trial = 0
 
     def started(self, value: Any, *, now: float) -> list[Act]:
-        """A START came. One that comes while a task runs, or again, is answered by nothing: it would be a second task.
+        """A START came. One that comes while a task runs, or again, begins none: it would be a second task.
+
+        But the children may lack it: then what it says to them was given up, and it is said again.
         """
         facts = value if isinstance(value, dict) else {}
         session = int(facts.get("session", 0))
         if self.state == "RUNNING" or session <= self._session:
-            return []
+            is_this = self.state == "RUNNING" and session == self._session
+            return self._to_children("START", **self._facts) if is_this else []
         self._session = session
         self._subject = str(facts.get("subject", ""))
         self._facts = facts
@@ -95,9 +98,10 @@ class Rig:
         In between the station is asked for our state, which it must not have taken from a child.
         """
         del now
-        facts = value if isinstance(value, dict) else {}
-        if self.state != "RUNNING" or int(facts.get("session", self._session)) != self._session:
-            return []
+        session = value.get("session") if isinstance(value, dict) else None
+        if self.state != "RUNNING" or session not in (None, self._session):
+            is_this = self.state != "RUNNING" and session is not None and session == self._session
+            return self._to_children("STOP", session=session) if is_this else []
         self.state = "IDLE"
         self._timers.clear()
         return [*(Close(name, self._session) for name in self.machine.streams), *self._end()]
@@ -124,8 +128,7 @@ class Rig:
     def _begin(self, now: float) -> list[Act]:
         self.state = "RUNNING"
         acts: list[Act] = [Say(self.machine.id, "STATE", self.state)]
-        if self.machine.children:
-            acts.append(Say(self.machine.id, "CHILD", {"KEY": "START", **self._facts}))
+        acts += self._to_children("START", **self._facts)
         for name, stream in self.machine.streams.items():
             acts.append(Open(name, self._session))
             if stream.rate_hz:
@@ -136,8 +139,10 @@ class Rig:
 
     def _end(self) -> list[Act]:
         idle: tuple[Act, ...] = (Say(self.machine.id, "PING", then=(Say(self.machine.id, "STATE", "IDLE"),)),)
-        stop_children = Say(self.machine.id, "CHILD", {"KEY": "STOP", "session": self._session}, then=idle)
-        return [stop_children] if self.machine.children else [*idle]
+        return self._to_children("STOP", then=idle, session=self._session) or [*idle]
+
+    def _to_children(self, key: str, *, then: tuple[Act, ...] = (), **facts: Any) -> list[Act]:
+        return [Say(self.machine.id, "CHILD", {"KEY": key, **facts}, then=then)] if self.machine.children else []
 
     def handle_timer(self, *, now: float) -> list[Act]:
         """What is due by now."""

@@ -93,6 +93,17 @@ def test_a_stop_ends_the_streams_and_then_the_state_is_idle() -> None:
     assert rig.stopped(None, now=2.0) == [], "it has stopped"
 
 
+def test_an_order_that_comes_again_is_told_to_the_children_who_may_lack_it_and_begins_or_ends_nothing_here() -> None:
+    rig = rig_with(children=("cam",))
+    rig.started(BEGIN, now=0.0)
+    assert rig.started(BEGIN, now=1.0) == [Say("rig_1", "CHILD", {"KEY": "START", **BEGIN})]
+    rig.stopped({"session": 0}, now=2.0)
+    assert rig.stopped({"session": 0}, now=3.0) == [Say("rig_1", "CHILD", {"KEY": "STOP", "session": 0})]
+    assert rig.started(BEGIN, now=4.0) == []
+    assert rig.stopped(None, now=5.0) == []
+    assert rig.stopped({"session": 1}, now=5.0) == []
+
+
 def test_a_rig_is_idle_only_when_its_children_have_stopped() -> None:
     rig = rig_with(children=("cam",))
     rig.started(BEGIN, now=0.0)
