@@ -69,6 +69,7 @@ class Index:
         self.delivered: dict[str, list[Trace]] = defaultdict(list)
         self.gaps: dict[str, list[Trace]] = defaultdict(list)  # what was reported as missing, by the stream's id
         self.expired: dict[str, list[int]] = defaultdict(list)  # when a sender gave something up
+        self.given_up: dict[str, int] = {}  # when a message was, by whatever life of its sender
         self.fates: dict[str, Any] = {}  # kept by `fates`, which judges each message once
         self.judged_streams: list[Any] | None = None  # kept by `streamchecks`
         self.by_digest: dict[str, list[tuple[str, str]]] = defaultdict(list)
@@ -85,6 +86,7 @@ class Index:
                 self.gaps[trace.sender].append(trace)
             elif trace.do == "Expired":
                 self.expired[trace.at].append(trace.t)
+                self.given_up[trace.id] = trace.t
 
     def _note(self, entry: Entry) -> None:
         if entry.what in CAME and (entry.first or entry.id):

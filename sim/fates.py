@@ -68,7 +68,7 @@ def _judge_settling(index: Index, fate: Fate) -> None:
     if told is None:
         _judge_unsettled(index, fate)
         return
-    outage = _why_expired(index, fate, told)
+    outage = _why_expired(index, fate, told.t)
     if outage is None:
         fate.broke.append(f"{name} was never confirmed: {told.value}")
     elif made.key in HANDLED and not fate.handled:
@@ -89,6 +89,8 @@ def _judge_unsettled(index: Index, fate: Fate) -> None:
         fate.explained.append(f"{name} was lost with its sender: {kill.words}")
     elif kill.ends is None:
         fate.unknown.append(f"whether {name} will be handled: {kill.words}")
+    elif (given_up := index.given_up.get(made.id)) and (outage := _why_expired(index, fate, given_up)):
+        fate.explained.append(f"{name} was lost, and given up by the next life of its sender: {outage.words}")
     else:
         fate.broke.append(f"{name} is promised by a durable sender, and was never handled: {kill.words}")
 
@@ -100,15 +102,15 @@ def _is_kept(index: Index, made: Entry, kill: Outage) -> bool:
     return bool(index.sendings.get(made.id)) or kill.begins - made.t > seconds(COMMIT_S)
 
 
-def _why_expired(index: Index, fate: Fate, told: Entry) -> Outage | None:
+def _why_expired(index: Index, fate: Fate, at: int) -> Outage | None:
     """What kept it, or its confirmation, away for as long as it was tried: any repeat on a whole way ends a failure."""
     made, topology = fate.made, index.evidence.topology
-    since = max(made.t, told.t - seconds(TTL * topology.repeat_interval_s))
-    longest, outage = index.outages.unbroken(way_through(index, made), since, told.t)
+    since = max(made.t, at - seconds(TTL * topology.repeat_interval_s))
+    longest, outage = index.outages.unbroken(way_through(index, made), since, at)
     if outage is None or longest > seconds(topology.repeat_interval_s + LATE_S):
         return None
     is_missing = made.key in HANDLED and not fate.handled and not outage.is_crawl  # it may be under way yet
-    if is_missing and index.outages.explain(way_through(index, made), since, until=told.t, ids=[made.id]) is None:
+    if is_missing and index.outages.explain(way_through(index, made), since, until=at, ids=[made.id]) is None:
         return None
     return outage
 
