@@ -196,10 +196,10 @@ def _why_idle(fault: Fault, verb: str, topology: Topology, world: WorldName) -> 
         return f"{idle[0]} means nothing to {verb}, which takes {', '.join(sorted(takes - {verb}))}"
     if world == "processes" and verb in IMPOSSIBLE:
         return f"TCP lets no single message be lost or come twice: {verb} is for virtual_lab"
-    latest = (fault.between_s or (fault.at_s,))[-1]
-    if latest is None:
+    earliest, latest = fault.between_s or (fault.at_s, fault.at_s)
+    if earliest is None or latest is None:
         return "the fault does not say when, by at_s or between_s"
-    if latest >= topology.session.duration_s:
+    if earliest >= topology.session.duration_s or latest > topology.session.duration_s:  # as in a file
         return f"the session is over after {topology.session.duration_s:g} s, and {describe(fault)}"
     if not actions(replace(topology, faults=(replace(fault, probability=1.0),)), seed=0):
         return f"{topology.name} has nobody whom it strikes that {describe(fault)}"

@@ -136,6 +136,7 @@ def test_good(virtual_lab):
 
 VIRTUAL = """
 from hypothesis import HealthCheck, given, settings, strategies as st
+from sim.strategies import faults
 
 @pytest.mark.lab("good.yaml", own_programs=False, duration_s=3, seed=5)
 def test_a_reboot_costs_no_trial(virtual_lab):
@@ -143,11 +144,15 @@ def test_a_reboot_costs_no_trial(virtual_lab):
     assert played.held, played
     assert played.scenario.seed == 5
 
-@settings(max_examples=5, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(at_s=st.floats(0, 0.9))
+@settings(max_examples=10, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(data=st.data())
 @pytest.mark.lab("good.yaml", own_programs=False)
-def test_whenever_it_is(virtual_lab, at_s):
-    assert virtual_lab.play(Fault(at_s=at_s, reset="rig_1_box")).held
+def test_whatever_is_drawn(virtual_lab, data):
+    assert virtual_lab.play(data.draw(faults(virtual_lab.topology))).held
+
+@pytest.mark.lab("good.yaml", own_programs=False)
+def test_a_fault_may_be_as_late_as_in_a_file(virtual_lab):
+    assert virtual_lab.play(Fault(between_s=(0.5, 1), reset="rig_1")).held
 
 @pytest.mark.lab("good.yaml", own_programs=False, faults=False, storms=2)
 def test_storms(virtual_lab):
@@ -174,7 +179,7 @@ def test_it_is_told_what_is_wrong(virtual_lab):
 
 def test_in_virtual_time_with_our_programs_in_the_place_of_the_labs_own(project: pytest.Pytester) -> None:
     done = run(project, VIRTUAL, "-n", "2")
-    done.assert_outcomes(passed=4, failed=1)
+    done.assert_outcomes(passed=5, failed=1)
     done.stdout.fnmatch_lines(["HELD: *", "report  *.html", "replay  python -m sim replay *scenario.json --virtual"])
     path = next(line for line in done.outlines if line.startswith("replay")).split()[5]
     assert load_scenario(Path(path)).seed == 0
