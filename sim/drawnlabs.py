@@ -18,7 +18,7 @@ from sim.topology import Burst, Files, Graduation, Link, Machine, Session, Storm
 __all__ = ["parts", "topologies"]
 
 DURATIONS_S = (0.5, 1.0, 0.5, 2.0)
-INTERVALS_S = (1.0, 2.0, 5.0)  # six of them outlast what a connection may be deaf for, unnoticed
+INTERVALS_S = (0.5, 1.0, 0.2, 0.5, 5.0)
 RATES_HZ = (5.0, 10.0)
 MOST_KB = 32
 STREAMS = ("wheel", "lick", "camera")
