@@ -208,13 +208,22 @@ def hunt_for(
         hunted = hunt(topology, seed=seed, seconds=seconds, folder=folder, jobs=jobs, confirm=confirm, say=say)
     with contextlib.suppress(OSError):  # nothing was found, and nothing is kept
         folder.rmdir()
+    page = None if hunted.smallest is None else _picture_of(hunted.smallest, folder)
     if as_json:
         sys.stdout.buffer.write(msgspec.json.encode(hunted) + b"\n")
         return EXIT[hunted.verdict]
-    show(console, hunted)
+    show(console, hunted, page)
     sentence = f"{hunted.verdict.upper()}: {hunted.sentence}"
     Console(highlight=False).print(_plain(sentence), style=COLOUR[hunted.verdict], soft_wrap=True)
     return EXIT[hunted.verdict]
+
+
+def _picture_of(smallest: Scenario, folder: Path) -> Path:
+    """The report of what a hunt found, with its picture: it is played once more."""
+    from sim.report import write
+
+    report = rehearse(smallest, folder / "smallest", world="virtual", say=lambda _: None)
+    return write(report, folder / "smallest")
 
 
 @app.command(name="schema")

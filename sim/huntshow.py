@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import re
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 from rich.console import Console
@@ -54,8 +55,8 @@ def showing(console: Console) -> Iterator[Callable[[Progress], Any]]:
         yield say
 
 
-def show(console: Console, hunted: Hunted) -> None:
-    """What was found, and what one does with it."""
+def show(console: Console, hunted: Hunted, page: Path | None) -> None:
+    """What was found, the page with its picture, and what one does with it."""
     rate = 60 * hunted.played / max(hunted.took_s, 0.1)
     played = f"{hunted.played:,} scenarios  {rate:,.0f} a minute"
     console.print(f"{hunted.lab}  seed {hunted.seed}  {hunted.jobs} at once  {played}")
@@ -63,4 +64,6 @@ def show(console: Console, hunted: Hunted) -> None:
         console.print(f"✗ {sentence}".replace("[", "\\["), soft_wrap=True)
     if hunted.replay:
         console.print(f"processes  {hunted.processes}".replace("[", "\\["), soft_wrap=True)
+        if page is not None:
+            console.print(f"report  {page}", soft_wrap=True)
         console.print(f"replay  {hunted.replay}".replace("[", "\\["), soft_wrap=True)

@@ -6,6 +6,7 @@ The same topology and seed make the same journal, byte for byte, with the same v
 from __future__ import annotations
 
 import hashlib
+import traceback
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -20,6 +21,7 @@ from autopilot_net.roles.terminal import Terminal
 from autopilot_net.traced import facts
 from sim.faults import Action, healing
 from sim.journal import Entry, Journal, Trace
+from sim.participants import machine_behind
 from sim.parts import parts
 from sim.payloads import noise
 from sim.scenario import Example
@@ -71,7 +73,7 @@ class VirtualLab:
         self.died: list[str] = []
         self.exceptions: list[Any] = []
         self.settle_s = 3.0 + 7 * topology.repeat_interval_s
-        self.loop = Loop()
+        self.loop = Loop(self.raised)
         self.chance = Chance(seed_of(seed, "virtual"))
         self._storm_us = storm_us or STORM_US[self.chance.between(0, len(STORM_US))]
         self.settings = Settings(repeat_interval=topology.repeat_interval_s)
@@ -112,6 +114,12 @@ class VirtualLab:
     def handler_us(self, key: str) -> int:
         """How long a handler takes: one of a storm may be slow, so that there is time for it to be killed in it."""
         return self._storm_us if key in STORM_KEYS else HANDLER_US
+
+    def raised(self, process: Process, error: Exception) -> None:
+        """Something broke what should bear anything."""
+        trace = "".join(traceback.format_exception(error))
+        facts = {"machine": machine_behind(process.name), "exception": f"{type(error).__name__}: {error}"}
+        self._journal.write("exception", value={**facts, "traceback": trace})
 
     def wire(self, line: Line) -> Wire:
         """The connection of a line to its upstream."""

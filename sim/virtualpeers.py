@@ -62,6 +62,9 @@ class Net(Protocol):
     def saved(self, name: str) -> Saved:
         """What an endpoint has kept."""
 
+    def raised(self, process: Process, error: Exception) -> None:
+        """Something broke what should bear anything."""
+
     def handler_us(self, key: str) -> int:
         """How long the handler of a message takes."""
 
@@ -217,7 +220,12 @@ class Peer:
 
     def receive(self, line: Line, peer: str, frames: tuple[bytes, ...]) -> None:
         """Something came in."""
-        self.carry_out(line, line.endpoint.receive(peer, frames, now=self.net.loop.now))
+        try:
+            effects = line.endpoint.receive(peer, frames, now=self.net.loop.now)
+        except Exception as error:  # noqa: BLE001  # as in the library's own driver, which outlives any message
+            self.net.raised(self.process, error)
+            return
+        self.carry_out(line, effects)
 
     def meet(self, line: Line, peer: str) -> None:
         """A neighbour is there."""

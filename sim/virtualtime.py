@@ -49,7 +49,9 @@ class Process:
 class Loop:
     """Calls in the order of their times, and of one time in the order in which they were asked for."""
 
-    def __init__(self) -> None:
+    def __init__(self, raised: Callable[[Process, Exception], Any] | None = None) -> None:
+        """`raised` is told what a process raises, and all others go on."""
+        self._raised = raised
         self.now_us = 0
         self.done = 0  # calls, for figures
         self._queue: list[tuple[int, int, Process | None, Call]] = []
@@ -82,6 +84,11 @@ class Loop:
         self.done += 1
         if process is None:
             call()
-        else:
+            return True
+        try:
             process.call(call)
+        except Exception as error:
+            if self._raised is None:
+                raise
+            self._raised(process, error)
         return True
