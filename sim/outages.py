@@ -64,6 +64,7 @@ class Outage(Struct, frozen=True, kw_only=True):
     begins: int
     ends: int | None = None
     fault: int = 0  # which of the topology's
+    is_apart: bool = False  # of a link: its connections had broken, and none could be made meanwhile, either way
     is_crawl: bool = False  # of a slow link: an answer may take longer than it is waited for
     excuses: bool = True  # not the kill that a storm on a calm lab asks for, which costs nobody else anything
     words: str = ""  # "rig_2 was killed at 15.0 s, back at 35.1 s"
@@ -79,8 +80,9 @@ class Outage(Struct, frozen=True, kw_only=True):
 
     @property
     def deafens(self) -> bool:
-        """Whether it lasted so long that the connection was taken for deaf, which costs the other direction too."""
-        return self.verb in SILENT and (self.ends is None or self.ends - self.begins >= seconds(DEAF_S - 1))
+        """Whether it costs the other direction too: the connection was taken for deaf, or was to be made anew."""
+        is_long = self.ends is None or self.ends - self.begins >= seconds(DEAF_S - 1)
+        return self.is_apart or (self.verb in SILENT and is_long)
 
 
 class Outages:
@@ -107,7 +109,7 @@ class Outages:
         for key, outage in list(self._open.items()):
             self._close(outage, self._restarted.get(key[:2]) if outage.verb == "kill" else None)
         self._kills = [outage for outage in self.all if outage.verb == "kill"]
-        self.all = [outage for outage in [*self.all, *_echoes(self.all)] if outage.excuses]
+        self.all = [self._kept_apart(outage) for outage in [*self.all, *_echoes(self.all)] if outage.excuses]
         self.all.sort(key=lambda outage: (outage.begins, outage.kind, outage.machine, outage.up))
         self._at: dict[Process, list[Outage]] = defaultdict(list)
         for outage in self.all:
@@ -279,6 +281,17 @@ class Outages:
         words += never if t is None else f"{ended} {self._clock(t)}" if ended else ""
         fields = {name: getattr(outage, name) for name in outage.__struct_fields__}
         self.all.append(Outage(**{**fields, "ends": t, "words": words}))
+
+    def _kept_apart(self, outage: Outage) -> Outage:
+        """A link is blocked while the connections on it are to be made anew: then none is, in whatever direction."""
+        if outage.kind != "link" or outage.verb not in ("cut", "hold"):
+            return outage
+        ends = {("link", outage.machine), ("station", outage.machine), ("station", self._parents.get(outage.machine))}
+        since, until = outage.begins - seconds(CONNECT_S), outage.ends
+        breaks = [o for o in self.all if o.verb in ("reset", "kill") and (o.kind, o.machine) in ends]
+        if not any(since <= (o.ends or o.begins) and (until is None or o.begins <= until) for o in breaks):
+            return outage
+        return Outage(**{**{name: getattr(outage, name) for name in outage.__struct_fields__}, "is_apart": True})
 
     def _is_crawl(self, facts: dict[str, object]) -> bool:
         numbers = [facts.get(name) for name in ("latency_ms", "jitter_ms")]
