@@ -21,10 +21,11 @@ from rich.tree import Tree
 
 from sim.conduct import Told
 from sim.determinism import digests
+from sim.faults import actions
 from sim.importing import ImportRefusedError, import_lab, write_new
 from sim.load import load_warnings
 from sim.processes import uninterrupted
-from sim.rehearse import EXIT, WorldName, refusal, rehearse
+from sim.rehearse import EXIT, WorldName, left_out, refusal, rehearse
 from sim.scenario import Scenario, load_scenario, save_scenario
 from sim.topology import Topology, TopologyError, lasting, load, schema
 from sim.verdict import Report
@@ -283,7 +284,8 @@ def _rehearse(scenario: Scenario, reports: Path, *, world: WorldName, as_json: b
     console.print(_tree(topology))
     where = "virtual time" if world == "virtual" else f"{2 * len(topology.machines)} processes"
     console.print(f"{topology.name}  {len(topology.machines)} machines  {where}  seed {scenario.seed}")
-    for warning in load_warnings(topology):
+    undone = left_out(actions(topology, seed=scenario.seed)) if world == "processes" else []
+    for warning in [*load_warnings(topology), *(f"left out here: {what}" for what in undone)]:
         console.print(_plain(warning), style="yellow", soft_wrap=True)
     with _progress(console) as say:
         report = rehearse(scenario, folder, world=world, say=say)

@@ -104,9 +104,7 @@ class Played:
         if command is None:
             path = self.folder / "scenario.json"
             save_scenario(self.scenario, path)
-            command = f"python -m sim replay {path}"
-        if self.world == "virtual" and not command.endswith(" --virtual"):
-            command += " --virtual"
+            command = f"python -m sim replay {path}" + (" --virtual" if self.world == "virtual" else "")
         return [f"report  {page}", f"replay  {command}"]
 
     def __str__(self) -> str:

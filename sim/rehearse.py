@@ -8,7 +8,7 @@ from __future__ import annotations
 import platform
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import datetime
 from importlib import metadata
 from pathlib import Path
@@ -35,7 +35,7 @@ from sim.verdict import Check, Report
 from sim.virtual import VirtualLab
 from sim.world import LabError, World
 
-__all__ = ["EXIT", "WorldName", "rehearse", "refusal", "world_of"]
+__all__ = ["EXIT", "left_out", "WorldName", "rehearse", "refusal", "world_of"]
 
 EXIT = {"held": 0, "broke": 1, "unsettled": 3, "interrupted": 130}
 PACKAGES = ("pyzmq", "numpy", "blosc", "msgspec", "hypothesis", "networkx", "bokeh")
@@ -112,6 +112,8 @@ def rehearse(
         report = _report(scenario, run, sampler, folder)
     report.started, report.took_s = started.isoformat(timespec="seconds"), round(time.monotonic() - begun, 1)
     report.not_proven = _not_proven(world, scenario.topology, run.conducted)
+    if world == "virtual" and report.replay:
+        report.replay += " --virtual"
     if isinstance(lab, VirtualLab):
         report.cpu, report.pace = None, _pace(lab, took)
     return report
@@ -244,15 +246,17 @@ def _not_proven(world: WorldName, topology: Topology, run: Conducted) -> list[st
     own = [m for m in topology.machines if m.program and not run.expected.get(m.id)]
     silent = [f"not checked: what {machine.program} on {machine.id} sent" for machine in own]
     calm = [] if run.played else ["anything that storms would show: none was played"]
-    undone = [_undone(action) for action in run.actions if action.verb in IMPOSSIBLE and world == "processes"]
+    undone = left_out(run.actions) if world == "processes" else []
     verbs = {action.verb for action in run.actions}
     power = [KILLED] if "kill" in verbs else [] if "cut" in verbs else [UNHURT]
-    return [*silent, *dict.fromkeys(undone), *calm, *NOT_PROVEN[world], *power]
+    return [*silent, *undone, *calm, *NOT_PROVEN[world], *power]
 
 
-def _undone(action: Action) -> str:
-    what = f"{action.verb} of {action.key or 'messages'} on {action.target}"
-    return f"{what}: TCP hides single losses; run it with --virtual"
+def left_out(actions: Iterable[Action]) -> list[str]:
+    """What of these cannot be done to real processes, in words."""
+    undone = [action for action in actions if action.verb in IMPOSSIBLE]
+    whats = dict.fromkeys(f"{action.verb} of {action.key or 'messages'} on {action.target}" for action in undone)
+    return [f"{what}: TCP hides single losses; run it with --virtual" for what in whats]
 
 
 def _versions() -> dict[str, str]:
