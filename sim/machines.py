@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from autopilot_net import Message, Pilot_Station, Station, Terminal_Station
+from sim.complaints import listen_for_complaints
 from sim.journal import Writer
 from sim.programs import ProgramRunner
 from sim.speaker import Place, Speaker
@@ -45,6 +46,7 @@ class StationPart:
         self.speaker = Speaker(writer, self.tell)
         self.speaker.add(station)
         self.speaker.journal.write("start")
+        listen_for_complaints(self.speaker.journal, self.machine.id)
         orders = threading.Thread(target=self._listen, args=(station,), name="parent's orders", daemon=True)
         orders.start()
         self.tell("ready")

@@ -28,6 +28,7 @@ from types import SimpleNamespace
 from typing import Any
 
 from autopilot_net import Message, Net_Node
+from sim.complaints import listen_for_complaints
 from sim.emulated import Emulated, Handler, probe_of
 from sim.journal import Reader, Writer
 from sim.speaker import Place, Speaker
@@ -67,6 +68,7 @@ class ProgramRunner:
         self._speaking = threading.Lock()  # a long word goes out in two writes
         self.speaker = Speaker(Writer(place.journal, self.program_id, life=life), self._tell)
         self.speaker.journal.write("start")
+        listen_for_complaints(self.speaker.journal, self.program_id)
         self.lab_program: Any = None
         self._changed = threading.Event()
         self.emulated = Emulated(

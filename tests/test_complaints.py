@@ -1,0 +1,45 @@
+"""What the library's own threads outlive is a violation, and not only a line of a log."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from sim.complaints import LIBRARY, listen_for_complaints
+
+
+class Notebook:
+    life = 0
+
+    def __init__(self) -> None:
+        self.lines: list[tuple[str, Any]] = []
+
+    def write(self, what: str, **facts: Any) -> None:
+        self.lines.append((what, facts["value"]))
+
+
+@pytest.fixture
+def lines() -> Iterator[list[tuple[str, Any]]]:
+    before, notebook = list(LIBRARY.handlers), Notebook()
+    listen_for_complaints(notebook, "_rig_1")
+    yield notebook.lines
+    LIBRARY.handlers = before
+
+
+def test_what_a_thread_of_the_library_outlived_is_written_down(lines: list[tuple[str, Any]]) -> None:
+    try:
+        raise KeyError(7)
+    except KeyError:
+        logging.getLogger("autopilot_net").exception("rig_1: a message broke what bears it; please report this")
+    ((what, value),) = lines
+    assert (what, value["machine"]) == ("exception", "rig_1")
+    assert "a message broke" in value["exception"]
+    assert "KeyError: 7" in value["traceback"]
+
+
+def test_what_else_is_logged_is_not(lines: list[tuple[str, Any]]) -> None:
+    logging.getLogger("autopilot_net").error("the handler of DATA raised")
+    assert lines == []
