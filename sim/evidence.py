@@ -69,6 +69,7 @@ class Index:
         self.delivered: dict[str, list[Trace]] = defaultdict(list)
         self.gaps: dict[str, list[Trace]] = defaultdict(list)  # what was reported as missing, by the stream's id
         self.expired: dict[str, list[int]] = defaultdict(list)  # when a sender gave something up
+        self.met: dict[str, list[int]] = defaultdict(list)  # when who met a neighbour: what waits goes out at once then
         self.given_up: dict[str, int] = {}  # when a message was, by whatever life of its sender
         self.fates: dict[str, Any] = {}  # kept by `fates`, which judges each message once
         self.judged_streams: list[Any] | None = None  # kept by `streamchecks`
@@ -78,15 +79,20 @@ class Index:
         for entry in evidence.journal.entries:
             self._note(entry)
         for trace in evidence.journal.traces:
-            if trace.do == "Transmit":
-                self._transmit(trace)
-            elif trace.do == "Deliver":
-                self.delivered[trace.id].append(trace)
-            elif trace.do == "Gap":
-                self.gaps[trace.sender].append(trace)
-            elif trace.do == "Expired":
-                self.expired[trace.at].append(trace.t)
-                self.given_up[trace.id] = trace.t
+            self._note_effect(trace)
+
+    def _note_effect(self, trace: Trace) -> None:
+        if trace.do == "Transmit":
+            self._transmit(trace)
+        elif trace.do == "Deliver":
+            self.delivered[trace.id].append(trace)
+        elif trace.do == "Gap":
+            self.gaps[trace.sender].append(trace)
+        elif trace.do == "Met":
+            self.met[trace.at].append(trace.t)
+        elif trace.do == "Expired":
+            self.expired[trace.at].append(trace.t)
+            self.given_up[trace.id] = trace.t
 
     def _note(self, entry: Entry) -> None:
         if entry.what in CAME and (entry.first or entry.id):

@@ -123,6 +123,7 @@ def _judge_patience(index: Index, fate: Fate) -> None:
     run: list[int] = []
     for t in index.sent.get((made.id, *(index.edges(made.by, made.to) or [("", "")])[0]), []):
         is_repeat = bool(run) and abs(t - run[-1] - interval) <= moment
+        is_repeat = is_repeat and not any(run[-1] <= met <= t for met in index.met[made.by])  # a meeting costs no ttl
         run = [*run, t] if is_repeat else [t]
         if len(run) > TTL + 1 and not _has_word(index, made, run[0], t):
             sentence = f"was sent {len(run)} times with no word of it, and its ttl is {TTL}"

@@ -302,6 +302,17 @@ def test_nothing_is_repeated_more_often_than_its_ttl_while_there_is_no_word_of_i
     assert checked("confirm", tale).violations == ([sentence] if is_broken else [])
 
 
+def test_what_goes_out_when_a_neighbour_is_met_is_no_repeat_by_the_clock() -> None:
+    tale = Tale().struck("cut", "rig_1", since=19, until=90, end="heal")
+    tale.at(20).made("cam.probe_0", "cam.probe", "T")
+    for n in range(7):
+        if n == 1:
+            tale.at(25).trace("Met", "cam.probe", peer="cam")
+        tale.at(20 + 5 * n).carry("cam.probe_0", "cam.probe", "cam", "rig_1", sending=str(n))
+    tale.at(80).settled("cam.probe_0", "cam.probe", "no confirmation came")
+    assert checked("confirm", tale).violations == []
+
+
 NOT_EXPIRED: dict[str, Plot] = {
     "a short cut, and time for repeats": lambda tale: tale.struck("cut", "rig_1", since=19, until=24, end="heal"),
     "a cut at the very end": lambda tale: tale.struck("cut", "rig_1", since=35, until=50, end="heal"),
