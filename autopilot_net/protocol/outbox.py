@@ -242,8 +242,9 @@ class Outbox:
 
     def next_timer(self) -> float | None:
         """When something may fall due; it may turn out that nothing has."""
-        heads = [heap[0][0] for heap in (self._due, self._bounded) if heap]
-        return min(heads, default=None)
+        if self._due and self._bounded:
+            return min(self._due[0][0], self._bounded[0][0])
+        return self._due[0][0] if self._due else self._bounded[0][0] if self._bounded else None
 
     # -- below ---------------------------------------------------------------------------------------------------
 
