@@ -29,6 +29,7 @@ from sim.rehearse import EXIT, WorldName, left_out, refusal, rehearse
 from sim.scenario import Scenario, load_scenario, save_scenario
 from sim.topology import Topology, TopologyError, lasting, load, schema
 from sim.verdict import Report
+from sim.virtualtime import rest_collector
 
 __all__ = ["main"]
 
@@ -287,6 +288,8 @@ def _rehearse(scenario: Scenario, reports: Path, *, world: WorldName, as_json: b
     undone = left_out(actions(topology, seed=scenario.seed)) if world == "processes" else []
     for warning in [*load_warnings(topology), *(f"left out here: {what}" for what in undone)]:
         console.print(_plain(warning), style="yellow", soft_wrap=True)
+    if world == "virtual":
+        rest_collector()
     with _progress(console) as say:
         report = rehearse(scenario, folder, world=world, say=say)
     with uninterrupted():

@@ -30,6 +30,7 @@ from sim.shrink import alike, kinds, shrink, steps
 from sim.strategies import parts, scenarios, topologies
 from sim.topology import Topology
 from sim.trying import only_virtual, run_on_processes, run_virtually
+from sim.virtualtime import rest_collector
 
 __all__ = ["Found", "Hunted", "Progress", "drawn", "hunt"]
 
@@ -219,6 +220,7 @@ class _Hunt:
 def _look(pipe: Connection, topology: Topology, seed: int, worker: int, run: Run) -> None:
     """A worker: plays what it draws, until it finds something or is ended."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's, which then ends us
+    rest_collector()
     pipe.send((0, None))  # ready
     told_at = time.monotonic()
     for number, scenario in enumerate(drawn(topology, seed=seed, worker=worker)):

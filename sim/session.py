@@ -12,7 +12,6 @@ import math
 from collections.abc import Iterator
 from typing import Any
 
-import numpy as np
 from msgspec import Struct
 
 from sim.payloads import frame
@@ -348,4 +347,4 @@ def seed_of(seed: int, *names: object) -> int:
 
 
 def _share(seed: int, *names: object) -> float:
-    return float(np.random.default_rng(seed_of(seed, *names)).random())
+    return seed_of(seed, *names) / 2**48

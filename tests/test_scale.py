@@ -6,7 +6,6 @@
 
 from __future__ import annotations
 
-import gc
 import resource
 import sys
 import time
@@ -14,6 +13,7 @@ import time
 from sim.scenario import Example, Send
 from sim.topology import Machine, Session, Topology, Trials
 from sim.virtual import VirtualLab
+from sim.virtualtime import rest_collector
 
 PER_MACHINE = 10
 EFFECT_US = 400  # of CPU for one effect; a tenth of that on a machine that is not busy. Only a blow-up shows here
@@ -66,8 +66,7 @@ def test_many_machines_pass_many_messages() -> None:
 
 def main(what: str, count: int, seconds: float = 60.0) -> None:
     """Play it, and print what it took."""
-    gc.freeze()
-    gc.set_threshold(100_000, 50, 50)  # nearly all that is made lives to the end: to look at it often is in vain
+    rest_collector()
     begun, busy = time.perf_counter(), time.process_time()
     lab = play_session(count, seconds) if what == "session" else pass_messages(count)[0]
     took, cpu = time.perf_counter() - begun, time.process_time() - busy
