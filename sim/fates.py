@@ -155,7 +155,10 @@ def _judge_handling(index: Index, fate: Fate) -> None:
 
 def _judge_missing(index: Index, fate: Fate) -> None:
     name = message_words(fate.made)
-    if fate.is_confirmed:
+    refusal = _refusal(index, fate.made)
+    if fate.is_confirmed and refusal:
+        fate.explained.append(f"{name} was not begun, and that was told: {refusal}")
+    elif fate.is_confirmed:
         fate.broke.append(f"{name} was confirmed, and never handled")
     elif not fate.made.sought:
         outage = why_missing(index, fate.made)
@@ -163,6 +166,13 @@ def _judge_missing(index: Index, fate: Fate) -> None:
             fate.broke.append(f"{name} was never handled")
         else:
             fate.explained.append(f"{name} was lost: {outage.words}")
+
+
+def _refusal(index: Index, made: Entry) -> str | None:
+    """What a station told at home instead of handing a START to its program. Whether it may is for `programs`."""
+    begins = f"{made.key} was not begun on {machine_behind(made.to)}: "
+    told = (raised["exception"] for raised in index.exceptions())
+    return next((said for said in told if said.startswith(begins)), None)
 
 
 def why_missing(index: Index, made: Entry) -> Outage | None:

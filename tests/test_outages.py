@@ -337,6 +337,17 @@ def test_what_was_confirmed_is_handled_whatever_the_fault() -> None:
     assert checked("confirm", tale).violations == [sentence]
 
 
+def test_a_start_that_was_not_begun_and_said_so_is_no_start_that_was_lost() -> None:
+    tale = Tale()
+    tale.at(20).made("_T_0", "_T", "rig_1", "START")
+    tale.at(30).settled("_T_0", "_T", key="START")
+    assert checked("confirm", tale).violations == ["START _T_0 from _T to rig_1 was confirmed, and never handled"]
+    said = "START was not begun on rig_1: L.wav: the terminal was asked for it, and no confirmation came"
+    tale.at(31).note("exception", "_T", value={"machine": "rig_1", "exception": said, "traceback": ""})
+    assert checked("confirm", tale).violations == []
+    assert checked("programs", tale).result == "fail"
+
+
 # -- whose sender died -------------------------------------------------------------------------------------------------
 
 
