@@ -21,7 +21,7 @@ from rich.tree import Tree
 
 from sim.conduct import Told
 from sim.determinism import digests
-from sim.faults import actions
+from sim.faults import actions, describe
 from sim.importing import ImportRefusedError, import_lab, write_new
 from sim.load import load_warnings
 from sim.processes import uninterrupted
@@ -328,7 +328,12 @@ def _folder(reports: Path, lab: str) -> Path | None:
 
 
 def _with(topology: Topology, duration: float | None) -> Topology:
-    return topology if duration is None else lasting(topology, duration)
+    if duration is None:
+        return topology
+    shorter = lasting(topology, duration)
+    for fault in (fault for fault in topology.faults if fault not in shorter.faults):
+        sys.stderr.write(f"left out, since the session ends before: {describe(fault)}\n")
+    return shorter
 
 
 def _refuse(sentence: str) -> int:

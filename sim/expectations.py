@@ -242,4 +242,4 @@ def _rate(came: list[int]) -> float | None:
 
 
 def _digits(figure: float) -> str:
-    return f"{round(figure, 2):,.10g}"
+    return f"{round(figure, 2 if abs(figure) >= 0.01 else 6):,.10g}"

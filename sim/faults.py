@@ -18,7 +18,7 @@ from msgspec.structs import replace
 from sim.actions import Action, Verb, Way, What, healing
 from sim.faultsteps import Case, Chance, steps
 from sim.faultwords import in_words
-from sim.keys import Natural, NotNegative, Positive, Share
+from sim.keys import After, Late, Natural, NotNegative, Positive, Share
 
 if TYPE_CHECKING:
     from sim.topology import Machine, Topology
@@ -45,8 +45,8 @@ __all__ = [
 class Link(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What the link from a machine up to its parent is like."""
 
-    latency_ms: Annotated[NotNegative, Meta(description="How long everything takes to cross it.")] = 0.0
-    jitter_ms: Annotated[NotNegative, Meta(description="By how much more or less, at random.")] = 0.0
+    latency_ms: Annotated[Late, Meta(description="How long everything takes to cross it.")] = 0.0
+    jitter_ms: Annotated[Late, Meta(description="By how much more or less, at random.")] = 0.0
     rate_mbit: Annotated[Positive | None, Meta(description="Megabits a second, each way; absent: no limit.")] = None
 
 
@@ -144,13 +144,13 @@ class Fault(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaul
     # How.
     what: Annotated[What, Meta(description="Of a machine: all of it, or its station or program alone.")] = "machine"
     way: Annotated[Way, Meta(description="Which way of the link; up is toward the terminal.")] = "both"
-    restart_after_s: Annotated[NotNegative | None, Meta(description="Until a killed machine starts again.")] = None
-    resume_after_s: Annotated[NotNegative | None, Meta(description="Until a paused one goes on.")] = None
-    heal_after_s: Annotated[NotNegative | None, Meta(description="Until a link is as it was.")] = None
-    release_after_s: Annotated[NotNegative | None, Meta(description="Until what is held goes on.")] = None
+    restart_after_s: Annotated[After | None, Meta(description="Until a killed machine starts again.")] = None
+    resume_after_s: Annotated[After | None, Meta(description="Until a paused one goes on.")] = None
+    heal_after_s: Annotated[After | None, Meta(description="Until a link is as it was.")] = None
+    release_after_s: Annotated[After | None, Meta(description="Until what is held goes on.")] = None
     for_s: Annotated[Positive | None, Meta(description="How long a storm of faults lasts.")] = None
-    latency_ms: Annotated[NotNegative | None, Meta(description="Of slow.")] = None
-    jitter_ms: Annotated[NotNegative | None, Meta(description="Of slow.")] = None
+    latency_ms: Annotated[Late | None, Meta(description="Of slow.")] = None
+    jitter_ms: Annotated[Late | None, Meta(description="Of slow.")] = None
     rate_mbit: Annotated[Positive | None, Meta(description="Of slow.")] = None
     key: Annotated[str | None, Meta(description="Of drop and duplicate: messages of this key alone.")] = None
     first: Annotated[Natural | None, Meta(description="Of drop and duplicate: so many, and no more.")] = None

@@ -5,10 +5,12 @@ from typing import Annotated, Literal
 from msgspec import Meta
 
 __all__ = [
+    "After",
     "Bytes",
     "Count",
     "Dtype",
     "Kilobytes",
+    "Late",
     "Natural",
     "NotNegative",
     "Percent",
@@ -21,6 +23,8 @@ __all__ = [
 Positive = Annotated[float, Meta(gt=0, le=1e9, extra={"words": "a number above 0"})]
 NotNegative = Annotated[float, Meta(ge=0, le=1e9, extra={"words": "a number, 0 or more"})]
 Percent = Annotated[float, Meta(ge=0, le=100, extra={"words": "a number from 0 to 100"})]
+After = Annotated[float, Meta(ge=0, le=3600, extra={"words": "a number of seconds from 0 to 3600"})]
+Late = Annotated[float, Meta(ge=0, le=60_000, extra={"words": "a number of milliseconds from 0 to 60000"})]
 Share = Annotated[float, Meta(ge=0, le=1, extra={"words": "a number from 0 to 1"})]
 Count = Annotated[int, Meta(ge=0, le=10**9, extra={"words": "a whole number, 0 or more"})]
 Natural = Annotated[int, Meta(ge=1, le=10**9, extra={"words": "a whole number, 1 or more"})]

@@ -191,7 +191,10 @@ class ProgramProcess(multiprocessing.Process):
 
 def enter(place: Place, name: str) -> None:
     """Join the run's process group, so that it can be ended whole, and write to a log of our own."""
-    os.setpgid(0, place.group)
+    try:
+        os.setpgid(0, place.group)
+    except OSError:
+        os._exit(1)  # the run has ended already, and with it the group: nobody is to see a traceback of it
     log = os.open(place.folder / "logs" / f"{name}.log", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
     os.dup2(log, 1)
     os.dup2(log, 2)

@@ -9,6 +9,8 @@ A lab's own program, named in the topology by `program: module:Class`, keeps thi
   `close()`, if there is one, ends it.
 - What it raises, at import, in the constructor or in a listen, reaches the terminal as an ERROR message with machine,
   exception and traceback.
+- A program that is killed is constructed anew when its machine is back, and nobody says START again: what it has to
+  know, it keeps in a file of its own, as it would on the Pi.
 - `expected(journal)`, if there is one, says what its session should have produced: `{"streams": {name: items}}`, of the
   streams it got from `node.get_stream(name, …)`. `journal` is what the rehearsal noted of its machine. Without it, the
   report says that what it sent was not checked.

@@ -22,7 +22,7 @@ from sim.clockchecks import clock_rows
 from sim.conduct import Conducted, Told, conduct, judge, size_of
 from sim.diagram import Diagram
 from sim.evidence import Evidence, Index
-from sim.faults import Action
+from sim.faults import Action, describe
 from sim.lamport import diagram_of
 from sim.processes import IMPOSSIBLE, Lab, preload, uninterrupted
 from sim.sampler import Sampler
@@ -247,16 +247,20 @@ def _not_proven(world: WorldName, topology: Topology, run: Conducted) -> list[st
     silent = [f"not checked: what {machine.program} on {machine.id} sent" for machine in own]
     calm = [] if run.played else ["anything that storms would show: none was played"]
     undone = left_out(run.actions) if world == "processes" else []
+    struck = {action.fault for action in run.actions}
+    idle = [f"{describe(fault)}: drawn not to happen" for n, fault in enumerate(topology.faults) if n not in struck]
     verbs = {action.verb for action in run.actions}
     power = [KILLED] if "kill" in verbs else [] if "cut" in verbs else [UNHURT]
-    return [*silent, *undone, *calm, *NOT_PROVEN[world], *power]
+    return [*silent, *undone, *idle, *calm, *NOT_PROVEN[world], *power]
 
 
 def left_out(actions: Iterable[Action]) -> list[str]:
     """What of these cannot be done to real processes, in words."""
-    undone = [action for action in actions if action.verb in IMPOSSIBLE]
-    whats = dict.fromkeys(f"{action.verb} of {action.key or 'messages'} on {action.target}" for action in undone)
-    return [f"{what}: TCP hides single losses; run it with --virtual" for what in whats]
+    where: dict[str, dict[str, None]] = {}
+    for action in (action for action in actions if action.verb in IMPOSSIBLE):
+        where.setdefault(f"{action.verb} of {action.key or 'messages'}", {})[action.target] = None
+    reason = "TCP hides single losses; run it with --virtual"
+    return [f"{what} on {', '.join(targets)}: {reason}" for what, targets in where.items()]
 
 
 def _versions() -> dict[str, str]:

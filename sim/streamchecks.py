@@ -254,18 +254,20 @@ def _lab_rows(index: Index) -> list[StreamRow]:
         if not isinstance(count, int):
             continue
         got = came[f"_{machine}_{name}"]
-        lost = [f"{count - got} of them"] if got < count else []
+        is_counted = index.outages.killed("_" + machine, 0) is None  # its next life counts from nought: see `programs`
+        sent = count if is_counted else got
+        lost = [f"{sent - got} of them"] if got < sent else []
         rows.append(
             StreamRow(
                 machine=machine,
                 stream=name,
                 to=terminal,
                 reliable=True,
-                sent=count,
-                received=min(got, count),
+                sent=sent,
+                received=min(got, sent),
                 missing=lost,
                 where="nobody was told" if lost else "",
-                repeated=max(0, got - count),
+                repeated=max(0, got - sent),
             )
         )
     return rows

@@ -64,7 +64,10 @@ class VirtualLab:
         del folder  # nothing is written
         own = [f"{m.program} of {m.id}" for m in topology.machines if m.program]
         if own:
-            raise LabError(f"a program of the lab's own runs on processes only, and not in virtual time: {own[0]}")
+            raise LabError(
+                f"a program of the lab's own runs on processes only, and not in virtual time: {own[0]}; with "
+                "`program: null` in the file ours takes its place"
+            )
         self.topology = topology
         self.graph = graph(topology)
         self.seed = seed

@@ -55,7 +55,8 @@ class Direction:
     """One way of a link."""
 
     __slots__ = (
-        *("base_us", "cut", "free_us", "held", "jitter_us", "latency_us", "rate_mbit", "rules", "since_us", "waiting"),
+        *("base_us", "cut", "flying", "free_us", "held", "jitter_us", "latency_us", "rate_mbit", "rules", "since_us"),
+        "waiting",
     )
 
     def __init__(self, base_us: int) -> None:
@@ -67,6 +68,7 @@ class Direction:
         self.held = False
         self.since_us = 0  # since when it is cut or held
         self.free_us = 0  # when the last of what is under way will have arrived
+        self.flying: deque[tuple[int, Callable[[], None]]] = deque()  # what is under way, and when it arrives
         self.waiting: deque[Callable[[], None]] = deque()  # what arrived while it was held
         self.rules: list[Rule] = []
 
@@ -78,6 +80,17 @@ class Direction:
     def shape(self, latency_ms: float, jitter_ms: float, rate_mbit: float | None) -> None:
         """Be as slow as this."""
         self.latency_us, self.jitter_us, self.rate_mbit = int(latency_ms * 1e3), int(jitter_ms * 1e3), rate_mbit
+
+    def hurry(self, now_us: int) -> int:
+        """What is under way arrives no later than what is sent now; until when."""
+        self.free_us = min(self.free_us, now_us + 2 * self.base_us + self.latency_us + self.jitter_us)
+        self.flying = deque((min(at, self.free_us), arrive) for at, arrive in self.flying)
+        return self.free_us
+
+    def land(self, now_us: int) -> None:
+        """What is due arrives, in the order in which it was sent."""
+        while self.flying and self.flying[0][0] <= now_us:
+            self.flying.popleft()[1]()
 
     def arrival(self, size: int, now_us: int, chance: Chance) -> int:
         """When something of `size` bytes that is sent now arrives: never before what was sent earlier."""

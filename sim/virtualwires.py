@@ -80,9 +80,14 @@ class Wires:
         if action.verb in ("cut", "hold"):
             self.watch(self._on(name))
         elif action.verb in ("heal", "release"):
+            for way in link.ways(action.way):
+                self._loop.at(way.hurry(self._loop.now_us), self._landing(way))
             link.let_go()
             for wire in self._on(name):
                 wire.kick()
+
+    def _landing(self, way: Direction) -> Callable[[], None]:
+        return lambda: way.land(self._loop.now_us)
 
     @staticmethod
     def watch(wires: Iterable[Wire | None]) -> None:
@@ -176,7 +181,8 @@ class Wire:
         number = self._conn if conn is None else conn
         size = 0 if frames is None else sum(map(len, frames))
         at = way.arrival(size, self._loop.now_us, self._chance)
-        self._loop.at(at, lambda: self._arrive(way, number, frames))
+        way.flying.append((at, lambda: self._arrive(way, number, frames)))
+        self._loop.at(at, lambda: way.land(self._loop.now_us))
 
     def _arrive(self, way: Direction, conn: int, frames: Frames | None) -> None:
         if way.cut:

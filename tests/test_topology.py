@@ -630,7 +630,7 @@ expect: {recovered_within_s: 10}
 
 ...
     link: {latency_ms: -8}
-=> 3: `link.latency_ms` must be a number, 0 or more, not -8.
+=> 3: `link.latency_ms` must be a number of milliseconds from 0 to 60000, not -8.
 
 ...
     link: {rate_mbit: 0}

@@ -202,7 +202,7 @@ def test_slow_is_as_slow_as_it_says_and_a_heal_ends_it(topology: Topology) -> No
 
 
 def test_a_rate_makes_what_comes_in_numbers_late(topology: Topology) -> None:
-    run = Run(topology, Fault(at_s=0, slow="rig_1", rate_mbit=0.02), storms=(up(0.5, 5),))
+    run = Run(topology, Fault(at_s=0, slow="rig_1", rate_mbit=0.02, heal_after_s=3), storms=(up(0.5, 5),))
     times = run.times()
     gaps = [later - sooner for sooner, later in pairwise(times)]
     assert all(0.05 < gap < 0.5 for gap in gaps), gaps  # a few hundred bytes at 2.5 kB a second
@@ -325,3 +325,10 @@ def test_a_session_of_fifty_machines_takes_seconds(tmp_path: Path) -> None:
     assert conducted.unsettled == []
     assert len([entry for entry in conducted.journal.of("handled") if entry.key == "DATA"]) > 900
     assert took < 30, f"{took:.1f} s for {lab.effects} effects"  # about one: this finds blow-ups, and nothing finer
+
+
+def test_what_was_slow_arrives_soon_once_its_link_is_whole(topology: Topology) -> None:
+    slow = Fault(at_s=0, slow="rig_1", latency_ms=60_000, heal_after_s=2)
+    run = Run(topology, slow, storms=(up(0.5, 4, sought=False),))
+    assert run.numbers() == [0, 1, 2, 3]
+    assert all(1.9 < time < 2.5 for time in run.times()), run.times()
