@@ -218,7 +218,7 @@ class Outages:
             self._read_frame(entry)
         elif entry.what == "start":
             kind, machine = process_of(entry.by)
-            self._end({"kill"}, kind, machine, True, entry.t)
+            self._end({"kill", "pause"}, kind, machine, True, entry.t)
             if entry.life:
                 self._started[kind, machine] = entry
         elif entry.what == "healed":
@@ -243,7 +243,7 @@ class Outages:
     def _fault(self, entry: Entry, verb: str, facts: dict[str, object]) -> None:
         for kind, up in _struck(verb, str(facts.get("what", "machine")), str(facts.get("way", "both"))):
             self._end(CLOSES.get(verb, set()), kind, entry.to, up, entry.t)
-            if verb == "restart":
+            if verb == "restart" and (kind, entry.to, up, "kill") in self._open:  # else it lives, and goes on living
                 self._restarted[kind, entry.to] = entry.t
             elif verb == "kill" and (kind, entry.to) in self._restarted:
                 self._end({"kill"}, kind, entry.to, up, self._restarted[kind, entry.to])  # before it was up

@@ -67,6 +67,24 @@ def test_what_is_killed_does_not_stand_still_in_its_next_life() -> None:
     ]
 
 
+def test_who_was_paused_when_he_was_dead_does_not_stand_still_in_his_next_life() -> None:
+    tale = Tale().struck("kill", "rig_2", since=1, until=3, end="restart", what="station")
+    tale.struck("pause", "rig_2", since=2, until=30, end="resume", what="station")
+    tale.at(4).begin_life("rig_2")
+    assert words(tale) == [
+        "the station of rig_2 was killed at 1.0 s, back at 4.0 s",
+        "the station of rig_2 was paused at 2.0 s, on again at 4.0 s",
+    ]
+
+
+def test_a_restart_of_who_lives_is_not_the_end_of_a_later_death() -> None:
+    tale = Tale()
+    tale.at(3).fault("restart", "rig_2", what="program")
+    tale.at(10).fault("kill", "rig_2", what="program")
+    tale.at(11).fault("kill", "rig_2", what="program")
+    assert words(tale) == ["the program of rig_2 was killed at 10.0 s, never back"]
+
+
 def test_a_fault_that_nobody_ended_ends_when_the_healing_begins_but_for_a_death() -> None:
     tale = Tale()
     tale.at(1).fault("cut", "rig_1")
