@@ -11,10 +11,10 @@ from msgspec import Struct, field
 
 from sim.evidence import Index
 from sim.journal import Entry
-from sim.outages import Outage, seconds
+from sim.outages import BEFORE_S, Outage, seconds
 from sim.participants import is_node, machine_behind
 
-__all__ = ["HANDLED", "Fate", "fate_of", "message_words", "way_through"]
+__all__ = ["HANDLED", "Fate", "fate_of", "may_be_under_way", "message_words", "way_through"]
 
 # Of these it is written down that they were handled.
 HANDLED = ("STORM", "CRASH", "CALM", "DATA", "START", "STOP")
@@ -86,6 +86,9 @@ def _judge_unsettled(index: Index, fate: Fate) -> None:
     elif fate.handled or made.key not in HANDLED:
         return
     elif not _is_kept(index, made, kill):
+        if not may_be_under_way(index, way_through(index, made), made.t, kill):
+            fate.broke.append(f"{name} was never handled, long before its sender died: {kill.words}")
+            return
         fate.explained.append(f"{name} was lost with its sender: {kill.words}")
     elif kill.ends is None:
         fate.unknown.append(f"whether {name} will be handled: {kill.words}")
@@ -93,6 +96,14 @@ def _judge_unsettled(index: Index, fate: Fate) -> None:
         fate.explained.append(f"{name} was lost, and given up by the next life of its sender: {outage.words}")
     else:
         fate.broke.append(f"{name} is promised by a durable sender, and was never handled: {kill.words}")
+
+
+def may_be_under_way(index: Index, way: list[str], since: int, kill: Outage) -> bool:
+    """Whether what set out on `way` at `since` may not have arrived yet when its sender was killed."""
+    if kill.begins - since <= seconds(index.evidence.topology.repeat_interval_s + LATE_S):
+        return True
+    before = kill.begins - seconds(2 * BEFORE_S)  # not the kill itself, nor what struck with it
+    return any(outage.overlaps(since, before) for outage in index.outages.on(way, both_ways=True))
 
 
 def _is_kept(index: Index, made: Entry, kill: Outage) -> bool:

@@ -13,7 +13,7 @@ from collections import defaultdict
 from msgspec import Struct, field
 
 from sim.evidence import Index, machine_behind, many
-from sim.fates import LATE_S, TTL
+from sim.fates import LATE_S, TTL, may_be_under_way
 from sim.journal import Entry
 from sim.outages import Outage, seconds
 from sim.participants import is_node
@@ -116,13 +116,9 @@ def _why_missing(index: Index, items: Items, made: Entry) -> Outage | None:
 
 def _dies_with_sender(index: Index, items: Items, made: Entry, kill: Outage) -> bool:
     """Whether an item can still have been on the way when its sender was killed; or, of a durable one, in no batch."""
-    age = kill.begins - made.t
     if index.durable(made.by):
-        return age <= seconds(UNBATCHED_S)
-    if age <= seconds(index.evidence.topology.repeat_interval_s + LATE_S):
-        return True
-    on_way = index.outages.on(_whole_way(index, items), both_ways=True)
-    return any(outage.overlaps(made.t, kill.begins) for outage in on_way if outage is not kill)
+        return kill.begins - made.t <= seconds(UNBATCHED_S)
+    return may_be_under_way(index, _whole_way(index, items), made.t, kill)
 
 
 def _why_expired(index: Index, items: Items, made: Entry) -> Outage | None:

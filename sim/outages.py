@@ -17,7 +17,7 @@ from sim.journal import Entry
 from sim.participants import Process, machine_behind, process_of
 from sim.topology import Topology
 
-__all__ = ["SILENT", "Outage", "Outages", "seconds"]
+__all__ = ["BEFORE_S", "SILENT", "Outage", "Outages", "seconds"]
 
 Kind = Literal["station", "program", "link"]
 

@@ -386,6 +386,17 @@ def test_what_was_under_way_may_be_lost_with_its_sender() -> None:
     ]
 
 
+def test_what_was_lost_long_before_its_sender_died_did_not_die_with_him() -> None:
+    tale = orphan(life=9.0)
+    sentence = (
+        "DATA cam_0 from _cam to T was never handled, long before its sender died: "
+        "the program of cam was killed at 29.0 s, back at 31.0 s"
+    )
+    assert checked("confirm", tale).violations == [sentence]
+    tale.struck("cut", "rig_1", since=22, until=27, end="heal")
+    assert checked("confirm", tale).violations == []
+
+
 def test_what_never_settled_is_unknown_where_its_sender_lives() -> None:
     tale = Tale().struck("kill", "cam", since=10, until=15, end="restart", what="program")
     tale.at(20).made("cam_0", "_cam", "T", "DATA")
