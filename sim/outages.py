@@ -206,7 +206,11 @@ class Outages:
         times = [t for id in ids for t in self._lost_of(outage.machine, id)]
         if any(since <= t <= until for t in times):
             return True
-        return any(link == outage.machine and outage.overlaps(t, t) for link, t in self._unnamed)
+        unnamed = [t for link, t in self._unnamed if link == outage.machine and since - seconds(DEAF_S) <= t <= until]
+        if not ids:
+            return any(t >= since for t in unnamed)
+        # Probes have no name either: who misses three in a row takes the connection for deaf, with all that is on it.
+        return any(late - early <= seconds(DEAF_S) for early, late in zip(unnamed, unnamed[2:], strict=False))
 
     def _lost_of(self, link: str, id: str) -> list[int]:
         if id.endswith("_"):

@@ -234,6 +234,15 @@ def test_what_a_link_took_by_its_id_is_explained_by_that() -> None:
     assert sentence.endswith("the link from rig_1 up to T lost messages from 15.0 s to 25.0 s")
 
 
+def test_a_probe_that_a_link_took_explains_no_message_until_the_connection_is_taken_for_deaf() -> None:
+    tale = unsought().struck("drop", "rig_1", since=15, until=25, end="heal")
+    for at in (20.1, 21.1):
+        tale.at(at).frame("drop", "rig_1")
+    assert checked("confirm", tale).violations == ["STORM cam.probe_0 from cam.probe to T was never handled"]
+    tale.at(22.1).frame("drop", "rig_1")
+    assert checked("confirm", tale).violations == []
+
+
 def test_what_was_past_a_fault_was_not_lost_to_it() -> None:
     """It had crossed the cam's link when that was cut, and came as far as the terminal."""
     tale = unsought().struck("cut", "cam", since=20.5, until=25, end="heal")
