@@ -72,7 +72,7 @@ class Wires:
     def strike(self, action: Action) -> None:
         """Do to a link, and to the connections on it, what `action` says."""
         link, name = self._links[action.target], action.target
-        was_cut = link.up.cut or link.down.cut
+        was_cut = any(way.cut for way in link.ways(action.way))
         link.strike(action, self._loop.now_us)
         if action.verb == "reset" or (action.verb == "heal" and was_cut):
             for wire in self._on(name):

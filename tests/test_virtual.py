@@ -156,6 +156,14 @@ def test_a_cut_of_one_way_lets_the_other_pass(topology: Topology) -> None:
     assert run.broke == []
 
 
+def test_the_end_of_what_was_slow_one_way_is_not_the_end_of_a_cut_the_other_way(topology: Topology) -> None:
+    slow = Fault(at_s=0.5, slow="rig_1", way="up", latency_ms=1, heal_after_s=0.5)
+    run = Run(topology, slow, Fault(at_s=0.5, cut="rig_1", way="down", heal_after_s=2), storms=(up(0, 1),))
+    assert [at for at in run.traces("Lost", "rig_1") if at < 1.5] == [], "no connection ended with the slowness"
+    assert [at for at in run.traces("Lost", "rig_1") if 2.5 < at < 2.51]
+    assert run.broke == []
+
+
 @pytest.mark.parametrize(("seconds", "is_noticed"), [(3.0, False), (7.0, True)])
 def test_above_a_cut_nobody_notices_until_it_has_been_silent_for_long(
     topology: Topology, seconds: float, is_noticed: bool
