@@ -62,7 +62,6 @@ class Loop:
         """`raised` is told what a process raises, and all others go on."""
         self._raised = raised
         self.now_us = 0
-        self.done = 0  # calls, for figures
         self._queue: list[tuple[int, int, Process | None, Call]] = []
         self._number = 0
 
@@ -80,17 +79,12 @@ class Loop:
         """Do `call` so many microseconds from now."""
         self.at(self.now_us + us, call, process)
 
-    def next_us(self) -> int | None:
-        """When something is to be done."""
-        return self._queue[0][0] if self._queue else None
-
     def run(self, end_us: int) -> bool:
         """Do the next thing that is due by `end_us`; False, and it is `end_us`, if nothing is."""
         if not self._queue or self._queue[0][0] > end_us:
             self.now_us = max(self.now_us, end_us)
             return False
         self.now_us, _, process, call = heapq.heappop(self._queue)
-        self.done += 1
         if process is None:
             call()
             return True
