@@ -239,11 +239,11 @@ def _look(pipe: Connection, topology: Topology, seed: int, worker: int, run: Run
 
 
 def _follow_up(state: _Hunt, found: Found, folder: Path, *, tries: int, shrink_s: float) -> Hunted:
-    """Shrink it, keep it, try it on processes. What there is is kept first, so that Ctrl-C loses nothing."""
+    """Shrink it, keep it, try it on processes. Ctrl-C ends the shrinking, and the smallest by then is kept."""
     smallest, broke = found.scenario, found.broke
     interrupted = False
     try:
-        smallest = _shrunk(state, found, shrink_s)
+        smallest, interrupted = _shrunk(state, found, shrink_s)
         broke = state.run(smallest) or found.broke
     except KeyboardInterrupt:
         interrupted = True
@@ -268,18 +268,26 @@ def _follow_up(state: _Hunt, found: Found, folder: Path, *, tries: int, shrink_s
     )
 
 
-def _shrunk(state: _Hunt, found: Found, shrink_s: float) -> Scenario:
+def _shrunk(state: _Hunt, found: Found, shrink_s: float) -> tuple[Scenario, bool]:
+    """The smallest that there was time for, and whether it was Ctrl-C that ended the search."""
     end = time.monotonic() + shrink_s
     fails = alike(state.run, found.broke)
-    least = [steps(found.scenario)]
+    least = steps(found.scenario)
+    interrupted = False
 
     def still_fails(scenario: Scenario) -> bool:
-        state.say("shrinking", f"{many(least[0], 'step')}: {found.broke[0]}")
-        failed = fails(scenario)
-        least[0] = min(least[0], steps(scenario)) if failed else least[0]
+        nonlocal least, interrupted
+        try:
+            state.say("shrinking", f"{many(least, 'step')}: {found.broke[0]}")
+            failed = fails(scenario)
+        except KeyboardInterrupt:
+            interrupted = True
+            return False
+        least = min(least, steps(scenario)) if failed else least
         return failed
 
-    return shrink(found.scenario, still_fails, enough=lambda: time.monotonic() > end)
+    smallest = shrink(found.scenario, still_fails, enough=lambda: interrupted or time.monotonic() > end)
+    return smallest, interrupted
 
 
 def _confirmed(state: _Hunt, scenario: Scenario, folder: Path, tries: int) -> str:

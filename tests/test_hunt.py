@@ -125,19 +125,23 @@ def test_what_virtual_time_alone_shows_was_tried_on_processes(tmp_path: Path) ->
     assert (tmp_path / "processes-0" / "journal").is_dir()
 
 
-def test_ctrl_c_while_it_shrinks_keeps_what_was_found(tmp_path: Path) -> None:
-    tried = []
+def test_ctrl_c_while_it_shrinks_keeps_the_smallest_by_then(tmp_path: Path) -> None:
+    failed: list[Scenario] = []
 
     def interrupted(scenario: Scenario) -> list[str]:
-        tried.append(scenario)
+        if not failed and steps(scenario) < 6:
+            return []  # what is found is to be large
         broke = hates_kills(scenario)
-        if broke and len([one for one in tried if hates_kills(one)]) == 3:
+        failed.extend([scenario] if broke else [])
+        if broke and len(failed) == 4:
             raise KeyboardInterrupt
         return broke
 
     hunted = hunt(PAIR, seed=1, seconds=60, folder=tmp_path, jobs=1, run=interrupted)
-    assert hunted.verdict == "broke"
-    assert hates_kills(load_scenario(tmp_path / "regression.json"))
+    assert (hunted.verdict, hunted.processes) == ("broke", "not tried on processes")
+    kept = load_scenario(tmp_path / "regression.json")
+    assert hates_kills(kept)
+    assert steps(kept) < steps(failed[0])
 
 
 def test_a_worker_that_ends_by_itself_is_told(tmp_path: Path) -> None:
