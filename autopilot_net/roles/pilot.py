@@ -107,7 +107,8 @@ class Pilot(Role):
 
     def _heard(self, news: Any) -> None:
         """Whoever was not heard is announced again with the next beat: above, it would look offline for ever."""
-        self._is_unheard = self._is_unheard or news.expired
+        if news.expired:  # told by the I/O thread: it never takes the word back, which is for the beat to do
+            self._is_unheard = True
 
     # -- state ---------------------------------------------------------------------------------------------------
 
