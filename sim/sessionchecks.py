@@ -272,9 +272,17 @@ def _why_apart(index: Index, rig: str, count: int, here: int) -> str | None:
     terminal = "_" + index.evidence.topology.terminal.id
     kills = [index.outages.killed("_" + rig, 0), index.outages.killed(terminal, 0)]
     missing = [entry for entry in _trials(index, rig) if fate_of(index, entry).is_explained]
-    least = 0 if kills[1] is not None else count - len(missing)
-    if here < least or (here > count and kills[0] is None):
+    gone = _gone_with_a_life(index, rig, terminal)
+    if here < count - len(missing) - len(gone) or (here > count and kills[0] is None):
         return None
     words = [kill.words for kill in kills if kill is not None]
     words += [f"{many(len(missing), 'message')} lost to faults"] if missing else []
     return ": " + "; ".join(words) if words else None
+
+
+def _gone_with_a_life(index: Index, rig: str, terminal: str) -> list[Entry]:
+    """The trials that the terminal's program handled, and not in the life that was asked for them."""
+    last = index.outages.last_life(terminal)
+    lives = {entry.id: {copy.life for copy in index.handled[entry.id]} for entry in _trials(index, rig)}
+    gone = [entry for entry in _trials(index, rig) if lives[entry.id] and last not in lives[entry.id]]
+    return gone if last is not None else []

@@ -171,6 +171,16 @@ def test_the_terminal_lacks_only_what_it_had_before_its_own_death(victim: str, h
     assert bool(violations(tale)) is not is_explained
 
 
+def test_what_the_terminal_handled_after_its_death_it_has() -> None:
+    tale = session(proof={"count": 3, "here": 2, "agrees": False})
+    trials(tale, 3, since=30)
+    for entry in tale.journal.of("handled"):
+        entry.life = 1 if entry.key == "DATA" else entry.life
+    tale.struck("kill", "T", since=20, until=25, end="restart", what="program")
+    tale.at(26).begin_life("_T")
+    assert violations(tale) == ["rig_1 sent 3 of session 0, the terminal has 2"]
+
+
 def test_what_was_lost_to_a_fault_is_not_at_the_terminal() -> None:
     tale = session(proof={"count": 3, "here": 2, "agrees": False})
     trials(tale, 3, lost=1)
