@@ -127,7 +127,7 @@ def _why_expired(index: Index, fate: Fate, at: int) -> Outage | None:
 
 
 def _judge_patience(index: Index, fate: Fate) -> None:
-    """Repeats by the clock, with no word from the recipient between, are as many as its ttl and no more."""
+    """Repeats by the clock in one life, with no word from the recipient between, are as many as its ttl and no more."""
     made = fate.made
     interval = seconds(index.evidence.topology.repeat_interval_s)
     moment = min(seconds(TICK_S), interval // 4)  # what goes out in one burst is no repeat by the clock
@@ -135,7 +135,8 @@ def _judge_patience(index: Index, fate: Fate) -> None:
     for t in index.sent.get((made.id, *(index.edges(made.by, made.to) or [("", "")])[0]), []):
         is_repeat = bool(run) and abs(t - run[-1] - interval) <= moment
         is_repeat = is_repeat and not any(run[-1] <= met <= t for met in index.met[made.by])  # a meeting costs no ttl
-        run = [*run, t] if is_repeat else [t]
+        is_same_life = not run or index.outages.killed(made.by, run[-1], t) is None
+        run = [*run, t] if is_repeat and is_same_life else [t]
         if len(run) > TTL + 1 and not _has_word(index, made, run[0], t):
             sentence = f"was sent {len(run)} times with no word of it, and its ttl is {TTL}"
             fate.broke.append(f"{message_words(made)} {sentence}")
