@@ -283,7 +283,7 @@ class Endpoint:
         if "inc" in message:
             self.post.is_ours(message.sender)
         effects = self._place(message, peer, now) + self._hear_life(message, peer)
-        if message.key == "CONFIRM" and message.to == "_" + self.id and peer != message.to:
+        if message.key == "CONFIRM" and message.to == "_" + self.id and peer != message.to and "asks" not in message:
             return effects + self.post.pass_on(Packet((), message.to, packet.payload), from_above=True, peer=peer)
         if message.key == "CONFIRM":
             return effects + self._courier.read_confirm(message, now=now)
