@@ -121,7 +121,8 @@ def _why_expired(index: Index, fate: Fate, at: int) -> Outage | None:
     if outage is None or longest > seconds(topology.repeat_interval_s + LATE_S):
         return None
     is_missing = made.key in HANDLED and not fate.handled and not outage.is_crawl  # it may be under way yet
-    if is_missing and index.outages.explain(way_through(index, made), since, until=at, ids=[made.id]) is None:
+    # From when it was made: one whose recipient may be Autopilot's own is asked about, and not sent again.
+    if is_missing and index.outages.explain(way_through(index, made), made.t, until=at, ids=[made.id]) is None:
         return None
     return outage
 
