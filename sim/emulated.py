@@ -71,7 +71,8 @@ class Memory(Protocol):
 
 class Emulated:
     """The program of one machine. `tell` speaks to whoever runs the rehearsal, `changed` is called when a timer may be
-    due sooner. Any thread may call; acts are done one at a time.
+    due sooner. Any thread may call. What the session makes of an order or of the time is done in one go; what follows a
+    confirmation, and what the parent asks for, may come between.
     """
 
     def __init__(

@@ -25,7 +25,7 @@ from sim.pair import Loop
 from sim.relay import Relay
 from sim.speaker import Place
 
-__all__ = ["LinkError", "Links", "Wire"]
+__all__ = ["LinkError", "Links", "Relayed"]
 
 READY_S = 60.0
 ANSWER_S = 10.0  # an order takes well under a millisecond
@@ -36,7 +36,7 @@ class LinkError(Exception):
     """What was asked of a link cannot be done, or the relays are no more."""
 
 
-class Wire(Struct, frozen=True, kw_only=True):
+class Relayed(Struct, frozen=True, kw_only=True):
     """A link that gets a relay."""
 
     name: str  # the id of the machine at its lower end
@@ -52,7 +52,7 @@ class Links:
 
     - `cut`, both ways: what is sent waits unread, neither end hears anything, and connecting is refused. One way: that
       way is silent, the other is not, and who connects is let in. `heal` ends it: connections that were there meanwhile
-      are reset, for they have lost what was under way; and the link is as its `Wire` says.
+      are reset, for they have lost what was under way; and the link is as its `Relayed` says.
     - `hold`: bytes, and how connections end, wait, until `release` passes them on in order.
     - `shape`: what passes from now on, and what waits, is as late and as slow as it says, in the same order.
     - `reset`: connections are reset for both ends, whatever else is done to the link.
@@ -61,7 +61,7 @@ class Links:
     elsewhere: 100 ms let 10 MB/s through. Where the upper station does not listen, who connects is reset at once.
     """
 
-    def __init__(self, place: Place, wires: Iterable[Wire]) -> None:
+    def __init__(self, place: Place, wires: Iterable[Relayed]) -> None:
         self.ports: dict[str, int] = {}
         self._line, theirs = multiprocessing.Pipe()
         self._theirs = theirs
@@ -113,7 +113,7 @@ class Links:
 class LinksProcess(multiprocessing.Process):
     """The process of all relays of a run. It ends when its line does."""
 
-    def __init__(self, place: Place, wires: tuple[Wire, ...], line: Connection) -> None:
+    def __init__(self, place: Place, wires: tuple[Relayed, ...], line: Connection) -> None:
         super().__init__(name="links", daemon=True)
         self._place = place
         self._wires = wires
@@ -134,7 +134,7 @@ class LinksProcess(multiprocessing.Process):
             relay.close()
             writer.write("link", to=name, key="end", value=relay.carried())
 
-    def _relay(self, loop: Loop, wire: Wire, writer: Writer) -> Relay:
+    def _relay(self, loop: Loop, wire: Relayed, writer: Writer) -> Relay:
         def tell(key: str, **facts: Any) -> None:
             writer.write("link", to=wire.name, key=key, value=facts)
 

@@ -25,7 +25,7 @@ from sim import guardian
 from sim.crew import Crew
 from sim.faults import ON_LINKS, Action, actions, healing
 from sim.journal import Journal, Reader, Writer
-from sim.links import LinkError, Links, Wire
+from sim.links import LinkError, Links, Relayed
 from sim.payloads import noise
 from sim.processstorms import Storms, Underway
 from sim.scenario import Crash, Example
@@ -391,7 +391,7 @@ class Lab:
         below = self.topology.machines[1:]
         upward = {machine.id: self._ports[str(machine.parent)] for machine in below}
         wires = [
-            Wire(name=machine.id, port=upward[machine.id], link=machine.link or Link())
+            Relayed(name=machine.id, port=upward[machine.id], link=machine.link or Link())
             for machine in below
             if machine.id in self._relayed
         ]

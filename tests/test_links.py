@@ -24,7 +24,7 @@ from hypothesis import strategies as st
 from autopilot_net import Delivery
 from sim.faults import Action, Link, Verb
 from sim.journal import Entry, Reader, Trace
-from sim.links import LinkError, Links, Wire
+from sim.links import LinkError, Links, Relayed
 from sim.speaker import Place
 from sim.topology import load
 from tests.conftest import eventually, held_port
@@ -50,7 +50,7 @@ def place(folder: Path) -> Place:
 
 
 @contextlib.contextmanager
-def linked(folder: Path, *wires: Wire) -> Iterator[Links]:
+def linked(folder: Path, *wires: Relayed) -> Iterator[Links]:
     links = Links(place(folder), wires)
     try:
         links.start()
@@ -119,7 +119,7 @@ def cabled(folder: Path, **settings: Any) -> Iterator[Cable]:
         listeners = {name: socket.create_server(("127.0.0.1", 0)) for name in ("rig_1", "other")}
         for one in listeners.values():
             one.settimeout(DEADLINE_S)
-        wires = [Wire(name=name, port=one.getsockname()[1], **settings) for name, one in listeners.items()]
+        wires = [Relayed(name=name, port=one.getsockname()[1], **settings) for name, one in listeners.items()]
         made = Cable(stack.enter_context(linked(folder, *wires)), folder, listeners)
         stack.callback(made.close)
         yield made
@@ -217,7 +217,7 @@ def test_who_has_closed_its_way_and_then_is_no_more_is_a_reset_to_who_goes_on_se
 
 
 def test_who_connects_while_the_station_above_does_not_listen_is_reset_and_told_of_once(tmp_path: Path) -> None:
-    with held_port() as port, linked(tmp_path, Wire(name="rig_1", port=port)) as links:
+    with held_port() as port, linked(tmp_path, Relayed(name="rig_1", port=port)) as links:
         with contextlib.closing(Cable(links, tmp_path, {})) as cable:
             for _ in range(4):
                 with pytest.raises(ConnectionResetError):  # which may come before `dial` has returned
@@ -233,7 +233,7 @@ def test_who_connects_while_the_station_above_does_not_listen_is_reset_and_told_
 
 def test_a_relay_listens_where_it_is_told_though_the_port_is_held(tmp_path: Path) -> None:
     with held_port() as port, cabled(tmp_path) as other:
-        wire = Wire(name="rig_1", port=other.links.ports["rig_1"], listen=port)
+        wire = Relayed(name="rig_1", port=other.links.ports["rig_1"], listen=port)
         with linked(tmp_path, wire) as links:
             assert links.ports == {"rig_1": port}
             with socket.create_connection(("127.0.0.1", port), DEADLINE_S):
@@ -553,7 +553,7 @@ def test_the_process_of_the_links_is_one_of_the_run_and_leaves_ctrl_c_to_the_par
 
 def test_links_that_cannot_listen_are_an_error_and_leave_no_process(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
-        links = Links(place(tmp_path), [Wire(name="rig_1", port=1, listen=taken.getsockname()[1])])
+        links = Links(place(tmp_path), [Relayed(name="rig_1", port=1, listen=taken.getsockname()[1])])
         with pytest.raises(LinkError, match=r"has ended; see logs/links\.log"):
             links.start()
         links.stop()
@@ -573,7 +573,7 @@ def test_links_that_are_no_more_say_so(cable: Cable) -> None:
 def orphaned(folder: str) -> None:
     """Say of what process the links are, and wait to be killed. For another Python."""
     with started_by("forkserver"):
-        links = Links(place(Path(folder)), [Wire(name="rig_1", port=1)])
+        links = Links(place(Path(folder)), [Relayed(name="rig_1", port=1)])
         links.start()
         print(links.pid, flush=True)
         signal.pause()
@@ -625,7 +625,7 @@ def small(tmp_path: Path) -> Iterator[tuple[Lab, Cable]]:
     """A terminal, and rig_1 below it through a relay, with their programs. The terminal knows rig_1."""
     with lab() as it:
         top = it.terminal(repeat_interval=REPEAT_S)
-        with linked(tmp_path, Wire(name="rig_1", port=top.port)) as links:
+        with linked(tmp_path, Relayed(name="rig_1", port=top.port)) as links:
             trace = tmp_path / "journal" / "rig_1.trace.jsonl"
             above = Above("T", links.ports["rig_1"])
             rig = it.pilot("rig_1", above, repeat_interval=REPEAT_S, liveness_s=LIVENESS_S, trace=trace)
