@@ -37,7 +37,7 @@ def check_all(evidence: Evidence) -> list[Check]:
     if any(not some or any(isinstance(op, Send | Opaque) for op in some) for some in ops):
         checks += [check_hops(index)]  # not where all storms were streams
     order = check_order(index)
-    checks += [check_confirm(index), *([order] if order.count or evidence.session or evidence.examples else [])]
+    checks += [check_confirm(index), *([order] if order.count or evidence.session else [])]
     if has_streams(evidence):
         checks += [check_streams(index)]
     if has_healing(index):

@@ -115,8 +115,11 @@ def _why_missing(index: Index, items: Items, made: Entry) -> Outage | None:
 
 
 def _dies_with_sender(index: Index, items: Items, made: Entry, kill: Outage) -> bool:
-    """Whether an item can still have been on the way when its sender was killed; or, of a durable one, in no batch."""
-    if index.durable(made.by):
+    """Whether an item can still have been on the way when its sender was killed; or, of a durable one, in no batch.
+
+    A storm's stream is not opened again by the next life, and what is kept of it waits for that.
+    """
+    if index.durable(made.by) and made.example < 0:
         return kill.begins - made.t <= seconds(UNBATCHED_S)
     return may_be_under_way(index, _whole_way(index, items), made.t, kill)
 
