@@ -107,11 +107,6 @@ class Emulated:
         self.node: Any
         self.probe: Any
 
-    @property
-    def state(self) -> str:
-        """What its task does."""
-        return "IDLE" if self._rig is None else self._rig.state
-
     def listens(self) -> dict[str, Handler]:
         """The listens of the machine's program."""
         if self._conductor is not None:

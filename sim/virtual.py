@@ -74,7 +74,6 @@ class VirtualLab:
         self.has_probes = probes
         self._machines = {machine.id: machine for machine in topology.machines}
         self.died: list[str] = []
-        self.exceptions: list[Any] = []
         self.settle_s = 3.0 + 7 * topology.repeat_interval_s
         self.loop = Loop(self.raised)
         self.chance = Chance(seed_of(seed, "virtual"))
@@ -130,11 +129,9 @@ class VirtualLab:
 
     def hear(self, *words: Any) -> None:
         """A process tells something."""
-        if words[0] == "exception":
-            self.exceptions.append(words[1])
-            return
-        self._heard.add(words)
-        self._news = True
+        if words[0] != "exception":  # which the journal has, and nobody waits for
+            self._heard.add(words)
+            self._news = True
 
     # -- up ----------------------------------------------------------------------------------------------------------
 
