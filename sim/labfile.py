@@ -6,6 +6,7 @@ What a file means as a whole (kinds, templates, who is whose child) is `topology
 """
 
 import difflib
+import inspect
 from types import UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
@@ -227,6 +228,8 @@ def schema() -> dict[str, Any]:
     """The JSON Schema of a topology file."""
     head = {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": "A lab"}
     whole: dict[str, Any] = msgspec.json.decode(msgspec.json.encode(head | msgspec.json.schema(LabFile)))
+    for part in whole["$defs"].values():  # of a docstring, some versions of msgspec take off the indentation
+        part["description"] = inspect.cleandoc(part["description"])
     return whole
 
 
