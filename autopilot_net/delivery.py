@@ -100,7 +100,7 @@ class Delivery:
         for callback in callbacks:
             try:
                 callback(self)
-            except Exception as error:  # the thread that settles has others to settle
+            except BaseException as error:  # one may exit, too; the thread that settles has others to settle
                 logger.exception("what was to be called when %s is settled raised", self.id)
                 if self._raised is not None:
                     self._raised(error)

@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import logging
 import math
+import random
 import threading
 import time
-from collections import Counter, defaultdict, deque
-from collections.abc import Callable, Collection, Sequence
+from collections import Counter, deque
+from collections.abc import Callable, Collection, Iterator, Sequence
 from typing import Any
 
 import zmq
@@ -22,7 +23,7 @@ from autopilot_net.delivery import Delivery, when_settled
 from autopilot_net.durable import Durable
 from autopilot_net.errors import AutopilotNetError, WaitInHandler, WindowFull
 from autopilot_net.handlers import Call, Handlers, Host
-from autopilot_net.line import Line
+from autopilot_net.line import Line, Stuck
 from autopilot_net.logbook import Logbook
 from autopilot_net.message import Message
 from autopilot_net.protocol.effects import (
@@ -31,13 +32,16 @@ from autopilot_net.protocol.effects import (
     Dropped,
     Effect,
     Expired,
+    Kind,
     Lost,
     Met,
     Reconnect,
     Transmit,
     Twins,
 )
-from autopilot_net.sockets import Sent
+from autopilot_net.protocol.post import AWAY, READY_AT_ONCE
+from autopilot_net.reach import look
+from autopilot_net.sockets import Sent, bracketed
 from autopilot_net.tracing import Tracer
 from autopilot_net.wallclock import epoch
 
@@ -45,12 +49,11 @@ __all__ = ["Driver"]
 
 logger = logging.getLogger("autopilot_net")
 
-FULL_RETRY_S = 0.005  # zmq does not say when one neighbour's pipe takes again, so it is tried
 CLOSE_S = 5.0  # how long closing waits for a handler that does not return
 LAST_WORDS_S = 0.05  # a DEALER that is IMMEDIATE forgets what it has not read yet when its peer closes
-AWAY = "its neighbour went away"
-
-Refused = dict[tuple[Line, str], list[tuple[bytes, ...]]]
+HANG_UP_S = 0.5  # from closing a connection to opening another under the same identity
+ROOM_S = 5.0  # how long a sender waits for room until that is said
+READ_OUT_S = 0.01  # how often it is looked whether a connection that is over has been read out
 
 
 class Driver:
@@ -68,7 +71,13 @@ class Driver:
     ) -> None:
         self.name = name
         self._book = Logbook(name, trace=trace, durable=durable)
-        self.handlers = Handlers(name, host, slow_handler_s=slow_handler_s, behind_bytes=behind_bytes)
+        self.handlers = Handlers(
+            name,
+            host,
+            slow_handler_s=slow_handler_s,
+            behind_bytes=behind_bytes,
+            ended=lambda error: self._break(error, "handler thread"),
+        )
         self._lines: list[Line] = []
         self._lock = threading.Lock()
         self._room = threading.Condition(self._lock)
@@ -78,6 +87,9 @@ class Driver:
         self._sleeps_until = math.inf  # the I/O thread wakes by itself at that time
         self._stopped = False  # by `stop`, which may be called again
         self._stopping = False  # nothing is sent any more
+        self.broken: BaseException | None = None  # what ended a thread that was to serve until `stop`
+        self.on_broken: Callable[[], Any] = lambda: None
+        self.on_reached: Callable[[bool], Any] = lambda _: None  # of the first upstream; told in the I/O thread
         self._spoke_at = -math.inf
         self._io = threading.Thread(target=self._run, name=f"{name} I/O", daemon=True)
 
@@ -195,6 +207,11 @@ class Driver:
         """The thread that owns the sockets."""
         return self._io
 
+    @property
+    def is_reached(self) -> bool:
+        """Whether the upstream of the first line is there, and is who it was said to be."""
+        return all(line.is_reached for line in self._lines[:1]) and bool(self._lines) and not self._stopping
+
     def is_own_thread(self) -> bool:
         """Whether the calling thread is one of the driver's, which must not wait for the other."""
         return threading.get_ident() in (self.handlers.ident, self._io.ident)
@@ -206,27 +223,46 @@ class Driver:
             self._loop()
         except zmq.ContextTerminated:
             logger.warning("%s: its zmq context was ended before it was", self.name)
+        except BaseException as error:  # noqa: BLE001  # whatever it is, nobody is served any more, which must be told
+            self._break(error, "I/O thread")
         finally:
             self._close()
+
+    def _break(self, error: BaseException, what: str) -> None:
+        """A thread has ended that must not: whoever is behind the driver ends, or says so at every call."""
+        self.broken = error
+        logger.critical("%s: its %s ended; please report this", self.name, what, exc_info=error)
+        self.on_broken()
 
     def _loop(self) -> None:
         poller = zmq.Poller()
         bell = self._bell.fileno()
         poller.register(bell, zmq.POLLIN)
-        polled: set[Any] = set()
+        polled: dict[Any, int] = {}
+        self._turn(())  # so that what is to be looked at later is known
         while not self._stopping:
-            wanted = {socket for line in self._lines for socket in line.pipes.sockets()}
+            wanted = self._wanted()
             if wanted != polled:
-                for one in wanted - polled:
-                    poller.register(one, zmq.POLLIN)
-                for one in polled - wanted:
+                for one in polled.keys() - wanted.keys():
                     poller.unregister(one)
+                for one, events in wanted.items():
+                    poller.register(one, events)
                 polled = wanted
             ready = {one for one, _ in poller.poll(self._timeout_ms())}
             if bell in ready:
                 self._bell.silence()
             self._turn(ready)
         self._turn(polled)
+
+    def _wanted(self) -> dict[Any, int]:
+        """What to poll, and for what."""
+        wanted: dict[Any, int] = {}
+        for line in self._lines:
+            wanted |= dict.fromkeys(line.pipes.sockets(), zmq.POLLIN)
+            writable = line.pipes.writable()
+            if writable is not None:
+                wanted[writable] = zmq.POLLIN | zmq.POLLOUT
+        return wanted
 
     def _close(self) -> None:
         with self._lock:
@@ -253,6 +289,7 @@ class Driver:
             self._time(line)
         self._perform()
         self.handlers.watch()
+        self._book.speak()
         if self._closing_lines:
             self._retire_lines()
 
@@ -273,13 +310,24 @@ class Driver:
             if self._todo:
                 return 0
             due = [t for line in self._lines for t in line.due()]
-            if any(line.endpoint.post.waiting_peers() for line in self._lines):
-                due.append(now + FULL_RETRY_S)
-            if slow_at is not None:
-                due.append(slow_at)
+            due += [at for line in self._lines for at in self._retries(line, now)]
+            due += [at for at in (slow_at, self._book.due()) if at is not None]
             self._sleeps_until = min(due, default=math.inf)
         # Rounded up: a timer that is polled for half a millisecond too early turns into a busy loop.
         return max(0, int((min(due) - now) * 1000) + 1) if due else None
+
+    @staticmethod
+    def _retries(line: Line, now: float) -> Iterator[float]:
+        """When to try again what waits for full pipes."""
+        if line.pipes.reads_out():
+            yield now + READ_OUT_S
+        upstream = line.endpoint.routes.upstream
+        for peer in line.endpoint.post.waiting_peers():
+            stuck = line.stuck.get(peer)
+            if stuck is None:
+                yield now
+            elif peer != upstream or not line.pipes.blocked:  # else a poll tells
+                yield stuck.retry_at
 
     def _read(self, line: Line, ready: Collection[Any]) -> None:
         for peer, frames, is_new in line.pipes.receive(ready):
@@ -287,51 +335,119 @@ class Driver:
                 if is_new and line.endpoint.routes.has(peer):
                     self._lose(line, peer)  # the same id by a new connection: a reboot, or a twin
                 if is_new:
-                    address, took_over = line.pipes.came_by[peer]
+                    address, took_over = line.pipes.came_by.get(peer, ("", False))
                     self._queue(line, line.endpoint.connected(peer, address, took_over=took_over))
-                try:
-                    self._queue(line, line.endpoint.receive(peer, frames, now=time.monotonic()))
-                except Exception:  # noqa: BLE001  # whatever one message does, the thread must outlive it
-                    self._outlive(f"a message from {peer}")
+                self._take(line, peer, frames)
+        self._count_skipped(line)
         with self._lock:
             # All at once: of an upstream that is back already, what a handler would have told it between is lost.
             for peer, is_there in line.pipes.changes():
                 self._change(line, peer, is_there=is_there)
+
+    def _take(self, line: Line, peer: str, frames: Sequence[bytes]) -> None:
+        try:
+            self._queue(line, line.endpoint.receive(peer, frames, now=time.monotonic()))
+        except Exception:  # noqa: BLE001  # whatever one message does, the thread must outlive it
+            self._outlive(f"a message from {peer}")
+
+    def _count_skipped(self, line: Line) -> None:
+        """What came in and is nobody's that could be answered is counted like what was dropped."""
+        if line.pipes.skipped:
+            with self._lock:
+                self._queue(line, [Dropped(why, "", self.name, n) for why, n in line.pipes.skipped.items()])
+            line.pipes.skipped.clear()
 
     def _neighbour(self, line: Line, peer: str, *, is_there: bool) -> None:
         with self._lock:
             self._change(line, peer, is_there=is_there)
 
     def _change(self, line: Line, peer: str, *, is_there: bool) -> None:
+        now, is_up = time.monotonic(), peer == line.endpoint.routes.upstream
         if is_there:
-            self._queue(line, line.endpoint.meet(peer, now=time.monotonic()))
-        else:
-            self._lose(line, peer)
+            if is_up:
+                line.backoff.connected(now=now)
+            self._queue(line, line.endpoint.meet(peer, now=now))
+            return
+        self._lose(line, peer)
+        if is_up and line.endpoint.is_upstream_new and line.reconnect_at is None:
+            # zmq would connect again under the identity that the upstream may still read from.
+            line.pipes.hang_up()
+            line.reconnect_at = now + line.backoff.lost(now=now, chance=random.random())
 
     def _lose(self, line: Line, peer: str) -> None:
         self._queue(line, line.endpoint.lose(peer, now=time.monotonic()))
-        if line.stuck.pop(peer, None):
-            self._queue(line, [Dropped(AWAY, peer, "")])
+        stuck = line.stuck.pop(peer, None)
+        count = sum(effect.kind is Kind.DATA for effect in stuck.effects) if stuck is not None else 0
+        if count:
+            self._queue(line, [Dropped(AWAY, peer, "", count)])
 
     def _time(self, line: Line) -> None:
+        if line.reconnect_at is not None and time.monotonic() >= line.reconnect_at:
+            line.reconnect_at = None
+            line.pipes.reconnect(line.endpoint.next_connection())
         with self._lock:
             for peer in line.endpoint.post.waiting_peers():
                 self._retry(line, peer)
             now = time.monotonic()
+            self._mind_upstream(line, now)
             self._queue(line, line.endpoint.handle_timer(now=now))
             try:
                 self._queue(line, line.source.pump(now) if line.source is not None else [])
             except Exception:  # noqa: BLE001  # likewise what a program appended, and has changed since
                 self._outlive("an item of its stream")
 
+    def _mind_upstream(self, line: Line, now: float) -> None:
+        """Note whether the upstream is reached. Where it is not, have it looked why, and said."""
+        reached = line.endpoint.is_reached()
+        if reached != line.is_reached:
+            line.is_reached = reached
+            if line is self._lines[0]:
+                self.on_reached(reached)
+        if line.watch.is_due(reached=reached, now=now) and self._is_first_to(line):
+            threading.Thread(target=self._look, args=(line,), name=f"{self.name} looks", daemon=True).start()
+
+    def _is_first_to(self, line: Line) -> bool:
+        """Whether `line` is the first to where it goes: a node's streams mostly go where it goes itself."""
+        where = (line.pipes.host, line.pipes.port)
+        return line is next(one for one in self._lines if (one.pipes.host, one.pipes.port) == where)
+
+    def _look(self, line: Line) -> None:
+        """Say why the upstream is not reached; in a thread of its own, since it takes seconds."""
+        pipes, upstream = line.pipes, line.endpoint.routes.upstream
+        there = line.endpoint.upstream_is
+        if line.endpoint.routes.up:
+            why, only_v6 = f"the station there is {there!r}; is this its port, and {upstream!r} its id?", ""
+        else:
+            why, only_v6 = look(pipes.host, pipes.port)
+        now, since = time.monotonic(), line.watch.since
+        if only_v6 and not line.endpoint.routes.up:
+            self.run(line, lambda now: self._go_by_v6(line, only_v6, now))
+        if since is not None and line.watch.is_to_be_told(now=now) and not self._stopping:
+            where = f"{upstream} at {bracketed(pipes.host)}:{pipes.port}"
+            self._book.warn(f"reach {where}", f"{where} has not been reached for {now - since:.0f} s: {why}")
+
+    @staticmethod
+    def _go_by_v6(line: Line, address: str, now: float) -> list[Effect]:
+        """zmq looks a name up among one kind of addresses, and is given this one instead."""
+        line.pipes.go_by(address)
+        line.reconnect_at = now
+        return []
+
     def _retry(self, line: Line, peer: str) -> None:
-        """Try one message on a neighbour that was full: to try all that waits would cost as much, each time."""
-        sent = line.pipes.send(peer, line.stuck[peer]) if peer in line.stuck else Sent.YES
-        if sent is Sent.GONE:
-            self._lose(line, peer)
-        elif sent is Sent.YES:
-            line.stuck.pop(peer, None)
-            self._queue(line, line.endpoint.ready(peer))
+        """Try again what a full pipe has refused; and once it is through, some of what waits behind it."""
+        stuck = line.stuck.get(peer)
+        while stuck is not None and stuck.effects:
+            sent = line.pipes.send(peer, stuck.effects[0].frames)
+            if sent is Sent.YES:
+                line.endpoint.sent(stuck.effects.popleft())
+                continue
+            if sent is Sent.GONE:
+                self._lose(line, peer)
+            else:
+                stuck.postpone(time.monotonic())
+            return
+        line.stuck.pop(peer, None)
+        self._queue(line, line.endpoint.ready(peer))
 
     def _outlive(self, what: str) -> None:
         """Go on: the thread has others to serve."""
@@ -345,29 +461,48 @@ class Driver:
 
     def _perform(self) -> None:
         """Carry out what is queued: told to the trace first, so that nothing happens that was not written down."""
-        with self._lock:
-            todo, self._todo = self._todo, deque()
+        todo = self._to_do()
         if not todo:
             return
         self._book.write([(line.endpoint, effect) for line, effect in todo])
         self._spoke_at = time.monotonic()
-        refused: Refused = defaultdict(list)
         calls: list[Call] = []
         for line, effect in todo:
             if isinstance(effect, Transmit):
-                self._transmit(line, effect, refused)
+                self._transmit(line, effect)
             elif isinstance(effect, Deliver):
                 calls += self._deliver(line, effect)
             elif isinstance(effect, Met | Lost | Twins):
+                self._book.tell_of_neighbour(effect, upstream=line.endpoint.routes.upstream)
                 calls.append(self._news_of(effect))
             else:
                 self._note(line, effect)
         if calls:
             self.handlers.put(calls)
         with self._lock:
-            if refused:
-                self._hold(refused)
             self._room.notify_all()
+
+    def _to_do(self) -> list[tuple[Line, Effect]]:
+        """What is queued, but for what a pipe would not take by now: that goes back, to wait within its bound.
+
+        All of what is queued for such a neighbour goes back at once, so that nothing overtakes it.
+        """
+        taken: Counter[tuple[Line, str]] = Counter()
+        back: dict[tuple[Line, str], list[Transmit]] = {}
+        todo: list[tuple[Line, Effect]] = []
+        with self._lock:
+            queued, self._todo = self._todo, deque()
+            for line, effect in queued:
+                if isinstance(effect, Transmit):
+                    key = (line, effect.peer)
+                    taken[key] += 1
+                    if taken[key] > READY_AT_ONCE or effect.peer in line.stuck:
+                        back.setdefault(key, []).append(effect)
+                        continue
+                todo.append((line, effect))
+            for (line, peer), effects in back.items():
+                line.endpoint.full(peer, effects)
+        return todo
 
     def _news_of(self, effect: Met | Lost | Twins) -> Call:
         if isinstance(effect, Twins):
@@ -375,24 +510,11 @@ class Driver:
             return self.handlers.twins(effect.peer, effect.addresses)
         return self.handlers.neighbour(effect.peer, isinstance(effect, Met))
 
-    def _hold(self, refused: Refused) -> None:
-        """Let wait what full pipes refused, and behind it what was queued for the same neighbours meanwhile."""
-        todo, self._todo = self._todo, deque()
-        for line, effect in todo:
-            if isinstance(effect, Transmit) and (line, effect.peer) in refused:
-                refused[line, effect.peer].append(effect.frames)
-            else:
-                self._todo.append((line, effect))
-        for (line, peer), frames in refused.items():
-            if peer not in line.stuck:
-                line.stuck[peer] = frames.pop(0)
-            line.endpoint.full(peer, frames)
-
     def _deliver(self, line: Line, effect: Deliver) -> list[Call]:
         if not effect.ticket and not self.handlers.takes(effect.size):
             items = effect.message.get("items", 1)
             count = max(1, items) if isinstance(items, int) else 1
-            lost = Dropped("the handlers are behind, here at", effect.peer, self.name, count)
+            lost = Dropped("the handlers are behind", effect.peer, self.name, count)
             with self._lock:
                 self._queue(line, [lost])
             return []
@@ -420,23 +542,36 @@ class Driver:
         else:
             when_settled(passed_on, lambda: self._handled(line, ticket, passed_on))
 
-    def _transmit(self, line: Line, effect: Transmit, refused: Refused) -> None:
-        if effect.peer in line.stuck or (line, effect.peer) in refused:
-            refused[line, effect.peer].append(effect.frames)
+    def _transmit(self, line: Line, effect: Transmit) -> None:
+        stuck = line.stuck.get(effect.peer)
+        if stuck is not None:
+            stuck.effects.append(effect)
             return
         sent = line.pipes.send(effect.peer, effect.frames)
-        if sent is Sent.FULL:
-            refused[line, effect.peer].append(effect.frames)
-        elif sent is Sent.GONE:
+        if sent is Sent.YES:
+            line.endpoint.sent(effect)
+        elif sent is Sent.FULL:
+            self._hold(line, effect)
+        else:
             self._neighbour(line, effect.peer, is_there=False)
-            if effect.missed and effect.frames[-1]:  # nobody misses the answer to a probe
-                self._queue(line, [Dropped(AWAY, effect.peer, "")])
+            if effect.kind is Kind.DATA and effect.frames[-1]:  # the rest is said again, or missed by nobody
+                self._queue_locked(line, [Dropped(AWAY, effect.peer, "")])
+
+    def _hold(self, line: Line, effect: Transmit) -> None:
+        """A pipe is full: what it refused must go first, and what follows waits behind that."""
+        stuck = line.stuck[effect.peer] = Stuck()
+        stuck.effects.append(effect)
+        stuck.postpone(time.monotonic())
+        with self._lock:
+            line.endpoint.full(effect.peer, [])
+
+    def _queue_locked(self, line: Line, effects: list[Effect]) -> None:
+        with self._lock:
+            self._queue(line, effects)
 
     def _note(self, line: Line, effect: Effect) -> None:
         if isinstance(effect, Reconnect):
-            self._neighbour(line, effect.peer, is_there=False)
-            line.pipes.reconnect()
-            self._book.warn(effect.peer, f"{effect.peer} answers no probe; connecting anew")
+            self._reconnect(line, effect.peer)
             return
         self._book.tell(effect)
         if isinstance(effect, Confirmed | Expired):
@@ -445,11 +580,30 @@ class Driver:
                 reason = "" if isinstance(effect, Confirmed) else effect.reason
                 delivery.settle(confirmed=not reason, reason=reason)
 
+    def _reconnect(self, line: Line, peer: str) -> None:
+        """Make the connection to a silent upstream anew, once all is read that it has brought."""
+        self.counters["reconnects"] += 1
+        self._book.warn(peer, f"{peer} answers no probe; connecting anew")
+        with self._lock:
+            for frames in line.pipes.last_words():
+                self._take(line, peer, frames)
+            self._lose(line, peer)
+        line.pipes.hang_up()
+        now = time.monotonic()
+        wait = line.backoff.lost(now=now, chance=random.random())
+        # One that does not tell connections of one id apart must first hear that the former one is over.
+        line.reconnect_at = now + (wait if line.endpoint.next_connection() else max(wait, HANG_UP_S))
+
     def _ring(self) -> None:
         if self._io.ident not in (None, threading.get_ident()):
             self._bell.ring()
 
     def _refuse_closed(self) -> None:
+        if self.broken is not None:
+            raise AutopilotNetError(
+                f"{self.name} sends nothing any more: one of its threads ended with {self.broken!r}, which the log has "
+                "in full. Release it and make another"
+            ) from self.broken
         if self._stopping:
             raise AutopilotNetError(f"{self.name} is closed, and sends nothing")
 
@@ -460,5 +614,12 @@ class Driver:
             return
         if not wait:
             raise WindowFull(f"{len(outbox)} messages await confirmation; message {message.id} was not sent")
-        self._room.wait_for(lambda: self._stopping or outbox.room(message.to))
+        began = time.monotonic()
+        while not self._room.wait_for(lambda: self._stopping or outbox.room(message.to), ROOM_S):
+            waited, count = time.monotonic() - began, outbox.count(message.to)
+            self._book.warn(
+                f"room for {message.to}",
+                f"send has waited for {waited:.0f} s for room: {count:,} messages to {message.to} await confirmation; "
+                "is it there, and does it handle them? (wait=False refuses instead)",
+            )
 

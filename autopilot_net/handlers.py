@@ -51,8 +51,17 @@ class Host(Protocol):
 class Handlers:
     """The handler thread of one driver."""
 
-    def __init__(self, name: str, host: Host, *, slow_handler_s: float, behind_bytes: int) -> None:
+    def __init__(
+        self,
+        name: str,
+        host: Host,
+        *,
+        slow_handler_s: float,
+        behind_bytes: int,
+        ended: Callable[[BaseException], Any] = lambda _: None,
+    ) -> None:
         self._name = name
+        self._ended = ended  # told what ended the thread, other than `stop`
         self._host = host
         self._slow_s = slow_handler_s
         self._batches: queue.SimpleQueue[list[Call] | None] = queue.SimpleQueue()
@@ -152,18 +161,24 @@ class Handlers:
         return runs
 
     def _run(self) -> None:
+        try:
+            self._loop()
+        except BaseException as error:  # noqa: BLE001  # whatever it is, no handler runs any more
+            self._ended(error)
+
+    def _loop(self) -> None:
         while (batch := self._batches.get()) is not None:
             for call in batch:
                 if self._stopping:
                     return
                 try:
                     call()
-                except Exception as error:
+                except BaseException as error:  # a call may exit, too, and the next must still run
                     logger.exception("%s: what is called between listens raised", self._name)
                     self._tell(error)
             self._done += 1
 
-    def _tell(self, error: Exception) -> None:
+    def _tell(self, error: BaseException) -> None:
         try:
             self._host.on_callback_exception(error, traceback.format_exc())
         except Exception:

@@ -3,20 +3,34 @@
 from __future__ import annotations
 
 import logging
+import math
 import time
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 
 from autopilot_net.durable import Durable
-from autopilot_net.protocol.effects import Dropped, Effect, Expired, Forget, Gap, Store
-from autopilot_net.protocol.endpoint import Endpoint
+from autopilot_net.loglimit import Drops, LogLimit, shown
+from autopilot_net.protocol.effects import (
+    Dropped,
+    Effect,
+    Expired,
+    Forget,
+    Gap,
+    Lost,
+    Met,
+    Silent,
+    Store,
+    Twins,
+)
+from autopilot_net.protocol.endpoint import LOST, UNKNOWN_LOSS, Endpoint
+from autopilot_net.protocol.post import AWAY, TAKES_NO_MORE
 from autopilot_net.tracing import Tracer
 
 __all__ = ["Logbook"]
 
 logger = logging.getLogger("autopilot_net")
 
-LOG_EVERY_S = 1.0  # a peer that floods must not flood the log
+OUTBOUND = (AWAY, LOST, TAKES_NO_MORE, UNKNOWN_LOSS)  # what was to go to the neighbour, and did not come from it
 
 
 class Logbook:
@@ -27,7 +41,8 @@ class Logbook:
         self._name = name
         self._trace = trace
         self._durable = durable
-        self._quiet_until: dict[str, float] = {}
+        self._limit = LogLimit(logger)
+        self._drops = Drops(name, logger.warning)
 
     def put(self, endpoint: Endpoint, effects: list[Effect]) -> None:
         """Queue what of `effects` is to outlive us."""
@@ -64,23 +79,52 @@ class Logbook:
         """Count, and log, what went wrong; nothing else is to be told."""
         if isinstance(effect, Expired):
             self.counters["expired"] += 1
-            logger.warning("%s: message %s to %s expired: %s", self._name, effect.id, effect.to, effect.reason)
+            who = f"message {shown(effect.id)} to {shown(effect.to)} expired: {shown(effect.reason, at_most=300)}"
+            self._limit.log(logging.WARNING, ("expired", effect.to, effect.reason), f"{self._name}: {who}")
         elif isinstance(effect, Dropped):
-            self.counters["dropped"] += effect.count
-            self.warn(effect.peer, f"{effect.count} dropped at {effect.peer}: {effect.reason} {effect.recipient}")
+            self.counters["dropped" if effect.known else "unknown"] += effect.count
+            where = "for" if effect.reason in OUTBOUND else "from"
+            self._drops.add(
+                where, effect.peer, effect.reason, effect.recipient, effect.count, now=time.monotonic()
+            )
+        elif isinstance(effect, Silent):
+            self._tell_silence(effect)
         elif isinstance(effect, Gap):
             self.counters["missing items"] += effect.missing
-            self.warn(effect.sender, f"{effect.missing} items of stream {effect.sender} never came")
+            self.warn(effect.sender, f"{effect.missing:,} items of stream {shown(effect.sender)} never came")
+
+    def _tell_silence(self, effect: Silent) -> None:
+        if effect.seconds:
+            self.warn(f"silence of {effect.peer}", f"{effect.peer} has not answered for {effect.seconds:.0f} s")
+        else:
+            logger.info("%s: %s answers again", self._name, effect.peer)
+
+    def tell_of_neighbour(self, effect: Met | Lost | Twins, *, upstream: str | None) -> None:
+        """Log who came and went; twins are told by whoever is behind the driver."""
+        if isinstance(effect, Twins):
+            return
+        peer, is_there = shown(effect.peer), isinstance(effect, Met)
+        if effect.peer == upstream:
+            sentence = f"{self._name} is connected to {peer}" if is_there else f"{self._name} has lost {peer}"
+        else:
+            sentence = f"{self._name}: {peer} is {'here' if is_there else 'gone'}"
+        self._limit.log(logging.INFO, ("neighbour", effect.peer, str(is_there)), sentence)
 
     def warn(self, peer: str, sentence: str) -> None:
         """Log `sentence`, which concerns `peer`, unless another did just now."""
-        now = time.monotonic()
-        if now >= self._quiet_until.get(peer, 0.0):
-            self._quiet_until[peer] = now + LOG_EVERY_S
-            logger.warning("%s: %s", self._name, sentence)
+        self._limit.log(logging.WARNING, (peer,), f"{self._name}: {sentence}")
+
+    def due(self) -> float | None:
+        """When `speak` has something to say."""
+        return self._drops.due()
+
+    def speak(self) -> None:
+        """Log what was dropped, once enough time has passed to say how much it was."""
+        self._drops.speak(now=time.monotonic())
 
     def close(self) -> None:
         """Write down what is left, and close the files."""
+        self._drops.speak(now=math.inf)
         if self._trace is not None:
             self._trace.close()
         if self._durable is not None:

@@ -154,6 +154,11 @@ class Net_Node:  # noqa: N801  # the name that labs' programs import
         pipes.connect(self.upstream, self.upstream_ip, self.port)
 
     @property
+    def connected(self) -> bool:
+        """Whether its station is there, and is who `upstream` says. What is sent before waits until it is."""
+        return self._core.driver.is_reached
+
+    @property
     def senders(self) -> dict[str, None]:
         """The nodes that are connected to this node's own router, in the order in which they came."""
         return dict(self._core.endpoint.routes.below)

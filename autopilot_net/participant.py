@@ -172,6 +172,7 @@ class Participant:
             epoch=epoch(),
             settings=replace(self.settings, **changed),
             saved=saved,
+            life=os.urandom(6).hex(),
         )
         return Line(endpoint, Pipes(self.context, id))
 

@@ -6,7 +6,9 @@ Observed with libzmq 4.3.5; each reason has a test in `tests/test_sockets.py`. U
 from __future__ import annotations
 
 import contextlib
-from collections import deque
+import ipaddress
+import socket as tcp
+from collections import Counter, deque
 from collections.abc import Collection, Iterator
 from enum import Enum
 from typing import Any
@@ -15,13 +17,26 @@ import zmq
 from zmq.utils.monitor import recv_monitor_message
 
 from autopilot_net.errors import AutopilotNetError
+from autopilot_net.inbound import Inbound
+from autopilot_net.protocol.identity import identity_of
+from autopilot_net.reach import host_of
 
 __all__ = ["Pipes", "Sent", "dealer", "router"]
 
 BATCH = 200  # messages read in one go before anything else has its turn
 LINGER_MS = 500  # how long what was sent last, a CONFIRM say, may take to leave after closing
-HEARTBEAT_MS = 2_000  # whoever was silent for three of them is gone
-PIPE_BYTES = 16 << 20  # of large messages in one pipe: zmq counts messages alone, and lets a thousand of any size in
+KEEPALIVE_S = 2  # how often the system asks a silent connection whether its other end is there; it asks three times
+UNACKED_MS = 10_000  # how long what is sent down may stay unacknowledged
+# Toward one neighbour, what has left our own queue and is not on the wire yet is at most a quarter of a MiB: PIPE small
+# messages, PIPE_BYTES of larger ones (one always may go), and what the system keeps, which it counts double.
+PIPE = 64  # messages
+SMALL = 1 << 10  # bytes; larger ones are counted, since zmq counts messages alone
+PIPE_BYTES = 64 << 10
+SEND_BYTES = 64 << 10
+# Of what one neighbour sent, so much may lie unread, in zmq and in the system. Then its sender has to wait.
+UNREAD = 256  # messages
+UNREAD_BYTES = 128 << 10
+MAX_FRAME = 64 << 20  # bytes; whoever sends a longer one is disconnected before it is read
 
 
 class _Load:
@@ -56,40 +71,63 @@ def router(context: zmq.Context[zmq.Socket[bytes]]) -> zmq.Socket[bytes]:
     socket = _common(context.socket(zmq.ROUTER))
     socket.setsockopt(zmq.ROUTER_MANDATORY, 1)  # else what goes to a neighbour that is gone vanishes without a word
     socket.setsockopt(zmq.ROUTER_HANDOVER, 1)  # else a rebooted Pi is refused its own id while its old ghost lives
-    # No heartbeats of its own: zmq aborts the process at the first beat after the end of a connection whose id was
-    # handed over, if that had gone on sending. Two machines under one id would be the end of the terminal.
+    socket.setsockopt(zmq.TCP_MAXRT, UNACKED_MS)  # else one that lost its power with something under way stays
     return socket
 
 
-def dealer(context: zmq.Context[zmq.Socket[bytes]], identity: str) -> zmq.Socket[bytes]:
-    """A DEALER named `identity` that is seen at once when it connects, and keeps nothing for a dead peer."""
+def dealer(context: zmq.Context[zmq.Socket[bytes]], identity: bytes) -> zmq.Socket[bytes]:
+    """A DEALER named `identity` that is seen at once when it connects, and keeps nothing for a dead peer.
+
+    What it sent may stay unacknowledged for long: the endpoint probes its upstream, and knows better when to give up.
+    """
     socket = _common(context.socket(zmq.DEALER))
-    socket.setsockopt(zmq.IDENTITY, identity.encode())
+    socket.setsockopt(zmq.IDENTITY, identity)
     socket.setsockopt(zmq.PROBE_ROUTER, 1)  # else the far ROUTER knows nobody until the first message comes up
     socket.setsockopt(zmq.IMMEDIATE, 1)  # else stale frames pile up for a dead peer, and reach its next life
     socket.setsockopt(zmq.RECONNECT_IVL, 50)
-    # It tells the far ROUTER to give it up after a silence, and gives up nobody itself: the endpoint probes its
-    # upstream, and zmq aborts the process where a beat fails while what came in waits to be read.
-    socket.setsockopt(zmq.HEARTBEAT_IVL, HEARTBEAT_MS)
-    socket.setsockopt(zmq.HEARTBEAT_TTL, 3 * HEARTBEAT_MS)
-    socket.setsockopt(zmq.HEARTBEAT_TIMEOUT, 0)
     socket.setsockopt(zmq.RECONNECT_IVL_MAX, 1_000)
     return socket
 
 
 def _common(socket: zmq.Socket[bytes]) -> zmq.Socket[bytes]:
     socket.setsockopt(zmq.LINGER, LINGER_MS)
-    # At a mark libzmq stops reading: then a peer that lives is taken for dead, since its heartbeats are not read. What
-    # lies unread is bounded by our own thread, which never waits: it hands on, or drops and counts.
-    socket.setsockopt(zmq.RCVHWM, 0)
-    # A machine that lost its power looks connected for as long as TCP hopes, which is hours. One of ours has said how
-    # long to wait for it; of any other, the system asks whether it is there, and gives up what is never acknowledged.
+    socket.setsockopt(zmq.SNDHWM, PIPE)
+    socket.setsockopt(zmq.SNDBUF, SEND_BYTES)
+    # A finite mark, at which libzmq stops to read: so TCP holds a sender up before the memory is full. It then reads no
+    # heartbeats either, and would give up, or abort over, peers that live. So there are none: the endpoint has probes.
+    socket.setsockopt(zmq.RCVHWM, UNREAD)
+    socket.setsockopt(zmq.RCVBUF, UNREAD_BYTES)
+    socket.setsockopt(zmq.MAXMSGSIZE, MAX_FRAME)
+    # A machine that lost its power looks connected for as long as TCP hopes, which is hours.
     socket.setsockopt(zmq.TCP_KEEPALIVE, 1)
-    socket.setsockopt(zmq.TCP_KEEPALIVE_IDLE, HEARTBEAT_MS // 1_000)
-    socket.setsockopt(zmq.TCP_KEEPALIVE_INTVL, HEARTBEAT_MS // 1_000)
+    socket.setsockopt(zmq.TCP_KEEPALIVE_IDLE, KEEPALIVE_S)
+    socket.setsockopt(zmq.TCP_KEEPALIVE_INTVL, KEEPALIVE_S)
     socket.setsockopt(zmq.TCP_KEEPALIVE_CNT, 2)
-    socket.setsockopt(zmq.TCP_MAXRT, 3 * HEARTBEAT_MS)
+    socket.copy_threshold = SMALL
     return socket
+
+
+def is_v6(ip: str) -> bool:
+    """Whether it is an address of IPv6, in brackets or not, and with a zone or not."""
+    try:
+        return ipaddress.ip_address(ip.strip("[]").partition("%")[0]).version == 6
+    except ValueError:
+        return False
+
+
+def bracketed(ip: str) -> str:
+    """As it stands before a port."""
+    return f"[{ip}]" if is_v6(ip) and not ip.startswith("[") else ip
+
+
+def has_v6() -> bool:
+    """Whether this machine can listen by IPv6; then it can by both at once."""
+    try:
+        with tcp.socket(tcp.AF_INET6, tcp.SOCK_STREAM) as probe:
+            probe.bind(("::", 0))
+    except OSError:
+        return False
+    return True
 
 
 class Pipes:
@@ -104,21 +142,33 @@ class Pipes:
         self._dealer: zmq.Socket[bytes] | None = None
         self._router_monitor: zmq.Socket[bytes] | None = None
         self._dealer_monitor: zmq.Socket[bytes] | None = None
-        self._fd_of: dict[str, int] = {}  # the monitor speaks of file descriptors, never of identities
-        self._live: set[int] = set()  # the connections below, as far as the monitor has told
-        self._is_up = False  # likewise the one above
+        self._is_up = False  # whether the connection above is there, as far as the monitor has told
         self._news: deque[tuple[str, bool]] = deque()
+        self._last_words: deque[list[bytes]] = deque()  # what a connection above had brought when it ended
         self._loads: dict[str, _Load] = {}
-        # Of each neighbour below: its address, and whether its former connection was still there when it came by this.
-        self.came_by: dict[str, tuple[str, bool]] = {}
+        self.host, self.port = "", 0  # of the upstream
+        self.by_v6 = False  # whether the upstream is at an address of IPv6
+        self.inbound = Inbound(identity)
+        self.blocked = False  # whether the last send found the pipe above full, which a poll would say is over
+
+    @property
+    def skipped(self) -> Counter[str]:
+        """What was not handed on, by reason."""
+        return self.inbound.skipped
+
+    @property
+    def came_by(self) -> dict[str, tuple[str, bool]]:
+        """Of each neighbour below: its address, and whether its former connection was still there when it came."""
+        return self.inbound.came_by
 
     def bind(self, ip: str, port: int | None) -> int:
         """Listen; `port` None or 0 lets the system choose. Returns it. Raises `AutopilotNetError` if it is taken."""
         self._router = router(self._context)
+        self._router.setsockopt(zmq.IPV6, is_v6(ip) or (ip == "*" and has_v6()))
         # First: whoever waits for this port is accepted at once, and unheard of, is lost with each thing that it says.
         self._router_monitor = self._router.get_monitor_socket(zmq.EVENT_ACCEPTED | zmq.EVENT_DISCONNECTED)
         try:
-            self._router.bind(f"tcp://{ip}:{port or '*'}")
+            self._router.bind(f"tcp://{bracketed(ip)}:{port or '*'}")
         except zmq.ZMQError as error:
             self._close(self._router, self._router_monitor, linger=0)
             self._router = self._router_monitor = None
@@ -128,21 +178,46 @@ class Pipes:
 
     def connect(self, upstream: str, ip: str, port: int) -> None:
         """Connect to the ROUTER of `upstream`. Whether it is there shows later, by `changes`."""
-        self._upstream, self._address, self._is_up = upstream, f"tcp://{ip}:{port}", False
-        self._dealer = dealer(self._context, self._identity)
-        self._dealer_monitor = self._dealer.get_monitor_socket(zmq.EVENT_HANDSHAKE_SUCCEEDED | zmq.EVENT_DISCONNECTED)
-        self._dealer.connect(self._address)
+        self._upstream, self._address = upstream, f"tcp://{bracketed(ip)}:{port}"
+        self.host, self.port = host_of(ip), port
+        self.by_v6 = is_v6(ip)
+        self.inbound.taken.add(upstream)
+        self._open("")
 
-    def reconnect(self) -> None:
-        """Throw the connection to the upstream away, with what is still in it, and make another."""
+    def go_by(self, address: str) -> None:
+        """Take this address of the upstream's from the next connection on."""
+        self.by_v6 = is_v6(address)
+        self._address = f"tcp://{bracketed(address)}:{self.port}"
+
+    def last_words(self) -> Iterator[list[bytes]]:
+        """What the connection to the upstream has brought and nobody has read: to be asked for before `hang_up`."""
+        self._read_out()
+        while self._last_words:
+            yield self._last_words.popleft()
+
+    def hang_up(self) -> None:
+        """End the connection to the upstream. What is still on its way up by it is lost."""
         self._close(self._dealer, self._dealer_monitor, linger=0)
-        ip, _, port = self._address.removeprefix("tcp://").rpartition(":")
-        self.connect(self._upstream, ip, int(port))
+        self._dealer = self._dealer_monitor = None
+        self._is_up = self.blocked = False
+
+    def reconnect(self, connection: str = "") -> None:
+        """Make another connection to the upstream.
+
+        With a name of its own, a `connection` takes no identity away from the former one, of which the upstream then
+        reads all that it has received.
+        """
+        self.hang_up()
+        self._open(connection)
 
     def sockets(self) -> list[zmq.Socket[bytes]]:
         """What to poll for reading."""
         every = (self._router_monitor, self._dealer_monitor, self._router, self._dealer)
         return [socket for socket in every if socket is not None]
+
+    def writable(self) -> zmq.Socket[bytes] | None:
+        """What to poll for writing too: the way up, where it was found full. A ROUTER can only be tried again."""
+        return self._dealer if self.blocked else None
 
     def close(self) -> None:
         """Close what is open. What was sent has a moment to leave."""
@@ -156,12 +231,15 @@ class Pipes:
         socket = self._dealer if is_up else self._router
         if socket is None:
             return Sent.GONE
-        parts = frames if is_up else (peer.encode(), *frames)
+        if is_up:
+            self.blocked = False
+        parts = frames if is_up else (self.inbound.identity(peer), *frames)
         try:
-            if len(frames[-1]) >= zmq.COPY_THRESHOLD:
+            if len(frames[-1]) > SMALL:
                 return self._send_large(socket, peer, parts)
             socket.send_multipart(parts, zmq.DONTWAIT)
         except zmq.Again:
+            self.blocked = self.blocked or is_up
             return Sent.FULL
         except zmq.ZMQError as error:
             if error.errno == zmq.EHOSTUNREACH:
@@ -181,18 +259,18 @@ class Pipes:
         return Sent.YES
 
     def changes(self) -> Iterator[tuple[str, bool]]:
-        """The neighbours that came (True) or went (False), in order. To be asked after each `receive`.
-
-        What a neighbour sent last can be read when its connection has gone already, and makes it look alive: then it
-        is told once more that it went.
-        """
+        """The neighbours that came (True) or went (False), in order. To be asked after each `receive`."""
+        while self.inbound.gone:
+            self._news.append((self.inbound.gone.popleft(), False))
         while self._news:
             peer, is_there = self._news.popleft()
             if not is_there:
-                self._fd_of.pop(peer, None)
                 self._loads.pop(peer, None)
-                self.came_by.pop(peer, None)
             yield peer, is_there
+
+    def reads_out(self) -> bool:
+        """Whether to call `receive` soon, whatever is ready: a connection that is over is being read out."""
+        return bool(self._last_words) or self.inbound.reads_out()
 
     def receive(self, ready: Collection[Any]) -> Iterator[tuple[str, list[bytes], bool]]:
         """(neighbour, frames, whether it came by a new connection), up to a batch from each of the sockets `ready`."""
@@ -200,7 +278,9 @@ class Pipes:
             self._watch()
         if self._dealer is not None and self._dealer in ready:
             yield from self._receive_from_above(self._dealer)
-        if self._router is not None and self._router in ready:
+        while self._last_words:
+            yield self._upstream, self._last_words.popleft(), False
+        if self._router is not None and (self._router in ready or self.inbound.reads_out()):
             yield from self._receive_below(self._router)
 
     def _receive_from_above(self, socket: zmq.Socket[bytes]) -> Iterator[tuple[str, list[bytes], bool]]:
@@ -221,42 +301,37 @@ class Pipes:
                 # The identity is read uncopied, since only such a frame tells the connection it came by.
                 first = socket.recv(zmq.DONTWAIT, copy=False)
             except zmq.Again:
+                self._watch()
+                yield from self.inbound.emptied()
                 return
-            frames = socket.recv_multipart(zmq.DONTWAIT) if first.more else []
-            try:
-                peer = first.bytes.decode()
-            except UnicodeDecodeError:
-                continue  # zmq names whoever did not name itself by five bytes; nobody could answer it by an id
-            yield peer, frames, self._is_new(peer, first, frames)
+            rest = socket.recv_multipart(zmq.DONTWAIT) if first.more else []
+            yield from self.inbound.read(first, rest, self._watch)
 
-    def _is_new(self, peer: str, first: zmq.Frame, frames: list[bytes]) -> bool:
-        fd = int(first.get(zmq.SRCFD))
-        if self._fd_of.get(peer) == fd and frames != [b""]:
-            return False
-        # The system gives the number of a closed connection to the next: first hear whose it was. What comes first by
-        # a connection of ours is empty, and so is a liveness probe now and then.
-        self._watch()
-        if self._fd_of.get(peer) == fd:
-            return False
-        self._news = deque(news for news in self._news if news != (peer, False))
-        self.came_by[peer] = (str(first.get("Peer-Address")), self._fd_of.get(peer) in self._live)
-        self._fd_of[peer] = fd
-        if fd not in self._live:
-            self._news.append((peer, False))
-        return True
+    def _open(self, connection: str) -> None:
+        self._is_up = self.blocked = False
+        self._dealer = dealer(self._context, identity_of(self._identity, connection))
+        self._dealer_monitor = self._dealer.get_monitor_socket(zmq.EVENT_HANDSHAKE_SUCCEEDED | zmq.EVENT_DISCONNECTED)
+        self._dealer.setsockopt(zmq.IPV6, self.by_v6)
+        self._dealer.connect(self._address)
+
+    def _read_out(self) -> None:
+        """Take what the connection above has brought."""
+        with contextlib.suppress(zmq.Again):
+            while self._dealer is not None:
+                self._last_words.append(self._dealer.recv_multipart(zmq.DONTWAIT))
 
     def _watch(self) -> None:
         """Hear what the monitors say. Each says it before the first message of a connection can be read."""
         for event in _drain(self._dealer_monitor):
             self._is_up = event["event"] == zmq.EVENT_HANDSHAKE_SUCCEEDED
+            if not self._is_up:
+                self._read_out()
             self._news.append((self._upstream, self._is_up))
         for event in _drain(self._router_monitor):
-            fd = event["value"]
-            change = self._live.add if event["event"] == zmq.EVENT_ACCEPTED else self._live.discard
-            change(fd)
-            for peer in [peer for peer, known in self._fd_of.items() if known == fd]:
-                del self._fd_of[peer]
-                self._news.append((peer, False))
+            if event["event"] == zmq.EVENT_ACCEPTED:
+                self.inbound.accepted(event["value"])
+            else:
+                self.inbound.disconnected(event["value"])
 
     @staticmethod
     def _close(

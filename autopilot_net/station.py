@@ -42,6 +42,7 @@ __all__ = ["Station"]
 
 logger = logging.getLogger("autopilot_net")
 
+BROKEN = 70  # the exit code of a station that could not go on: an internal error, as in sysexits.h
 COMPLAINT_BYTES = 1_000  # of what kept a station from listening, told to its parent
 SWITCH_S = 0.0005  # Python's own 5 ms let a handler that computes slow the reading down to 900 messages a second
 RELEASE_S = 3.0  # how long a station may take to end before it is killed
@@ -97,6 +98,7 @@ class Station(multiprocessing.Process):
         # Written by the station alone, and unlocked: a station killed with a lock in hand would hang who reads.
         self.msgs_received = multiprocessing.Value("L", 0, lock=False)
         self._bound = multiprocessing.Value("i", 0, lock=False)
+        self._reached = multiprocessing.Value("b", 0, lock=False)
         self._complaint = multiprocessing.Array("c", COMPLAINT_BYTES, lock=False)
         self.closing = Flag()
         self.ready = Flag()
@@ -143,6 +145,11 @@ class Station(multiprocessing.Process):
         """The port it listens at; 0 before it does."""
         return int(self._bound.value)
 
+    @property
+    def connected(self) -> bool:
+        """Whether its parent is there, and is who `push_id` says; of a terminal, whether it listens. In any process."""
+        return bool(self._reached.value) and (self._core is not None or self.is_alive())
+
     def release(self) -> None:
         """End the station: what it sent last has a moment to leave."""
         self.closing.set()
@@ -173,10 +180,17 @@ class Station(multiprocessing.Process):
             if isinstance(error, AutopilotNetError):
                 raise SystemExit(1) from error  # its parent tells
             raise
+        self._core.driver.on_broken = self.closing.set
+        self._core.driver.on_reached = self._note_reached
+        self._reached.value = not self.pusher
         self._core.start()
+        logger.info("station %s listens at %s:%d", self.id, self.listen_ip, self.port)
         self.ready.set()
         self.closing.wait()
         self._core.driver.stop()
+        self._reached.value = False
+        if self._core.driver.broken is not None:
+            raise SystemExit(BROKEN)  # what it was is in the log
         context.term()
 
     def init_networking(self, context: zmq.Context[zmq.Socket[bytes]]) -> Participant:
@@ -201,6 +215,9 @@ class Station(multiprocessing.Process):
 
     def begin_role(self) -> None:
         """Called in the station's process when it is bound, before it reads. Override it to begin what it does."""
+
+    def _note_reached(self, reached: bool) -> None:
+        self._reached.value = reached
 
     def _mind_owner(self, signals: int) -> None:
         """End on SIGTERM, and with the parent.

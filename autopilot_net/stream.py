@@ -125,7 +125,7 @@ class Stream:
         flush: list[Effect] = []
         if not self._reliable and self._gives_up_at is None:
             self._gives_up_at = now + FLUSH_S
-            flush = self._line.endpoint.flush()
+            flush = self._line.endpoint.flush(now=now)
         if self._gives_up_at is None or self._line.endpoint.is_flushed() or now >= self._gives_up_at:
             self._has_left = True
             self._driver.retire(self._line)

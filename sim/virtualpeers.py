@@ -25,6 +25,7 @@ from autopilot_net.protocol.effects import (
     Effect,
     Expired,
     Forget,
+    Kind,
     Lost,
     Met,
     Reconnect,
@@ -311,8 +312,11 @@ class Peer:
                 known[0].send_down(known[1], effect.frames)
         if not is_there:
             gone = line.endpoint.lose(effect.peer, now=self.net.loop.now)
-            dropped = [Dropped(AWAY, effect.peer, "")] if effect.missed and effect.frames[-1] else []
+            is_missed = effect.kind is Kind.DATA and effect.frames[-1]
+            dropped = [Dropped(AWAY, effect.peer, "")] if is_missed else []
             self.carry_out(line, [*gone, *dropped])
+        else:
+            line.endpoint.sent(effect)
 
     def _arm(self, line: Line) -> None:
         due = line.due_us()

@@ -32,7 +32,7 @@ from tests.labs import DEADLINE_S, ROOT, Lab, ended, lab, python, shake_hands, s
 
 RESET = struct.pack("ii", 1, 0)
 LOOK_S = 0.5
-REPEAT_S = 0.5
+REPEAT_S = 1.0
 LIVENESS_S = 0.6
 
 

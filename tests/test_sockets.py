@@ -17,7 +17,17 @@ import zmq
 from zmq.utils.monitor import recv_monitor_message
 
 from autopilot_net import AutopilotNetError
-from autopilot_net.sockets import BATCH, PIPE_BYTES, Pipes, Sent, dealer, router
+from autopilot_net.sockets import (
+    BATCH,
+    PIPE,
+    PIPE_BYTES,
+    SMALL,
+    UNACKED_MS,
+    Pipes,
+    Sent,
+    dealer,
+    router,
+)
 from tests.conftest import Context, Socket, eventually, plain
 from tests.labs import said_by
 
@@ -381,7 +391,6 @@ def test_one_full_neighbour_of_ours_says_so_at_once_and_blocks_nobody(context: C
     other.send(b"hello")
     ours.until(lambda: len(ours.came) == 2)
     sent = fill(lambda: ours.send("deaf", BIG) is Sent.FULL)
-    assert ours.send("deaf", b"x") is Sent.FULL
     assert ours.send("other", b"x") is Sent.YES
     assert read(other) == [b"x"]
     for _ in range(sent):
@@ -395,7 +404,7 @@ def test_an_upstream_that_does_not_read_is_full_and_not_gone(context: Context) -
     rig = Ends(context, "rig_1").connect("T", port)
     rig.until(lambda: rig.news == [("T", True)])
     assert fill(lambda: rig.send("T", BIG) is Sent.FULL)
-    assert rig.send("T", b"x") is Sent.FULL
+    assert fill(lambda: rig.send("T", b"x") is Sent.FULL) <= PIPE
     assert read(deaf) == [b"rig_1", b""]
 
 
@@ -484,10 +493,10 @@ def test_a_program_that_sends_and_is_gone_before_it_is_read_is_no_ghost(context:
     ours.turn()
     assert ours.came[0] == ("_rig_1", [b"0"], True)
     assert len(ours.came) == BATCH
-    assert ours.news == [("_rig_1", False)]
-    ours.turn()
+    assert ours.news == [], "there is more of it to be read"
+    ours.until(lambda: ours.news)
     assert [frames for _, frames, _ in ours.came] == [[b"%d" % number] for number in range(BATCH + 10)]
-    assert ours.news[-1:] == [("_rig_1", False)]
+    assert ours.news == [("_rig_1", False)]
 
 
 def test_a_program_that_is_gone_before_much_is_read_takes_nobody_with_it(context: Context, bare: Bares) -> None:
@@ -512,10 +521,10 @@ def test_the_last_words_of_an_upstream_do_not_bring_it_back(context: Context) ->
     server.close(500)
     assert rig.news == [("T", True)]
     assert rig.monitor.poll(10_000)
-    assert rig.changes() == [("T", False)]
-    last_words = list(rig.pipes.receive([rig.dealer]))
+    last_words = list(rig.pipes.receive([rig.monitor]))
     assert last_words in ([("T", [b"last words"], False)], [])  # zmq throws them away, or does not: it depends
-    assert list(rig.pipes.changes()) == [("T", False)] * len(last_words)
+    assert list(rig.pipes.changes()) == [("T", False)], "and after it nothing more is read"
+    assert list(rig.pipes.receive([rig.dealer])) == []
 
 
 @linux  # which gives the lowest number that is free
@@ -527,13 +536,13 @@ def test_a_neighbour_by_the_number_of_a_connection_that_went_is_not_lost_with_it
     old = bare(b"old", ours.port)
     old.send(b"hello")
     ours.until(lambda: ours.came)
-    number = ours.pipes._fd_of["old"]
+    number = ours.pipes.inbound.connections()["old"]
     old.die()
     assert ours.monitor.poll(10_000)  # and before anybody asks
     bare(identity.encode(), ours.port).send(b"")
     assert ours.router.poll(10_000)
     assert list(ours.pipes.receive([ours.router])) == [(identity, [b""], True)]
-    assert ours.pipes._fd_of == {identity: number}
+    assert ours.pipes.inbound.connections() == {identity: number}
     lost = [] if identity == "old" else [("old", False)]
     assert list(ours.pipes.changes()) == lost
     assert ours.send(identity, b"x") is Sent.YES
@@ -553,27 +562,10 @@ def test_whoever_has_a_name_that_is_no_text_is_not_heard(context: Context, bare:
 # -- heartbeats ----------------------------------------------------------------------------------------------------
 
 
-def test_a_dealer_says_how_long_to_wait_for_it_and_a_router_beats_not_at_all(context: Context) -> None:
-    rig, ours = dealer(context, "rig_1"), router(context)
-    assert [rig.getsockopt(one) for one in (zmq.HEARTBEAT_IVL, zmq.HEARTBEAT_TTL, zmq.HEARTBEAT_TIMEOUT)] == [
-        *(2_000, 6_000, 0)
-    ]
-    assert ours.getsockopt(zmq.HEARTBEAT_IVL) == 0
-    assert [one.getsockopt(zmq.LINGER) for one in (rig, ours)] == [500, 500]
-
-
-def test_a_rig_that_lost_its_power_is_given_up_after_the_silence_that_it_named(context: Context, bare: Bares) -> None:
-    server, port = bound(plain(context, zmq.ROUTER, ROUTER_MANDATORY=1))
-    bare(b"rig_1", port).send(b"hello")
-    assert read(server) == [b"rig_1", b"hello"]
-    ours = Ends(context, "T").bind()
-    rig = bare(b"rig_1", ours.port)
-    rig.send(b"hello")
-    rig.beat(ttl_s=0.2)
-    ours.until(lambda: ours.news)
-    assert ours.news == [("rig_1", False)]
-    eventually(lambda: ours.send("rig_1", b"x") is Sent.GONE)
-    server.send_multipart([b"rig_1", b"x"], zmq.DONTWAIT)  # which still believes in it
+def test_nobody_beats(context: Context) -> None:
+    """At its mark zmq reads no heartbeats: it would give up a peer that lives, or abort over one that died."""
+    for one in (dealer(context, b"rig_1"), router(context)):
+        assert [one.getsockopt(zmq.HEARTBEAT_IVL), one.getsockopt(zmq.LINGER)] == [0, 500]
 
 
 def timers(port: int) -> set[int]:
@@ -591,8 +583,8 @@ def test_of_whoever_names_no_silence_the_system_asks_whether_it_is_there(context
     assert read(server) == [b"rig_1", b"hello"]
     ours.until(lambda: ours.came)
     eventually(lambda: (timers(port), timers(ours.port)) == ({0}, {2}))
-    unacknowledged = [router(context).getsockopt(zmq.TCP_MAXRT), dealer(context, "rig_1").getsockopt(zmq.TCP_MAXRT)]
-    assert unacknowledged == [6_000, 6_000]
+    unacknowledged = [router(context).getsockopt(zmq.TCP_MAXRT), dealer(context, b"rig_1").getsockopt(zmq.TCP_MAXRT)]
+    assert unacknowledged == [UNACKED_MS, 0], "who has an upstream probes it, and waits for one that is slow"
 
 
 @pytest.mark.parametrize("beats", [True, False])
@@ -644,18 +636,19 @@ def test_what_was_sent_last_has_a_moment_to_leave_ours(context: Context) -> None
     server, port = bound(plain(context, zmq.ROUTER, **DEAF))
     rig = Ends(context, "rig_1").connect("T", port)
     rig.until(lambda: rig.news)
-    for _ in range(10):
-        assert rig.send("T", BIG) is Sent.YES
+    small = b"x" * SMALL
+    for _ in range(PIPE // 2):
+        assert rig.send("T", small) is Sent.YES
     rig.pipes.close()
     rig.pipes.close()  # once more is harmless
     assert rig.pipes.sockets() == []
     assert read(server) == [b"rig_1", b""]
-    for _ in range(10):
-        assert read(server) == [b"rig_1", BIG]
+    for _ in range(PIPE // 2):
+        assert read(server) == [b"rig_1", small]
 
 
 def test_who_was_away_is_looked_for_soon_and_then_at_least_every_second(context: Context, port: int) -> None:
-    ours = dealer(context, "rig_1")
+    ours = dealer(context, b"rig_1")
     assert (ours.getsockopt(zmq.RECONNECT_IVL), ours.getsockopt(zmq.RECONNECT_IVL_MAX)) == (50, 1_000)
     early = Ends(context, "rig_1").connect("T", port)
     early.turn()
@@ -668,22 +661,18 @@ def test_who_was_away_is_looked_for_soon_and_then_at_least_every_second(context:
 # -- reconnect, bind -----------------------------------------------------------------------------------------------
 
 
-def test_reconnecting_throws_away_the_connection_with_what_is_still_in_it(context: Context) -> None:
+def test_nothing_of_a_former_connection_goes_out_by_the_next(context: Context) -> None:
     with socket.create_server((LOCAL, 0)) as server:
         server.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4_096)
         rig = Ends(context, "rig_1").connect("T", server.getsockname()[1])
         old = Bare(server.accept()[0], b"ROUTER")
         rig.until(lambda: rig.news)
-        sent = fill(lambda: rig.send("T", BIG) is Sent.FULL)
+        assert fill(lambda: rig.send("T", BIG[:SMALL]) is Sent.FULL)
         rig.news.clear()
         rig.pipes.reconnect()
         new = Bare(server.accept()[0], b"ROUTER")
         rig.until(lambda: rig.news == [("T", True)])
-        came = 0
-        with old.tcp, contextlib.suppress(ConnectionResetError):
-            while data := old.tcp.recv(1 << 20):
-                came += len(data)
-        assert came < sent * len(BIG) / 5  # what the system itself has taken
+        old.die()
         assert rig.send("T", b"after") is Sent.YES
         said = b""
         while b"after" not in said:

@@ -31,8 +31,9 @@ TWELVE = {
     ),
     "a repeat forgets its hops": (
         "autopilot_net/protocol/courier.py",
-        "                effects += self._post.send(to, entry.hops, entry.wire())\n",
-        "                effects += self._post.send(to, () if entry.again else entry.hops, entry.wire())\n",
+        "                effects += self._post.send(to, entry.hops, entry.wire(), Kind.PROMISE)\n",
+        "                hops = () if entry.again else entry.hops\n"
+        "                effects += self._post.send(to, hops, entry.wire(), Kind.PROMISE)\n",
     ),
     "an outbox loses order when its path comes back": (
         "autopilot_net/protocol/outbox.py",

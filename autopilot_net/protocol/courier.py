@@ -7,12 +7,12 @@ restart to be kept.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from autopilot_net.errors import BadMessage
 from autopilot_net.message import Message
-from autopilot_net.protocol.effects import Confirmed, Deliver, Dropped, Effect, Expired, Forget, Store
+from autopilot_net.protocol.effects import Confirmed, Deliver, Dropped, Effect, Expired, Forget, Kind, Store
 from autopilot_net.protocol.inbox import Inbox, Verdict, receipt_of
 from autopilot_net.protocol.outbox import Entry, Outbox
 from autopilot_net.protocol.post import Post
@@ -68,9 +68,9 @@ class Courier:
             return []
         return self._transmit_all(self.outbox.missing(message.sender, re, gap[0], gap[1], now=now), now)
 
-    def handle_timer(self, *, now: float) -> list[Effect]:
-        """What is to be repeated by now, and what has expired."""
-        again, expired = self.outbox.handle_timer(now=now, is_stuck=self._post.is_stuck)
+    def handle_timer(self, *, now: float, is_stuck: Callable[[str], bool]) -> list[Effect]:
+        """What is to be repeated by now, and what has expired. See `Outbox.handle_timer` for `is_stuck`."""
+        again, expired = self.outbox.handle_timer(now=now, is_stuck=is_stuck)
         spent, late = "no confirmation came, and it may not be sent again", "no confirmation came, and its time is up"
         ends: list[Effect] = []
         for entry in expired:
@@ -88,6 +88,17 @@ class Courier:
             for recipient, target in self.outbox.recipients(is_open=False)
             if self._post.is_open(target, recipient)
             for entry in self.outbox.open(recipient, now=now)
+        ]
+        return self._transmit_all(entries, now)
+
+    def resume(self, name: str, *, now: float) -> list[Effect]:
+        """The way to `name` is read again, and what went by it is on it still: only what waits goes out."""
+        entries = [
+            entry
+            for recipient, target in self.outbox.recipients(is_open=False)
+            if name.removeprefix("_") in (target.removeprefix("_"), recipient.removeprefix("_"))
+            and self._post.is_open(target, recipient)
+            for entry in self.outbox.resume(recipient, now=now)
         ]
         return self._transmit_all(entries, now)
 
@@ -135,12 +146,12 @@ class Courier:
             to = str(entry.message.to)
             if entry.is_first or self._post.is_known(to):
                 entry.is_first = False
-                effects += self._post.send(to, entry.hops, entry.wire())
+                effects += self._post.send(to, entry.hops, entry.wire(), Kind.PROMISE)
             elif to not in asked:
                 asked.add(to)
                 via = {"via": entry.message.via} if "via" in entry.message else {}
                 question = self._voice.message(to, "CONFIRM", entry.message.id, now=now, asks=True, **via)
-                effects += self._post.send(to, entry.hops, question.serialize())
+                effects += self._post.send(to, entry.hops, question.serialize(), Kind.CONTROL)
         return effects
 
     def _read_question(self, message: Message, now: float) -> list[Effect]:

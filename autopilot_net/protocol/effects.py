@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from enum import Enum
+
 from msgspec import Struct
 
 from autopilot_net.message import Message
@@ -15,24 +17,31 @@ __all__ = [
     "Expired",
     "Forget",
     "Gap",
+    "Kind",
     "Lost",
     "Met",
     "Reconnect",
+    "Silent",
     "Store",
     "Transmit",
     "Twins",
 ]
 
 
-class Transmit(Struct, frozen=True):
-    """Put `frames` on the socket to the neighbour `peer`. The address that a ROUTER eats is not among them.
+class Kind(Enum):
+    """What it means when a message is lost on its way to a neighbour."""
 
-    Of what is not `missed`, an answer that whoever asked would not use later, nothing is said when `peer` has gone.
-    """
+    DATA = "data"  # nobody here repeats it, so that its loss is counted
+    PROMISE = "promise"  # it is repeated until it is confirmed
+    CONTROL = "control"  # the library's own: it goes before what waits, and nobody misses it
+
+
+class Transmit(Struct, frozen=True):
+    """Put `frames` on the socket to the neighbour `peer`. The address that a ROUTER eats is not among them."""
 
     peer: str
     frames: tuple[bytes, ...]
-    missed: bool = True
+    kind: Kind = Kind.DATA
 
 
 class Deliver(Struct, frozen=True):
@@ -64,12 +73,16 @@ class Expired(Struct, frozen=True):
 
 
 class Dropped(Struct, frozen=True):
-    """Something that came in, or waited, goes no further. `peer` is the neighbour it concerns."""
+    """Something that came in, or waited, goes no further. `peer` is the neighbour it concerns.
+
+    Where it is not `known` whether it did, because whoever read it is dead, `count` is an upper bound.
+    """
 
     reason: str
     peer: str
     recipient: str
     count: int = 1
+    known: bool = True
 
 
 class Gap(Struct, frozen=True):
@@ -98,6 +111,13 @@ class Reconnect(Struct, frozen=True):
     peer: str
 
 
+class Silent(Struct, frozen=True):
+    """Nothing has come from the upstream `peer` for so many `seconds`, though it was asked; 0.0: it is heard again."""
+
+    peer: str
+    seconds: float
+
+
 class Twins(Struct, frozen=True):
     """Two that live take the id `peer` from one another, at these addresses, which may be the same one."""
 
@@ -118,4 +138,6 @@ class Forget(Struct, frozen=True):
     seq: int
 
 
-Effect = Transmit | Deliver | Confirmed | Expired | Dropped | Gap | Met | Lost | Reconnect | Twins | Store | Forget
+Effect = (
+    Transmit | Deliver | Confirmed | Expired | Dropped | Gap | Met | Lost | Silent | Reconnect | Twins | Store | Forget
+)

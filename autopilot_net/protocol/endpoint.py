@@ -14,6 +14,7 @@ from msgspec import Struct
 
 from autopilot_net.errors import BadMessage
 from autopilot_net.message import Message
+from autopilot_net.protocol.accounts import Account, Losses
 from autopilot_net.protocol.clock import Clock, ClockOffset
 from autopilot_net.protocol.courier import Courier
 from autopilot_net.protocol.effects import (
@@ -21,18 +22,21 @@ from autopilot_net.protocol.effects import (
     Dropped,
     Effect,
     Gap,
+    Kind,
     Lost,
     Met,
     Reconnect,
+    Silent,
     Transmit,
     Twins,
 )
-from autopilot_net.protocol.frames import PROBE, Packet, read_frames
+from autopilot_net.protocol.frames import Packet, read_frames
 from autopilot_net.protocol.inbox import via_of
 from autopilot_net.protocol.liveness import Liveness, Move
 from autopilot_net.protocol.notices import Notices
 from autopilot_net.protocol.outbox import Outbox, Window
 from autopilot_net.protocol.post import Post
+from autopilot_net.protocol.probes import PROBE, ProbeState, read_state
 from autopilot_net.protocol.records import Saved
 from autopilot_net.protocol.streams import GapWatch
 from autopilot_net.protocol.twins import TwinWatch
@@ -42,6 +46,11 @@ __all__ = ["Endpoint", "Settings"]
 
 CLOSING = b"CLOSING"  # stops a station of Autopilot's own; ours is stopped by whoever owns its process
 AGAIN = "a repeat that one of Autopilot's own would handle again"
+TAKEN = "from below, under the id of a station above"
+LOST = "lost with its connection"
+UNKNOWN_LOSS = "it is not known how much was read of a connection whose other end has died; at most"
+DEEP = 64  # stations above one another, at most
+ACCOUNTS = 4_096  # neighbours of which it is known what they read
 
 
 class Settings(Struct, frozen=True, kw_only=True):
@@ -61,8 +70,9 @@ class Endpoint:
     `incarnation` is unlike that of any former life under this id. `epoch` is the wall-clock time, in seconds, at
     `now == 0`. `now` never runs backwards. No method blocks, and a call too many is harmless.
 
-    With `saved` it is durable: it begins with what a former life has left there, which had the same incarnation, and
-    asks for what it promises and what it has handled to be kept (`Store`, `Forget`).
+    `life` is unlike that of any former life, also where a durable one keeps its incarnation; the incarnation, if it is
+    not given. With `saved` it is durable: it begins with what a former life has left there, which had the same
+    incarnation, and asks for what it promises and what it has handled to be kept (`Store`, `Forget`).
     """
 
     def __init__(
@@ -75,8 +85,10 @@ class Endpoint:
         epoch: float = 0.0,
         settings: Settings | None = None,
         saved: Saved | None = None,
+        life: str | None = None,
     ) -> None:
         self.id = id
+        self.life = life or incarnation
         self.forwards = forwards
         self.incarnation = incarnation
         self.settings = settings or Settings()
@@ -92,7 +104,12 @@ class Endpoint:
         self._special = {"GONE": self._read_gone, "BACK": self._read_back, "CLOCK": self._read_clock}
         self._twins = TwinWatch()
         self._clock = Clock(interval=self.settings.clock_s or 0.0)
-        self._liveness = Liveness(self.settings.liveness_s)
+        self._liveness = Liveness(self.settings.liveness_s, seed=f"{id} {incarnation}")
+        self._accounts: dict[str, Account] = {}
+        self._connections = 0  # to the upstream, so far
+        self._has_asked = False  # whether an upstream of unknown kind was told who we are, by the present connection
+        self.is_upstream_new = False  # whether the upstream has shown that it tells connections of one id apart
+        self.upstream_is = ""  # the id of whoever answers as the upstream, as far as it has said
         self._retry_at: float | None = None  # when to try again what the upstream has said that it cannot reach
 
     @property
@@ -147,11 +164,15 @@ class Endpoint:
 
     def receive(self, peer: str, frames: Sequence[bytes], *, now: float) -> list[Effect]:
         """A message came in from the neighbour `peer`; `frames` are without the identity that a ROUTER prepends."""
+        if peer != self.routes.upstream and peer in self.routes.above:
+            return [Dropped(TAKEN, peer, "")]
         effects = [] if self.routes.has(peer) else self.meet(peer, now=now)
-        if peer == self.routes.upstream:
-            self._liveness.hear()
+        if peer == self.routes.upstream and self._liveness.hear():
+            self.post.is_upstream_silent = False
+            effects += [Silent(peer, 0.0), *self._notices.back(peer, now=now, kept=True)]
         if frames and not frames[-1]:
-            return effects + self._answer_probe(peer, frames)
+            return effects + self._read_probe(peer, frames, now)
+        self._account(peer).received()
         self.post.hear(peer)
         try:
             packet = read_frames(frames, me=self.id)
@@ -165,15 +186,35 @@ class Endpoint:
         """The neighbour `peer` is there, or there again."""
         if not self.routes.meet(peer):
             return []
+        begun: list[Effect] = []
         if peer == self.routes.upstream:
             self._liveness.meet(now=now)
             self._clock.meet(now=now)
-        return [Met(peer), *self.ready(peer), *self._reopen(peer, now)]
+            begun = self._begin_connection(peer, now)
+        return [Met(peer), *begun, *self.ready(peer), *self._reopen(peer, now)]
 
     def connected(self, peer: str, address: str, *, took_over: bool) -> list[Effect]:
-        """`peer` below came by a new connection from `address`. `took_over`: its former one had not gone by then."""
+        """`peer` below came by a new connection from `address`. `took_over`: its former one had not gone by then.
+
+        All that was received by the former one has been handed in before.
+        """
+        losses = self._tell_losses(peer, self._account(peer).renew())
         twins = self._twins.connected(peer, address, took_over=took_over)
-        return [Twins(peer, twins)] if twins else []
+        return [*losses, Twins(peer, twins)] if twins else losses
+
+    def is_reached(self) -> bool:
+        """Whether the upstream is there, and is who it was said to be. The root has none to reach."""
+        upstream = self.routes.upstream
+        return upstream is None or (self.routes.up and self.upstream_is in ("", upstream))
+
+    def next_connection(self) -> str:
+        """The name for the next connection to the upstream: none, where it would not tell it from the others."""
+        return f"{self.life}.{self._connections + 1}" if self.is_upstream_new else ""
+
+    def sent(self, effect: Transmit) -> None:
+        """The socket has taken the message of `effect`: it is gone if its connection breaks."""
+        if effect.frames[-1]:
+            self._account(effect.peer).sent(counts=effect.kind is Kind.DATA)
 
     def lose(self, peer: str, *, now: float) -> list[Effect]:
         """The neighbour `peer` went away, with all that lay behind it."""
@@ -183,6 +224,7 @@ class Endpoint:
         self._notices.askers.lose(peer)
         if peer == self.routes.upstream:
             self._liveness.lose()
+            self.post.is_upstream_silent = False
         dropped = self.post.lose(peer)
         self._courier.close_what_has_no_path()
         return [Lost(peer), *dropped]
@@ -191,7 +233,7 @@ class Endpoint:
         """`name` lies behind the neighbour `peer`."""
         return self._reopen(name, now) if self.routes.learn(name, peer) else []
 
-    def full(self, peer: str, refused: Iterable[tuple[bytes, ...]]) -> None:
+    def full(self, peer: str, refused: Iterable[Transmit]) -> None:
         """See `Post.full`."""
         self.post.full(peer, refused)
 
@@ -199,13 +241,13 @@ class Endpoint:
         """See `Post.ready`."""
         return self.post.ready(peer)
 
-    def flush(self) -> list[Effect]:
+    def flush(self, *, now: float) -> list[Effect]:
         """Have the upstream say, by sending a probe back, that it has read what was sent to it: see `is_flushed`."""
         upstream = self.routes.upstream
         if upstream is None or not self.routes.up:
             return []
         self._liveness.flush()
-        return [Transmit(upstream, PROBE)]
+        return [Transmit(upstream, self._probe_frames(now=now))]
 
     def is_flushed(self) -> bool:
         """Whether the upstream has read all that was sent before `flush`, or went away, and what it has not is lost."""
@@ -215,7 +257,7 @@ class Endpoint:
 
     def handle_timer(self, *, now: float) -> list[Effect]:
         """Whatever is due by now."""
-        effects = self._courier.handle_timer(now=now)
+        effects = self._courier.handle_timer(now=now, is_stuck=lambda target: self._is_stuck(target, now))
         if self._retry_at is not None and now >= self._retry_at:
             effects += self._try_beyond(now)
         if self._liveness.probe_at is not None and now >= self._liveness.probe_at:
@@ -284,7 +326,8 @@ class Endpoint:
             self.post.is_ours(message.sender)
         effects = self._place(message, peer, now) + self._hear_life(message, peer)
         if message.key == "CONFIRM" and message.to == "_" + self.id and peer != message.to and "asks" not in message:
-            return effects + self.post.pass_on(Packet((), message.to, packet.payload), from_above=True, peer=peer)
+            passed = Packet((), message.to, packet.payload)
+            return effects + self.post.pass_on(passed, from_above=True, peer=peer, kind=Kind.CONTROL)
         if message.key == "CONFIRM":
             return effects + self._courier.read_confirm(message, now=now)
         special = self._special.get(message.key)
@@ -350,7 +393,11 @@ class Endpoint:
             self.routes.found_above(name)
         else:
             self.routes.learn(name, peer)
-        return self._reopen(name, now) if self.post.next_hop(name) == peer else []
+        if self.post.next_hop(name) != peer:
+            return []
+        if message.get("kept") is True:  # it was late, and nothing is lost
+            return [*self._courier.resume(name, now=now), *self._notices.back(name, now=now, kept=True)]
+        return self._reopen(name, now)
 
     def _read_clock(self, message: Message, peer: str, now: float) -> list[Effect]:
         """A neighbour below asks for the time, or the upstream has told it. Who does not know yet says nothing."""
@@ -361,8 +408,7 @@ class Endpoint:
         if known is None or message.sender != peer:
             return []
         told = [self.epoch + now, known.offset, known.uncertainty]
-        effects = self._voice.say(peer, "CLOCK", told, now=now, re=message.id)
-        return [Transmit(e.peer, e.frames, missed=False) if isinstance(e, Transmit) else e for e in effects]
+        return self._voice.say(peer, "CLOCK", told, now=now, re=message.id)
 
     # -- paths ---------------------------------------------------------------------------------------------------
 
@@ -378,21 +424,27 @@ class Endpoint:
 
     # -- timers --------------------------------------------------------------------------------------------------
 
-    def _answer_probe(self, peer: str, frames: Sequence[bytes]) -> list[Effect]:
-        if peer == self.routes.upstream:
-            self._liveness.echo()
-            return []
-        self.post.is_ours(peer)
-        self._notices.askers.tell_anew(peer)
-        return [Transmit(peer, tuple(frames))]
-
     def _probe(self, now: float) -> list[Effect]:
         upstream = self.routes.upstream or ""
+        effects: list[Effect] = []
         is_full = upstream in self.post.waiting_peers()
-        move = self._liveness.move(now=now, is_ours=upstream in self.ours, is_full=is_full)
-        if move is None:
-            return []
-        return [Transmit(upstream, PROBE) if move is Move.PROBE else Reconnect(upstream)]
+        for move in self._liveness.move(now=now, is_ours=upstream in self.ours, is_full=is_full):
+            if move is Move.TELL:
+                self.post.is_upstream_silent = True
+                effects.append(Silent(upstream, round(self._liveness.silence(now=now), 1)))
+            elif move is Move.PROBE:
+                probe = Transmit(upstream, self._probe_frames(now=now), Kind.CONTROL)
+                effects += self.post.transmit(probe, source=self.id)
+            else:
+                effects.append(Reconnect(upstream))
+        return effects
+
+    def _is_stuck(self, target: str, now: float) -> bool:
+        """Whether what goes toward `target` waits here, or may lie unread at the next neighbour: it is under way."""
+        if self.post.is_stuck(target):
+            return True
+        answers = self.is_upstream_new or not self._liveness.is_new
+        return answers and self._liveness.is_behind(now=now) and self.post.next_hop(target) == self.routes.upstream
 
     def _ask_at(self) -> float | None:
         """When to ask the upstream for the time: it is there, and can tell it. Autopilot's own cannot."""
@@ -404,4 +456,78 @@ class Endpoint:
         question = self._voice.message(upstream, "CLOCK", None, now=now)
         question["id"] = f"{self.id}_{self.incarnation}_{now!r}"  # the answer to a former life's may come yet
         self._clock.ask(question.id, now=now)
-        return self.post.send(upstream, (), question.serialize())
+        return self.post.send(upstream, (), question.serialize(), Kind.CONTROL)
+
+    # -- probes, and what they tell of connections -----------------------------------------------------------------
+
+    def _read_probe(self, peer: str, frames: Sequence[bytes], now: float) -> list[Effect]:
+        """From below it is answered; from above it is the answer. A bare one comes back as it was, whoever sent it."""
+        state = read_state(frames)
+        if peer == self.routes.upstream:
+            return self._read_answer(peer, state, now)
+        self.post.is_ours(peer)
+        self._notices.askers.tell_anew(peer)
+        if state is None:
+            return self.post.transmit(Transmit(peer, tuple(frames), Kind.CONTROL), source=self.id)
+        account = self._account(peer)
+        account.connection = state.connection[:64]
+        answer = Transmit(peer, self._state(peer, re=state.number).frames(), Kind.CONTROL)
+        return [*self._tell_losses(peer, account.hear(state)), *self.post.transmit(answer, source=self.id)]
+
+    def _read_answer(self, upstream: str, state: ProbeState | None, now: float) -> list[Effect]:
+        if state is None or state.life == self.life:  # bare, or our own words, as Autopilot's own send them back
+            if state is None or state.number:
+                self._liveness.echo(state.number if state else 0, now=now)
+            if self._has_asked:
+                return []
+            self._has_asked = True
+            return self._introduce(upstream)
+        if state.re:
+            self._liveness.echo(state.re, now=now)
+        self.is_upstream_new, self.upstream_is = True, state.id
+        self.routes.above = tuple(dict.fromkeys((upstream, *state.above[:DEEP])))
+        self.post.is_ours(upstream)
+        return self._tell_losses(upstream, self._account(upstream).hear(state))
+
+    def _begin_connection(self, upstream: str, now: float) -> list[Effect]:
+        """The upstream was met: by another connection, which has a name of its own."""
+        del now
+        self._connections += 1
+        self._has_asked = self.is_upstream_new
+        losses = self._account(upstream).renew(f"{self.life}.{self._connections}")
+        return self._tell_losses(upstream, losses) + (self._introduce(upstream) if self.is_upstream_new else [])
+
+    def _introduce(self, upstream: str) -> list[Effect]:
+        """Say who we are, and how this connection is called. One of ours answers likewise."""
+        return [Transmit(upstream, self._state(upstream).frames(), Kind.CONTROL)]
+
+    def _probe_frames(self, *, now: float) -> tuple[bytes, ...]:
+        number = self._liveness.next_number(now=now)
+        upstream = self.routes.upstream or ""
+        return self._state(upstream, number=number).frames() if self.is_upstream_new else PROBE
+
+    def _state(self, peer: str, **numbers: int) -> ProbeState:
+        account = self._account(peer)
+        named = account.connection if peer == self.routes.upstream else ""
+        above = () if named else self.routes.above
+        closed = account.read_of()
+        return ProbeState(
+            self.id, self.life, connection=named, read=account.read, closed=closed, above=above, **numbers
+        )
+
+    def _account(self, peer: str) -> Account:
+        account = self._accounts.get(peer)
+        if account is None:
+            account = self._accounts[peer] = Account()
+            if len(self._accounts) > ACCOUNTS:
+                del self._accounts[next(iter(self._accounts))]
+        return account
+
+    @staticmethod
+    def _tell_losses(peer: str, losses: Losses) -> list[Effect]:
+        effects: list[Effect] = []
+        if losses.lost:
+            effects.append(Dropped(LOST, peer, "", losses.lost))
+        if losses.unknown:
+            effects.append(Dropped(UNKNOWN_LOSS, peer, "", losses.unknown, known=False))
+        return effects

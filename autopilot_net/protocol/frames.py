@@ -10,10 +10,7 @@ from collections.abc import Sequence
 
 from msgspec import Struct
 
-__all__ = ["PROBE", "Packet", "pack_to", "pack_up", "read_frames"]
-
-PROBE = (b"",)
-"""An empty message is a liveness probe, whoever sends it."""
+__all__ = ["Packet", "pack_to", "pack_up", "read_frames"]
 
 
 class Packet(Struct, frozen=True):

@@ -1,54 +1,84 @@
-"""Whether the upstream still hears us: probes that it sends back, and what to make of silence. Nothing is sent here."""
+"""Whether the upstream still hears us: probes that it answers, and what to make of silence. Nothing is sent here.
+
+Slow is not dead. Only what came from the upstream counts, and how long it may be silent follows from how long its
+answers took before. Silence is told first. Much later the connection is made anew, since some connections go deaf for
+ever, and each time in vain makes the next wait twice as long. A lab that is only busy is never given more to do.
+"""
 
 from __future__ import annotations
 
 from enum import Enum
+from zlib import crc32
 
-__all__ = ["Liveness", "Move"]
+__all__ = ["SILENT", "Liveness", "Move"]
 
-UNANSWERED = 3  # probes, after which a connection is taken for deaf
+UNANSWERED = 3  # probes under way; more would only lie behind these
+FIRST = 4  # intervals until a connection that never said anything is made anew
+SILENT = 4  # intervals until the silence of one that did is told
+DEAF = 7  # intervals until it is made anew
+ROUND_TRIPS = 4  # as many of the slowest of late are waited for before it is told, and twice as many before it is
+FADES = 0.9  # what is left of the slowest round trip at each that was faster
+MAX_DOUBLINGS = 5
+JITTER = 0.5  # of a wait: rigs that lost their terminal together do not come back together
 
 
 class Move(Enum):
     """What to do about the upstream."""
 
     PROBE = "probe"
+    TELL = "tell"
     RECONNECT = "reconnect"
 
 
 class Liveness:
-    """The probes of one endpoint. A probe is sent back by whoever routes, Autopilot's own stations among them."""
+    """The probes of one endpoint. A bare probe is sent back by whoever routes, Autopilot's own stations among them."""
 
-    def __init__(self, interval: float) -> None:
+    def __init__(self, interval: float, *, seed: str = "") -> None:
         self._interval = interval
+        self._seed = seed
         self.probe_at: float | None = None  # None while the upstream is away
+        self.is_silent = False  # whether that was told
+        self.is_new = True  # whether nothing has come yet by this connection
         self._answers = False  # whether it has sent a probe back by this connection
         self._is_mute = False  # whether another connection was tried because nothing had ever come
-        self._unanswered = 0
+        self._waits_since: float | None = None  # when the oldest probe was sent that nothing has come after
+        self._asked: dict[int, float] = {}  # probes under way, by number, each with its time
+        self._number = 0
+        self._slowest = 0.0  # round trip of late
+        self._failures = 0  # connections in a row that were made anew for their silence
         self._echoes_due = 0  # probes on their way to the upstream and back, the one that zmq sends at first among them
         self._flush_left = 0  # how many of these must come back until all that was sent before is known to be read
 
     def meet(self, *, now: float) -> None:
         """The upstream is there, or there again."""
         self.probe_at = now + self._interval
-        self._unanswered = 0
+        self.is_new, self._waits_since = True, now
+        self._asked.clear()
         self._echoes_due, self._flush_left = 1, 0
 
     def lose(self) -> None:
         """It went away."""
-        self.probe_at = None
-        self._answers = False
+        self.probe_at = self._waits_since = None
+        self._answers = self.is_silent = False
         self._echoes_due = self._flush_left = 0
 
-    def hear(self) -> None:
-        """Something came from it."""
-        self._unanswered = 0
+    def hear(self) -> bool:
+        """Something came from it; whether its silence had been told."""
+        was_silent, self.is_silent = self.is_silent, False
+        self.is_new, self._waits_since, self._failures = False, None, 0
+        return was_silent
 
-    def echo(self) -> None:
-        """It has sent a probe back, which shows life, and not whose kind it is."""
+    def echo(self, number: int = 0, *, now: float) -> None:
+        """It has answered probe `number` (0: which one is not told), which shows life, and not whose kind it is."""
         self._answers, self._is_mute = True, False
         self._echoes_due = max(0, self._echoes_due - 1)
         self._flush_left = max(0, self._flush_left - 1)
+        if not number and self._asked:
+            number = next(iter(self._asked))
+        if number in self._asked:
+            took = now - self._asked[number]
+            self._slowest = max(took, FADES * self._slowest)
+            self._asked = {n: at for n, at in self._asked.items() if n > number}
 
     def flush(self) -> None:
         """A probe is sent behind all that was sent before."""
@@ -59,23 +89,55 @@ class Liveness:
         """Whether the probe of the last `flush` came back, or the upstream went away."""
         return not self._flush_left
 
-    def move(self, *, now: float, is_ours: bool, is_full: bool) -> Move | None:
-        """What to do at `probe_at`, or later. `is_ours`: the upstream is known to send probes back.
+    def silence(self, *, now: float) -> float:
+        """For how long nothing has come, in seconds, though something was asked."""
+        return 0.0 if self._waits_since is None else now - self._waits_since
 
-        While its pipe `is_full`, a probe would wait behind all that does, and silence says nothing. One that never said
-        anything may be of a kind that never does. Or its first answer went to a twin of ours: so it is connected to
-        once more, and then left alone.
+    def is_behind(self, *, now: float) -> bool:
+        """Whether what was sent lately may lie unread there."""
+        return self.silence(now=now) > 2 * self._interval
+
+    def next_number(self, *, now: float) -> int:
+        """The number of the probe that is sent now."""
+        self._number += 1
+        self._asked[self._number] = now
+        return self._number
+
+    def move(self, *, now: float, is_ours: bool, is_full: bool) -> list[Move]:
+        """What to do at `probe_at`, or later. `is_ours`: the upstream is known to answer probes.
+
+        One that never said anything may be of a kind that never does. Or its first answer went to a twin of ours: so it
+        is connected to once more, and then left alone. While its pipe `is_full`, its silence may have that reason too.
         """
         self.probe_at = now + self._interval
         is_known = self._answers or is_ours
-        if is_full:
-            self._unanswered = 0
-        if is_full or (not is_known and self._is_mute):
-            return None
-        if self._unanswered >= UNANSWERED:
-            self._unanswered = 0
+        if not is_known and (self._is_mute or is_full):
+            self._waits_since = now if is_full else None
+            return []
+        silence = self.silence(now=now)
+        if silence >= self._patience():
+            self._failures = min(self._failures + 1, MAX_DOUBLINGS)
             self._is_mute = not is_known
-            return Move.RECONNECT
-        self._unanswered += 1
-        self._echoes_due += 1
-        return Move.PROBE
+            return [Move.RECONNECT]
+        horizon = now - max(SILENT * self._interval, self._slow())
+        self._asked = {number: at for number, at in self._asked.items() if at >= horizon}
+        moves = []
+        if not self.is_silent and not self.is_new and silence >= max(SILENT * self._interval, self._slow()):
+            self.is_silent = True
+            moves.append(Move.TELL)
+        if len(self._asked) < UNANSWERED:
+            self._echoes_due += 1
+            self._waits_since = now if self._waits_since is None else self._waits_since
+            moves.append(Move.PROBE)
+        return moves
+
+    def _slow(self) -> float:
+        return ROUND_TRIPS * self._slowest
+
+    def _patience(self) -> float:
+        """How long a silence may last until the connection is made anew."""
+        intervals = FIRST if self.is_new else DEAF
+        wait = max(intervals * self._interval, 2 * self._slow()) * float(1 << self._failures)
+        if not self._failures:
+            return wait
+        return wait * (1 + JITTER * crc32(f"{self._seed} {self._failures}".encode()) / 2**32)

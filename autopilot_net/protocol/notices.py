@@ -43,12 +43,16 @@ class Notices:
         untold = [peer for peer in peers if self.askers.tell(name, peer)]
         return [effect for peer in untold for effect in self._voice.notice(peer, "GONE", name, now=now)]
 
-    def back(self, name: str, *, now: float) -> list[Effect]:
-        """Tell those who send by way of us to `name`, or to what is reached by it: what they sent may be lost."""
+    def back(self, name: str, *, now: float, kept: bool = False) -> list[Effect]:
+        """Tell those who send by way of us to `name`, or to what is reached by it: what they sent may be lost.
+
+        `kept`: nothing is; it was late.
+        """
+        extra = {"kept": True} if kept else {}
         effects: list[Effect] = []
         for recipient in self.askers.recipients():
             hop = self._post.next_hop(recipient)
             if hop == name or recipient.removeprefix("_") == name.removeprefix("_"):
                 for peer in self.askers.is_back(recipient):
-                    effects += self._voice.notice(peer, "BACK", recipient, now=now) if peer != hop else []
+                    effects += self._voice.notice(peer, "BACK", recipient, now=now, **extra) if peer != hop else []
         return effects

@@ -19,6 +19,9 @@ from autopilot_net.protocol.records import Kept, Saved
 
 __all__ = ["Entry", "Outbox", "Window"]
 
+REPEAT_SHARE = 0.2  # of what is sent for the first time, so much may be sent again by the clock
+REPEAT_FLOOR = 256  # and so many in a repeat interval in any case
+
 
 class Window(Struct, frozen=True):
     """How much may be under way, unconfirmed, to one recipient. One message always may, whatever its size."""
@@ -78,6 +81,32 @@ class Entry:
         return self.body + tail.encode()
 
 
+class _Budget:
+    """How many repeats may go out by the clock: a lab that is late must not be given more to do.
+
+    What is over it is asked about by the oldest message of its channel, which always goes out, and spends no patience.
+    """
+
+    __slots__ = ("_at", "_interval", "_tokens")
+
+    def __init__(self, interval: float) -> None:
+        self._interval = interval
+        self._tokens = float(REPEAT_FLOOR)
+        self._at = 0.0
+
+    def earn(self) -> None:
+        self._tokens = min(self._tokens + REPEAT_SHARE, 4.0 * REPEAT_FLOOR)
+
+    def take(self, *, now: float) -> bool:
+        earned = REPEAT_FLOOR * max(0.0, now - self._at) / self._interval if self._interval else REPEAT_FLOOR
+        self._at = now
+        self._tokens = max(self._tokens, min(self._tokens + earned, REPEAT_FLOOR))
+        if self._tokens < 1:
+            return False
+        self._tokens -= 1
+        return True
+
+
 class _Channel:
     """What awaits confirmation from one recipient. `flying` is in the order in which repeats fall due."""
 
@@ -128,6 +157,7 @@ class Outbox:
         self.window = window
         self._channels: dict[str, _Channel] = {}
         self._by_id: dict[str, Entry] = {}
+        self._budget = _Budget(repeat_interval)
         self._due: list[tuple[float, str]] = []  # at most one per channel that flies
         self._bounded: list[tuple[float, str]] = []  # (when its time is up, message id)
 
@@ -158,6 +188,11 @@ class Outbox:
         """Whether one more message to `recipient` is within the window: of what is under way, or waits for its path."""
         channel = self._channels.get(recipient)
         return channel is None or channel.takes(self.window)
+
+    def count(self, recipient: str) -> int:
+        """How many messages to `recipient` await their confirmation."""
+        channel = self._channels.get(recipient)
+        return 0 if channel is None else len(channel.flying) + len(channel.waiting)
 
     # -- what the sender does ------------------------------------------------------------------------------------
 
@@ -209,6 +244,15 @@ class Outbox:
             self._launch(channel, entry, now)
         return again + self._fill(channel, now)
 
+    def resume(self, recipient: str, *, now: float) -> list[Entry]:
+        """The path was only late: what is unconfirmed is on it, and falls due anew; what waits goes out."""
+        channel = self._channels[recipient]
+        channel.open = True
+        under_way, channel.flying = sorted(channel.flying.values(), key=lambda entry: entry.seq), {}
+        for entry in under_way:
+            self._launch(channel, entry, now)
+        return self._fill(channel, now)
+
     def close(self, recipient: str) -> None:
         """The path is down: nothing is sent, and no patience is spent, until it is up."""
         self._channels[recipient].open = False
@@ -218,7 +262,8 @@ class Outbox:
     ) -> tuple[list[Entry], list[Entry]]:
         """What to send by now, and what has expired: its repeats are used up, or its time is.
 
-        What waits in a full pipe (`is_stuck`, of the id whose path it takes) has yet to be sent, and is not repeated.
+        What waits in a full pipe, or unread at the next neighbour (`is_stuck`, of the id whose path it takes), is
+        under way, and is not repeated.
         """
         sent: list[Entry] = []
         expired: list[Entry] = []
@@ -234,7 +279,7 @@ class Outbox:
             if channel.open and is_stuck(channel.target):
                 self._arm(channel, at=now + self.repeat_interval)
             elif channel.open:
-                again, dead = self._repeat((e for e in channel.flying.values() if e.due <= now), now)
+                again, dead = self._repeat(self._affordable(channel, now), now)
                 sent += again
                 expired += dead
                 self._arm(channel)
@@ -276,8 +321,21 @@ class Outbox:
             channel.size += entry.size
             channel.waiting_size -= entry.size
             self._launch(channel, entry, now)
+            self._budget.earn()
             out.append(entry)
         return out
+
+    def _affordable(self, channel: _Channel, now: float) -> list[Entry]:
+        """What is due for a repeat, and within the budget. The rest falls due anew."""
+        due = [entry for entry in channel.flying.values() if entry.due <= now]
+        affordable: list[Entry] = []
+        for entry in due:
+            if not affordable or entry.ttl <= 0 or self._budget.take(now=now):
+                affordable.append(entry)
+            else:
+                del channel.flying[entry.seq]
+                self._launch(channel, entry, now)
+        return affordable
 
     def _launch(self, channel: _Channel, entry: Entry, now: float) -> None:
         entry.due = now + self.repeat_interval

@@ -1,22 +1,24 @@
 """Post: to which neighbour a packet goes, in which frames, and what waits where a pipe is full. No message is read.
 
-It composes `routes`, `frames` and `backlog`, and knows of every neighbour whether it is one of ours.
+It composes `routes`, `frames` and `send_queue`, and knows of every neighbour whether it is one of ours.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from autopilot_net.protocol.backlog import Backlog
-from autopilot_net.protocol.effects import Dropped, Effect, Transmit
+from autopilot_net.protocol.effects import Dropped, Effect, Kind, Transmit
 from autopilot_net.protocol.frames import Packet, pack_to, pack_up
 from autopilot_net.protocol.routes import Routes
+from autopilot_net.protocol.send_queue import SendQueue
 
-__all__ = ["UNKNOWN", "Post"]
+__all__ = ["AWAY", "TAKES_NO_MORE", "UNKNOWN", "Post"]
 
 UNKNOWN = "nobody of that id is known here"
+AWAY = "its neighbour went away"
+TAKES_NO_MORE = "its neighbour takes no more"
 CAME_BACK = "the neighbour on its way does not know the rest of it, and sent it back for"
-READY_AT_ONCE = 1_000  # messages tried on a pipe that takes again: about what it holds
+READY_AT_ONCE = 64  # messages tried on a pipe that takes again: what it holds
 
 
 class Post:
@@ -25,11 +27,12 @@ class Post:
     def __init__(self, id: str, *, upstream: str | None, forwards: bool, backlog_bytes: int) -> None:
         self.id = id
         self.forwards = forwards
-        self.routes = Routes(upstream)
+        self.routes = Routes(id, upstream)
         self.ours: set[str] = set()  # ids that have shown that they speak as we do
         self.theirs: set[str] = set()  # neighbours below that have sent something, and never a probe, as ours do first
-        self._backlogs: dict[str, Backlog] = {}
-        self._backlog_bytes = backlog_bytes
+        self.is_upstream_silent = False  # whether it answers nothing, though it is there
+        self._queues: dict[str, SendQueue] = {}
+        self._queue_bytes = backlog_bytes
 
     # -- who is who ----------------------------------------------------------------------------------------------
 
@@ -80,23 +83,24 @@ class Post:
         return hop != self.routes.upstream or recipient not in self.routes.beyond
 
     def is_cut_off(self, packet: Packet) -> bool:
-        """Whether `packet`, which came from below, would have to go up, and cannot now."""
+        """Whether `packet`, which came from below, would have to go up, and cannot now, or would not be read."""
         routes = self.routes
-        if routes.upstream is None or (routes.up and packet.recipient not in routes.beyond):
+        is_there = routes.up and not self.is_upstream_silent
+        if routes.upstream is None or (is_there and packet.recipient not in routes.beyond):
             return False
         return self.next_hop(packet.target) == routes.upstream
 
     def is_stuck(self, target: str) -> bool:
         """Whether what goes toward `target` waits for a full pipe."""
-        return self.next_hop(target) in self._backlogs
+        return self.next_hop(target) in self._queues
 
     # -- packets -------------------------------------------------------------------------------------------------
 
-    def send(self, to: str, hops: tuple[str, ...], raw: bytes) -> list[Effect]:
+    def send(self, to: str, hops: tuple[str, ...], raw: bytes, kind: Kind = Kind.DATA) -> list[Effect]:
         """A message of our own sets out."""
-        return self.pass_on(Packet(hops, to, raw), from_above=False, peer=self.id)
+        return self.pass_on(Packet(hops, to, raw), from_above=False, peer=self.id, kind=kind)
 
-    def pass_on(self, packet: Packet, *, from_above: bool, peer: str) -> list[Effect]:
+    def pass_on(self, packet: Packet, *, from_above: bool, peer: str, kind: Kind = Kind.DATA) -> list[Effect]:
         """Hand `packet`, which came from `peer`, to the next neighbour on its way."""
         hop = self.next_hop(packet.target, from_above=from_above)
         if hop is None:
@@ -108,12 +112,20 @@ class Post:
         frames = pack_up(packet, hop) if is_up else pack_to(packet, hop, is_theirs=hop in self.theirs)
         if not self.routes.has(hop) and self.routes.was_up:
             return [Dropped("the way up is down", peer, packet.recipient)]
-        backlog = self._backlogs.get(hop)
-        if backlog is None and self.routes.has(hop):
-            return [Transmit(hop, frames)]
-        if backlog is None:  # the upstream is yet to be met for the first time, and what is sent meanwhile may wait
-            backlog = self._backlogs[hop] = Backlog(self._backlog_bytes)
-        return [] if backlog.put(frames) else [Dropped("its neighbour takes no more", hop, packet.recipient)]
+        return self.transmit(Transmit(hop, frames, kind), source=peer, recipient=packet.recipient)
+
+    def transmit(self, effect: Transmit, *, source: str, recipient: str = "") -> list[Effect]:
+        """Send `effect`, which came from the neighbour `source`, or let it wait where the pipe is full."""
+        queue = self._queues.get(effect.peer)
+        if queue is None and self.routes.has(effect.peer):
+            return [effect]
+        if queue is None:  # the upstream is yet to be met for the first time, and what is sent meanwhile may wait
+            queue = self._queues[effect.peer] = SendQueue(self._queue_bytes)
+        dropped = queue.put(effect, source)
+        if dropped is None:
+            return []
+        named = recipient if dropped is effect else _recipient(dropped)
+        return [Dropped(TAKES_NO_MORE, effect.peer, named)]
 
     # -- pipes ---------------------------------------------------------------------------------------------------
 
@@ -121,32 +133,37 @@ class Post:
         """A neighbour went away: what waited for it is dropped, and what comes back under its id may be another."""
         self.ours.discard(peer)
         self.theirs.discard(peer)
-        waiting = self._backlogs.pop(peer, None)
-        gone = len(waiting) if waiting else 0
-        return [Dropped("its neighbour went away", peer, "", gone)] if gone else []
+        waiting = self._queues.pop(peer, None)
+        gone = sum(effect.kind is Kind.DATA for effect in waiting.drain()) if waiting else 0
+        return [Dropped(AWAY, peer, "", gone)] if gone else []
 
-    def full(self, peer: str, refused: Iterable[tuple[bytes, ...]]) -> None:
+    def full(self, peer: str, refused: Iterable[Transmit]) -> None:
         """The pipe to `peer` took none of `refused`; until `ready`, what goes there waits within its bound."""
-        self._backlogs.setdefault(peer, Backlog(self._backlog_bytes)).put_back(refused)
+        self._queues.setdefault(peer, SendQueue(self._queue_bytes)).put_back(refused)
 
     def ready(self, peer: str) -> list[Effect]:
         """Try again what has waited longest for `peer`; the rest at the next call, while it is among `waiting_peers`.
 
-        What is refused comes back by `full`: to try all of a long backlog on a pipe that takes a little costs as much
+        What is refused comes back by `full`: to try all of a long queue on a pipe that takes a little costs as much
         each time as there is.
         """
-        backlog = self._backlogs.get(peer)
-        if backlog is None:
+        queue = self._queues.get(peer)
+        if queue is None:
             return []
-        taken = backlog.take(READY_AT_ONCE)
-        if not backlog:
-            del self._backlogs[peer]
-        return [Transmit(peer, frames) for frames in taken]
+        taken = queue.take(READY_AT_ONCE)
+        if not queue:
+            del self._queues[peer]
+        return list(taken)
 
     def waiting_peers(self) -> list[str]:
         """The neighbours whose pipes are full."""
-        return [peer for peer in self._backlogs if self.routes.has(peer)]
+        return [peer for peer in self._queues if self.routes.has(peer)]
 
     def holds_back(self) -> bool:
         """Whether something waits for a neighbour: one whose pipe is full, or one that is yet to be met."""
-        return bool(self._backlogs)
+        return bool(self._queues)
+
+
+def _recipient(effect: Transmit) -> str:
+    """Whom it is for; of what is for the neighbour itself, that is not among the frames."""
+    return effect.frames[-2].decode() if len(effect.frames) > 1 else effect.peer

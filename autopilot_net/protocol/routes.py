@@ -11,8 +11,10 @@ class Routes:
     `_rig_1`, the program of `rig_1`, is found wherever `rig_1` is.
     """
 
-    def __init__(self, upstream: str | None) -> None:
+    def __init__(self, id: str, upstream: str | None) -> None:
         self.upstream = upstream
+        self.above: tuple[str, ...] = () if upstream is None else (upstream,)  # our upstream, its own, up to the root
+        self._id = id
         self.up = False  # whether the upstream is believed to be there
         self.was_up = False  # whether it ever was
         self.met = {upstream}  # who is, or once was, a neighbour: no station is between
@@ -49,9 +51,14 @@ class Routes:
         """Whether `peer` is a neighbour that is there."""
         return self.up if peer == self.upstream else peer in self.below
 
+    def is_fixed(self, name: str) -> bool:
+        """Whether `name` is ours, our program's, or somebody's above: no neighbour below says where these are."""
+        machine = name.removeprefix("_")
+        return machine == self._id or machine in self.above
+
     def learn(self, name: str, peer: str) -> bool:
         """Note that `name` lies behind the neighbour `peer`; whether that is news."""
-        if peer not in self.below or name in self.below or name == self.upstream or self.behind.get(name) == peer:
+        if peer not in self.below or name in self.below or self.behind.get(name) == peer or self.is_fixed(name):
             return False
         self.away -= {name, "_" + name}
         self.behind[name] = peer

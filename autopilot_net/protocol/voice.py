@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from autopilot_net.message import Message
-from autopilot_net.protocol.effects import Effect
+from autopilot_net.protocol.effects import Effect, Kind
 from autopilot_net.protocol.inbox import Receipt, Verdict
 from autopilot_net.protocol.post import Post
 
@@ -39,11 +39,12 @@ class Voice:
 
     def say(self, peer: str, key: str, value: Any, *, now: float, **extra: Any) -> list[Effect]:
         """Tell the neighbour `peer`."""
-        return self._post.send(peer, (), self.message(peer, key, value, now=now, **extra).serialize())
+        message = self.message(peer, key, value, now=now, **extra)
+        return self._post.send(peer, (), message.serialize(), Kind.CONTROL)
 
-    def notice(self, peer: str, key: str, name: str, *, now: float) -> list[Effect]:
+    def notice(self, peer: str, key: str, name: str, *, now: float, **extra: Any) -> list[Effect]:
         """Tell the neighbour `peer` whether there is a way to `name`. Autopilot's own would not know what to do."""
-        return self.say(peer, key, name, now=now) if peer in self._post.ours else []
+        return self.say(peer, key, name, now=now, **extra) if peer in self._post.ours else []
 
     def tell(
         self, receipt: Receipt, verdict: Verdict, *, missing: tuple[int, int] | None = None, now: float
@@ -65,4 +66,4 @@ class Voice:
         confirm = self.message(receipt.sender, "CONFIRM", receipt.id, now=now, **extra)
         back = self._post.from_here(tuple(reversed(receipt.via)))
         hops = (*back, receipt.sender) if back else ()
-        return self._post.send(receipt.sender, hops, confirm.serialize())
+        return self._post.send(receipt.sender, hops, confirm.serialize(), Kind.CONTROL)

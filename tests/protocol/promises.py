@@ -48,7 +48,9 @@ class Promises:
         assert payload in self._origin, f"{name} changed what it passed on: {payload!r}"
 
     def read(self, name: str, parent: str, payload: bytes, effects: list[Effect]) -> None:
-        """What came from above never goes back up."""
+        """What came from above never goes back up. A probe is answered there, and may be followed by another."""
+        if not payload:
+            return
         back_up = [e for e in effects if isinstance(e, Transmit) and e.peer == parent and e.frames[-1] == payload]
         assert not back_up, f"{name} sent back up what came from above: {back_up}"
 

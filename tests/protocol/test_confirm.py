@@ -233,7 +233,7 @@ def test_a_duplicate_of_what_is_in_its_handler_is_told_received() -> None:
 
 def test_a_repeat_whose_confirmation_was_lost_is_confirmed_again_and_not_handled_again() -> None:
     wire = pair()
-    wire.policy = lambda flight: () if flight.source == "T" else (0.0,)
+    wire.policy = lambda flight: () if flight.source == "T" and flight.frames[-1] else (0.0,)
     sent = wire.send("rig_1", "T", "trial")
     wire.run(4)
     wire.policy = lambda _flight: (0.0,)

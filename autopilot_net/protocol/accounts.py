@@ -1,0 +1,111 @@
+"""What went to one neighbour, and came from it, by connection: so that what a connection took with it is counted.
+
+A sender counts what it gives to each connection, and whoever reads counts what it reads. Each tells the other in its
+probes how far it has read, also of connections that are gone. So after a reconnect both know what was lost, to the
+message. Nothing is sent here.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict, deque
+
+from msgspec import Struct
+
+from autopilot_net.protocol.probes import ProbeState
+
+__all__ = ["Account", "Losses"]
+
+RUNS = 4_096
+REMEMBER = 8  # former connections whose end has yet to be told; a connection that flaps must not fill the memory
+
+
+class Losses(Struct, frozen=True):
+    """Messages that nobody repeats, and that went with a connection: `lost` for sure, `unknown` at most."""
+
+    lost: int = 0
+    unknown: int = 0
+
+
+class _Sent:
+    """What was given to one connection. `runs` are the numbers, first to last, of what nobody repeats."""
+
+    __slots__ = ("runs", "total")
+
+    def __init__(self) -> None:
+        self.total = 0
+        self.runs: deque[list[int]] = deque()
+
+    def put(self, *, counts: bool) -> None:
+        self.total += 1
+        if not counts:
+            return
+        if self.runs and self.runs[-1][1] == self.total - 1:
+            self.runs[-1][1] = self.total
+        else:
+            self.runs.append([self.total, self.total])
+            if len(self.runs) > RUNS:
+                self.runs.popleft()  # of one that never tells what it has read; this was, long ago
+
+    def read(self, number: int) -> None:
+        """All up to `number` was read."""
+        while self.runs and self.runs[0][1] <= number:
+            self.runs.popleft()
+        if self.runs and self.runs[0][0] <= number:
+            self.runs[0][0] = number + 1
+
+    def left(self) -> int:
+        return sum(last - first + 1 for first, last in self.runs)
+
+
+class Account:
+    """The connections to one neighbour, of which one is open. Probes are not counted."""
+
+    def __init__(self) -> None:
+        self.connection = ""  # the name of the open one, once it is known: the lower end names it
+        self.read = 0
+        self._sent = _Sent()
+        self._untold: OrderedDict[str, _Sent] = OrderedDict()  # former ones, of which the neighbour has yet to tell
+        self._read_of: OrderedDict[str, int] = OrderedDict()
+        self._life = ""  # the neighbour's
+
+    def sent(self, *, counts: bool) -> None:
+        """One message was given to the connection; `counts`: nobody repeats it."""
+        self._sent.put(counts=counts)
+
+    def received(self) -> None:
+        """One message was read from it."""
+        self.read += 1
+
+    def renew(self, connection: str = "") -> Losses:
+        """Another connection takes the place of this one, of which all was read that can be."""
+        losses = Losses()
+        if self.connection:
+            self._untold[self.connection] = self._sent
+            self._read_of[self.connection] = self.read
+        else:
+            losses = Losses(unknown=self._sent.left())
+        if len(self._untold) > REMEMBER:
+            losses = Losses(unknown=losses.unknown + self._untold.popitem(last=False)[1].left())
+        if len(self._read_of) > REMEMBER:
+            self._read_of.popitem(last=False)
+        self.connection, self.read, self._sent = connection, 0, _Sent()
+        return losses
+
+    def read_of(self) -> dict[str, int]:
+        """How much was read of each former connection."""
+        return dict(self._read_of)
+
+    def hear(self, state: ProbeState) -> Losses:
+        """The neighbour has told what it has read."""
+        lost = unknown = 0
+        if self._life and self._life != state.life:  # whoever read the former ones is dead, and took that with it
+            unknown = sum(sent.left() for sent in self._untold.values())
+            self._untold.clear()
+        self._life = state.life
+        self._sent.read(min(state.read, self._sent.total))
+        for connection, number in state.closed.items():
+            sent = self._untold.pop(connection, None)
+            if sent is not None:
+                sent.read(number)
+                lost += sent.left()
+        return Losses(lost, unknown)

@@ -1,0 +1,57 @@
+"""What a probe says, between our own. Its last frame is empty; the one before it, where there is one, is a state.
+
+Autopilot's own send a bare probe back, and are never sent another.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import msgspec
+from msgspec import Struct
+
+__all__ = ["PROBE", "ProbeState", "read_state"]
+
+PROBE = (b"",)
+"""An empty message is a liveness probe, whoever sends it."""
+
+STATE_BYTES = 16 << 10
+NUMBER_MAX = 1 << 53
+
+
+class ProbeState(Struct, frozen=True, omit_defaults=True):
+    """Who says it, and how far it has read.
+
+    `id` and `life` are the sender's; a `life` is unlike any former one. `number` is the probe's own, and `re` that of
+    the probe it answers. `connection` is the name that the lower end gives to this connection. `read` is how many
+    messages the sender has read of it, and `closed` how many of each former one. `above` are the stations above the
+    sender, its own upstream first, up to the root.
+    """
+
+    id: str
+    life: str
+    number: int = 0
+    re: int = 0
+    connection: str = ""
+    read: int = 0
+    closed: dict[str, int] = {}
+    above: tuple[str, ...] = ()
+
+    def frames(self) -> tuple[bytes, bytes]:
+        """The probe that says so."""
+        return msgspec.json.encode(self), b""
+
+
+_decoder = msgspec.json.Decoder(ProbeState)
+
+
+def read_state(frames: Sequence[bytes]) -> ProbeState | None:
+    """What the probe `frames` says; None for a bare one, and for one that says nothing that can be believed."""
+    if len(frames) != 2 or len(frames[0]) > STATE_BYTES:
+        return None
+    try:
+        state = _decoder.decode(frames[0])
+    except (msgspec.MsgspecError, UnicodeError, RecursionError):
+        return None
+    numbers = (state.number, state.re, state.read, *state.closed.values())
+    return state if all(0 <= number < NUMBER_MAX for number in numbers) else None
