@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 from autopilot_net.message import Message
 from autopilot_net.participant import Listen, refuse_closed
 from autopilot_net.rolehost import RoleHost, delegate
+from autopilot_net.roles.fetch import TIMEOUT_S
 from autopilot_net.roles.pilot import Pilot
 from autopilot_net.station import INSTEAD, Station
 
@@ -19,7 +20,8 @@ class Pilot_Station(Station):  # noqa: N801  # the name that labs' programs impo
     """The station of a pilot, or of a child: `push_id` is the terminal, or the parent whose child this is.
 
     `terminal_id` is the root's id where it is not the parent's. `children` are the ids expected below, to which what
-    CHILD passes on goes even before they shake hands; those that do are added. Task files are kept in `file_dir`.
+    CHILD passes on goes even before they shake hands; those that do are added. Task files are kept in `file_dir`;
+    one of which nothing comes for `file_timeout` seconds fails, and its START is refused with an ERROR.
     `ping_interval` (seconds, None for never) is how often it says by itself that it is there.
     """
 
@@ -36,6 +38,7 @@ class Pilot_Station(Station):  # noqa: N801  # the name that labs' programs impo
         listens: Mapping[str, Listen] | None = None,
         file_dir: str | os.PathLike[str] | None = None,
         ping_interval: float | None = 5.0,
+        file_timeout: float = TIMEOUT_S,
         **settings: Any,
     ) -> None:
         super().__init__(id, push_ip, push_port, push_id, pusher=True, listen_port=listen_port, **settings)
@@ -43,6 +46,7 @@ class Pilot_Station(Station):  # noqa: N801  # the name that labs' programs impo
         self.children = list(children)
         self.file_dir = None if file_dir is None else os.fspath(file_dir)
         self.ping_interval = ping_interval
+        self.file_timeout = file_timeout
         self._role: Pilot | None = None
         by_name = ("STATE", "COHERE", "PING", "START", "STOP", "FILE", "CONTINUOUS", "CHILD", "HANDSHAKE", "ERROR")
         self.listens |= {key: getattr(self, f"l_{key.lower()}") for key in by_name}
@@ -65,6 +69,7 @@ class Pilot_Station(Station):  # noqa: N801  # the name that labs' programs impo
             ip=self.ip,
             ping_interval=self.ping_interval,
             expected=self.children,
+            file_timeout=self.file_timeout,
         )
         self._role.begin()
 
@@ -100,7 +105,7 @@ class Pilot_Station(Station):  # noqa: N801  # the name that labs' programs impo
     l_cohere = delegate("l_cohere", Pilot.cohere)
     l_ping = delegate("l_ping", Pilot.ping)
     l_start = delegate("l_start", Pilot.start)
-    l_stop = delegate("l_stop", Pilot.to_program)
+    l_stop = delegate("l_stop", Pilot.stop)
     l_change = delegate("l_change", Pilot.to_program)
     l_forward = delegate("l_forward", Pilot.to_program)
     l_file = delegate("l_file", Pilot.file)

@@ -67,6 +67,10 @@ class RoleHost:
         """Whether `peer` is a neighbour that is there."""
         return self._core.endpoint.routes.has(peer)
 
+    def is_ours(self, name: str) -> bool:
+        """Whether `name`, near or far, has shown that it speaks as we do."""
+        return name in self._core.endpoint.ours
+
     def now(self) -> float:
         """Seconds, never backwards."""
         return time.monotonic()

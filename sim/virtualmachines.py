@@ -96,6 +96,10 @@ class Host:
         """Whether `peer` is a neighbour that is there."""
         return self._station.line.endpoint.routes.has(peer)
 
+    def is_ours(self, name: str) -> bool:
+        """Whether `name` has shown that it speaks as we do."""
+        return name in self._station.line.endpoint.ours
+
     def now(self) -> float:
         """Seconds."""
         return self._station.net.loop.now

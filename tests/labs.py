@@ -119,6 +119,7 @@ class FakeHost:
         self.parent = parent
         self.drawer = Drawer()
         self.neighbours = set(neighbours)
+        self.theirs: set[str] = set()  # who is not known to be ours
         self.sent: list[Sent] = []
         self.learned: dict[str, str] = {}
         self.promises: list[Delivery] = []
@@ -157,6 +158,10 @@ class FakeHost:
     def has(self, peer: str) -> bool:
         """See `Host`."""
         return peer in self.neighbours
+
+    def is_ours(self, name: str) -> bool:
+        """See `Host`."""
+        return name not in self.theirs
 
     def now(self) -> float:
         """See `Host`."""

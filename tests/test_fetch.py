@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 import pytest
 from msgspec import to_builtins
 
+from autopilot_net import Pilot_Station
 from autopilot_net.roles.fetch import AHEAD, PART
 from autopilot_net.roles.serve import AT_ONCE
 from tests.labs import Drawer, FakeHost, Sent
@@ -239,3 +240,151 @@ def test_a_card_that_is_full_ends_the_fetch_once() -> None:
     sent: list[Sent] = rig.host.take()
     assert keys(sent) == [("T", "ERROR")]
     assert "full" in sent[0].value["exception"]
+
+
+# -- a terminal that is not known to be ours ---------------------------------------------------------------------------
+
+
+class Unknown(Fetching):
+    """A pilot that has yet to hear how its terminal speaks."""
+
+    def __init__(self, **whole: bytes) -> None:
+        super().__init__(**whole)
+        self.host.theirs.add("T")
+
+
+def test_a_terminal_of_theirs_is_asked_by_the_plain_path_and_each_file_once() -> None:
+    rig = Unknown()
+    rig.hear("T", "START", task("tone", "word"))
+    for path, data in (("tone", b"0123"), ("word", b"word")):
+        (question,) = rig.host.take()
+        assert (question.to, question.key, question.value, question.repeat) == ("T", "FILE", path, None)
+        rig.hear("T", "FILE", {"path": path, "file": to_builtins(data)})
+    assert keys(rig.host.take()) == [("_rig_1", "START")]
+    assert rig.host.drawer.whole == {"tone": b"0123", "word": b"word"}
+
+
+def test_what_a_former_life_has_of_a_file_is_no_part_of_what_theirs_sends_whole() -> None:
+    rig = Unknown()
+    rig.host.drawer.parts["tone"] = b"abcdefgh"
+    rig.hear("T", "START", task("tone"))
+    rig.hear("T", "FILE", {"path": "tone", "file": to_builtins(b"0123")})
+    assert rig.host.drawer.whole == {"tone": b"0123"}
+
+
+def test_a_terminal_of_ours_that_is_not_known_as_such_answers_by_parts_all_the_same() -> None:
+    rig = Unknown(film=FILM)
+    rig.hear("T", "START", task("film"))
+    (first,) = rig.host.sent
+    assert first.value == "film"
+    rig.carry(rounds=1)
+    assert rig.host.drawer.parts["film"] == FILM[:PART]
+    rig.host.theirs.clear()  # for its answer has shown what it is
+    assert keys(rig.carry()) == [("_rig_1", "START")]
+    assert rig.host.drawer.whole == {"film": FILM}
+    assert rig.asked[-1] == {"path": "film", "offset": 12 * PART, "length": PART}
+
+
+@pytest.mark.parametrize("part", [None, 7, "first", [], {}, {"offset": 1}, {"offset": "first", "length": 1}])
+def test_a_part_that_is_none_beside_a_plain_path_breaks_nothing(part: Any) -> None:
+    (answer,) = serving(film=b"0123").answers("rig_1", "FILE", "film", part=part)
+    assert (answer.to, answer.value["path"]) == ("rig_1", "film")
+
+
+# -- a file that does not come -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("theirs", [True, False], ids=["theirs", "ours"])
+def test_a_file_that_does_not_come_is_told_and_the_task_does_not_begin(theirs: bool) -> None:
+    rig = Unknown() if theirs else Fetching()
+    result = rig.hear("T", "START", task("tone"))
+    rig.hear("T", "PARAM", {})
+    rig.host.take()[0].handle.settle(confirmed=True)
+    rig.host.wait(29.9)
+    assert rig.host.take() == []
+    rig.host.wait(0.2)
+    error, param = rig.host.take()
+    assert (error.to, error.key, param.to, param.key) == ("T", "ERROR", "_rig_1", "PARAM")
+    assert "START was not begun on rig_1: tone: nothing of it came from T for 30 s" in error.value["exception"]
+    error.handle.settle(confirmed=True)
+    assert settled(result)
+    assert keys(rig.answers("T", "START", {"subject": "m1"})) == [("_rig_1", "START")]
+
+
+def test_how_long_nothing_may_come_of_a_file_is_a_setting() -> None:
+    rig = PilotRole(file_timeout=2.0)
+    rig.hear("T", "START", task("tone"))
+    rig.host.take()
+    rig.host.wait(2.1)
+    assert keys(rig.host.take()) == [("T", "ERROR")]
+    assert Pilot_Station("rig").file_timeout == 30.0
+
+
+def test_a_file_that_comes_slowly_is_waited_for_and_so_is_a_slow_card() -> None:
+    rig = LaterPilot()
+    rig.hear("T", "START", task("film"))
+    for part in range(3):
+        rig.host.take()
+        rig.host.wait(20)
+        rig.told(part * PART)
+        rig.later.do_one()
+    rig.told(3 * PART)
+    rig.host.wait(1_000)
+    rig.later.do_one()
+    assert [one.key for one in rig.host.take()] == ["FILE"] * 2
+    rig.host.wait(29)
+    assert rig.host.take() == []
+    rig.host.wait(2)
+    assert keys(rig.host.take()) == [("T", "ERROR")]
+
+
+# -- STOP --------------------------------------------------------------------------------------------------------------
+
+
+def test_a_stop_gives_up_the_files_that_a_start_waits_for_and_gets_through_at_once() -> None:
+    rig = LaterPilot()
+    started = rig.hear("T", "START", task("film"))
+    rig.told(0)
+    rig.hear("T", "PARAM", {})
+    rig.host.take()
+    stopped = rig.hear("T", "STOP", {"n": 1})
+    error, param, stop = rig.host.take()
+    assert keys([error, param, stop]) == [("T", "ERROR"), ("_rig_1", "PARAM"), ("_rig_1", "STOP")]
+    assert "START was not begun on rig_1: STOP came before its files" in error.value["exception"]
+    assert (settled(started), settled(stopped), stop.value) == (False, False, {"n": 1})
+    error.handle.settle(confirmed=True)
+    assert (settled(started), settled(stopped)) == (True, False)
+    stop.handle.settle(confirmed=True)
+    assert settled(stopped)
+    rig.later.do_one()
+    assert rig.host.take() == [], "what was being written is nobody's any more"
+
+
+def test_a_stop_gives_up_every_start_before_it_and_none_after_it() -> None:
+    rig = Fetching(tone=b"1", word=b"2")
+    rig.host.drawer.whole["here"] = b"3"
+    rig.hear("T", "START", task("tone", n=1))
+    rig.hear("T", "START", task("word", n=2))
+    rig.hear("T", "START", task("here", n=3))
+    rig.hear("T", "STOP")
+    rig.hear("T", "START", task("tone", n=4))
+    sent = rig.carry()
+    assert [one.key for one in sent] == ["ERROR", "ERROR", "START", "STOP", "START"]
+    assert [one.value["n"] for one in sent if one.key == "START"] == [3, 4]
+
+
+def test_what_a_stop_gave_up_is_fetched_by_the_next_start_from_where_it_was() -> None:
+    rig = Fetching(film=FILM)
+    rig.hear("T", "START", task("film"))
+    rig.carry(rounds=3)
+    late = [one for one in rig.host.take() if one.key == "FILE"]
+    rig.hear("T", "STOP")
+    rig.hear("T", "START", task("film"))
+    for question in late:  # what was on its way comes all the same
+        for answer in rig.terminal.answers("rig_1", "FILE", question.value):
+            rig.pilot.file(answer.arrived("T"))
+            answer.handle.settle(confirmed=True)
+    rig.terminal.host.wait(0)
+    sent = rig.carry()
+    assert keys(sent) == [("T", "ERROR"), ("_rig_1", "STOP"), ("_rig_1", "START")]
+    assert rig.host.drawer.whole == {"film": FILM}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,7 +11,7 @@ import pytest
 
 from autopilot_net import Net_Node
 from tests.conftest import eventually, held_port
-from tests.labs import DEADLINE_S, Heard, shake_hands
+from tests.labs import DEADLINE_S, Heard, Lab, shake_hands
 from tests.theirs import Mixed, Their
 
 pytestmark = pytest.mark.autopilot
@@ -32,11 +33,14 @@ class OurTerminal:
 
 @dataclass
 class TheirTerminal:
-    """The program of a terminal of theirs; the program of a rig of ours."""
+    """The program of a terminal of theirs; the program of a rig of ours, and of a child below it."""
 
     terminal: Their
     rig: Net_Node
     heard: Heard
+    station: Their
+    ours: Lab
+    kept: Path
 
 
 @pytest.fixture
@@ -67,18 +71,25 @@ def ours(autopilot: str, tmp_path: Path) -> Iterator[OurTerminal]:
 
 
 @pytest.fixture
-def theirs(autopilot: str) -> Iterator[TheirTerminal]:
+def theirs(autopilot: str, tmp_path: Path) -> Iterator[TheirTerminal]:
     """A terminal of theirs, with which a rig of ours has shaken hands."""
+    served, kept = tmp_path / "served", tmp_path / "kept"
+    served.mkdir()
+    (served / "l.wav").write_bytes(SOUND)
     lab = Mixed(autopilot)
     try:
         with held_port() as port:
-            station = lab.theirs.make("T", "Terminal_Station", at=port, prefs={"MSGPORT": port}, pilots={})
+            prefs = {"MSGPORT": port, "SOUNDDIR": str(served)}
+            station = lab.theirs.make("T", "Terminal_Station", at=port, prefs=prefs, pilots={})
             terminal = lab.theirs.node("_T", station, "HANDSHAKE", "STATE", "DATA", "CONFIRM")
             terminal.tell("send", to="T", key="INIT", value=None)
-            rig = lab.ours.node("_rig", lab.ours.pilot("rig", station), "START", "STOP", repeat_interval=0.1)
+            own = lab.ours.pilot("rig", station, file_dir=kept / "rig", file_timeout=1.0)
+            rig = lab.ours.node("_rig", own, "START", "STOP", repeat_interval=0.1)
             shake_hands(rig, "rig")
+            child = lab.ours.pilot("cam", own, file_dir=kept / "cam", file_timeout=1.0)
+            lab.ours.node("_cam", child, "START", "STOP")
             terminal.until("HANDSHAKE", lambda value: "prefs" in value)
-            yield TheirTerminal(terminal, rig, lab.ours.heard["_rig"])
+            yield TheirTerminal(terminal, rig, lab.ours.heard["_rig"], station, lab.ours, kept)
     finally:
         lab.close()
 
@@ -141,3 +152,30 @@ def test_their_terminal_cannot_confirm_a_trial_of_our_rig_and_handles_it_once(th
     theirs.rig.send("T", "DATA", {"pilot": "rig", "trial_num": 2})
     theirs.terminal.until("DATA", lambda value: bool(value["trial_num"] == 2))
     assert [event["value"]["trial_num"] for event in theirs.terminal.heard("DATA")] == [1, 2]
+
+
+@pytest.mark.parametrize("rig", ["rig", "cam"])
+def test_their_terminal_is_asked_for_a_file_by_its_path_and_what_it_sends_is_taken(
+    theirs: TheirTerminal, rig: str
+) -> None:
+    """That of 0.5.1 reads the file, and cannot send it: it puts bytes into JSON. Labs that mended it send text."""
+    if rig == "cam":  # it lies behind ours, of which theirs does not know
+        theirs.ours.nodes["_rig"].send("cam", "START", WITH_SOUND, repeat=True)
+    else:
+        theirs.terminal.tell("send", to="rig", key="START", value=WITH_SOUND, repeat=True)
+    theirs.station.until("FILE", lambda value: bool(value == "l.wav"))
+    sound = {"path": "l.wav", "file": base64.b64encode(SOUND).decode()}
+    theirs.station.tell("send", to=["rig", "cam"] if rig == "cam" else rig, key="FILE", value=sound)
+    assert theirs.ours.heard["_" + rig].until("START").value == WITH_SOUND
+    assert (theirs.kept / rig / "l.wav").read_bytes() == SOUND
+
+
+def test_a_file_that_their_terminal_does_not_send_holds_up_its_start_and_nothing_else(theirs: TheirTerminal) -> None:
+    for n in range(2):
+        theirs.terminal.tell("send", to="rig", key="START", value=WITH_SOUND, repeat=True)
+        theirs.terminal.tell("send", to="rig", key="STOP", value=n)
+        theirs.heard.until("STOP", times=n + 1)
+    theirs.terminal.tell("send", to="rig", key="START", value=WITH_SOUND, repeat=True)
+    theirs.terminal.tell("send", to="rig", key="START", value=TASK, repeat=True)
+    assert theirs.heard.until("START").value == TASK
+    assert len(theirs.heard.of("START")) == 1

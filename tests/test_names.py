@@ -26,7 +26,17 @@ from autopilot_net import (
     Station,
     Terminal_Station,
 )
-from tests import test_clocks, test_driver, test_errors, test_message, test_node, test_roles, test_stations, test_twins
+from tests import (
+    test_clocks,
+    test_driver,
+    test_errors,
+    test_fetch,
+    test_message,
+    test_node,
+    test_roles,
+    test_stations,
+    test_twins,
+)
 from tests.conftest import Context, eventually, plain
 from tests.labs import DEADLINE_S, Heard, Lab, lab, shake_hands, started_by
 from tests.nosy import NosyNode, NosyStation
@@ -391,6 +401,7 @@ PILOT: dict[str, Check] = {
     "role": pilots_own,
     "children": test_roles.test_child_reaches_an_expected_child_that_is_yet_to_shake_hands_or_away_for_now,
     "file_dir": test_stations.test_a_start_is_handed_on_once_its_file_is_whole_at_whatever_depth,
+    "file_timeout": test_fetch.test_how_long_nothing_may_come_of_a_file_is_a_setting,
     "ping_interval": test_roles.test_a_pilot_says_by_itself_every_ping_interval_that_it_is_there,
     "begin_role": test_roles.test_a_pilot_says_by_itself_every_ping_interval_that_it_is_there,
     "on_neighbour": test_stations.test_a_terminal_in_its_next_life_is_told_who_is_there_and_by_what_way,

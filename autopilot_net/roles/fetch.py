@@ -1,4 +1,8 @@
-"""How a pilot gets the files that a task names: part by part, so that memory stays bounded and a transfer resumes."""
+"""How a pilot gets the files that a task names: part by part, so that memory stays bounded and a transfer resumes.
+
+Autopilot's own terminal knows the plain path alone, and answers with the whole file. One that is not known to be ours
+is asked by that; the part that is wanted goes along as an attribute, which theirs ignores and ours heeds.
+"""
 
 from __future__ import annotations
 
@@ -11,10 +15,11 @@ from msgspec import convert
 
 from autopilot_net.errors import FileRefused
 from autopilot_net.message import Message
-from autopilot_net.roles.host import Host
+from autopilot_net.roles.host import Handle, Host
 
-__all__ = ["AHEAD", "PART", "Fetch", "files_of"]
+__all__ = ["AHEAD", "PART", "TIMEOUT_S", "Fetch", "files_of"]
 
+TIMEOUT_S = 30.0  # how long nothing may come of a file: one that theirs has not got is never answered
 PART = 256 << 10  # bytes asked for at once
 AHEAD = 2  # parts under way: one is written while the other travels, and a slow link is held up by no more
 
@@ -25,20 +30,25 @@ Part = tuple[int, int, bool]  # where the part that is here ends, the size of th
 class _Pull:
     """One attempt at one file."""
 
-    def __init__(self, path: str, begin: int) -> None:
+    def __init__(self, path: str, begin: int, now: float) -> None:
         self.path = path
         self.next = begin  # the offset to ask for next
         self.size = begin + 1  # of the whole; until it is told, there is one thing to ask
         self.asked: deque[int] = deque()  # the offsets of what is to come, in order
         self.writing = 0  # how many parts have come and are being written
+        self.heard = now  # when something came of it, or was done with it here
 
 
 class Fetch:
-    """Pulls files from the terminal, which keeps no state of it. A few parts of one file are under way at a time."""
+    """Pulls files from the terminal, which keeps no state of it. A few parts of one file are under way at a time.
 
-    def __init__(self, host: Host, terminal: str) -> None:
+    A file of which nothing comes for `timeout` seconds fails.
+    """
+
+    def __init__(self, host: Host, terminal: str, *, timeout: float = TIMEOUT_S) -> None:
         self._host = host
         self._terminal = terminal
+        self._timeout = timeout
         self._wanted: list[str] = []
         self._restarted: set[str] = set()
         self._pull: _Pull | None = None
@@ -49,6 +59,10 @@ class Fetch:
         self._wanted, self._done = list(paths), done
         self._restarted.clear()
         self._begin()
+
+    def give_up(self, why: str) -> None:
+        """End it: `done(why)`. What has come stays, for the next who wants it."""
+        self._end(why)
 
     def arrived(self, message: Message) -> None:
         """What the terminal answered. An answer to no question of ours is ignored."""
@@ -62,6 +76,7 @@ class Fetch:
         offset = pull.asked[0]
         if value.get("offset", offset) != offset:
             return  # to a question of a former life; the answer to ours is still to come
+        pull.heard = self._host.now()
         pull.asked.popleft()
         pull.writing += 1
         self._host.beside(
@@ -86,6 +101,7 @@ class Fetch:
         if pull is not self._pull:
             return
         pull.writing -= 1
+        pull.heard = self._host.now()
         try:
             reached, pull.size, is_whole = outcome()
         except (FileRefused, KeyError, TypeError, ValueError, OverflowError) as error:
@@ -116,19 +132,37 @@ class Fetch:
             return
         path = self._wanted[0]
         try:
-            self._pull = _Pull(path, self._host.files.part_size(path))
+            self._pull = _Pull(path, self._host.files.part_size(path), self._host.now())
         except FileRefused as error:
             self._end(str(error))
             return
         self._ask(self._pull)
+        self._watch(self._pull)
 
     def _ask(self, pull: _Pull) -> None:
         while pull.next < pull.size and len(pull.asked) + pull.writing < AHEAD:
             offset, pull.next = pull.next, pull.next + PART
             pull.asked.append(offset)
-            wanted = {"path": pull.path, "offset": offset, "length": PART}
-            handle = self._host.send(self._terminal, "FILE", wanted, repeat=True, flags=())
+            handle = self._question(pull.path, {"offset": offset, "length": PART})
             handle.then(partial(self._settled, pull, offset))
+
+    def _question(self, path: str, part: dict[str, int]) -> Handle:
+        if self._host.is_ours(self._terminal):
+            return self._host.send(self._terminal, "FILE", {"path": path, **part}, repeat=True, flags=())
+        # Far away, theirs could not confirm it, and would answer each repeat with the whole file.
+        return self._host.send(self._terminal, "FILE", path, repeat=None, flags=(), part=part)
+
+    def _watch(self, pull: _Pull) -> None:
+        """Give a file up of which nothing comes. While something is being written, it is the card that takes long."""
+        if pull is not self._pull:
+            return
+        if pull.writing:
+            pull.heard = self._host.now()
+        left = pull.heard + self._timeout - self._host.now()
+        if left > 0:
+            self._host.after(left, lambda: self._watch(pull))
+        else:
+            self._end(f"{pull.path}: nothing of it came from {self._terminal} for {self._timeout:g} s")
 
     def _settled(self, pull: _Pull, offset: int, done: Any) -> None:
         # It may be called in another thread, and what follows belongs between two listens.

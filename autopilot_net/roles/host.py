@@ -76,6 +76,9 @@ class Host(Protocol):
     def has(self, peer: str) -> bool:
         """Whether `peer` is a neighbour that is there."""
 
+    def is_ours(self, name: str) -> bool:
+        """Whether `name`, near or far, has shown that it speaks as we do. One of ours may not have yet."""
+
     def now(self) -> float:
         """Seconds, never backwards."""
 

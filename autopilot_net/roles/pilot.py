@@ -8,11 +8,13 @@ from typing import Any
 
 from autopilot_net.errors import FileRefused
 from autopilot_net.message import Message
-from autopilot_net.roles.fetch import Fetch, files_of
+from autopilot_net.roles.fetch import TIMEOUT_S, Fetch, files_of
 from autopilot_net.roles.host import Handle, Host, Role, follow, is_sought, machine_of, origin_of
 from autopilot_net.roles.terminal import CLOCK, way_of
 
 __all__ = ["Pilot"]
+
+STOPPED = "STOP came before its files"
 
 
 class Pilot(Role):
@@ -26,6 +28,7 @@ class Pilot(Role):
         ip: str = "",
         ping_interval: float | None = 5.0,
         expected: Iterable[str] = (),
+        file_timeout: float = TIMEOUT_S,
     ) -> None:
         super().__init__(host)
         self.terminal = terminal
@@ -35,9 +38,10 @@ class Pilot(Role):
         self.children: dict[str, tuple[Any, list[str]]] = {}  # what is below: its handshake, and the way to it
         self.expected = list(expected)  # children that are told what children are told, here or not
         self.ping_interval = ping_interval
-        self._fetch = Fetch(host, terminal)
+        self._fetch = Fetch(host, terminal, timeout=file_timeout)
         self._held: deque[Callable[[], None]] = deque()  # what the program must get after a START that waits for files
         self._fetching = False
+        self._stopping = False  # whether what is held ends with a STOP
         self._is_unheard = False  # whether news of who is here never came through
 
     @property
@@ -52,12 +56,13 @@ class Pilot(Role):
 
     def listens(self) -> dict[str, Callable[[Message], Any]]:
         """What is done with each key, beside what every station does."""
-        forwarded = ("STOP", "PARAM", "CALIBRATE_PORT", "CALIBRATE_RESULT", "BANDWIDTH", "STREAM_VIDEO")
+        forwarded = ("PARAM", "CALIBRATE_PORT", "CALIBRATE_RESULT", "BANDWIDTH", "STREAM_VIDEO")
         return {
             "STATE": self.on_state,
             "COHERE": self.cohere,
             "PING": self.ping,
             "START": self.start,
+            "STOP": self.stop,
             "FILE": self.file,
             "CONTINUOUS": self.continuous,
             "CHILD": self.child,
@@ -156,13 +161,25 @@ class Pilot(Role):
             return self._refuse(message, str(error))
         if not lacking:
             return self.relay(message, self.program)
+        if self._stopping:
+            return self._refuse(message, STOPPED)
         self._fetching = True
         promise = self.host.promise()
         self._fetch.all(lacking, lambda error: self._fetched(message, promise, error))
         return promise
 
+    def stop(self, message: Message) -> Any:
+        """Hand it to the program. It waits for no file: a START before it that does is not begun."""
+        if not self._fetching:
+            return self.relay(message, self.program)
+        stopped = self._in_turn(lambda: self.relay(message, self.program))
+        self._stopping = True
+        self._fetch.give_up(STOPPED)
+        self._stopping = False
+        return stopped
+
     def to_program(self, message: Message) -> Any:
-        """STOP, PARAM and the like: to the program, after a START that came before."""
+        """PARAM and the like: to the program, after a START that came before."""
         if self._fetching:
             return self._in_turn(lambda: self.relay(message, self.program))
         return self.relay(message, self.program)

@@ -111,7 +111,7 @@ class Terminal(Role):
 
     def file(self, message: Message) -> Any:
         """Answer with the part that was asked for, or, to the plain name that Autopilot's own send, with all of it."""
-        return self._files.answer(message.value, machine_of(message))
+        return self._files.answer(_wanted(message), machine_of(message))
 
     def to_program(self, message: Message) -> Any:
         """Whatever only the program can make sense of."""
@@ -138,6 +138,13 @@ def _pilot_of(message: Message) -> str:
     named = message.value.get("pilot") if isinstance(message.value, dict) else None
     named = named or message.get("pilot")
     return named if isinstance(named, str) else machine_of(message)
+
+
+def _wanted(message: Message) -> Any:
+    """What file, or part of one: who does not know yet how we speak names the part beside the plain path."""
+    part = message.get("part")
+    is_part = isinstance(message.value, str) and isinstance(part, dict)
+    return {**part, "path": message.value} if is_part else message.value
 
 
 def _named(message: Message, name: str) -> str:
