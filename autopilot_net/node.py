@@ -319,7 +319,7 @@ class Net_Node:  # noqa: N801  # the name that labs' programs import
         if min_size < 1 or q_size < min_size:
             raise AutopilotNetError(f"a stream needs min_size >= 1 and q_size >= min_size, not {min_size} and {q_size}")
         line = self._core.branch(name, upstream, ip or self.upstream_ip, port or self.port, durable=reliable)
-        headers = {"subject": subject, "pilot": pilot or self.id.removeprefix("_"), "continuous": True}
+        headers = {"subject": subject, "pilot": pilot or self.upstream.removeprefix("_"), "continuous": True}
         stream = Stream(
             self._core.driver,
             line,

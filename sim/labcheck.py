@@ -20,7 +20,7 @@ __all__ = ["MAX_ITEM_BYTES", "bad_id", "bad_name", "check"]
 Tell = Callable[[int, str], None]
 
 MAX_ITEM_BYTES = 100_000_000
-_HEADERS = ("pilot", "subject", "continuous")  # what a station adds to each item that it takes from a stream
+_HEADERS = ("pilot", "child", "subject", "continuous")  # what a station adds to each item that it takes from a stream
 
 
 def check(machines: list[Found], root: Node, path: Path, mistakes: Mistakes) -> None:

@@ -17,7 +17,7 @@ from sim.topology import Machine, Topology
 
 __all__ = ["ADDED", "Place", "Speaker", "Tally", "expanded", "facts_of"]
 
-ADDED = ("pilot", "subject", "continuous")  # what stations add to the items of streams on their way
+ADDED = ("pilot", "child", "subject", "continuous")  # what stations add to the items of streams on their way
 
 
 class Place(Struct, frozen=True):

@@ -820,7 +820,8 @@ def test_a_childs_stream_goes_to_the_terminal_as_data_under_our_name_and_subject
     rig.hear("T", "START", {"subject": "m1"})
     (data,) = rig.answers("_cam_frames", "CONTINUOUS", {"x": 1, "rt": None, "subject": None, "pilot": "cam"})
     assert (data.to, data.key, data.repeat) == ("T", "DATA", True)
-    assert data.value == {"x": 1, "rt": None, "subject": "m1", "pilot": "rig_1", "continuous": True}
+    own = {"x": 1, "rt": None, "subject": "m1"}
+    assert data.value == {**own, "pilot": "rig_1", "child": "cam", "continuous": True}
     assert data.extra["origin"]["sender"] == "_cam_frames"
 
 
@@ -829,7 +830,33 @@ def test_a_childs_own_subject_stays_and_an_item_that_is_no_dict_becomes_one() ->
     rig.hear("T", "START", {"subject": "m1"})
     assert rig.answers("cam", "CONTINUOUS", {"subject": "m7"})[0].value["subject"] == "m7"
     value = rig.answers("cam", "CONTINUOUS", 3, subject="m7")[0].value
-    assert value == {"value": 3, "subject": "m7", "pilot": "rig_1", "continuous": True}
+    assert value == {"value": 3, "subject": "m7", "pilot": "rig_1", "child": "cam", "continuous": True}
+
+
+@pytest.mark.parametrize(
+    ("value", "headers", "child"),
+    [
+        ({"x": 1}, {"pilot": "cam"}, "cam"),  # as a stream of ours says
+        ({"x": 1}, {"pilot": "rig_1"}, "cam"),  # as one of Autopilot's does
+        ({"x": 1}, {}, "cam"),
+        ({"x": 1, "pilot": "lamp"}, {"pilot": "cam"}, "lamp"),
+        ({"x": 1, "pilot": "rig_1"}, {"pilot": "rig_1"}, "cam"),
+        ({"x": 1, "pilot": None}, {"pilot": 4}, "cam"),
+        ({"x": 1, "child": 3}, {"pilot": "cam"}, 3),  # a field of its own
+    ],
+)
+def test_a_childs_data_names_our_pilot_everywhere_and_the_child_beside_it(
+    value: dict[str, Any], headers: dict[str, Any], child: object
+) -> None:
+    rig = with_children()
+    (data,) = rig.answers("_cam_frames", "CONTINUOUS", value, came_from="cam", **headers)
+    assert (data.value["pilot"], data.value["child"]) == ("rig_1", child)
+    assert data.extra.get("pilot") == ("rig_1" if headers else None)
+
+
+def test_what_our_own_program_streams_by_way_of_us_is_no_childs() -> None:
+    (data,) = with_children().answers("_rig_1_wheel", "CONTINUOUS", {"x": 1}, came_from="_rig_1_wheel", pilot="rig_1")
+    assert data.value == {"x": 1, "subject": None, "pilot": "rig_1", "continuous": True}
 
 
 def test_an_error_from_below_is_passed_up_to_the_parent() -> None:

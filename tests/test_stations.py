@@ -504,8 +504,18 @@ def test_a_childs_stream_arrives_at_the_terminal_as_data_of_its_parents(deep: La
     stream.extend([*({"frame": n} for n in range(12)), "END"])
     assert stream.wait(DEADLINE_S)
     came = [one.value for one in deep.heard["_T"].of("DATA") if "frame" in one.value]
-    facts = {"pilot": "rig_1", "subject": "m7", "continuous": True}
+    facts = {"pilot": "rig_1", "child": "cam", "subject": "m7", "continuous": True}
     assert came == [{"frame": n, **facts} for n in range(12)]
+    assert {one.pilot for one in deep.heard["_T"].of("DATA") if "frame" in one.value} == {"rig_1"}
+
+
+@pytest.mark.parametrize("node", ["wheel_0", "_cam"])
+def test_what_a_node_streams_is_its_machines_whatever_the_node_is_called(deep: Lab, node: str) -> None:
+    stream = deep.nodes[node].get_stream("own", "CONTINUOUS", to="T")
+    stream.extend([1, "END"])
+    assert stream.wait(DEADLINE_S)
+    (came,) = [one for one in deep.heard["_T"].of("CONTINUOUS") if one.origin["sender"] == stream.id]
+    assert came.pilot == "cam"
 
 
 def test_init_brings_in_the_state_of_every_pilot(deep: Lab) -> None:

@@ -205,11 +205,23 @@ class Pilot(Role):
     # -- what goes up --------------------------------------------------------------------------------------------
 
     def continuous(self, message: Message) -> Any:
-        """A child's data: to the terminal, under our name and our subject's, unless it has its own."""
+        """A child's data: to the terminal, under our name, the child's beside it, and our subject's unless it has one.
+
+        The child is `child` in the value; what the item itself calls so stays.
+        """
         value = message.value if isinstance(message.value, dict) else {"value": message.value}
         subject = value.get("subject") or message.get("subject") or self.subject
-        value = {**value, "subject": subject, "continuous": True, "pilot": self.host.id}
-        return self.relay(message, self.terminal, key="DATA", value=value, repeat=is_sought(message))
+        child = self._child_of(message, value.get("pilot"))
+        value = {**child, **value, "subject": subject, "continuous": True, "pilot": self.host.id}
+        header = {"pilot": self.host.id} if "pilot" in message else {}
+        return self.relay(message, self.terminal, key="DATA", value=value, repeat=is_sought(message), **header)
+
+    def _child_of(self, message: Message, named: Any) -> dict[str, str]:
+        """Whose data it is, as it says itself, or its stream, or by whom it came; nothing of our own program's."""
+        for name in (named, message.get("pilot")):
+            if isinstance(name, str) and name != self.host.id:
+                return {"child": name}
+        return {"child": message.came_from} if message.came_from in self.children else {}
 
     def pass_up(self, message: Message) -> Any:
         """To whoever is above."""
