@@ -54,10 +54,12 @@ class Message:
     readable as `msg['name']`; as an attribute only where it shadows neither a method nor a private name.
     """
 
-    __slots__ = ("_fields", "came_from")
+    __slots__ = ("_fields", "came_from", "is_sought")
     _fields: dict[str, Any]
     came_from: str | None
     """The neighbour that handed it on, of a message that came in. Not on the wire, which could say anything."""
+    is_sought: bool
+    """Whether a node prepared it with `repeat=True`: then it seeks a confirmation unless `send` says otherwise."""
 
     def __init__(self, msg: bytes | str | None = None, expand_arrays: bool = False, **fields: Any) -> None:
         read = {} if msg is None else _read(msg, expand_arrays=expand_arrays)
@@ -70,6 +72,7 @@ class Message:
             raise BadMessage(f"the flags of {_name(merged)} are {type(merged['flags']).__name__}, not an object")
         object.__setattr__(self, "_fields", merged)
         object.__setattr__(self, "came_from", None)
+        object.__setattr__(self, "is_sought", False)
 
     id = _field("id")
     to = _field("to")
@@ -95,7 +98,7 @@ class Message:
         raise AttributeError(f"{_name(self._fields)} has no {name!r}{instead}")
 
     def __setattr__(self, name: str, value: Any) -> None:
-        if name == "came_from":
+        if name in ("came_from", "is_sought"):
             object.__setattr__(self, name, value)
             return
         if name.startswith("_") or (name not in FIELDS and hasattr(Message, name)):

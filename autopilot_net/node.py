@@ -215,6 +215,7 @@ class Net_Node:  # noqa: N801  # the name that labs' programs import
     ) -> Message:
         """A message of this node's with an id of its own, to be changed and then sent by `send(msg=…)`."""
         message = self._core.prepare(to, key, value, flags=flags, blosc=blosc)
+        message.is_sought = repeat
         if not repeat:
             message.flags["NOREPEAT"] = True
         return message
@@ -225,7 +226,7 @@ class Net_Node:  # noqa: N801  # the name that labs' programs import
         key: str | None = None,
         value: Any = None,
         msg: Message | None = None,
-        repeat: bool = False,
+        repeat: bool | None = None,
         flags: Flags = None,
         force_to: bool = False,
         blosc: bool = False,
@@ -235,8 +236,9 @@ class Net_Node:  # noqa: N801  # the name that labs' programs import
     ) -> Delivery:
         """Send `key` with `value`, or a prepared `msg`, to `to` (the upstream if None; a list means hops).
 
-        A `msg` goes where it says itself unless `to` is given; `flags`, `repeat` and `blosc` add to what it says.
-        With `repeat` it is repeated until it is handled, or expires; the handle says which. `force_to` insists that
+        A `msg` goes where it says itself unless `to` is given; `flags` and `blosc` add to what it says.
+        With `repeat` it is repeated until it is handled, or expires; the handle says which. Without a word, a `msg` is
+        if it was prepared so, and all else is not. One that names another sender never is. `force_to` insists that
         `to` is connected to this node's own router. While more awaits confirmation than the window allows, it
         blocks, or with `wait=False` raises `WindowFull`; in a handler it queues. `expires_after` is in seconds.
         Raises `BadMessage`, naming the part, for what JSON cannot carry.
@@ -245,12 +247,12 @@ class Net_Node:  # noqa: N801  # the name that labs' programs import
             to = to or self.upstream
             if not key:
                 raise AutopilotNetError(f"{self.id} was to send a message to {to} without a key")
-            msg = self.prepare_message(to, key, value, repeat=repeat, flags=flags, blosc=blosc)
+            msg = self.prepare_message(to, key, value, repeat=bool(repeat), flags=flags, blosc=blosc)
         hops = address(msg, to, flags)
         msg.blosc = bool(msg.blosc or blosc)
         if force_to and msg.to not in self._core.endpoint.routes.below:
             raise AutopilotNetError(f"{msg.to} is not connected to the router of {self.id}, so force_to cannot hold")
-        repeat = repeat or "NOREPEAT" not in msg.flags
+        repeat = msg.is_sought if repeat is None else repeat
         options: dict[str, Any] = {"hops": hops, "repeat": repeat, "expires_after": expires_after}
         sent = self._send_data(msg, wait, options) if msg.key == "DATA" else self._core.send(msg, wait=wait, **options)
         if self.listens.get("CONFIRM") != self.l_confirm or type(self).l_confirm is not Net_Node.l_confirm:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import inspect
 import itertools
 import logging
@@ -57,6 +58,7 @@ class Participant:
         self.id = id
         self.context = context
         self.settings = settings
+        self._told_of_senders = False
         if durable is None and sync != "normal":
             raise DurableRefused(f"{id}: sync={sync!r} says how firmly a file is kept; name the file too, by durable=…")
         tracer = None if trace is None else Tracer(os.fspath(trace))
@@ -124,12 +126,30 @@ class Participant:
         wait: bool | None = None,
         expires_after: float | None = None,
     ) -> Delivery:
-        """Send what was prepared. In its own threads nothing waits for room: the sender's window bounds it."""
+        """Send what was prepared. In its own threads nothing waits for room: the sender's window bounds it.
+
+        What names another sender is sent unconfirmed, for that one would get its confirmation.
+        """
+        if message.get("sender", self.id) != self.id:
+            message, repeat = self._unconfirmed(message, repeat), False
         if wait and self.driver.is_own_thread():
             wait = None
         return self.driver.send(
             self.line, message, hops=hops, repeat=repeat, wait=wait, expires_after=expires_after
         )
+
+    def _unconfirmed(self, message: Message, repeat: bool | None) -> Message:
+        """A copy to be sent: a listen that passes on what it got, as Autopilot's do, goes on with what it got."""
+        if not self._told_of_senders and (repeat or (repeat is None and "NOREPEAT" not in message.flags)):
+            self._told_of_senders = True
+            logger.warning(
+                "%s: message %s (%s to %s) names %s as its sender, who would get its confirmation; such messages are "
+                "sent without one. To be sure that it is handled, send its key and value, or use prepare_message",
+                *(self.id, message.get("id"), message.get("key"), message.get("to"), message.sender),
+            )
+        copied = copy.copy(message)
+        copied["flags"] = dict(message.flags)
+        return copied
 
     def pass_confirmation_on(self, delivery: Delivery) -> None:
         """Once `delivery` is confirmed, hand that to the listen for CONFIRM, of a program that has one."""

@@ -462,7 +462,7 @@ def node_streams(it: Lab) -> None:
     stream.append("END")
     assert stream.wait(DEADLINE_S)
     items = [one.value for one in it.heard["_T"].of("CONTINUOUS") if one.origin["sender"] == "ear_cam_far"]
-    assert items == [{"n": n, "subject": "m1", "pilot": "ear_cam", "continuous": True} for n in range(5)]
+    assert items == [{"n": n, "subject": "m1", "pilot": "cam", "continuous": True} for n in range(5)]
     assert it.nodes["ear_cam"].streams["far"] is stream
 
 
@@ -584,6 +584,7 @@ MESSAGE: dict[str, Check] = {
     "__reduce__": test_message.test_a_message_survives_pickling_field_by_field_and_in_order,
     "validate": test_message.test_a_message_without_one_of_its_four_names_is_not_valid_and_not_sent,
     "serialize": test_message.test_extra_attributes_travel,
+    "is_sought": test_node.test_a_prepared_message_is_repeated_if_its_sending_says_so_or_else_its_preparation,
     "came_from": test_message.test_by_what_neighbour_a_message_came_is_not_on_the_wire,
 }
 

@@ -345,11 +345,42 @@ def test_a_prepared_message_can_be_changed_before_it_is_sent(pair: Pair) -> None
 
 
 @pytest.mark.parametrize(
-    ("prepared", "sent", "sought"), [(False, False, False), (True, False, True), (False, True, True)]
+    ("prepared", "sent", "sought"),
+    [(False, None, False), (True, None, True), (False, True, True), (True, False, False), (False, False, False)],
 )
-def test_a_prepared_message_is_repeated_if_either_said_so(pair: Pair, prepared: bool, sent: bool, sought: bool) -> None:
+def test_a_prepared_message_is_repeated_if_its_sending_says_so_or_else_its_preparation(
+    pair: Pair, prepared: bool, sent: bool | None, sought: bool
+) -> None:
     leaf = pair.both()
     assert leaf.send(msg=leaf.prepare_message("hub", "X", 1, repeat=prepared), repeat=sent).sought is sought
+
+
+@pytest.mark.parametrize("sender", ["leaf", "test_sender"])
+def test_one_message_may_be_sent_many_times_unconfirmed(pair: Pair, sender: str) -> None:
+    """As Autopilot's test of the bandwidth does, under one id and from nobody that there is."""
+    leaf = pair.both()
+    made = Message(to="hub", key="X", value="many", repeat=False, flags={"MINPRINT": True}, id="test", sender=sender)
+    handles = [leaf.send(to="hub", msg=made) for _ in range(1_500)]
+    assert not any(handle.sought for handle in handles)
+    prepared = leaf.prepare_message("hub", "X", "many", repeat=True)
+    assert not any(leaf.send(msg=prepared, repeat=False).sought for _ in range(10))
+    assert leaf.send("hub", "X", repeat=True).wait(DEADLINE_S)
+    assert [one.value for one in pair.heard["hub"].of("X")].count("many") == 1_510
+
+
+@pytest.mark.parametrize("window", [Window(messages=2), None])
+def test_a_message_that_names_another_sender_is_sent_unconfirmed_and_that_is_said_once(
+    pair: Pair, caplog: pytest.LogCaptureFixture, window: Window | None
+) -> None:
+    """Whoever it names would get its confirmation, and what awaits one for ever blocks who sends."""
+    leaf = pair.both(window=window)
+    for n in range(5):
+        made = Message(id=f"made_{n}", to="hub", sender="somebody", key="X", value="foreign")
+        assert not leaf.send(msg=made, repeat=True).sought
+    assert leaf.send("hub", "X", repeat=True).wait(DEADLINE_S)
+    assert [one.value for one in pair.heard["hub"].of("X")].count("foreign") == 5
+    (told,) = [one.getMessage() for one in caplog.records if "somebody" in one.getMessage()]
+    assert told.startswith("leaf: message made_0 (X to hub) names somebody as its sender")
 
 
 def test_a_prepared_message_goes_to_whom_it_is_sent(pair: Pair) -> None:

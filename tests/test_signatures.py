@@ -47,7 +47,7 @@ def it() -> Iterator[Lab]:
         (Net_Node.prepare_message, "self, to, key, value, repeat=False, flags=None, blosc=False"),
         (
             Net_Node.send,
-            "self, to=None, key=None, value=None, msg=None, repeat=False, flags=None, force_to=False, blosc=False",
+            "self, to=None, key=None, value=None, msg=None, repeat=None, flags=None, force_to=False, blosc=False",
         ),
         (
             Net_Node.get_stream,

@@ -553,6 +553,19 @@ def test_cohere_asked_by_a_program_of_its_own_station_does_not_go_round_for_ever
     assert small.stations["rig_1"].msgs_received.value <= handled + 3
 
 
+def test_what_a_station_passes_on_as_it_came_awaits_no_confirmation_that_goes_to_who_sent_it(deep: Lab) -> None:
+    """As listens of labs do it: `self.send(to, msg=message)`."""
+    assert deep.inside("rig_1", pass_on) == [False, False, []]
+    assert deep.nodes["_rig_1"].send("rig_1", "STATE", "IDLE", repeat=True).wait(DEADLINE_S)
+    assert len(deep.heard["_rig_1"].of("PARAM")) == 2
+
+
+def pass_on(station: Station) -> Any:
+    message = Message(id="_T_passed", to="rig_1", sender="_T", key="PARAM", value={"passed": "on"})
+    sent = [station.send("_rig_1", msg=message).sought, station.send("_rig_1", msg=message, repeat=True).sought]
+    return [*sent, list(station.send_outbox)]
+
+
 # -- a batch -----------------------------------------------------------------------------------------------------------
 
 
