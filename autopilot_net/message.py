@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable, Iterator, Mapping
+from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
@@ -22,8 +23,6 @@ _MAX_DEPTH = 200  # far beyond any experiment's data, far below Python's own lim
 
 _INSTEAD = {  # what Autopilot's have and would be hollow here
     "serialized": "nothing is kept, and `serialize()` makes the bytes",
-    "get_timestamp": "whoever sends it gives it the time, `timestamp`",
-    "expand": "arrays are expanded as it is read, by `Message(msg=…, expand_arrays=True)`",
 }
 
 _encoder = msgspec.json.Encoder()
@@ -144,6 +143,15 @@ class Message:
     def get(self, name: str, default: Any = None) -> Any:
         """The field `name`, or `default` where the message has none, as with a dict."""
         return self._fields.get(name, default)
+
+    def get_timestamp(self) -> str:
+        """Note the time, now, as its `timestamp`: ISO 8601, in UTC. One that has none gets it when it is sent."""
+        self.timestamp = datetime.now(UTC).isoformat()
+        return str(self.timestamp)
+
+    def expand(self) -> None:
+        """Make arrays of what stands for arrays. Raises `BadMessage`, and changes nothing, for what is none."""
+        self._fields.update({name: expand(value) for name, value in self._fields.items()})
 
     # -- the wire ------------------------------------------------------------------------------------------------
 

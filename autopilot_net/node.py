@@ -72,6 +72,8 @@ class Net_Node:  # noqa: N801  # the name that labs' programs import
     `sync="full"`, where each commit waits for the disk. Raises `DurableRefused` for a file that is not this node's.
     """
 
+    repeat_interval: float = 5.0  # seconds; a class of one's own may have another
+
     def __init__(
         self,
         id: str,
@@ -85,7 +87,7 @@ class Net_Node:  # noqa: N801  # the name that labs' programs import
         expand_on_receive: bool = True,
         *,
         listen_ip: str = "127.0.0.1",
-        repeat_interval: float = 5.0,
+        repeat_interval: float | None = None,
         window: Window | None = None,
         trace: str | os.PathLike[str] | None = None,
         durable: str | os.PathLike[str] | None = None,
@@ -98,7 +100,8 @@ class Net_Node:  # noqa: N801  # the name that labs' programs import
         own: dict[str, Listen] = {"CONFIRM": self.l_confirm, "STREAM": self.l_stream, "COHERE": self._l_cohere}
         self.listens = {**own, **(listens or {})}
         self.daemon = daemon
-        self.repeat_interval = repeat_interval
+        if repeat_interval is not None:
+            self.repeat_interval = repeat_interval
         self.msgs_received = 0
         self._counting = threading.Lock()
         self.closing = threading.Event()
@@ -118,7 +121,7 @@ class Net_Node:  # noqa: N801  # the name that labs' programs import
             upstream=upstream,
             forwards=False,
             context=self.context,
-            settings=Settings(repeat_interval=repeat_interval, window=window or Window()),
+            settings=Settings(repeat_interval=self.repeat_interval, window=window or Window()),
             trace=trace,
             durable=durable,
             sync=sync,
@@ -418,9 +421,9 @@ class Net_Node:  # noqa: N801  # the name that labs' programs import
         confirmed, when its handle is settled.
         """
 
-    def l_stream(self, message: Message) -> Any:
+    def l_stream(self, msg: Message) -> Any:
         """Call the listen for a batch's inner key with each item, in order."""
-        return handle_items(message, self.handle_listen, self.on_exception, update=False)
+        return handle_items(msg, self.handle_listen, self.on_exception, update=False)
 
     def _l_cohere(self, message: Message) -> Delivery | None:
         question = message.value if isinstance(message.value, dict) else {}

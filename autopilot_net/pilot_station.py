@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Mapping
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 from autopilot_net.message import Message
 from autopilot_net.participant import Listen, refuse_closed
+from autopilot_net.prefs import Source, pilot_settings
 from autopilot_net.rolehost import RoleHost, delegate
 from autopilot_net.roles.fetch import TIMEOUT_S
 from autopilot_net.roles.pilot import Pilot
@@ -52,6 +53,15 @@ class Pilot_Station(Station):  # noqa: N801  # the name that labs' programs impo
         self.listens |= {key: getattr(self, f"l_{key.lower()}") for key in by_name}
         forwarded = ("CALIBRATE_PORT", "CALIBRATE_RESULT", "BANDWIDTH", "STREAM_VIDEO")
         self.listens |= {"PARAM": self.l_change, **dict.fromkeys(forwarded, self.l_forward), **(listens or {})}
+
+    @classmethod
+    def from_prefs(cls, prefs: Source, **settings: Any) -> Self:
+        """A station as Autopilot's prefs have it: a mapping, or the path of a prefs.json.
+
+        `settings` are those of the class, and count before what the prefs say. It binds to loopback as any other, until
+        `listen_ip` is given. Raises `AutopilotNetError` that names the pref which is missing or wrong.
+        """
+        return cls(**pilot_settings(prefs, settings))
 
     _instead: ClassVar[Mapping[str, str]] = {
         **INSTEAD,
@@ -98,12 +108,15 @@ class Pilot_Station(Station):  # noqa: N801  # the name that labs' programs impo
         """See `Pilot.may_kill`."""
         return self.role.may_kill(message)
 
-    def l_noop(self, message: Message) -> None:
+    def l_noop(self, msg: Message) -> None:
         """Nothing: for a key that is to be taken without a word."""
+
+    def l_ping(self, msg: Message | None = None) -> None:
+        """Push our state."""
+        self.role.ping(msg)
 
     l_state = delegate("l_state", Pilot.on_state)
     l_cohere = delegate("l_cohere", Pilot.cohere)
-    l_ping = delegate("l_ping", Pilot.ping)
     l_start = delegate("l_start", Pilot.start)
     l_stop = delegate("l_stop", Pilot.stop)
     l_change = delegate("l_change", Pilot.to_program)

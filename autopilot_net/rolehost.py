@@ -26,8 +26,8 @@ T = TypeVar("T")
 def delegate(name: str, method: Callable[[Any, Message], Any]) -> Callable[[Any, Message], Any]:
     """A listen called `name` that hands the message to `method` of the station's role."""
 
-    def listen(self: Any, message: Message) -> Any:
-        return method(self.role, message)
+    def listen(self: Any, msg: Message) -> Any:  # the name by which Autopilot's own call it
+        return method(self.role, msg)
 
     listen.__name__ = name  # which is how a bound listen is pickled on its way into the station's process
     listen.__doc__ = method.__doc__

@@ -18,6 +18,7 @@ from multiprocessing import connection
 from typing import Any, ClassVar
 
 import zmq
+from msgspec.structs import replace
 
 from autopilot_net.batches import handle_items
 from autopilot_net.delivery import Delivery
@@ -64,8 +65,10 @@ class Station(multiprocessing.Process):
     handler that gets the `Message`; handlers run in the station's own process, one at a time. The process starts as
     the one it was made under does (fork, forkserver, spawn); under the latter two, listens must be picklable.
     Everything binds to loopback unless `listen_ip` says otherwise ('*': every interface). `durable` and `sync` are as
-    of a `Net_Node`.
+    of a `Net_Node`. What is not confirmed is sent again after `repeat_interval` seconds, or else after the class's.
     """
+
+    repeat_interval: float = 5.0
 
     def __init__(
         self,
@@ -78,7 +81,7 @@ class Station(multiprocessing.Process):
         listens: Mapping[str, Listen] | None = None,
         *,
         listen_ip: str = "127.0.0.1",
-        repeat_interval: float = 5.0,
+        repeat_interval: float | None = None,
         liveness_s: float = 1.0,
         window: Window | None = None,
         trace: str | os.PathLike[str] | None = None,
@@ -92,7 +95,8 @@ class Station(multiprocessing.Process):
         if pusher and not (push_id and push_ip and push_port):
             raise AutopilotNetError(f"station {id} needs push_ip, push_port and push_id for its pusher")
         self.listen_ip, self.listen_port = listen_ip, listen_port or 0
-        self.repeat_interval = repeat_interval
+        if repeat_interval is not None:
+            self.repeat_interval = repeat_interval
         own: dict[str, Listen] = {"CONFIRM": self.l_confirm, "STREAM": self.l_stream, "KILL": self.l_kill}
         self.listens = {**own, **(listens or {})}
         # Written by the station alone, and unlocked: a station killed with a lock in hand would hang who reads.
@@ -102,7 +106,7 @@ class Station(multiprocessing.Process):
         self._complaint = multiprocessing.Array("c", COMPLAINT_BYTES, lock=False)
         self.closing = Flag()
         self.ready = Flag()
-        self._settings = Settings(repeat_interval=repeat_interval, liveness_s=liveness_s, window=window or Window())
+        self._settings = Settings(liveness_s=liveness_s, window=window or Window())
         self._trace = None if trace is None else os.fspath(trace)
         self._durable = None if durable is None else os.fspath(durable)
         self._sync = sync
@@ -201,7 +205,7 @@ class Station(multiprocessing.Process):
             upstream=self.push_id if self.pusher else None,
             forwards=True,
             context=context,
-            settings=self._settings,
+            settings=replace(self._settings, repeat_interval=self.repeat_interval),
             trace=self._trace,
             durable=self._durable,
             sync=self._sync,
@@ -394,23 +398,23 @@ class Station(multiprocessing.Process):
         """Whether the listen for `message` may run beside others."""
         return bool(getattr(self.listens.get(message.key), "concurrent", False))
 
-    def l_confirm(self, message: Message) -> None:
+    def l_confirm(self, msg: Message) -> None:
         """Nothing: confirmations settle delivery handles by themselves.
 
         Override it, or listen for CONFIRM, and it is called besides for each message of `send`'s that was confirmed,
         when its handle is settled; the `value` is its id.
         """
 
-    def l_stream(self, message: Message) -> Any:
+    def l_stream(self, msg: Message) -> Any:
         """Call the listen for a batch's inner key once per item, in order, each dict updated with the headers."""
-        return handle_items(message, self.handle_listen, self.on_exception, update=True)
+        return handle_items(msg, self.handle_listen, self.on_exception, update=True)
 
-    def l_kill(self, message: Message) -> None:
+    def l_kill(self, msg: Message) -> None:
         """End, if whoever says so may."""
-        if self.may_kill(message):
+        if self.may_kill(msg):
             self.closing.set()
         else:
-            who = f"{message.sender} by way of {message.came_from}"
+            who = f"{msg.sender} by way of {msg.came_from}"
             logger.warning("station %s does not obey a KILL from %s", self.id, who)
 
     def may_kill(self, message: Message) -> bool:

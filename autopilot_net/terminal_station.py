@@ -5,9 +5,10 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Iterable, Mapping
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 from autopilot_net.participant import Listen, refuse_closed
+from autopilot_net.prefs import Source, terminal_settings
 from autopilot_net.rolehost import RoleHost, delegate
 from autopilot_net.roles.terminal import Terminal
 from autopilot_net.station import INSTEAD, Station
@@ -43,6 +44,13 @@ class Terminal_Station(Station):  # noqa: N801  # the name that labs' programs i
         by_name = ("PING", "INIT", "CHANGE", "STOPALL", "DATA", "CONTINUOUS", "STATE", "HANDSHAKE", "FILE")
         self.listens |= {key: getattr(self, f"l_{key.lower()}") for key in by_name}
         self.listens |= {"ERROR": self.l_to_program, "COHERE": self.l_to_program, **(listens or {})}
+
+    @classmethod
+    def from_prefs(
+        cls, prefs: Source, pilots: Mapping[str, Any] | Iterable[str] = (), **settings: Any
+    ) -> Self:
+        """A terminal as Autopilot's prefs have it; see `Pilot_Station.from_prefs`. Its pilots stand in no prefs."""
+        return cls(pilots, **terminal_settings(prefs, settings))
 
     _instead: ClassVar[Mapping[str, str]] = {
         **INSTEAD,

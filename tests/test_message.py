@@ -19,8 +19,10 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from autopilot_net import BadMessage, Message
+from autopilot_net import BadMessage, Message, encode_array
 from autopilot_net.message import expand, plain_json
+
+ARRAY = np.arange(6, dtype=np.int16).reshape(2, 3)
 
 
 def message(value: Any = None, **extra: Any) -> Message:
@@ -453,3 +455,30 @@ def test_whether_it_may_be_known_already_can_be_asked_of_any_message() -> None:
     assert "redelivered" not in message
     message["redelivered"] = True
     assert message.redelivered is True
+
+
+# -- as Autopilot's programs use it ------------------------------------------------------------------------------------
+
+
+def test_a_message_can_be_expanded_after_it_was_read() -> None:
+    made = Message(id="m", to="a", sender="b", key="X", value={"it": [ARRAY]}, frame=ARRAY)
+    came = Message(made.serialize())
+    assert set(came.frame) == {"NUMPY_ARRAY", "DTYPE", "SHAPE"}
+    for _ in range(2):
+        came.expand()
+        assert np.array_equal(came.frame, ARRAY)
+        assert np.array_equal(came.value["it"][0], ARRAY)
+
+
+def test_expanding_what_cannot_be_trusted_changes_nothing() -> None:
+    came = message(good=encode_array(ARRAY, pack=False), frame={"NUMPY_ARRAY": "!", "DTYPE": "uint8", "SHAPE": [1]})
+    with pytest.raises(BadMessage):
+        came.expand()
+    assert isinstance(came.good, dict)
+
+
+def test_a_message_is_given_the_time_at_which_it_is_asked_to_note_it() -> None:
+    made, before = message(), datetime.now(UTC)
+    said = made.get_timestamp()
+    assert made.timestamp == said
+    assert before <= datetime.fromisoformat(said) <= datetime.now(UTC)

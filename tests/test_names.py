@@ -33,6 +33,7 @@ from tests import (
     test_fetch,
     test_message,
     test_node,
+    test_prefs,
     test_roles,
     test_stations,
     test_twins,
@@ -387,6 +388,7 @@ def told_pilot(station: Pilot_Station) -> Any:
 TERMINAL: dict[str, Check] = {
     "pilots": pilots,
     "senders": test_stations.test_a_childs_state_does_not_overwrite_its_parents,
+    "from_prefs": test_prefs.test_a_terminal_is_made_from_its_prefs_and_is_called_t,
     "file_dir": test_stations.test_a_start_is_handed_on_once_its_file_is_whole_at_whatever_depth,
     "data_fps": plots,
     "sent_plot": plots,
@@ -401,6 +403,7 @@ PILOT: dict[str, Check] = {
     "role": pilots_own,
     "children": test_roles.test_child_reaches_an_expected_child_that_is_yet_to_shake_hands_or_away_for_now,
     "file_dir": test_stations.test_a_start_is_handed_on_once_its_file_is_whole_at_whatever_depth,
+    "from_prefs": test_prefs.test_a_pilot_is_made_from_its_prefs,
     "file_timeout": test_fetch.test_how_long_nothing_may_come_of_a_file_is_a_setting,
     "ping_interval": test_roles.test_a_pilot_says_by_itself_every_ping_interval_that_it_is_there,
     "begin_role": test_roles.test_a_pilot_says_by_itself_every_ping_interval_that_it_is_there,
@@ -584,6 +587,8 @@ MESSAGE: dict[str, Check] = {
     "__reduce__": test_message.test_a_message_survives_pickling_field_by_field_and_in_order,
     "validate": test_message.test_a_message_without_one_of_its_four_names_is_not_valid_and_not_sent,
     "serialize": test_message.test_extra_attributes_travel,
+    "expand": test_message.test_a_message_can_be_expanded_after_it_was_read,
+    "get_timestamp": test_message.test_a_message_is_given_the_time_at_which_it_is_asked_to_note_it,
     "is_sought": test_node.test_a_prepared_message_is_repeated_if_its_sending_says_so_or_else_its_preparation,
     "came_from": test_message.test_by_what_neighbour_a_message_came_is_not_on_the_wire,
 }

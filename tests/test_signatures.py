@@ -76,7 +76,7 @@ GONE = {
     Terminal_Station: (*OF_STATIONS, "plot_timer", "data_ifps"),
     Pilot_Station: (*OF_STATIONS, "child", "parent", "parent_id", "pi_id"),
     Net_Node: (*NOWHERE, "sock", "expand", "subject"),
-    Message: ("serialized", "get_timestamp", "expand"),
+    Message: ("serialized",),
 }
 
 

@@ -126,7 +126,7 @@ class Pilot(Role):
             return None  # the terminal's answer to a PING
         return self.relay(message, self.parent, repeat=is_sought(message))
 
-    def ping(self, message: Message) -> Any:
+    def ping(self, message: Message | None = None) -> Any:
         """Push our state."""
         del message
         self._tell_state()
