@@ -16,9 +16,9 @@ from typing import Any, Literal
 import numpy as np
 
 from autopilot_net.errors import BadMessage
-from autopilot_net.pickles import DTYPE_CODES, read_pickle, refused_dtype
+from autopilot_net.pickles import DTYPE_CODES, OBJECT, PickledArray, read_pickle, refused_dtype
 
-__all__ = ["MAX_ARRAY_BYTES", "encode_array", "serialize_array", "is_array", "decode_array"]
+__all__ = ["MAX_ARRAY_BYTES", "encode_array", "serialize_array", "holds_objects", "is_array", "decode_array"]
 
 MAX_ARRAY_BYTES = 256 * 2**20  # what one array may decompress to, and so the most that is sent as one
 
@@ -57,7 +57,8 @@ def encode_array(array: _Array, *, pack: bool) -> dict[str, object]:
 
     Packed, the bytes are a blosc buffer around a pickle, for `blosc.unpack_array`; plain, they are the array's own in C
     order. A matrix or memmap arrives as an ndarray. Raises BadMessage for other subclasses (masked arrays too), for
-    structured, object and other dtypes that are not simple, and beyond MAX_ARRAY_BYTES.
+    structured and other dtypes that are not simple, and beyond MAX_ARRAY_BYTES. One of objects travels in a message, as
+    the lists that it holds, and raises here.
     """
     plain = _plain(array)
     raw = _pack(plain) if pack else plain.tobytes()
@@ -73,6 +74,11 @@ def serialize_array(array: _Array) -> dict[str, str]:
     return {"NUMPY_ARRAY": base64.b64encode(_pack(_plain(array))).decode("ascii")}
 
 
+def holds_objects(array: _Array) -> bool:
+    """Whether an array is one of objects, which are for their own kinds to be carried or not."""
+    return array.dtype.kind == "O" and type(array) in _PLAIN_CLASSES
+
+
 def is_array(value: object) -> bool:
     """Whether a JSON value stands for an array; whether it is a good one, `decode_array` says."""
     return isinstance(value, dict) and "NUMPY_ARRAY" in value
@@ -80,6 +86,8 @@ def is_array(value: object) -> bool:
 
 def decode_array(wire: Mapping[str, object], *, max_bytes: int = MAX_ARRAY_BYTES) -> _Array:
     """The array that `wire` stands for: writable, its own, C-contiguous, of the byte order that was sent.
+
+    One of objects, as Autopilot's own pack it, is read if it holds text, numbers, truths and None, and nothing else.
 
     Reads packed ones (of blosc, and of blosc2 where that is installed) and plain ones. The wire does not say which it
     is: bytes that unpack to the declared DTYPE and SHAPE are packed; others are plain if they have just the size.
@@ -95,6 +103,8 @@ def _decode(wire: Mapping[str, object], max_bytes: int) -> _Array:
     raw = _from_base64(wire.get("NUMPY_ARRAY"), max_bytes)
     if "DTYPE" not in wire and "SHAPE" not in wire:
         return _unpack(raw, max_bytes)
+    if wire.get("DTYPE") == OBJECT:
+        return _declared_objects(raw, _shape(wire.get("SHAPE")), max_bytes)
     dtype, shape = _dtype(wire.get("DTYPE")), _shape(wire.get("SHAPE"))
     size = _size(dtype, shape, max_bytes)
     try:
@@ -110,7 +120,20 @@ def _decode(wire: Mapping[str, object], max_bytes: int) -> _Array:
     raise BadMessage(f"An array is declared as {dtype} {shape}, but {array.dtype} {array.shape} is packed in it.")
 
 
+def _declared_objects(raw: bytes, shape: tuple[int, ...], max_bytes: int) -> _Array:
+    try:
+        array = _unpack(raw, max_bytes)
+    except BadMessage as why:
+        instead = "Plain, objects are addresses in the sender's memory: it must pack them, blosc=True"
+        raise BadMessage(f"{why} ({instead}.)") from why
+    if array.dtype.kind == "O" and array.shape == shape:
+        return array
+    raise BadMessage(f"An array is declared as object {shape}, but {array.dtype} {array.shape} is packed in it.")
+
+
 def _plain(array: _Array) -> _Array:
+    if holds_objects(array):
+        raise BadMessage("An array of objects travels as the lists in it: put it into a message, or array.tolist().")
     if isinstance(array, np.ma.MaskedArray):
         raise BadMessage("A masked array would lose its mask: send its data and its mask, or array.filled().")
     if type(array) not in _PLAIN_CLASSES:
@@ -189,9 +212,23 @@ def _refuse_impossible(dtype: np.dtype[Any], data: bytes | bytearray) -> None:
 
 def _unpack(raw: bytes, max_bytes: int) -> _Array:
     content = read_pickle(_decompress(raw, max_bytes))
+    if isinstance(content.data, list):
+        return _objects(content, content.data, max_bytes)
     dtype, shape = _dtype(content.dtype), _shape(content.shape)
     _size(dtype, shape, max_bytes)
     return _array(dtype, shape, content.data, content.order)
+
+
+def _objects(content: PickledArray, items: list[Any], max_bytes: int) -> _Array:
+    shape = _shape(content.shape)
+    _size(np.dtype(object), shape, max_bytes)
+    if math.prod(shape) != len(items):
+        raise BadMessage(f"An array of objects {shape} has {math.prod(shape)} of them, but {len(items)} came.")
+    if sum(len(item) for item in items if isinstance(item, str)) > max_bytes:  # one text may be there many times
+        raise BadMessage(f"An array of objects holds more text than {max_bytes} bytes: send it in parts.")
+    array = np.empty(len(items), object)
+    array[:] = items
+    return array.reshape(shape).copy()  # they are pickled in C order, whatever order the array has
 
 
 def _decompress(raw: bytes, max_bytes: int) -> bytes:

@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from autopilot_net.arrays import decode_array, encode_array, is_array
+from autopilot_net.arrays import decode_array, encode_array, holds_objects, is_array
 from autopilot_net.errors import BadMessage
 
 __all__ = ["Message", "expand", "plain_json"]
@@ -47,7 +47,8 @@ class Message:
     `id`, `to`, `sender` and `key` must be there before it can be serialized; `value` is any JSON, and NaN, the
     infinities and integers of any size survive. `flags` is a dict whose keys count and whose values do not. Any other
     keyword becomes an extra attribute, which travels too. numpy arrays may stand in `value` and in extra attributes;
-    they arrive as arrays only where `expand_arrays` is asked for, since expanding costs memory that a relay saves.
+    they arrive as arrays only where `expand_arrays` is asked for, since expanding costs memory that a relay saves. One
+    of dtype object, as a table's `values`, is carried as the lists that it holds, and arrives as those.
 
     `Message(msg=raw)` reads bytes and raises `BadMessage` for bytes that are no message. A name on the wire is always
     readable as `msg['name']`; as an attribute only where it shadows neither a method nor a private name.
@@ -237,7 +238,7 @@ class _Writer:
 
     def _unusual(self, value: Any, path: str, depth: int) -> Any:
         if isinstance(value, np.ndarray):
-            return encode_array(value, pack=self.pack)
+            return self._array(value, path, depth)
         if isinstance(value, np.generic):
             simple = value.dtype.kind in "biufU"
             return self.plain(value.item(), path, depth + 1) if simple else self._refuse(value, path)
@@ -249,6 +250,11 @@ class _Writer:
             if isinstance(value, base):
                 return self.plain(base(value), path, depth + 1)
         return self._refuse(value, path)
+
+    def _array(self, value: np.ndarray[Any, Any], path: str, depth: int) -> Any:
+        if holds_objects(value):
+            return self.plain(value.tolist(), path, depth + 1)
+        return encode_array(value, pack=self.pack)
 
     def _key(self, key: Any, path: str) -> str:
         if isinstance(key, str):

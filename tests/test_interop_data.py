@@ -70,7 +70,7 @@ def test_an_array_of_theirs_is_read(lab: Mixed, dtype: str, shape: list[int], pa
 def test_a_station_of_theirs_packs_by_itself(lab: Mixed) -> None:
     value = {"name": "pushed", "it": {"ARRAY": ["uint8", [9]]}}
     lab.stations["theirs"].tell("push", to="ours", key="NOTE", value=value)
-    came = lab.ours.heard["_ours"].until("NOTE", lambda m: isinstance(m.value, dict) and m.value["name"] == "pushed")
+    came = lab.ours.heard["_ours"].until("NOTE", lambda m: is_named(m.value, "pushed"))
     assert digest(came.value["it"]) == digest(counting("uint8", [9]))
 
 
@@ -82,6 +82,23 @@ def test_an_array_of_ours_is_read_by_theirs(lab: Mixed, dtype: str, shape: list[
     lab.nodes[sender].send(recipient, "NOTE", {"name": name, "it": counting(dtype, shape)})
     came = lab.nodes[recipient].until("NOTE", lambda v: isinstance(v, dict) and v["name"] == name)
     assert came["it"] == digest(counting(dtype, shape))
+
+
+def test_an_array_of_objects_of_theirs_is_read(lab: Mixed) -> None:
+    value = {"name": "objects", "it": {"ARRAY": ["object", [2, 3]]}}
+    lab.nodes["t_on_ours"].tell("send", to="o_on_ours", key="NOTE", value=value, blosc=True)
+    came = lab.ours.heard["o_on_ours"].until("NOTE", lambda m: is_named(m.value, "objects")).value["it"]
+    assert (came.dtype, came.tolist()) == (np.dtype(object), [[0, 1, 2], [3, 4, 5]])
+
+
+def test_an_array_of_objects_of_ours_is_the_lists_in_it_to_theirs(lab: Mixed) -> None:
+    value = {"name": "table", "it": np.array([["m1", 1], ["m2", None]], object)}
+    lab.nodes["o_on_ours"].send("t_on_ours", "NOTE", value)
+    assert lab.nodes["t_on_ours"].until("NOTE", lambda v: is_named(v, "table"))["it"] == [["m1", 1], ["m2", None]]
+
+
+def is_named(value: Any, name: str) -> bool:
+    return isinstance(value, dict) and value.get("name") == name
 
 
 def test_without_blosc2_the_error_says_what_to_install(lab: Mixed, monkeypatch: pytest.MonkeyPatch) -> None:

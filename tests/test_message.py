@@ -319,8 +319,8 @@ def test_what_is_nested_too_deep_or_in_itself_is_named() -> None:
 
 
 def test_arrays_that_are_not_simple_are_refused() -> None:
-    with pytest.raises(BadMessage, match="object"):
-        message(np.array([{}], dtype=object)).serialize()
+    with pytest.raises(BadMessage, match="f8"):
+        message(np.zeros(2, "f8,f8")).serialize()
 
 
 # -- arrays --------------------------------------------------------------------------------------------------------
@@ -455,6 +455,43 @@ def test_whether_it_may_be_known_already_can_be_asked_of_any_message() -> None:
     assert "redelivered" not in message
     message["redelivered"] = True
     assert message.redelivered is True
+
+
+# -- arrays of objects -------------------------------------------------------------------------------------------------
+
+
+def test_an_array_of_what_json_can_carry_is_carried_as_the_lists_that_it_holds() -> None:
+    """As the `values` of a table, or the names of its columns, are."""
+    values = np.array([["m1", 1, 0.5], ["m2", None, True]], object)
+    names = np.array(["subject", "n", "rt"], object)
+    sent = message({"values": values, "columns": names, "one": np.array("x", object)})
+    for pack in (False, True):
+        came = Message(sent.serialize(pack=pack), expand_arrays=True).value
+        assert came["values"] == [["m1", 1, 0.5], ["m2", None, True]]
+        assert (came["columns"], came["one"]) == (["subject", "n", "rt"], "x")
+
+
+def test_an_array_in_an_array_of_objects_is_carried_as_an_array() -> None:
+    holder = np.empty(2, object)
+    holder[:] = [ARRAY, np.float32(0.5)]
+    inner, number = Message(message(holder).serialize(), expand_arrays=True).value
+    assert np.array_equal(inner, ARRAY)
+    assert number == 0.5
+
+
+def test_what_an_array_holds_that_json_cannot_carry_is_named_by_its_place() -> None:
+    values = np.array([["m1", 1], ["m2", {1, 2}]], object)
+    with pytest.raises(BadMessage, match=r"JSON cannot carry a set, which stands at value\[1\]\[1\]"):
+        message(values).serialize()
+    with pytest.raises(BadMessage, match="mask"):
+        message(np.ma.masked_array(np.array(["a", 1], object), [True, False])).serialize()
+
+
+def test_an_array_that_holds_itself_is_nested_too_deep() -> None:
+    values = np.empty(1, object)
+    values[0] = values
+    with pytest.raises(BadMessage, match="nested more than 200 deep"):
+        message(values).serialize()
 
 
 # -- as Autopilot's programs use it ------------------------------------------------------------------------------------
