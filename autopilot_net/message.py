@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable, Iterator, Mapping
-from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
@@ -22,6 +21,7 @@ _LEAVES = frozenset((str, int, bool, type(None)))  # what both JSON writers writ
 _MAX_DEPTH = 200  # far beyond any experiment's data, far below Python's own limit, which takes the process along
 
 _INSTEAD = {  # what Autopilot's have and would be hollow here
+    "get_timestamp": "one without a `timestamp` is given the time when it is sent; to note it before, set it yourself",
     "serialized": "nothing is kept, and `serialize()` makes the bytes",
 }
 
@@ -144,11 +144,6 @@ class Message:
     def get(self, name: str, default: Any = None) -> Any:
         """The field `name`, or `default` where the message has none, as with a dict."""
         return self._fields.get(name, default)
-
-    def get_timestamp(self) -> str:
-        """Note the time, now, as its `timestamp`: ISO 8601, in UTC. One that has none gets it when it is sent."""
-        self.timestamp = datetime.now(UTC).isoformat()
-        return str(self.timestamp)
 
     def expand(self) -> None:
         """Make arrays of what stands for arrays. Raises `BadMessage`, and changes nothing, for what is none."""

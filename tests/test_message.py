@@ -512,10 +512,3 @@ def test_expanding_what_cannot_be_trusted_changes_nothing() -> None:
     with pytest.raises(BadMessage):
         came.expand()
     assert isinstance(came.good, dict)
-
-
-def test_a_message_is_given_the_time_at_which_it_is_asked_to_note_it() -> None:
-    made, before = message(), datetime.now(UTC)
-    said = made.get_timestamp()
-    assert made.timestamp == said
-    assert before <= datetime.fromisoformat(said) <= datetime.now(UTC)

@@ -588,7 +588,6 @@ MESSAGE: dict[str, Check] = {
     "validate": test_message.test_a_message_without_one_of_its_four_names_is_not_valid_and_not_sent,
     "serialize": test_message.test_extra_attributes_travel,
     "expand": test_message.test_a_message_can_be_expanded_after_it_was_read,
-    "get_timestamp": test_message.test_a_message_is_given_the_time_at_which_it_is_asked_to_note_it,
     "is_sought": test_node.test_a_prepared_message_is_repeated_if_its_sending_says_so_or_else_its_preparation,
     "came_from": test_message.test_by_what_neighbour_a_message_came_is_not_on_the_wire,
 }
