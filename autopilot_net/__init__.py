@@ -45,3 +45,16 @@ __all__ = [
     "WaitInHandler",
     "WindowFull",
 ]
+
+_SUCCESSORS = {
+    "Networking": "Station",
+    "Pilot_Networking": "Pilot_Station",
+    "Terminal_Networking": "Terminal_Station",
+}
+
+
+def __getattr__(name: str) -> object:
+    # ImportError: of an AttributeError, `from autopilot_net import …` would not say the words.
+    if name in _SUCCESSORS:
+        raise ImportError(f"autopilot_net has no {name}: what Autopilot called so long ago is {_SUCCESSORS[name]} here")
+    raise AttributeError(f"module 'autopilot_net' has no attribute {name!r}")

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import queue
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
-from autopilot_net.errors import AutopilotNetError, BadMessage
+from autopilot_net.errors import AutopilotNetError, BadMessage, WindowFull
 from autopilot_net.message import Message, plain_json
+from autopilot_net.participant import gone
 from autopilot_net.protocol.effects import Dropped, Effect
 from autopilot_net.protocol.streams import END, Batcher
 
@@ -17,6 +19,24 @@ if TYPE_CHECKING:
 __all__ = ["Stream"]
 
 FLUSH_S = 10.0  # how long what an unreliable stream sent last may take to an upstream that does not say it was read
+
+_NOT_A_QUEUE = "what is appended is sent, and whoever it is sent to gets it in the listen for the stream's key"
+_IN_ORDER = "items go out in the order in which they are appended"
+_NO_THREAD = "there is no thread of its own; `join()` waits until all is sent"
+_NOT_A_PROCESS = "it sends by itself from when it was opened; `close()`, or appending 'END', ends it"
+INSTEAD = {
+    **dict.fromkeys(("get", "get_nowait", "pop", "popleft", "popitem", "task_done"), _NOT_A_QUEUE),
+    **dict.fromkeys(("appendleft", "insert"), _IN_ORDER),
+    **dict.fromkeys(("start", "run", "terminate", "kill", "release", "stop"), _NOT_A_PROCESS),
+    **dict.fromkeys(("cancel_join_thread", "join_thread"), _NO_THREAD),
+    "clear": "what was appended will be sent; open it with `drop_oldest` where only the latest items count",
+    "maxlen": "say `q_size` when it is opened, and `full()` tells whether so many wait",
+    "send": "`append` an item, or have the node `send` a message",
+}
+
+
+class _Full(WindowFull, queue.Full):
+    """A stream that takes no more for now, as whoever puts into queues expects to hear it."""
 
 
 class Stream:
@@ -62,6 +82,9 @@ class Stream:
     def __len__(self) -> int:
         return len(self._batcher)
 
+    def __getattr__(self, name: str) -> Any:
+        raise gone(self, name, INSTEAD)
+
     @property
     def ended(self) -> bool:
         """Whether it was closed."""
@@ -82,6 +105,33 @@ class Stream:
             self.append(item)
 
     put = append
+
+    def put_nowait(self, item: Any) -> None:
+        """Add one item if there is room. Raises `WindowFull`, which is a `queue.Full` too, if there is none."""
+        is_end = isinstance(item, str) and item == END
+        if not (is_end or self.ended or self._drop_oldest) and self.full():
+            raise _Full(f"stream {self.id} holds {len(self)} items, and takes no more for now")
+        self.append(item)
+
+    def qsize(self) -> int:
+        """How many items have yet to be sent."""
+        return len(self)
+
+    def empty(self) -> bool:
+        """Whether none has."""
+        return not len(self)
+
+    def full(self) -> bool:
+        """Whether `append` would block, or lose the oldest item."""
+        return len(self) >= self._q_size
+
+    def join(self, timeout: float | None = None) -> None:
+        """Wait until every item is sent, or `timeout` seconds; see `wait`, which says which."""
+        self.wait(timeout)
+
+    def is_alive(self) -> bool:
+        """Whether it takes items, or has some to send."""
+        return not (self._driver.is_closed or (self.ended and self.wait(0)))
 
     def close(self) -> None:
         """Send what is left, and end. Harmless if it has ended, or its node has."""

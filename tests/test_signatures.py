@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+import autopilot_net
 from autopilot_net import Message, Net_Node, Pilot_Station, Station, Terminal_Station
 from tests.labs import Lab, lab, started_by
 
@@ -76,7 +77,7 @@ GONE = {
     Terminal_Station: (*OF_STATIONS, "plot_timer", "data_ifps"),
     Pilot_Station: (*OF_STATIONS, "child", "parent", "parent_id", "pi_id"),
     Net_Node: (*NOWHERE, "sock", "expand", "subject"),
-    Message: ("serialized",),
+    Message: ("serialized", "get_timestamp"),
 }
 
 
@@ -111,3 +112,18 @@ def test_it_says_so_in_the_stations_process_too(it: Lab, station: str) -> None:
 
 def gone_inside(station: Station) -> Any:
     return [[name, why_gone(station, name)] for name in OF_STATIONS]
+
+
+@pytest.mark.parametrize(
+    ("name", "instead"),
+    [("Networking", "Station"), ("Pilot_Networking", "Pilot_Station"), ("Terminal_Networking", "Terminal_Station")],
+)
+def test_a_class_of_former_autopilots_names_its_successor(name: str, instead: str) -> None:
+    with pytest.raises(ImportError, match=f"no {name}: .* is {instead}"):
+        exec(f"from autopilot_net import {name}")
+
+
+def test_a_class_that_never_was_is_missed_as_in_any_module() -> None:
+    with pytest.raises(ImportError, match="cannot import name 'Nothing' from 'autopilot_net'"):
+        exec("from autopilot_net import Nothing")
+    assert not hasattr(autopilot_net, "nothing")

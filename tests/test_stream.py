@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import queue
 import threading
 from collections.abc import Iterator
 from typing import Any
@@ -9,7 +10,7 @@ from typing import Any
 import pytest
 import zmq
 
-from autopilot_net import Message, Net_Node
+from autopilot_net import AutopilotNetError, Message, Net_Node, WindowFull
 from autopilot_net.sockets import LINGER_MS
 from tests.conftest import Context, eventually, plain
 
@@ -101,3 +102,63 @@ def test_the_socket_of_a_stream_that_has_ended_is_closed(sink: Sink, reliable: b
         stream.append("END")
         eventually(lambda: connections(source) == 1)
         assert sink.wait_for(12) == list(range(12))
+
+
+# -- as those treat it who had a queue, or a process, in its place -----------------------------------------------------
+
+
+def test_a_stream_tells_how_full_it_is_and_takes_what_there_is_room_for() -> None:
+    with Net_Node("source", "nobody", 9) as source:
+        stream = source.get_stream("s", "ITEM", min_size=2, q_size=3, reliable=False)
+        assert (stream.empty(), stream.full(), stream.qsize(), len(stream)) == (True, False, 0, 0)
+        for n in range(3):
+            stream.put_nowait(n)
+        assert (stream.empty(), stream.full(), stream.qsize()) == (False, True, 3)
+        with pytest.raises(queue.Full, match="stream source_s holds 3 items, and takes no more for now"):
+            stream.put_nowait(3)
+        with pytest.raises(WindowFull):
+            stream.put_nowait(3)
+        stream.put_nowait("END")
+        with pytest.raises(AutopilotNetError, match="has ended"):
+            stream.put_nowait(3)
+
+
+def test_a_stream_that_drops_its_oldest_takes_everything_at_once() -> None:
+    with Net_Node("source", "nobody", 9) as source:
+        stream = source.get_stream("s", "ITEM", min_size=2, q_size=3, reliable=False, drop_oldest=True)
+        for n in range(5):
+            stream.put_nowait(n)
+        assert (stream.qsize(), stream.dropped) == (3, 2)
+
+
+def test_a_stream_is_alive_until_it_has_ended_and_all_is_sent(sink: Sink) -> None:
+    with Net_Node("source", "sink", sink.node.router_port or 0) as source:
+        stream = source.get_stream("s", "ITEM")
+        stream.put(1)
+        assert stream.is_alive()
+        stream.close()
+        stream.join(DEADLINE_S)
+        assert not stream.is_alive()
+        assert sink.wait_for(1) == [1]
+        other = source.get_stream("other", "ITEM", upstream="nobody", port=9)
+        other.extend([1, "END"])
+        other.join(timeout=0)
+        assert other.is_alive()
+    assert not other.is_alive()
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("get", "get_nowait", "pop", "popleft", "popitem", "task_done", "appendleft", "insert", "clear", "maxlen"),
+        *("start", "run", "terminate", "kill", "release", "stop", "cancel_join_thread", "join_thread", "send"),
+    ],
+)
+def test_what_a_stream_is_not_says_what_to_do(name: str) -> None:
+    with Net_Node("source", "nobody", 9) as source:
+        stream = source.get_stream("s", "ITEM")
+        assert not hasattr(stream, name)
+        with pytest.raises(AttributeError, match=f"Stream has no '{name}': .{{20,}}"):
+            getattr(stream, name)
+        with pytest.raises(AttributeError, match="'Stream' object has no attribute 'nothing'"):
+            _ = stream.nothing
