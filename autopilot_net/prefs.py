@@ -62,8 +62,8 @@ def terminal_settings(source: Source, given: Mapping[str, Any]) -> dict[str, Any
 
 def _below_a_parent(prefs: _Prefs) -> dict[str, Any]:
     return {
-        "push_id": prefs.get("PARENTID", _text),
-        "push_ip": prefs.get("PARENTIP", _text),
+        "push_id": prefs.get("PARENTID", _somebody),
+        "push_ip": prefs.get("PARENTIP", _somebody),
         "push_port": prefs.get("PARENTPORT", _port),
     }
 
@@ -138,6 +138,11 @@ def _text(value: Any) -> str:
     return value
 
 
+def _somebody(value: Any) -> str | None:
+    """An id or an address. Forms write NONE for nobody."""
+    return None if _text(value).strip().upper() == "NONE" else value
+
+
 def _port(value: Any) -> int:
     must = f"a whole number from 0 to {MOST_PORT}"
     number = _number(value, must)
@@ -171,8 +176,8 @@ def _lineage(value: Any) -> str:
 
 
 def _names(value: Any) -> list[str]:
-    """Children. Forms write NONE for nobody."""
+    """Children."""
     names = list(value) if isinstance(value, list | tuple) else [value]
     if not all(name is None or isinstance(name, str) for name in names):
         raise TypeError("an id, or a list of ids")
-    return [name for name in names if name and name.strip().upper() != "NONE"]
+    return [name for name in names if name and _somebody(name)]

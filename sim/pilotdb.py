@@ -18,6 +18,7 @@ from sim.yamlfile import show
 
 __all__ = ["Record", "UnreadableError", "read_machine", "read_pilot_db", "read_terminal", "unusable"]
 
+READ = ("subjects", "mice", "ip", "prefs", "state")  # of an entry; what state a pilot was in is of no use
 MAX_BYTES = 20_000_000
 
 
@@ -138,7 +139,11 @@ def _record(path: Path, id: str, entry: Any, findings: Findings) -> Record:
     _tell_twice(entry, "", path, id, findings)
     reader = Reader(path, id, findings)
     record.ip = reader.address(entry.get("ip"))
-    record.subjects = reader.subjects(entry.get("subjects"))
+    record.subjects = _subjects(reader, entry)
+    unread = [show(key) for key in entry if key not in READ]
+    if unread:
+        keys = " and ".join(unread[:10])
+        reader.tell(f"nothing is read from its {'keys' if len(unread) > 1 else 'key'} {keys}.")
     prefs = entry.get("prefs")
     if isinstance(prefs, _Object):
         _tell_twice(prefs, "the pref ", path, id, findings)
@@ -149,6 +154,13 @@ def _record(path: Path, id: str, entry: Any, findings: Findings) -> Record:
     if name is not None and name != id:
         reader.tell(f"its NAME is {show(name)}; the name under which the terminal has it counts.")
     return record
+
+
+def _subjects(reader: Reader, entry: dict[str, Any]) -> list[str]:
+    """Those of the entry, and its mice, as early files call them; who is among both is one."""
+    subjects = reader.subjects("subjects", entry.get("subjects"))
+    mice = reader.subjects("mice", entry.get("mice"))
+    return [*subjects, *(one for one in mice if one not in subjects)]
 
 
 def _tell_twice(read: _Object, what: str, path: Path, id: str | None, findings: Findings) -> None:

@@ -89,19 +89,19 @@ class Reader:
 
     def value(self, key: str, value: Any, reader: Callable[[Any], Any]) -> Any:
         """What the value says; None if it is not set, or wrong, which is told."""
-        if value in (None, ""):
+        if value in (None, "") or (key in _OF_PARENTS and _is_nobody(value)):
             return None
         try:
             return reader(value)
         except _WrongError as error:
             return self.wrong(key, str(error), value)
 
-    def subjects(self, value: Any) -> list[str]:
+    def subjects(self, key: str, value: Any) -> list[str]:
         """Those that can be read."""
         if value is None or isinstance(value, list):
-            every = (self.value(f"subjects[{at}]", one, _text) for at, one in enumerate(value or []))
+            every = (self.value(f"{key}[{at}]", one, _text) for at, one in enumerate(value or []))
             return [one for one in every if one is not None]
-        self.wrong("subjects", "a list", value)
+        self.wrong(key, "a list", value)
         return []
 
     def _cameras(self, value: Any) -> tuple[Camera, ...] | None:
@@ -163,6 +163,11 @@ def _name(value: Any) -> str:
     if isinstance(value, bool) or not isinstance(value, str | int):
         raise _WrongError("text")
     return str(value)
+
+
+def _is_nobody(value: Any) -> bool:
+    """Forms write NONE where there is no parent, and no child."""
+    return value in (None, "") or (isinstance(value, str) and value.strip().upper() == "NONE")
 
 
 def _text(value: Any) -> str:
@@ -232,7 +237,7 @@ def _lineage(value: Any) -> str:
 def _names(value: Any) -> tuple[str, ...]:
     every = value if isinstance(value, list) else [value]
     try:
-        return tuple(dict.fromkeys(_name(one) for one in every if one not in (None, "")))
+        return tuple(dict.fromkeys(_name(one) for one in every if not _is_nobody(one)))
     except _WrongError:
         raise _WrongError("text, or a list of texts") from None
 
@@ -241,11 +246,12 @@ def _hosts(value: Any) -> tuple[str, ...]:
     """One for each child, in the order of CHILDID; "" where there is none."""
     every = value if isinstance(value, list) else [value]
     try:
-        return tuple("" if one in (None, "") else _host(one) for one in every)
+        return tuple("" if _is_nobody(one) else _host(one) for one in every)
     except _WrongError:
         raise _WrongError("an address, or a list of them") from None
 
 
+_OF_PARENTS = ("PARENTID", "PARENTIP")
 _READERS: dict[str, Callable[[Any], Any]] = {
     "name": _name,
     "msgport": _port,

@@ -114,6 +114,24 @@ def test_children_are_made_from_the_childid_of_their_parents(files: Files) -> No
     assert files.told == []
 
 
+def test_mice_are_subjects(files: Files) -> None:
+    lab = files.lab({"rig_1": {"mice": ["m1", "m2"], "ip": ""}, "rig_2": {"subjects": ["m3"], "mice": ["m3", "m4"]}})
+    assert [machine.subjects for machine in lab.machines[1:]] == [("m1", "m2"), ("m3", "m4")]
+    assert files.told == []
+
+
+@pytest.mark.parametrize("nobody", ["NONE", "none", "None ", "", None, [], ["NONE"], [""], [None]])
+def test_a_child_that_is_called_none_is_nobody(files: Files, nobody: Any) -> None:
+    lab = files.lab({"rig_1": pilot(CHILDID=nobody, CHILDIP=nobody, PARENTID="NONE", PARENTIP="NONE", LINEAGE="NONE")})
+    assert [machine.id for machine in lab.machines] == ["T", "rig_1"]
+    assert (lab.machine("rig_1").host, files.told) == (None, [])
+
+
+def test_a_parent_that_is_called_none_is_nobody(files: Files) -> None:
+    lab = files.lab({"rig_1": pilot(CHILDID="cam"), "cam": pilot(LINEAGE="CHILD", PARENTID="NONE")})
+    assert edges(lab) == {"T": ["rig_1"], "rig_1": ["cam"]}
+
+
 def test_children_that_have_entries_are_nested_under_their_parentid(files: Files) -> None:
     child: dict[str, Any] = {"LINEAGE": "CHILD", "PARENTIP": "10.0.0.9", "PARENTPORT": "5599"}
     lab = files.lab(
@@ -368,6 +386,14 @@ MISFITS: dict[str, tuple[dict[str, Any], list[str], list[str]]] = {
             "a: not placed: its entry must be an object, not 5.",
             "b: not placed: its entry must be an object, not a list.",
             "c: not placed: its entry must be an object, not nothing.",
+        ],
+    ),
+    "keys that nothing is read from": (
+        {"a": {**PILOT, "mouse": "m1", "cage\n": 4}, "b": {**PILOT, "state": "IDLE"}, "c": {"mice": "m1"}},
+        [],
+        [
+            "a: nothing is read from its keys 'mouse' and 'cage\\n'.",
+            "c: `mice` must be a list, not 'm1'; it is left out.",
         ],
     ),
     "values of wrong types": (

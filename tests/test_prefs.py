@@ -90,6 +90,7 @@ def test_a_terminal_is_made_from_its_prefs_and_is_called_t(tmp_path: Path) -> No
         (Pilot_Station, {"TERMINALIP": "10.0.0.2"}, "prefs: NAME must be set .* give id to from_prefs"),
         (Pilot_Station, {"NAME": "", "LINEAGE": "NONE"}, "prefs: NAME, TERMINALIP must be set"),
         (Pilot_Station, {"NAME": "rig", "LINEAGE": "CHILD"}, "PARENTID, PARENTIP, PARENTPORT must be set"),
+        (Pilot_Station, {**CHILD, "PARENTID": "NONE"}, "PARENTID must be set"),
         (Pilot_Station, {**PILOT, "PUSHPORT": "high"}, "PUSHPORT is 'high', and must be a whole number from 0"),
         (Pilot_Station, {**PILOT, "MSGPORT": 70_000}, "MSGPORT is 70000, and must be"),
         (Pilot_Station, {**PILOT, "MSGPORT": True}, "MSGPORT is True, and must be"),
