@@ -46,7 +46,6 @@ INSTEAD = {
     "loop": "there is no tornado loop; threads are the node's own, and `release()` ends them",
     "threaded_loop": "there is no loop to run or to override; the I/O thread, `loop_thread`, starts with the node",
     "file_block": "files are pulled in parts by the station, and nothing waits for them",
-    "sock": "sockets belong to the I/O thread alone; `send` and listens are the ways in and out",
     "timers": "the I/O thread repeats what is due; `outbox` shows what awaits its confirmation",
     "msg_counter": "`prepare_message` numbers messages by itself",
     "expand": "say `expand_on_receive` when the node is made",
@@ -167,9 +166,14 @@ class Net_Node:  # noqa: N801  # the name that labs' programs import
         return dict(self._core.endpoint.routes.below)
 
     @property
-    def router(self) -> int | None:
-        """The port this node listens at, if it does."""
-        return self.router_port
+    def router(self) -> Port | None:
+        """The port this node listens at, if it does. To close it does nothing; `release` does."""
+        return None if self.router_port is None else Port(self.router_port, self.id)
+
+    @property
+    def sock(self) -> Sock:
+        """Nothing but a `close`, which does nothing: `release` closes the sockets."""
+        return Sock(self.id)
 
     @property
     def outbox(self) -> dict[str, Message]:
@@ -433,6 +437,38 @@ class Net_Node:  # noqa: N801  # the name that labs' programs import
         with self._ledger_lock:
             answer = {"pilot": self.upstream, **self.ledger.answer(question)}
         return self.send(str(question.get("answer_to", self.upstream)), "COHERE", answer, repeat=True)
+
+
+class Sock:
+    """What stands where Autopilot has a socket, which the `end` of many a task closes before it releases its node."""
+
+    def __init__(self, owner: str) -> None:
+        self._owner = owner
+
+    def __getattr__(self, name: str) -> Any:
+        where = "sockets belong to the I/O thread alone; `send` and listens are the ways in and out"
+        raise AttributeError(f"a node's sock has no {name!r}: {where}")
+
+    def close(self, linger: int | None = None) -> None:
+        """Do nothing, and say so in the log."""
+        del linger
+        logger.info("%s: release() closes its sockets; close() did nothing", self._owner)
+
+
+class Port(int):
+    """The number of a port, which can be closed as a socket can: see `Sock`."""
+
+    _sock: Sock
+
+    def __new__(cls, number: int, owner: str = "a node") -> Port:
+        """The port `number` of the node `owner`."""
+        port = super().__new__(cls, number)
+        port._sock = Sock(owner)
+        return port
+
+    def close(self, linger: int | None = None) -> None:
+        """Do nothing, and say so in the log."""
+        self._sock.close(linger)
 
 
 def own_ip() -> str:

@@ -543,6 +543,7 @@ NODE: dict[str, Check] = {
     **dict.fromkeys(("loop_thread", "closing", "ip"), SEEN_THERE),
     **dict.fromkeys(("upstream_ip", "listen_ip", "logger"), node_told),
     **dict.fromkeys(("router", "router_port", "senders"), node_between),
+    "sock": test_node.test_closing_a_nodes_sockets_before_it_is_released_does_no_harm,
     "clock_offset": test_clocks.test_a_program_knows_it_of_its_own_machine,
     "context": test_node.test_nodes_of_one_process_share_a_context_that_outlives_each_of_them,
     "msgs_received": test_node.test_every_message_that_was_handled_is_counted,

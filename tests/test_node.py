@@ -554,6 +554,27 @@ def test_a_router_port_that_is_taken_is_an_error_and_leaves_nothing_behind(insta
             Net_Node("a", "nobody", 1, router_port=port, instance=instance)
 
 
+def test_closing_a_nodes_sockets_before_it_is_released_does_no_harm(
+    pair: Pair, caplog: pytest.LogCaptureFixture
+) -> None:
+    """As the `end` of many a task does: they are closed when it is released."""
+    leaf, router = pair.both(), pair.hub.router
+    assert router is not None
+    with caplog.at_level(logging.INFO, "autopilot_net"):
+        router.close()
+        pair.hub.sock.close()
+        leaf.sock.close(linger=0)
+    said = [record.getMessage() for record in caplog.records]
+    assert said == [f"{name}: release() closes its sockets; close() did nothing" for name in ("hub", "hub", "leaf")]
+    assert leaf.router is None
+    pair.reaches("X", "still here")
+    assert (router, isinstance(router, int), f"{router}") == (pair.hub.router_port, True, str(pair.hub.router_port))
+    with pytest.raises(AttributeError, match=r"a node's sock has no 'send_multipart': .* `send` and listens"):
+        leaf.sock.send_multipart([b""])
+    leaf.release()
+    leaf.sock.close()
+
+
 # -- streams -----------------------------------------------------------------------------------------------------------
 
 

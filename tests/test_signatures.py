@@ -76,7 +76,7 @@ GONE = {
     Station: OF_STATIONS,
     Terminal_Station: (*OF_STATIONS, "plot_timer", "data_ifps"),
     Pilot_Station: (*OF_STATIONS, "child", "parent", "parent_id", "pi_id"),
-    Net_Node: (*NOWHERE, "sock", "expand", "subject"),
+    Net_Node: (*NOWHERE, "expand", "subject"),
     Message: ("serialized", "get_timestamp"),
 }
 
