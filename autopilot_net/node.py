@@ -15,6 +15,7 @@ from typing import Any
 import zmq
 
 from autopilot_net.batches import handle_items
+from autopilot_net.closable import Port, Sock
 from autopilot_net.delivery import Delivery
 from autopilot_net.errors import AutopilotNetError, WindowFull
 from autopilot_net.message import Message, expand
@@ -437,38 +438,6 @@ class Net_Node:  # noqa: N801  # the name that labs' programs import
         with self._ledger_lock:
             answer = {"pilot": self.upstream, **self.ledger.answer(question)}
         return self.send(str(question.get("answer_to", self.upstream)), "COHERE", answer, repeat=True)
-
-
-class Sock:
-    """What stands where Autopilot has a socket, which the `end` of many a task closes before it releases its node."""
-
-    def __init__(self, owner: str) -> None:
-        self._owner = owner
-
-    def __getattr__(self, name: str) -> Any:
-        where = "sockets belong to the I/O thread alone; `send` and listens are the ways in and out"
-        raise AttributeError(f"a node's sock has no {name!r}: {where}")
-
-    def close(self, linger: int | None = None) -> None:
-        """Do nothing, and say so in the log."""
-        del linger
-        logger.info("%s: release() closes its sockets; close() did nothing", self._owner)
-
-
-class Port(int):
-    """The number of a port, which can be closed as a socket can: see `Sock`."""
-
-    _sock: Sock
-
-    def __new__(cls, number: int, owner: str = "a node") -> Port:
-        """The port `number` of the node `owner`."""
-        port = super().__new__(cls, number)
-        port._sock = Sock(owner)
-        return port
-
-    def close(self, linger: int | None = None) -> None:
-        """Do nothing, and say so in the log."""
-        self._sock.close(linger)
 
 
 def own_ip() -> str:

@@ -24,7 +24,7 @@ PICTURE: list[tuple[set[str], bool]] = [
     ({"protocol.accounts", "protocol.send_queue"}, False),
     *(({f"protocol.{part}"}, False) for part in ("post", "voice", "notices", "courier", "endpoint")),
     ({f"roles.{role}" for role in ("host", "coherence", "fetch", "serve", "terminal", "pilot")}, True),
-    ({"beside", "bell", "delivery", "durable", "files", "handlers", "loglimit", "prefs", "reach"}, True),
+    ({"beside", "bell", "closable", "delivery", "durable", "files", "handlers", "loglimit", "prefs", "reach"}, True),
     ({"inbound", "tracing", "wallclock"}, False),
     ({"sockets"}, False),
     ({"line", "logbook"}, False),

@@ -601,3 +601,22 @@ def test_one_bad_item_does_not_cost_those_that_came_along_with_it() -> None:
 def test_a_stream_message_without_a_batch_is_refused(value: object) -> None:
     with pytest.raises(BadMessage, match="rig_1_wheel_STREAM from rig_1_wheel holds no batch"):
         Batched().l_stream(message("rig_1_wheel", "STREAM", value))
+
+
+# -- keys of a lab's own -----------------------------------------------------------------------------------------------
+
+
+def test_a_key_of_a_labs_own_reaches_the_programs_through_their_stations() -> None:
+    """As the README has it: l_to_program on a terminal, l_forward on a pilot, and both confirm when that is done."""
+    with started_by("forkserver"), lab() as it:
+        top = Terminal_Station(listen_port=0)
+        top.listens["MYKEY"] = top.l_to_program
+        rig = Pilot_Station("rig", push_port=it.begin(top).port, listen_port=0)
+        rig.listens["MYKEY"] = rig.l_forward
+        it.begin(rig)
+        it.node("_T", top, "MYKEY", "HANDSHAKE", "STATE")
+        shake_hands(it.node("_rig", rig, "MYKEY"), "T")
+        for sender, to in (("_T", "rig"), ("_rig", "T")):
+            assert it.nodes[sender].send(to, "MYKEY", {"from": sender}, repeat=True).wait(DEADLINE_S)
+            (came,) = it.heard["_" + to].of("MYKEY")
+            assert (came.value, came.origin["sender"]) == ({"from": sender}, sender)
