@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 import msgspec
@@ -13,11 +13,12 @@ import numpy as np
 from autopilot_net.arrays import decode_array, encode_array, holds_objects, is_array
 from autopilot_net.errors import BadMessage
 
-__all__ = ["Message", "expand", "plain_json"]
+__all__ = ["Message", "expand", "expand_fields", "plain_json"]
 
 REQUIRED = ("id", "to", "sender", "key")
 FIELDS = (*REQUIRED, "value", "flags")  # which are attributes of the class
 _LEAVES = frozenset((str, int, bool, type(None)))  # what both JSON writers write alike, exactly these types
+_NESTED = (dict, list)  # what may hold an array
 _MAX_DEPTH = 200  # far beyond any experiment's data, far below Python's own limit, which takes the process along
 
 _INSTEAD = {  # what Autopilot's have and would be hollow here
@@ -182,20 +183,26 @@ def plain_json(value: Any, *, pack: bool = False, name: Callable[[], str] = lamb
             return json.dumps(tree, ensure_ascii=False, separators=(",", ":")).encode()
         return _encoder.encode(tree)
     except ValueError as error:  # half a character, or an integer of more digits than Python reads
-        where = _culprit(tree) or "itself"
+        where = _where(_culprit(tree))
         raise BadMessage(f"{name()}: JSON cannot carry what stands at {where} ({error})") from error
 
 
 def _culprit(tree: Any) -> str:
-    """The path to the first part of `tree` that cannot be written."""
-    parts = tree.items() if type(tree) is dict else enumerate(tree) if type(tree) is list else ()
+    """The path to the first part of `tree` that cannot be written. Half a character in a key is escaped there."""
+    is_dict = type(tree) is dict
+    parts = tree.items() if is_dict else enumerate(tree) if type(tree) is list else ()
     for key, item in parts:
         try:
-            _encoder.encode({key: item} if type(tree) is dict else item)
+            _encoder.encode({key: item} if is_dict else item)
         except ValueError:
-            inner = _culprit(item)
-            return f"{key!a}.{inner}" if inner else f"{key!a}"
+            step = "." + str(key).encode(errors="backslashreplace").decode() if is_dict else f"[{key}]"
+            return step + _culprit(item)
     return ""
+
+
+def _where(path: str) -> str:
+    """A path as people read it: `frames.b[1]`."""
+    return path.lstrip(".") or "itself"
 
 
 class _Writer:
@@ -246,10 +253,14 @@ class _Writer:
                 return self.plain(base(value), path, depth + 1)
         return self._refuse(value, path)
 
-    def _array(self, value: np.ndarray[Any, Any], path: str, depth: int) -> Any:
-        if holds_objects(value):
-            return self.plain(value.tolist(), path, depth + 1)
-        return encode_array(value, pack=self.pack)
+    def _array(self, array: np.ndarray[Any, Any], path: str, depth: int) -> Any:
+        if holds_objects(array):
+            return self.plain(array.tolist(), path, depth + 1)
+        try:
+            return encode_array(array, pack=self.pack)
+        except BadMessage as error:
+            why = f"cannot carry the array that stands at {_where(path)}"
+            raise BadMessage(f"{self.name()} {why}: {error}") from error
 
     def _key(self, key: Any, path: str) -> str:
         if isinstance(key, str):
@@ -259,8 +270,8 @@ class _Writer:
         return str(self._refuse(key, f"{path} (a key)"))
 
     def _refuse(self, value: Any, path: str) -> Any:
-        where = path.lstrip(".") or "itself"
-        raise BadMessage(f"{self.name()}: JSON cannot carry a {type(value).__name__}, which stands at {where}")
+        kind = type(value).__name__
+        raise BadMessage(f"{self.name()}: JSON cannot carry a {kind}, which stands at {_where(path)}")
 
 
 def _read(raw: bytes | str, *, expand_arrays: bool) -> dict[str, Any]:
@@ -268,7 +279,7 @@ def _read(raw: bytes | str, *, expand_arrays: bool) -> dict[str, Any]:
     if not isinstance(fields, dict):
         raise BadMessage(f"a message is a JSON object, and this is {type(fields).__name__}: {raw[:60]!r}")
     if expand_arrays:
-        return {name: expand(value) for name, value in fields.items()}
+        return {name: expand(value, name) for name, value in fields.items()}
     return fields
 
 
@@ -284,17 +295,42 @@ def _parse(raw: bytes | str) -> Any:
         raise BadMessage(f"{len(raw)} bytes that are no JSON ({error}): {raw[:60]!r}") from error
 
 
-def expand(value: Any, depth: int = 0) -> Any:
-    """`value` with every array object in it made an array. Raises `BadMessage` for one that cannot be trusted."""
+def expand(value: Any, path: str = "", depth: int = 0) -> Any:
+    """`value` with every array object in it made an array. Raises `BadMessage` for one that cannot be trusted.
+
+    `path` is where `value` stands, for the error, which names the part.
+    """
     if depth > _MAX_DEPTH:
         raise BadMessage(f"a message nested more than {_MAX_DEPTH} deep")
     if is_array(value):
-        return decode_array(value)
+        return _decoded(value, path)
     if isinstance(value, dict):
-        return {key: expand(item, depth + 1) for key, item in value.items()}
+        return {
+            key: expand(item, f"{path}.{key}", depth + 1) if isinstance(item, _NESTED) else item
+            for key, item in value.items()
+        }
     if isinstance(value, list):
-        return [expand(item, depth + 1) for item in value]
+        return [
+            expand(item, f"{path}[{i}]", depth + 1) if isinstance(item, _NESTED) else item
+            for i, item in enumerate(value)
+        ]
     return value
+
+
+def expand_fields(message: Message, names: Iterable[str]) -> None:
+    """Expand the fields `names` of `message`, in place. Raises `BadMessage` that names the message and the part."""
+    for name in names:
+        try:
+            message[name] = expand(message[name], name)
+        except BadMessage as error:
+            raise BadMessage(f"{_name(message._fields)}: {error}") from error
+
+
+def _decoded(value: Any, path: str) -> Any:
+    try:
+        return decode_array(value)
+    except BadMessage as error:
+        raise BadMessage(f"the array that stands at {_where(path)} cannot be read: {error}") from error
 
 
 def _is_address(to: Any) -> bool:

@@ -18,7 +18,7 @@ from autopilot_net.batches import handle_items
 from autopilot_net.closable import Port, Sock
 from autopilot_net.delivery import Delivery
 from autopilot_net.errors import AutopilotNetError, WindowFull
-from autopilot_net.message import Message, expand
+from autopilot_net.message import Message, expand_fields
 from autopilot_net.participant import (
     Flags,
     Listen,
@@ -388,8 +388,7 @@ class Net_Node:  # noqa: N801  # the name that labs' programs import
             return None
         wants = self._wants.message(message.key, listen)
         if self._expand and listen != self.l_stream:  # what is in a batch is expanded item by item
-            for name in message if wants else ("value",):
-                message[name] = expand(message[name])
+            expand_fields(message, list(message) if wants else ("value",))
         return listen(message if wants else message.value)
 
     def on_neighbour(self, peer: str, is_there: bool) -> None:

@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 from autopilot_net import Delivery, FileRefused, Ledger, Message, Stream
 from autopilot_net.batches import handle_items
-from autopilot_net.message import expand
+from autopilot_net.message import expand_fields
 from autopilot_net.protocol.clock import ClockOffset
 from autopilot_net.protocol.effects import Effect
 from autopilot_net.roles import host as roles
@@ -224,8 +224,7 @@ class Node(Peer):
         if listen is None:
             return None
         if message.key != "STREAM":
-            for name in [name for name in message if isinstance(message[name], dict | list)]:
-                message[name] = expand(message[name])
+            expand_fields(message, [name for name in message if isinstance(message[name], dict | list)])
         return listen(message)
 
     def report(self, error: BaseException, trace: str) -> None:

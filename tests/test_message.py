@@ -20,7 +20,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from autopilot_net import BadMessage, Message, encode_array
-from autopilot_net.message import expand, plain_json
+from autopilot_net.message import expand, expand_fields, plain_json
 
 ARRAY = np.arange(6, dtype=np.int16).reshape(2, 3)
 
@@ -290,15 +290,15 @@ def test_a_key_that_is_no_text_is_named(key: Any, named: str) -> None:
 @pytest.mark.parametrize("beside", [0.5, math.nan])
 def test_half_a_character_is_named_by_its_place(beside: float) -> None:
     """Python's text can hold one, of a broken file name say, and UTF-8 cannot."""
-    with pytest.raises(BadMessage, match=r"rig_1_7.*'value'\.'names'\.1 .*surrogates"):
+    with pytest.raises(BadMessage, match=r"rig_1_7.* value\.names\[1\] .*surrogates"):
         message({"rt": beside, "names": ["m1", "m\ud800"]}).serialize()
-    with pytest.raises(BadMessage, match=r"rig_1_7.*'value'\.'m\\ud800' .*surrogates"):
+    with pytest.raises(BadMessage, match=r"rig_1_7.* value\.m\\ud800 .*surrogates"):
         message({"rt": beside, "m\ud800": 1}).serialize()
 
 
 def test_an_integer_of_more_digits_than_python_reads_is_named_by_its_place() -> None:
     assert read(message(10**4000).serialize()).value == 10**4000
-    with pytest.raises(BadMessage, match=r"rig_1_7.*'value'\.0 .*4300 digits"):
+    with pytest.raises(BadMessage, match=r"rig_1_7.* value\[0\] .*4300 digits"):
         message([10**5000]).serialize()
 
 
@@ -326,6 +326,7 @@ def test_arrays_that_are_not_simple_are_refused() -> None:
 # -- arrays --------------------------------------------------------------------------------------------------------
 
 FRAME = np.arange(24, dtype=np.uint16).reshape(2, 3, 4)
+MASKED = np.ma.masked_equal([1, 2], 2)
 
 
 @pytest.mark.parametrize("blosc", [False, True])
@@ -358,6 +359,26 @@ def test_whether_arrays_are_packed_is_the_message_s_word_unless_the_sender_knows
     assert len(packed.serialize(pack=False)) > 5_000 > len(bare.serialize(pack=True))
     del bare["blosc"]
     assert len(bare.serialize()) > 5_000 > len(bare.serialize(pack=True))
+
+
+@pytest.mark.parametrize(
+    ("value", "at"),
+    [
+        (MASKED, "value"),
+        ({"frames": {"a": FRAME, "b": [FRAME, MASKED]}}, r"value\.frames\.b\[1\]"),
+        ([np.array([{}], dtype=object)], r"value\[0\]"),
+    ],
+)
+def test_an_array_that_cannot_be_carried_is_named_with_its_message_and_its_place(value: Any, at: str) -> None:
+    with pytest.raises(BadMessage, match=rf"message rig_1_7 \(DATA to T\).* stands at {at}: .+"):
+        message(value).serialize()
+
+
+def test_an_array_that_cannot_be_read_is_named_with_its_message_and_its_place() -> None:
+    bad = {"NUMPY_ARRAY": "!", "DTYPE": "uint8", "SHAPE": [1]}
+    got = read(message({"frames": {"a": 1, "b": [2, bad]}}).serialize())
+    with pytest.raises(BadMessage, match=r"message rig_1_7 \(DATA to T\): the array .* at value\.frames\.b\[1\] "):
+        expand_fields(got, ["value"])
 
 
 def test_an_array_that_cannot_be_trusted_is_refused_when_it_is_expanded() -> None:
