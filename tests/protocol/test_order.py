@@ -102,6 +102,13 @@ def test_low_hands_on_what_is_below_it_and_above_it_in_order() -> None:
     assert delivered(arrive(receiver, numbered(6, low=4))) == [2, 4, 5, 6]
 
 
+def test_what_was_held_in_disorder_behind_a_gap_that_is_given_up_is_handed_on_in_number_order() -> None:
+    receiver = terminal()
+    for seq in (6, 4, 5, 2):
+        assert delivered(arrive(receiver, numbered(seq))) == []
+    assert delivered(arrive(receiver, numbered(8, low=7))) == [2, 4, 5, 6]
+
+
 def test_low_goes_by_what_is_in_its_handler() -> None:
     receiver = terminal()
     (deliver,) = arrive(receiver, numbered(1))
@@ -169,6 +176,13 @@ def test_what_a_former_life_left_behind_a_gap_goes_before_the_new_life() -> None
     assert delivered(arrive(receiver, numbered(2))) == []
     assert delivered(arrive(receiver, numbered(4))) == []
     assert delivered(arrive(receiver, numbered(1, life="b"))) == [2, 4, 1]
+
+
+def test_what_a_former_life_left_in_disorder_behind_a_gap_is_handed_on_in_number_order() -> None:
+    receiver = terminal()
+    for seq in (5, 2, 4):
+        assert delivered(arrive(receiver, numbered(seq))) == []
+    assert delivered(arrive(receiver, numbered(1, life="b"))) == [2, 4, 5, 1]
 
 
 def test_what_a_former_life_passed_on_is_left_to_the_new_one_that_passes_it_on_again_in_order() -> None:
@@ -293,6 +307,46 @@ def test_the_window_bounds_how_many_bytes_are_under_way() -> None:
     wire.handle_all()
     wire.run()
     assert len(wire.got("T")) == 4
+
+
+def test_the_bytes_of_what_was_under_way_are_given_back_when_it_is_settled() -> None:
+    wire = small(size_bytes=2_500)
+    for n in range(6):
+        wire.send("rig_1", "T", f"{n}" * 1_000)
+        wire.run()
+        wire.handle_all()
+        wire.run()
+    before = len(wire.got("T"))
+    for n in range(3):
+        assert wire["rig_1"].outbox.room("T")
+        wire.send("rig_1", "T", f"{n}" * 1_000)
+    wire.run()
+    assert len(wire.got("T")) == before + 3
+    assert not wire["rig_1"].outbox.room("T")
+
+
+def test_the_bytes_of_what_waited_are_given_back_when_it_is_sent() -> None:
+    wire = small(size_bytes=2_500)
+    for n in range(6):
+        wire.send("rig_1", "T", f"{n}" * 1_000)
+    for _ in range(6):
+        wire.run()
+        wire.handle_all()
+    wire.run()
+    wire.send("rig_1", "T", "short")
+    assert wire["rig_1"].outbox.room("T")
+
+
+def test_the_bytes_of_what_waited_are_given_back_when_its_time_is_up() -> None:
+    wire = small(size_bytes=2_500)
+    wire.cut("rig_1")
+    for n in range(6):
+        wire.send("rig_1", "T", f"{n}" * 1_000, expires_after=1.0)
+    wire.send("rig_1", "T", "short")
+    assert not wire["rig_1"].outbox.room("T")
+    wire.run(2.0)
+    assert len(wire["rig_1"].outbox) == 1
+    assert wire["rig_1"].outbox.room("T")
 
 
 @pytest.mark.parametrize("window", [{"size_bytes": 10}, {"messages": 0}])
