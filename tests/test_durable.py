@@ -21,7 +21,9 @@ from hypothesis import strategies as st
 
 from autopilot_net import AutopilotNetError, DurableRefused, Net_Node, Station
 from autopilot_net.durable import Durable, compact
-from autopilot_net.protocol.effects import Forget, Store
+from autopilot_net.message import plain_json
+from autopilot_net.protocol.effects import Deliver, Forget, Store
+from autopilot_net.protocol.endpoint import Endpoint
 from autopilot_net.protocol.records import Handled, Kept, Saved, Seen
 from tests.conftest import eventually
 from tests.labs import DEADLINE_S, Heard, lab, python, started_by
@@ -112,6 +114,25 @@ def test_what_is_put_together_is_kept_together_and_what_is_not_flushed_is_not_ke
     durable.put("n", [kept_one(2)])
     durable.close()
     assert [seq for _, seq in state(path)[0].kept] == [1]
+
+
+@pytest.mark.parametrize(
+    "odd", [{"low": True}, {"seq": True}, {"seq": 1 << 60}, {"low": 1.0}, {"ttl": 1 << 70}], ids=str
+)
+def test_a_file_opens_again_whatever_numbers_a_peer_has_said(tmp_path: Path, odd: dict[str, Any]) -> None:
+    durable = Durable(tmp_path / "kept", "T")
+    terminal = Endpoint("T", forwards=True, incarnation="1", saved=durable.load("T", "1"))
+    fields = {"id": "n_1", "to": "T", "sender": "n", "key": "K", "timestamp": "", "inc": "a", "seq": 1, "low": 1, **odd}
+    effects = terminal.receive("n", [b"T", b"T", plain_json(fields)], now=0)
+    for effect in [*effects]:
+        if isinstance(effect, Deliver):
+            effects += terminal.handled(effect.ticket, now=0)
+    durable.put("T", effects)
+    durable.flush()
+    durable.close()
+    again = Durable(tmp_path / "kept", "T")
+    assert again.load("T", "2").incarnation == "1"
+    again.close()
 
 
 def test_no_number_is_given_twice_whatever_becomes_of_a_life(tmp_path: Path) -> None:

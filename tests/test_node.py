@@ -644,6 +644,14 @@ def test_a_ledger_tells_apart_what_differs_in_a_value_an_id_or_the_order(other: 
     assert one.answer({})["digest"] != another.answer({})["digest"]
 
 
+@pytest.mark.parametrize("bounds", [[True, 2], [0, True], [0.0, 1.0], [-1, 2], [0], [0, 1, 2], "01", None])
+def test_a_range_that_is_none_is_answered_without_ids(bounds: Any) -> None:
+    ledger = Ledger()
+    ledger.record("a_0", {"x": 1})
+    assert "ids" not in ledger.answer({"range": bounds})
+    assert ledger.answer({"range": [0, 5]})["ids"] == ["a_0"]
+
+
 def test_what_never_left_is_not_counted(pair: Pair) -> None:
     leaf = pair.both()
     with pytest.raises(BadMessage):

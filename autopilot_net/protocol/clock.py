@@ -12,6 +12,8 @@ from typing import Any
 
 from msgspec import Struct
 
+from autopilot_net.protocol.numbers import is_number
+
 __all__ = ["Clock", "ClockOffset"]
 
 # A plain quartz without temperature compensation, as a Pi has, is off by tens of ppm (25 is a good one, and each
@@ -106,5 +108,4 @@ class Clock:
 
 def _seconds(number: Any) -> float | None:
     """A number of seconds that may be believed; None for anything else that JSON can carry."""
-    is_number = isinstance(number, int | float) and not isinstance(number, bool)
-    return float(number) if is_number and abs(number) < BEYOND else None
+    return float(number) if is_number(number) and abs(number) < BEYOND else None

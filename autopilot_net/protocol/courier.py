@@ -14,6 +14,7 @@ from autopilot_net.errors import BadMessage
 from autopilot_net.message import Message
 from autopilot_net.protocol.effects import Confirmed, Deliver, Dropped, Effect, Expired, Forget, Kind, Store
 from autopilot_net.protocol.inbox import Inbox, Verdict, receipt_of
+from autopilot_net.protocol.numbers import as_int
 from autopilot_net.protocol.outbox import Entry, Outbox
 from autopilot_net.protocol.post import Post
 from autopilot_net.protocol.records import Record, Saved
@@ -64,9 +65,10 @@ class Courier:
             return self._settle(about, message.sender, re, now, failed=False)
         self.outbox.received(about, message.sender, re)
         gap = message.get("missing")
-        if not (isinstance(gap, list) and len(gap) == 2 and all(isinstance(n, int) for n in gap)):
+        numbers = [as_int(number, 1) for number in gap] if isinstance(gap, list) else []
+        if len(numbers) != 2 or numbers[0] is None or numbers[1] is None:
             return []
-        return self._transmit_all(self.outbox.missing(message.sender, re, gap[0], gap[1], now=now), now)
+        return self._transmit_all(self.outbox.missing(message.sender, re, numbers[0], numbers[1], now=now), now)
 
     def handle_timer(self, *, now: float, is_stuck: Callable[[str], bool]) -> list[Effect]:
         """What is to be repeated by now, and what has expired. See `Outbox.handle_timer` for `is_stuck`."""

@@ -34,6 +34,7 @@ from autopilot_net.protocol.frames import Packet, read_frames
 from autopilot_net.protocol.inbox import via_of
 from autopilot_net.protocol.liveness import Liveness, Move
 from autopilot_net.protocol.notices import Notices
+from autopilot_net.protocol.numbers import as_int
 from autopilot_net.protocol.outbox import Outbox, Window
 from autopilot_net.protocol.post import Post
 from autopilot_net.protocol.probes import PROBE, ProbeState, read_state
@@ -357,8 +358,8 @@ class Endpoint:
         return [Twins(peer, twins)] if twins else []
 
     def _read_unconfirmed(self, message: Message, peer: str, size: int) -> list[Effect]:
-        first, count = message.get("first"), message.get("items")
-        if not (isinstance(first, int) and isinstance(count, int)):
+        first, count = as_int(message.get("first")), as_int(message.get("items"))
+        if first is None or count is None:
             return [Deliver(0, peer, message, size)]
         missing = self._gaps.arrive((message.sender, str(message.get("inc"))), first, count)
         if missing < 0:

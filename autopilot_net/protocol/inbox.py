@@ -15,11 +15,11 @@ from typing import Any
 from msgspec import Struct, field
 
 from autopilot_net.message import Message
+from autopilot_net.protocol.numbers import as_int
 from autopilot_net.protocol.records import LIVES, Handled, Saved, Seen
 
 __all__ = ["Arrival", "Inbox", "Outcome", "Receipt", "Verdict"]
 
-BEYOND = 1 << 53  # no sender counts so far, and not every store could keep it
 Key = tuple[Any, ...]
 Pair = tuple[str, str]  # sender and recipient: a station is `rig_1` and `_rig_1`, and each has numbers of its own
 
@@ -93,8 +93,8 @@ class Inbox:
         if receipt.re is None:
             return self._unnumbered(message, receipt)
         inc, seq = receipt.re
-        low = message.get("low", seq)
-        if not (isinstance(low, int) and 1 <= low <= seq):
+        low = as_int(message.get("low", seq), 1, seq + 1)
+        if low is None:
             return Arrival(dropped="numbered, but not so that it can be put in order")
         channel, flushed = self._channel((receipt.sender, str(message.to)), inc, low)
         arrival = self._numbered(channel, message, seq, low)
@@ -270,9 +270,9 @@ class Inbox:
 
 def receipt_of(message: Message) -> Receipt:
     """Where the confirmation of `message` goes. What is odd in its extra attributes counts as absent."""
-    inc, seq = message.get("inc"), message.get("seq")
-    numbered = _is_text(inc) and isinstance(seq, int) and not isinstance(seq, bool) and 0 < seq < BEYOND
-    return Receipt(sender=message.sender, id=message.id, via=via_of(message), re=(inc, seq) if numbered else None)
+    inc, seq = message.get("inc"), as_int(message.get("seq"), 1)
+    re = (str(inc), seq) if _is_text(inc) and seq is not None else None
+    return Receipt(sender=message.sender, id=message.id, via=via_of(message), re=re)
 
 
 def via_of(message: Message) -> tuple[str, ...]:

@@ -14,7 +14,9 @@ from typing import Any
 
 from msgspec import Struct
 
+from autopilot_net.errors import BadMessage
 from autopilot_net.message import Message
+from autopilot_net.protocol.numbers import as_int
 from autopilot_net.protocol.records import Kept, Saved
 
 __all__ = ["Entry", "Outbox", "Window"]
@@ -38,7 +40,7 @@ class Entry:
     def __init__(self, message: Message, hops: tuple[str, ...], *, pack: bool) -> None:
         self.message = message
         self.hops = hops
-        self.ttl = self.patience = int(message.ttl)
+        self.ttl = self.patience = _ttl_of(message)
         del message["ttl"]
         self.body = message.serialize(pack=pack)[:-1]
         message["ttl"] = self.ttl
@@ -79,6 +81,14 @@ class Entry:
         again = ',"again":true' if self.again else ""
         tail = f',"ttl":{self.ttl},"seq":{self.seq},"low":{self.channel.low()}{again}}}'
         return self.body + tail.encode()
+
+
+def _ttl_of(message: Message) -> int:
+    ttl = as_int(message.get("ttl"))
+    if ttl is None:
+        told = f"message {message.id} has the ttl {message.get('ttl')!r}"
+        raise BadMessage(f"{told}: how often it may be repeated is a whole number, from 0 on")
+    return ttl
 
 
 class _Budget:

@@ -6,6 +6,7 @@ from hashlib import sha256
 from typing import Any
 
 from autopilot_net.message import plain_json
+from autopilot_net.protocol.numbers import as_int
 
 __all__ = ["Ledger"]
 
@@ -33,8 +34,9 @@ class Ledger:
         ids = self._ids.get(session, [])
         digest = self._digests.get(session, sha256())
         said = {"subject": session[0], "session": session[1], "count": len(ids), "digest": digest.hexdigest()}
-        bounds = question.get("range")
-        if isinstance(bounds, list) and len(bounds) == 2 and all(isinstance(n, int) and n >= 0 for n in bounds):
+        asked = question.get("range")
+        bounds = [as_int(bound) for bound in asked] if isinstance(asked, list) else []
+        if len(bounds) == 2 and None not in bounds:
             said["ids"] = ids[bounds[0] : bounds[1]]
         return said
 

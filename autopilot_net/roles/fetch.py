@@ -15,7 +15,8 @@ from msgspec import convert
 
 from autopilot_net.errors import FileRefused
 from autopilot_net.message import Message
-from autopilot_net.roles.host import Handle, Host
+from autopilot_net.protocol.numbers import as_int
+from autopilot_net.roles.host import Handle, Host, count_of
 
 __all__ = ["AHEAD", "PART", "TIMEOUT_S", "Fetch", "files_of"]
 
@@ -74,7 +75,7 @@ class Fetch:
             self._end(f"{pull.path}: {value['error']}")
             return
         offset = pull.asked[0]
-        if value.get("offset", offset) != offset:
+        if as_int(value.get("offset", offset)) != offset:
             return  # to a question of a former life; the answer to ours is still to come
         pull.heard = self._host.now()
         pull.asked.popleft()
@@ -91,8 +92,8 @@ class Fetch:
         if "file" in value:  # Autopilot's own form: all of it, and no digest to hold it to
             files.write_part(path, 0, convert(value["file"], bytes))
             return 0, 0, files.finish(path, "")
-        size, digest, data = int(value["size"]), str(value["digest"]), convert(value["data"], bytes)
-        if int(value["offset"]) == offset == files.part_size(path):
+        size, digest, data = count_of(value, "size"), str(value["digest"]), convert(value["data"], bytes)
+        if count_of(value, "offset") == offset == files.part_size(path):
             files.write_part(path, offset, data)
         reached = files.part_size(path)
         return reached, size, reached >= size and files.finish(path, digest)

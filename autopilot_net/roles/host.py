@@ -7,8 +7,9 @@ from typing import Any, Protocol, TypeVar
 
 from autopilot_net.message import Message
 from autopilot_net.protocol.clock import ClockOffset
+from autopilot_net.protocol.numbers import as_int
 
-__all__ = ["Files", "Handle", "Host", "Role", "follow", "is_sought", "machine_of", "origin_of"]
+__all__ = ["Files", "Handle", "Host", "Role", "count_of", "follow", "is_sought", "machine_of", "origin_of"]
 
 T = TypeVar("T")
 
@@ -150,6 +151,14 @@ def origin_of(message: Message) -> dict[str, str]:
 def machine_of(message: Message) -> str:
     """The machine it came from first: a program's messages are its machine's."""
     return origin_of(message)["sender"].removeprefix("_")
+
+
+def count_of(facts: Mapping[str, Any], name: str) -> int:
+    """The whole number that `facts` has under `name`. Raises `KeyError` for none, `ValueError` for anything else."""
+    count = as_int(facts[name])
+    if count is None:
+        raise ValueError(f"{name} is {facts[name]!r}, where a whole number from 0 on belongs")
+    return count
 
 
 def is_sought(message: Message) -> bool:

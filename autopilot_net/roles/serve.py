@@ -9,7 +9,7 @@ from typing import Any
 from msgspec import to_builtins
 
 from autopilot_net.errors import BadMessage, FileRefused
-from autopilot_net.roles.host import Handle, Host, follow
+from autopilot_net.roles.host import Handle, Host, count_of, follow
 
 __all__ = ["AT_ONCE", "MAX_PART", "Serve"]
 
@@ -75,7 +75,7 @@ class Serve:
         return {"path": path, "file": to_builtins(self._host.files.read(path, 0, size))}
 
     def _part(self, wanted: Answer) -> Answer:
-        path, offset = str(wanted["path"]), int(wanted["offset"])
+        path, offset = str(wanted["path"]), count_of(wanted, "offset")
         size, digest = self._host.files.size_and_digest(path)
-        data = self._host.files.read(path, offset, min(int(wanted["length"]), MAX_PART))
+        data = self._host.files.read(path, offset, min(count_of(wanted, "length"), MAX_PART))
         return {"path": path, "offset": offset, "size": size, "digest": digest, "data": to_builtins(data)}

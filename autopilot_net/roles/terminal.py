@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from math import isfinite
 from typing import Any
 
 from autopilot_net.errors import BadMessage
 from autopilot_net.message import Message
+from autopilot_net.protocol.numbers import is_number
 from autopilot_net.roles.host import Host, Role, is_sought, machine_of, origin_of
 from autopilot_net.roles.serve import Serve
 
@@ -130,7 +130,7 @@ def _clock_of(message: Message) -> dict[str, Any]:
     """How far the terminal's clock is ahead of the machine's that told it, in seconds: offset and uncertainty."""
     clock = message.get(CLOCK)
     numbers = [clock.get(name) for name in ("offset", "uncertainty")] if isinstance(clock, dict) else [None]
-    return {CLOCK: clock} if all(isinstance(number, float) and isfinite(number) for number in numbers) else {}
+    return {CLOCK: clock} if all(map(is_number, numbers)) else {}
 
 
 def _pilot_of(message: Message) -> str:
