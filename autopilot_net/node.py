@@ -14,6 +14,7 @@ from typing import Any
 
 import zmq
 
+from autopilot_net.arguments import check_id, port_of
 from autopilot_net.batches import handle_items
 from autopilot_net.closable import Port, Sock
 from autopilot_net.delivery import Delivery
@@ -27,6 +28,7 @@ from autopilot_net.participant import (
     address,
     find_listen,
     gone,
+    hops_of,
     tell_of_twins,
     timestamp,
 )
@@ -94,9 +96,11 @@ class Net_Node:  # noqa: N801  # the name that labs' programs import
         sync: str = "normal",
         slow_handler_s: float = 5.0,
     ) -> None:
+        check_id(id, "the id of a node")
+        check_id(upstream, f"the upstream of node {id}")
         self.id = id
         self.upstream = upstream
-        self.port = int(port)
+        self.port = port_of(port, f"the port of the upstream of node {id}")
         own: dict[str, Listen] = {"CONFIRM": self.l_confirm, "STREAM": self.l_stream, "COHERE": self._l_cohere}
         self.listens = {**own, **(listens or {})}
         self.daemon = daemon
@@ -112,7 +116,7 @@ class Net_Node:  # noqa: N801  # the name that labs' programs import
         self._wants = Wants()
         self.upstream_ip = "127.0.0.1" if upstream_ip == "localhost" else upstream_ip
         self.listen_ip = listen_ip
-        self.router_port = router_port
+        self.router_port = None if router_port is None else port_of(router_port, f"the router_port of node {id}")
         self.context = zmq.Context.instance() if instance else zmq.Context()
         self._owns_context = not instance
         self._core = Participant(
@@ -252,7 +256,7 @@ class Net_Node:  # noqa: N801  # the name that labs' programs import
         Raises `BadMessage`, naming the part, for what JSON cannot carry.
         """
         if msg is None:
-            to = to or self.upstream
+            to = self.upstream if to is None else to
             if not key:
                 raise AutopilotNetError(f"{self.id} was to send a message to {to} without a key")
             msg = self.prepare_message(to, key, value, repeat=bool(repeat), flags=flags, blosc=blosc)
@@ -325,15 +329,18 @@ class Net_Node:  # noqa: N801  # the name that labs' programs import
         if former is not None and not (former.ended and former.wait(DRAIN_S)):
             raise AutopilotNetError(f"stream {name} is open, or still being sent; end it before it is opened again")
         upstream = upstream or self.upstream
+        check_id(upstream, f"the upstream of stream {name}")
+        to = hops_of(to or upstream, f"stream {name} cannot go")[-1]
+        port = self.port if port is None else port_of(port, f"the port of the upstream of stream {name}")
         q_size = q_size or max(1_000, min_size)
         if min_size < 1 or q_size < min_size:
             raise AutopilotNetError(f"a stream needs min_size >= 1 and q_size >= min_size, not {min_size} and {q_size}")
-        line = self._core.branch(name, upstream, ip or self.upstream_ip, port or self.port, durable=reliable)
+        line = self._core.branch(name, upstream, ip or self.upstream_ip, port, durable=reliable)
         headers = {"subject": subject, "pilot": pilot or self.upstream.removeprefix("_"), "continuous": True}
         stream = Stream(
             self._core.driver,
             line,
-            to=to or upstream,
+            to=to,
             key=key,
             headers=headers,
             min_size=min_size,

@@ -15,6 +15,7 @@ from typing import Any
 import zmq
 from msgspec.structs import replace
 
+from autopilot_net.arguments import check_derived
 from autopilot_net.delivery import Delivery
 from autopilot_net.driver import Driver
 from autopilot_net.durable import Durable
@@ -25,6 +26,7 @@ from autopilot_net.message import Message
 from autopilot_net.protocol.clock import ClockOffset
 from autopilot_net.protocol.effects import Deliver, Effect
 from autopilot_net.protocol.endpoint import Endpoint, Settings
+from autopilot_net.protocol.ids import DERIVED_BYTES, why_no_id
 from autopilot_net.sockets import Pipes
 from autopilot_net.tracing import Tracer
 from autopilot_net.wallclock import epoch
@@ -95,6 +97,7 @@ class Participant:
 
     def branch(self, id: str, upstream: str, ip: str, port: int, *, durable: bool) -> Line:
         """Another endpoint, for a stream, with a DEALER of its own. `driver.add` it once its source is set."""
+        check_derived(id, f"the identity of a stream of {self.id}")
         line = self._line(id, upstream, forwards=False, durable=durable, clock_s=None)
         line.pipes.connect(upstream, ip, port)
         return line
@@ -212,7 +215,7 @@ def address(message: Message, to: str | Sequence[str] | None, flags: Flags = Non
 
     One that its program made, rather than `prepare`, is given the time at which it is sent.
     """
-    hops = hops_of(to or message.to, f"message {message.get('id')} cannot go")
+    hops = hops_of(message.to if to is None else to, f"message {message.get('id')} cannot go")
     message.to = hops[-1]
     message.flags.update(flags if isinstance(flags, Mapping) else dict.fromkeys(flags or (), True))
     if "timestamp" not in message:
@@ -222,9 +225,14 @@ def address(message: Message, to: str | Sequence[str] | None, flags: Flags = Non
 
 def hops_of(to: str | Sequence[str], what: str) -> list[str]:
     """`to` as hops, the last of which is the recipient. Raises a `BadMessage` that begins with `what` for no ids."""
-    hops = [to] if isinstance(to, str) else list(to)
-    if not hops or not all(isinstance(hop, str) and hop for hop in hops):
-        raise BadMessage(f"{what} to {to!r}: a recipient is an id, or a list of ids")
+    hops = [to] if isinstance(to, str) else list(to) if isinstance(to, Iterable) else []
+    refused = f"{what} to {to!a:.100}: a recipient is an id, or a list of ids, the stations on the way first"
+    if not hops:
+        raise BadMessage(f"{refused}, and here is none")
+    for hop in hops:
+        why = why_no_id(hop, bound=DERIVED_BYTES)
+        if why is not None:
+            raise BadMessage(f"{refused}, and {hop!a:.80} is none: {why}")
     return hops
 
 

@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterable, Mapping
 from typing import Any, ClassVar, Self
 
+from autopilot_net.arguments import check_id
 from autopilot_net.message import Message
 from autopilot_net.participant import Listen, refuse_closed
 from autopilot_net.prefs import Source, pilot_settings
@@ -43,8 +44,11 @@ class Pilot_Station(Station):  # noqa: N801  # the name that labs' programs impo
         **settings: Any,
     ) -> None:
         super().__init__(id, push_ip, push_port, push_id, pusher=True, listen_port=listen_port, **settings)
+        check_id(terminal_id, f"the terminal_id of station {id}")
         self.terminal_id = terminal_id
         self.children = list(children)
+        for name in self.children:
+            check_id(name, f"a child of station {id}")
         self.file_dir = None if file_dir is None else os.fspath(file_dir)
         self.ping_interval = ping_interval
         self.file_timeout = file_timeout

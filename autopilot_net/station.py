@@ -20,6 +20,7 @@ from typing import Any, ClassVar
 import zmq
 from msgspec.structs import replace
 
+from autopilot_net.arguments import check_id, port_of
 from autopilot_net.batches import handle_items
 from autopilot_net.delivery import Delivery
 from autopilot_net.errors import AutopilotNetError, DurableRefused
@@ -89,12 +90,18 @@ class Station(multiprocessing.Process):
         sync: str = "normal",
         slow_handler_s: float = 5.0,
     ) -> None:
+        check_id(id, "the id of a station")
         super().__init__(name=f"station {id}", daemon=True)
         self.id = id
+        if push_id is not None:
+            check_id(push_id, f"the push_id of station {id}")
+        if push_port is not None:
+            push_port = port_of(push_port, f"the push_port of station {id}")
         self.push_ip, self.push_port, self.push_id, self.pusher = push_ip, push_port, push_id, pusher
         if pusher and not (push_id and push_ip and push_port):
             raise AutopilotNetError(f"station {id} needs push_ip, push_port and push_id for its pusher")
-        self.listen_ip, self.listen_port = listen_ip, listen_port or 0
+        self.listen_ip = listen_ip
+        self.listen_port = 0 if listen_port is None else port_of(listen_port, f"the listen_port of station {id}")
         if repeat_interval is not None:
             self.repeat_interval = repeat_interval
         own: dict[str, Listen] = {"CONFIRM": self.l_confirm, "STREAM": self.l_stream, "KILL": self.l_kill}
@@ -331,7 +338,7 @@ class Station(multiprocessing.Process):
         bounded by the windows of those who sent it. Raises `BadMessage`, naming the part, for what JSON cannot carry.
         """
         if msg is None:
-            if not key or not to:
+            if not key or to is None:
                 raise AutopilotNetError(f"station {self.id} was to send key {key!r} to {to!r}: both are needed")
             msg = self.prepare_message(to, key, value, repeat=repeat is not False, flags=flags)
         sent = self.core.send(msg, hops=address(msg, to, flags), repeat=repeat, expires_after=expires_after)
@@ -351,7 +358,7 @@ class Station(multiprocessing.Process):
         """Send upward: to the parent, unless `to` names somebody else."""
         if not self.pusher:
             raise AutopilotNetError(f"station {self.id} has no pusher, so there is nobody above it to push to")
-        return self.send(to or (msg.to if msg is not None else self.push_id), key, value, msg, repeat, flags)
+        return self.send(self.push_id if to is None and msg is None else to, key, value, msg, repeat, flags)
 
     def repeat(self) -> None:
         """Send again what is due; it happens by itself, and more often does no harm."""

@@ -7,6 +7,7 @@ import os
 from collections.abc import Iterable, Mapping
 from typing import Any, ClassVar, Self
 
+from autopilot_net.arguments import check_id
 from autopilot_net.participant import Listen, refuse_closed
 from autopilot_net.prefs import Source, terminal_settings
 from autopilot_net.rolehost import RoleHost, delegate
@@ -38,6 +39,8 @@ class Terminal_Station(Station):  # noqa: N801  # the name that labs' programs i
     ) -> None:
         super().__init__(id, listen_port=listen_port, **settings)
         self.pilots: dict[str, Any] = dict(pilots) if isinstance(pilots, Mapping) else {name: {} for name in pilots}
+        for name in self.pilots:
+            check_id(name, f"a pilot of station {id}")
         self.file_dir = None if file_dir is None else os.fspath(file_dir)
         self.data_fps = data_fps
         self._role: Terminal | None = None

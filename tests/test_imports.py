@@ -14,6 +14,8 @@ ROOT = Path(__file__).parents[1]
 PICTURE: list[tuple[set[str], bool]] = [
     ({"errors", "protocol", "roles"}, False),  # the two packages' own files are empty
     ({"pickles", "protocol.numbers"}, False),
+    ({"protocol.identity"}, False),
+    ({"protocol.ids"}, False),
     ({"arrays"}, False),
     ({"message"}, False),
     ({"protocol.records"}, False),
@@ -24,6 +26,7 @@ PICTURE: list[tuple[set[str], bool]] = [
     ({"protocol.accounts", "protocol.send_queue"}, False),
     *(({f"protocol.{part}"}, False) for part in ("post", "voice", "notices", "courier", "endpoint")),
     ({f"roles.{role}" for role in ("host", "coherence", "fetch", "serve", "terminal", "pilot")}, True),
+    ({"arguments"}, False),
     ({"beside", "bell", "closable", "delivery", "durable", "files", "handlers", "loglimit", "prefs", "reach"}, True),
     ({"inbound", "tracing", "wallclock"}, False),
     ({"sockets"}, False),
