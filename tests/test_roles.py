@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 from typing import Any
 
 import pytest
 
-from autopilot_net import BadMessage, Message, Pilot_Station, Terminal_Station
+from autopilot_net import BadMessage, Delivery, Message, Pilot_Station, Terminal_Station
 from autopilot_net.delivery import all_of
 from autopilot_net.roles.fetch import PART, files_of
 from autopilot_net.roles.host import Host
@@ -31,6 +32,13 @@ class TerminalRole:
 
     def hear(self, sender: str, key: str, value: Any = None, **extra: Any) -> Any:
         return self._station.listens[key](message(sender, key, value, to=self.host.id, **extra))
+
+    def hear_odd(self, key: str, value: Any = None, **fields: Any) -> Any:
+        """It hears what JSON can spell, and our own writer would refuse."""
+        odd = message("rig_1", key, to=self.host.id)
+        for name, field in {"value": value, **fields}.items():
+            odd[name] = field
+        return self._station.listens[key](odd)
 
     def answers(self, sender: str, key: str, value: Any = None, **extra: Any) -> list[Sent]:
         """What it sends when it hears that."""
@@ -110,6 +118,80 @@ def test_stopall_stops_every_machine_and_its_plot_and_is_handled_when_every_mach
     assert not settled(result)
     stops["rig_2"].handle.settle(confirmed=True)
     assert settled(result)
+
+
+NO_IDS = ["", "\ud800", "a\0b", "a\x1fb", "x" * 101, "é" * 51, 5, None, ["rig_1"]]
+
+
+@pytest.mark.parametrize("pilot", NO_IDS, ids=ascii)
+def test_a_handshake_of_what_is_no_id_is_refused_and_not_kept(pilot: Any) -> None:
+    terminal = TerminalRole(pilots={"rig_1": {}})
+    with pytest.raises(BadMessage, match="names no pilot"):
+        terminal.hear_odd("HANDSHAKE", {"pilot": pilot})
+    assert list(terminal.role.pilots) == ["rig_1"]
+    rig = PilotRole()
+    with pytest.raises(BadMessage, match="names no pilot"):
+        rig.hear_odd("HANDSHAKE", {"pilot": pilot})
+    assert not rig.pilot.children
+
+
+@pytest.mark.parametrize("name", NO_IDS, ids=ascii)
+def test_a_way_through_what_is_no_id_counts_as_none(name: Any) -> None:
+    terminal = TerminalRole()
+    terminal.hear_odd("HANDSHAKE", {"pilot": "cam"}, way=["rig_1", name, "cam"])
+    assert terminal.host.learned == {"cam": "rig_1"}
+
+
+@pytest.mark.parametrize("sender", ["", "\ud800", "_", "x" * 101], ids=ascii)
+def test_the_state_of_what_is_no_id_is_not_kept(sender: str) -> None:
+    terminal = TerminalRole()
+    with pytest.raises(BadMessage, match="no id"):
+        terminal.hear_odd("STATE", "IDLE", sender=sender)
+    with contextlib.suppress(BadMessage):
+        terminal.hear_odd("STATE", "IDLE", origin={"sender": sender, "id": "1"}, sender="rig_1")
+    assert set(terminal.role.pilots) <= {"rig_1"}
+
+
+class Picky(FakeHost):
+    """A host that cannot send to some."""
+
+    refused: tuple[str, ...] = ()
+
+    def send(self, to: str, key: str, value: Any, **how: Any) -> Delivery:
+        if to in self.refused:
+            raise BadMessage(f"{to} is nobody")
+        return super().send(to, key, value, **how)
+
+
+def test_one_bad_entry_costs_no_other_its_stop_or_ping_and_stopall_does_not_succeed() -> None:
+    terminal = TerminalRole(pilots={"rig_1": {}, "bad": {}, "rig_2": {}})
+    terminal.host = terminal.role.host = host = Picky("T")
+    host.refused = ("bad", "P_bad", "P_rig_1")
+    assert keys(terminal.answers("_T", "INIT")) == [("rig_1", "PING"), ("rig_2", "PING")]
+    result = all_of(terminal.hear("_T", "STOPALL"))
+    assert keys(host.take()) == [("P_rig_2", "STOP"), ("rig_1", "STOP"), ("rig_2", "STOP")]
+    assert [one.reason for one in result if one.expired] == ["bad is nobody"]
+
+
+def test_a_trial_whose_plot_cannot_be_told_reaches_the_program() -> None:
+    terminal = TerminalRole()
+    terminal.host = terminal.role.host = host = Picky("T")
+    host.refused = ("P_x",)
+    assert keys(terminal.answers("_rig_1", "DATA", {"pilot": "x"})) == [("_T", "DATA")]
+
+
+def test_one_bad_child_costs_no_other_what_children_are_told_or_its_announcement() -> None:
+    rig = PilotRole(expected=["bad", "cam"])
+    rig.host = rig.pilot.host = host = Picky("rig_1", "T", neighbours=["T"])
+    rig.hear("wheel", "HANDSHAKE", {"pilot": "wheel"})
+    host.take()
+    host.refused = ("bad",)
+    result = all_of(rig.hear("T", "CHILD", {"KEY": "START"}))
+    assert keys(host.take()) == [("cam", "START"), ("wheel", "START")]
+    assert [one.reason for one in result if one.expired] == ["bad is nobody"]
+    host.refused = ("T",)
+    rig.pilot.neighbour("T", True)
+    assert host.take() == []
 
 
 def test_stopall_reaches_a_child_that_shook_hands() -> None:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from typing import Any, Protocol, TypeVar
 
+from autopilot_net.errors import AutopilotNetError, BadMessage
 from autopilot_net.message import Message
 from autopilot_net.protocol.clock import ClockOffset
+from autopilot_net.protocol.ids import DERIVED_BYTES, why_no_id
 from autopilot_net.protocol.numbers import as_int
 
-__all__ = ["Files", "Handle", "Host", "Role", "count_of", "follow", "is_sought", "machine_of", "origin_of"]
+__all__ = ["Files", "Handle", "Host", "Role", "count_of", "follow", "id_in", "is_sought", "machine_of", "origin_of"]
 
 T = TypeVar("T")
 
@@ -111,6 +114,15 @@ class Role:
         """A message that begins here."""
         return self.host.send(to, key, value, repeat=repeat, flags=flags)
 
+    def attempt(self, send: Callable[..., Handle], *args: Any, **how: Any) -> Handle:
+        """`send(…)` to one of several: where it cannot be sent, the handle says why, and the others get theirs."""
+        try:
+            return send(*args, **how)
+        except AutopilotNetError as error:
+            failed = self.host.promise()
+            failed.settle(confirmed=False, reason=str(error))
+            return failed
+
     def relay(
         self, message: Message, to: str, *, key: str | None = None, value: Any = None, repeat: bool = True, **more: Any
     ) -> Handle:
@@ -130,9 +142,10 @@ class Role:
         )
 
     def copy(self, message: Message, to: str, value: Any = None) -> None:
-        """Send a copy that nobody waits for."""
+        """Send a copy that nobody waits for. That it cannot be sent is nobody's loss."""
         passed = message.value if value is None else value
-        self.host.send(to, message.key, passed, repeat=False, flags=_kept(message.flags), **_extra(message))
+        with suppress(AutopilotNetError):
+            self.host.send(to, message.key, passed, repeat=False, flags=_kept(message.flags), **_extra(message))
 
 
 def follow(promise: Handle, handle: Handle) -> None:
@@ -143,7 +156,7 @@ def follow(promise: Handle, handle: Handle) -> None:
 def origin_of(message: Message) -> dict[str, str]:
     """Who sent it first, and under which id."""
     origin = message.get("origin")
-    if isinstance(origin, dict) and isinstance(origin.get("sender"), str):
+    if isinstance(origin, dict) and why_no_id(origin.get("sender"), bound=DERIVED_BYTES) is None:
         return {"sender": origin["sender"], "id": str(origin.get("id"))}
     return {"sender": message.sender, "id": message.id}
 
@@ -151,6 +164,17 @@ def origin_of(message: Message) -> dict[str, str]:
 def machine_of(message: Message) -> str:
     """The machine it came from first: a program's messages are its machine's."""
     return origin_of(message)["sender"].removeprefix("_")
+
+
+def id_in(message: Message, name: str) -> str:
+    """The id that the value of `message` has under `name`. Raises `BadMessage` where there is none."""
+    value = message.value
+    id = value.get(name) if isinstance(value, dict) else None
+    why = why_no_id(id)
+    if why is not None:
+        told = f"the value of message {message.id} ({message.key} from {message.sender}) names no {name}"
+        raise BadMessage(told if id is None else f"{told}: {id!a:.80} is no id, for {why}")
+    return str(id)
 
 
 def count_of(facts: Mapping[str, Any], name: str) -> int:

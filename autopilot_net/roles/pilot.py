@@ -9,7 +9,7 @@ from typing import Any
 from autopilot_net.errors import FileRefused
 from autopilot_net.message import Message
 from autopilot_net.roles.fetch import TIMEOUT_S, Fetch, files_of
-from autopilot_net.roles.host import Handle, Host, Role, follow, is_sought, machine_of, origin_of
+from autopilot_net.roles.host import Handle, Host, Role, follow, id_in, is_sought, machine_of, origin_of
 from autopilot_net.roles.terminal import CLOCK, way_of
 
 __all__ = ["Pilot"]
@@ -85,7 +85,7 @@ class Pilot(Role):
     def handshake(self, message: Message) -> Any:
         """Something below shook hands: remember the way to it, and pass the news up, our own name before it."""
         value = message.value if isinstance(message.value, dict) else {}
-        machine = str(value.get("pilot", machine_of(message)))
+        machine = id_in(message, "pilot") if "pilot" in value else machine_of(message)
         way = way_of(message, machine)
         if machine == self.host.id:
             return self._news(value, [], origin=origin_of(message), **self._clock())
@@ -99,7 +99,7 @@ class Pilot(Role):
         if self.host.has(self.program):
             self._announce_self()
         for value, way in self.children.values():
-            self._news(value, way)
+            self.attempt(self._news, value, way)  # one that cannot be announced keeps no other from it
 
     def _announce_self(self) -> None:
         self._news({"pilot": self.host.id, "ip": self.ip, "state": self.state}, [], **self._clock())
@@ -193,7 +193,7 @@ class Pilot(Role):
         value = message.value if isinstance(message.value, dict) else {}
         key = str(value.get("KEY", "START"))
         here = [name for name, (_, way) in self.children.items() if len(way) == 1]
-        return [self.relay(message, name, key=key) for name in dict.fromkeys([*self.expected, *here])]
+        return [self.attempt(self.relay, message, name, key=key) for name in dict.fromkeys([*self.expected, *here])]
 
     def cohere(self, message: Message) -> Any:
         """Have the program's node count what it sent; it answers whoever asked first. An answer is just passed on."""

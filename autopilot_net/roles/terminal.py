@@ -7,8 +7,9 @@ from typing import Any
 
 from autopilot_net.errors import BadMessage
 from autopilot_net.message import Message
+from autopilot_net.protocol.ids import why_no_id
 from autopilot_net.protocol.numbers import is_number
-from autopilot_net.roles.host import Host, Role, is_sought, machine_of, origin_of
+from autopilot_net.roles.host import Host, Role, id_in, is_sought, machine_of, origin_of
 from autopilot_net.roles.serve import Serve
 
 __all__ = ["CLOCK", "Terminal"]
@@ -50,18 +51,18 @@ class Terminal(Role):
         """Ask every known machine for its state. Its answer is the confirmation; one that is off is not waited for."""
         del message
         for name in self.pilots:
-            self.send(name, "PING", None, repeat=False, flags=["NOLOG"])
+            self.attempt(self.send, name, "PING", None, repeat=False, flags=["NOLOG"])
 
     def change(self, message: Message) -> Any:
         """Pass a parameter change to the pilot it names."""
-        return self.relay(message, _named(message, "pilot"), key="PARAM")
+        return self.relay(message, id_in(message, "pilot"), key="PARAM")
 
     def stopall(self, message: Message) -> Any:
-        """Stop every machine, and tell its plot."""
+        """Stop every machine, and tell its plot. One that cannot be told to stop keeps no other from it."""
         del message
         for name in self.pilots:
-            self.host.send("P_" + name, "STOP", None, repeat=False, flags=())
-        return [self.send(name, "STOP", None, repeat=True) for name in self.pilots]
+            self.attempt(self.send, "P_" + name, "STOP", None, repeat=False)
+        return [self.attempt(self.send, name, "STOP", None, repeat=True) for name in self.pilots]
 
     def data(self, message: Message) -> Any:
         """A trial: to the program, whose word is the confirmation; a copy to the plot."""
@@ -82,6 +83,9 @@ class Terminal(Role):
         machine = machine_of(message)
         if machine == self.host.id:
             return None
+        why = why_no_id(machine)
+        if why is not None:
+            raise BadMessage(f"message {message.id} tells the state of {machine!a:.80}, which is no id: {why}")
         known = self.pilots.setdefault(machine, {})
         known["state"] = message.value
         known.update(_clock_of(message))
@@ -91,7 +95,7 @@ class Terminal(Role):
 
     def handshake(self, message: Message) -> Any:
         """A machine is there, or there again, on the way that the message tells. What was known of it is kept."""
-        machine = _named(message, "pilot")
+        machine = id_in(message, "pilot")
         way = way_of(message, machine)
         for name in way:
             self.host.learn(name, message.came_from or way[0])
@@ -121,7 +125,7 @@ class Terminal(Role):
 def way_of(message: Message, machine: str) -> list[str]:
     """The machines from our neighbour down to the one that shook hands: it alone, if nothing else is said."""
     way = message.get("way")
-    if isinstance(way, list) and way and all(isinstance(name, str) for name in way):
+    if isinstance(way, list) and way and all(why_no_id(name) is None for name in way):
         return way
     return [machine]
 
@@ -140,16 +144,9 @@ def _pilot_of(message: Message) -> str:
     return named if isinstance(named, str) else machine_of(message)
 
 
+
 def _wanted(message: Message) -> Any:
     """What file, or part of one: who does not know yet how we speak names the part beside the plain path."""
     part = message.get("part")
     is_part = isinstance(message.value, str) and isinstance(part, dict)
     return {**part, "path": message.value} if is_part else message.value
-
-
-def _named(message: Message, name: str) -> str:
-    value = message.value
-    if not isinstance(value, dict) or not isinstance(value.get(name), str):
-        raise BadMessage(f"the value of message {message.id} ({message.key} from {message.sender}) names no {name}")
-    return str(value[name])
-
