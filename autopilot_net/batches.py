@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from autopilot_net.errors import BadMessage
-from autopilot_net.message import Message
+from autopilot_net.message import Message, refuse, why_refused
 
 __all__ = ["handle_items"]
 
@@ -38,6 +38,8 @@ def handle_items(
             result = handle(message)
         except Exception as error:  # noqa: BLE001  # one bad item must not cost those that came along with it
             raised(message, error, traceback.format_exc())
+            if why_refused(message):
+                refuse(batch, why_refused(message))
             continue
         results += result if isinstance(result, list) else [result]
     return results

@@ -8,8 +8,11 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from autopilot_net.errors import AutopilotNetError, DeliveryExpired, WaitInHandler
+from autopilot_net.message import Message, refuse, why_refused
+from autopilot_net.protocol.reasons import Refusal, refusal
+from autopilot_net.roles.host import UNASKED
 
-__all__ = ["Delivery", "all_of", "when_settled"]
+__all__ = ["Delivery", "all_of", "refused", "settles", "unheard", "when_settled"]
 
 logger = logging.getLogger("autopilot_net")
 
@@ -20,12 +23,13 @@ class Delivery:
     """What becomes of one message. Cheap: a lock or an event is made only for those who wait.
 
     `confirmed` and `expired` say how it ended; while neither holds, it is under way. `sought` is False for a message
-    that asked for no confirmation (NOREPEAT): nothing more will ever be known of it.
+    that asked for no confirmation (NOREPEAT): nothing more will ever be known of it. Of one that expired, `reason` says
+    why, and `refused` whether it came to its recipient, who could not handle it: it is not worth sending again.
     """
 
     __slots__ = (
         *("_callbacks", "_done", "_handler_thread", "_io_thread", "_raised"),
-        *("confirmed", "expired", "id", "reason", "sought", "to"),
+        *("confirmed", "expired", "id", "reason", "refused", "sought", "to"),
     )
 
     def __init__(
@@ -43,6 +47,7 @@ class Delivery:
         self.sought = sought
         self.confirmed = False
         self.expired = False
+        self.refused = False
         self.reason = ""
         self._handler_thread = handler_thread
         self._io_thread = io_thread
@@ -93,7 +98,8 @@ class Delivery:
         with _lock:
             if self.settled:
                 return
-            self.confirmed, self.expired, self.reason = confirmed, not confirmed, reason
+            self.refused = isinstance(reason, Refusal)
+            self.confirmed, self.expired, self.reason = confirmed, not confirmed, str(reason)
             callbacks, self._callbacks = self._callbacks, []
         if self._done is not None:
             self._done.set()
@@ -118,6 +124,41 @@ class Delivery:
             f"the callback of a delivery waits for {self.id} to be confirmed, in the thread that would have to read "
             "the confirmation: give that handle a callback of its own instead of waiting"
         )
+
+
+def refused(message: Message, why: str) -> Delivery:
+    """What a handler returns that cannot handle `message`: a handle that has expired for this reason."""
+    handle = Delivery(message.id, str(message.to))
+    handle.settle(confirmed=False, reason=refusal(why) or "")
+    return handle
+
+
+def unheard(message: Message, who: str) -> Delivery | None:
+    """What handling `message` comes to where nobody listens for its key: it is refused, and its sender is told so.
+
+    But for what a station tells its program unasked, which is done with when the station has it.
+    """
+    if message.get(UNASKED) is True:
+        return None
+    return refused(message, f"nobody listens for {message.key} at {who}")
+
+
+def settles(message: Message, result: Any) -> list[Delivery]:
+    """The handles in `result`, what the handler of `message` returned, that it is handled with.
+
+    Where one of them is refused, so is `message`, and its sender is told why. One that was refused before has a handle
+    more, which says so.
+    """
+
+    def note(done: Delivery) -> None:
+        if done.refused:
+            refuse(message, done.reason)
+
+    handles = [delivery for delivery in all_of(result) if delivery.sought]
+    for handle in handles:
+        handle.then(note)
+    why = why_refused(message)
+    return [*handles, refused(message, why)] if why and not any(handle.refused for handle in handles) else handles
 
 
 def all_of(result: Any) -> list[Delivery]:

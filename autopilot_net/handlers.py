@@ -12,7 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from itertools import count
 from typing import Any, Protocol
 
-from autopilot_net.delivery import Delivery, all_of
+from autopilot_net.delivery import Delivery, settles
 from autopilot_net.message import Message
 
 __all__ = ["Handlers", "Host"]
@@ -226,7 +226,7 @@ class Handlers:
             result = None
             self._report(message, error)
         if done is not None:
-            done([delivery for delivery in all_of(result) if delivery.sought])
+            done(settles(message, result))
 
     def _report(self, message: Message, error: BaseException) -> None:
         try:

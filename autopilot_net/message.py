@@ -13,7 +13,7 @@ import numpy as np
 from autopilot_net.arrays import decode_array, encode_array, holds_objects, is_array
 from autopilot_net.errors import BadMessage
 
-__all__ = ["Message", "expand", "expand_fields", "plain_json"]
+__all__ = ["Message", "expand", "expand_fields", "plain_json", "refuse", "why_refused"]
 
 REQUIRED = ("id", "to", "sender", "key")
 FIELDS = (*REQUIRED, "value", "flags")  # which are attributes of the class
@@ -55,8 +55,9 @@ class Message:
     readable as `msg['name']`; as an attribute only where it shadows neither a method nor a private name.
     """
 
-    __slots__ = ("_fields", "came_from", "is_sought")
+    __slots__ = ("_fields", "_refused", "came_from", "is_sought")
     _fields: dict[str, Any]
+    _refused: str  # why whoever it came to could not handle it; not on the wire either
     came_from: str | None
     """The neighbour that handed it on, of a message that came in. Not on the wire, which could say anything."""
     is_sought: bool
@@ -74,6 +75,7 @@ class Message:
         object.__setattr__(self, "_fields", merged)
         object.__setattr__(self, "came_from", None)
         object.__setattr__(self, "is_sought", False)
+        object.__setattr__(self, "_refused", "")
 
     id = _field("id")
     to = _field("to")
@@ -169,6 +171,16 @@ class Message:
             raise BadMessage(f"{_name(fields)} cannot be sent without {', '.join(missing)}")
         packed = bool(fields.get("blosc") if pack is None else pack)
         return plain_json(fields, pack=packed, name=lambda: _name(fields))
+
+
+def refuse(message: Message, why: str) -> None:
+    """Note why whoever `message` came to could not handle it. Its sender is told once the handler is done."""
+    object.__setattr__(message, "_refused", why)
+
+
+def why_refused(message: Message) -> str:
+    """What was noted by `refuse`; empty for a message that was not refused."""
+    return message._refused
 
 
 def plain_json(value: Any, *, pack: bool = False, name: Callable[[], str] = lambda: "the value") -> bytes:

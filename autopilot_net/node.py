@@ -17,7 +17,7 @@ import zmq
 from autopilot_net.arguments import check_id, port_of
 from autopilot_net.batches import handle_items
 from autopilot_net.closable import Port, Sock
-from autopilot_net.delivery import Delivery
+from autopilot_net.delivery import Delivery, unheard
 from autopilot_net.errors import AutopilotNetError, WindowFull
 from autopilot_net.message import Message, expand_fields
 from autopilot_net.participant import (
@@ -392,7 +392,7 @@ class Net_Node:  # noqa: N801  # the name that labs' programs import
         """Find and call the listen for `message`, or for an item of a stream. Override it to see all that comes in."""
         listen = find_listen(self.listens, message, self.id)
         if listen is None:
-            return None
+            return unheard(message, self.id)
         wants = self._wants.message(message.key, listen)
         if self._expand and listen != self.l_stream:  # what is in a batch is expanded item by item
             expand_fields(message, list(message) if wants else ("value",))

@@ -22,7 +22,7 @@ from msgspec.structs import replace
 
 from autopilot_net.arguments import check_id, port_of
 from autopilot_net.batches import handle_items
-from autopilot_net.delivery import Delivery
+from autopilot_net.delivery import Delivery, unheard
 from autopilot_net.errors import AutopilotNetError, DurableRefused
 from autopilot_net.message import Message
 from autopilot_net.node import own_ip
@@ -370,7 +370,7 @@ class Station(multiprocessing.Process):
     def handle_listen(self, message: Message) -> Any:
         """Find and call the listen for `message`. Override it to see, or to change, all that comes in."""
         listen = find_listen(self.listens, message, self.id)
-        return None if listen is None else listen(message)
+        return unheard(message, self.id) if listen is None else listen(message)
 
     def on_message(self, message: Message) -> Any:
         """Count, and handle, what came in."""

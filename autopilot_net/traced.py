@@ -35,4 +35,5 @@ def facts(effect: Effect) -> dict[str, Any]:
         return facts | ({"redelivered": True} if message.get("redelivered") else {})
     if isinstance(effect, Store):
         return {"what": type(effect.record).__name__, "seq": getattr(effect.record, "seq", None)}
-    return {name: getattr(effect, name) for name in effect.__struct_fields__}
+    held = {name: getattr(effect, name) for name in effect.__struct_fields__}
+    return {name: str(fact) if isinstance(fact, str) else fact for name, fact in held.items()}  # a Refusal as its text

@@ -8,7 +8,8 @@ from typing import Any, TypeVar
 
 from autopilot_net import Delivery, FileRefused, Ledger, Message, Stream
 from autopilot_net.batches import handle_items
-from autopilot_net.message import expand_fields
+from autopilot_net.delivery import unheard
+from autopilot_net.message import expand_fields, refuse
 from autopilot_net.protocol.clock import ClockOffset
 from autopilot_net.protocol.effects import Effect
 from autopilot_net.roles import host as roles
@@ -147,9 +148,15 @@ class Station(Peer):
         self.listens = {**role.listens(), "STREAM": self._on_stream, **listens}
 
     def on_message(self, message: Message) -> Any:
-        """By its key; a key that nobody listens for is as good as handled."""
+        """By its key. A key that nobody listens for is refused, and so is what the role raises at."""
         listen = self.listens.get(message.key)
-        return None if listen is None else listen(message)
+        if listen is None:
+            return unheard(message, self.id)
+        try:
+            return listen(message)
+        except Exception as error:
+            refuse(message, f"{type(error).__name__}: {error}")
+            raise
 
     def on_neighbour(self, peer: str, is_there: bool) -> None:
         """A pilot's role wants to know."""
@@ -222,7 +229,7 @@ class Node(Peer):
             return self._cohere(message)
         listen = self.listens.get(message.key)
         if listen is None:
-            return None
+            return unheard(message, self.id)
         if message.key != "STREAM":
             expand_fields(message, [name for name in message if isinstance(message[name], dict | list)])
         return listen(message)

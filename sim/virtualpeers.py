@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from msgspec.structs import replace
 
 from autopilot_net import AutopilotNetError, Delivery, Message
-from autopilot_net.delivery import all_of, when_settled
+from autopilot_net.delivery import settles, when_settled
 from autopilot_net.protocol.effects import (
     Confirmed,
     Deliver,
@@ -365,7 +365,7 @@ class Peer:
             result = None
             if effect.message.key != "ERROR":
                 self.report(error, traceback.format_exc())
-        passed_on = [delivery for delivery in all_of(result) if delivery.sought]
+        passed_on = settles(effect.message, result)
         takes_us = self.net.handler_us(effect.message.key)
         return takes_us, lambda: self._handled(line, effect.ticket, passed_on) if effect.ticket else None
 

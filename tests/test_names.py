@@ -65,7 +65,7 @@ def it() -> Iterator[Lab]:
         for name in ("T", "rig", "cam", "nosy"):
             made.node(f"ear_{name}", made.stations[name], "X")
         heard = made.heard["leaf"] = Heard()
-        listens = {**heard.listens("X", "ITEM"), "BESIDE": beside, "RAISE": test_errors.stumble}
+        listens = {**heard.listens("X", "ITEM", "SEEN"), "BESIDE": beside, "RAISE": test_errors.stumble}
         made.nodes["leaf"] = NosyNode("leaf", "rig", rig.port, listens)
         assert made.nodes["leaf"].send("rig", "LOOK", repeat=True).wait(DEADLINE_S)
         made.node("CAM", cam, "X")

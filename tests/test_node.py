@@ -202,9 +202,15 @@ def test_the_items_of_a_batch_are_expanded_or_not_like_any_value(pair: Pair, exp
     assert [isinstance(came, np.ndarray) for came in (value, message.value)] == [expands, expands]
 
 
-def test_what_nobody_listens_for_is_handled_with_a_warning(pair: Pair, caplog: pytest.LogCaptureFixture) -> None:
+def test_what_nobody_listens_for_fails_with_a_warning_and_the_reason(
+    pair: Pair, caplog: pytest.LogCaptureFixture
+) -> None:
     pair.both()
-    pair.reaches("NEVER", 1)
+    sent = pair.hub.send("leaf", "NEVER", 1, repeat=True)
+    with pytest.raises(DeliveryExpired, match="nobody listens for NEVER at leaf"):
+        sent.wait(DEADLINE_S)
+    assert (sent.expired, sent.refused, sent.reason) == (True, True, "nobody listens for NEVER at leaf")
+    assert type(sent.reason) is str
     assert "leaf: nobody listens for NEVER, which hub sent" in caplog.text
 
 

@@ -17,6 +17,7 @@ from autopilot_net.protocol.inbox import Inbox, Verdict, receipt_of
 from autopilot_net.protocol.numbers import as_int
 from autopilot_net.protocol.outbox import Entry, Outbox
 from autopilot_net.protocol.post import Post
+from autopilot_net.protocol.reasons import Refusal, refusal
 from autopilot_net.protocol.records import Record, Saved
 from autopilot_net.protocol.relays import Relays
 from autopilot_net.protocol.voice import Voice
@@ -60,9 +61,10 @@ class Courier:
             return self._read_question(message, now)
         re, about = message.get("re"), str(message.value)
         if message.get("failed"):
-            return self._settle(about, message.sender, re, now, failed=True)
+            reason = refusal(message.get("why")) or "its recipient could not pass it on"
+            return self._settle(about, message.sender, re, now, failed=reason)
         if not message.get("received"):
-            return self._settle(about, message.sender, re, now, failed=False)
+            return self._settle(about, message.sender, re, now)
         self.outbox.received(about, message.sender, re)
         gap = message.get("missing")
         numbers = [as_int(number, 1) for number in gap] if isinstance(gap, list) else []
@@ -120,18 +122,17 @@ class Courier:
         if arrival.dropped:
             effects.append(Dropped(arrival.dropped, peer, self._post.id))
         if arrival.tell is not None:
-            effects += self._voice.tell(receipt, arrival.tell, missing=arrival.missing, now=now)
+            effects += self._voice.tell(receipt, arrival.tell, why=arrival.why, missing=arrival.missing, now=now)
         return effects
 
     def handled(self, ticket: int, *, failed: bool = False, relays: Iterable[str] = (), now: float) -> list[Effect]:
         """See `Endpoint.handled`."""
         waits = [message_id for message_id in relays if message_id in self.outbox]
+        why = self._inbox.why_refused(ticket) if failed else ""
         if ticket and waits:
-            self._relays.wait(ticket, waits, failed=failed)
-            return self._store(self._inbox.relayed(ticket, waits, failed=failed))
-        verdict = Verdict.FAILED if failed else Verdict.HANDLED
-        outcome = self._inbox.handled(ticket, verdict)
-        return self._store(outcome.record) + self._voice.tell(outcome.receipt, verdict, now=now) if outcome else []
+            self._relays.wait(ticket, waits, failed=failed, why=why)
+            return self._store(self._inbox.relayed(ticket, waits, failed=failed, why=why))
+        return self._conclude(ticket, why if failed else None, now)
 
     # -- below ---------------------------------------------------------------------------------------------------
 
@@ -156,6 +157,20 @@ class Courier:
                 effects += self._post.send(to, entry.hops, question.serialize(), Kind.CONTROL)
         return effects
 
+    def _conclude(self, ticket: int, failed: str | None, now: float) -> list[Effect]:
+        """`ticket` is over: handled, or failed for the reason `failed`, which is empty where nobody refused it.
+
+        What Autopilot's own sent is handled, too, where it was refused: nothing would come of its repeats.
+        """
+        why = failed or ""
+        verdict = Verdict.HANDLED if failed is None else Verdict.FAILED
+        if why and self._inbox.is_unnumbered(ticket):
+            verdict = Verdict.HANDLED
+        outcome = self._inbox.handled(ticket, verdict, why)
+        if outcome is None:
+            return []
+        return self._store(outcome.record) + self._voice.tell(outcome.receipt, verdict, why=why, now=now)
+
     def _read_question(self, message: Message, now: float) -> list[Effect]:
         """Whether we are ours; or the answer, after which what was not repeated meanwhile is repeated at once."""
         if "asks" in message:
@@ -164,23 +179,23 @@ class Courier:
         found = [name for name, _ in self.outbox.recipients(is_open=True) if name in names]
         return self._transmit_all((entry for name in found for entry in self.outbox.open(name, now=now)), now)
 
-    def _settle(self, about: str, recipient: str, re: Any, now: float, *, failed: bool) -> list[Effect]:
+    def _settle(self, about: str, recipient: str, re: Any, now: float, *, failed: str = "") -> list[Effect]:
         settled, more = self.outbox.confirm(about, recipient, re, now=now)
         if not settled:
             return []  # a second confirmation of the same message, which is what repeats bring
-        reason = "its recipient could not pass it on" if failed else ""
-        return [*self._end(settled, now, recipient, failed=reason), *self._transmit_all(more, now)]
+        return [*self._end(settled, now, recipient, failed=failed), *self._transmit_all(more, now)]
 
     def _end(self, entry: Entry, now: float, by: str = "", *, failed: str = "") -> list[Effect]:
         """A message of ours is settled, and with it what waited for nothing else."""
         about, to = entry.message.id, by or entry.message.to
         effects: list[Effect] = [Forget(entry.message.to, entry.seq)] if self._keeps else []
         effects.append(Expired(about, to, failed) if failed else Confirmed(about, to))
-        for ticket, left, has_failed in self._relays.settle(about, failed=bool(failed)):
+        why = str(failed) if isinstance(failed, Refusal) else ""
+        for ticket, left, has_failed in self._relays.settle(about, failed=bool(failed), why=why):
             if not left:
-                effects += self.handled(ticket, failed=has_failed, now=now)
+                effects += self._conclude(ticket, has_failed, now)
             elif failed:
-                effects += self._store(self._inbox.relayed(ticket, left, failed=True))
+                effects += self._store(self._inbox.relayed(ticket, left, failed=True, why=has_failed or ""))
         return effects
 
     def _restore(self, saved: Saved) -> None:
@@ -188,9 +203,9 @@ class Courier:
         for ticket, record in self._inbox.restore(saved):
             waits = [message_id for message_id in record.waits if message_id in self.outbox]
             if waits:
-                self._relays.wait(ticket, waits, failed=record.failed)
+                self._relays.wait(ticket, waits, failed=record.failed, why=record.why)
             else:
-                self._inbox.handled(ticket, Verdict.FAILED if record.failed else Verdict.HANDLED)
+                self._inbox.handled(ticket, Verdict.FAILED if record.failed else Verdict.HANDLED, record.why)
 
     def _store(self, record: Record | None) -> list[Effect]:
         return [Store(record)] if self._keeps and record is not None else []

@@ -14,7 +14,7 @@ from typing import Any
 
 from msgspec import Struct, field
 
-from autopilot_net.message import Message
+from autopilot_net.message import Message, why_refused
 from autopilot_net.protocol.numbers import as_int
 from autopilot_net.protocol.records import LIVES, Handled, Saved, Seen
 
@@ -46,6 +46,7 @@ class Arrival(Struct):
 
     deliver: list[tuple[int, Message]] = field(default_factory=list)  # in the order to handle them, with their tickets
     tell: Verdict | None = None
+    why: str = ""  # of what was refused
     missing: tuple[int, int] | None = None  # the numbers, first and last, that should have come before
     dropped: str | None = None
 
@@ -60,7 +61,7 @@ class Outcome(Struct):
 class _Channel:
     """One life of one sender."""
 
-    __slots__ = ("done", "expected", "fresh_from", "held", "horizon", "low", "open_tickets", "skipped")
+    __slots__ = ("done", "expected", "fresh_from", "held", "horizon", "low", "open_tickets", "skipped", "whys")
 
     def __init__(self, low: int) -> None:
         self.low = low
@@ -70,10 +71,16 @@ class _Channel:
         self.held: dict[int, Message] = {}
         self.done: set[int] = set()  # what a former life of ours handled, from `expected` on
         self.open_tickets: dict[int, Verdict] = {}  # number -> RECEIVED while in a handler, FAILED for ever after
+        self.whys: dict[int, str] = {}  # of what was refused, why
         self.skipped: set[int] = set()
 
     def busy(self) -> bool:
         return bool(self.held) or Verdict.RECEIVED in self.open_tickets.values()
+
+    def fail(self, seq: int, why: str) -> None:
+        self.open_tickets[seq] = Verdict.FAILED
+        if why:
+            self.whys[seq] = why
 
 
 class Inbox:
@@ -86,6 +93,7 @@ class Inbox:
         self._lives: OrderedDict[Pair, OrderedDict[str, _Channel]] = OrderedDict()
         self._seen: OrderedDict[Key, Verdict] = OrderedDict()
         self._tickets: dict[int, tuple[Receipt, Key]] = {}
+        self._in_handlers: dict[int, Message] = {}
         self._last_ticket = 0
 
     def arrive(self, message: Message, receipt: Receipt) -> Arrival:
@@ -101,9 +109,20 @@ class Inbox:
         arrival.deliver[:0] = flushed
         return arrival
 
-    def handled(self, ticket: int, verdict: Verdict) -> Outcome | None:
-        """The handler of `ticket` is done: whom to tell, if anybody waits to be told."""
+    def why_refused(self, ticket: int) -> str:
+        """Why the message of `ticket` was refused by its handler; empty if it was not."""
+        message = self._in_handlers.get(ticket)
+        return "" if message is None else why_refused(message)
+
+    def is_unnumbered(self, ticket: int) -> bool:
+        """Whether `ticket` is of a message of Autopilot's own."""
+        receipt, _ = self._tickets.get(ticket, (None, ()))
+        return receipt is not None and receipt.re is None
+
+    def handled(self, ticket: int, verdict: Verdict, why: str = "") -> Outcome | None:
+        """The handler of `ticket` is done: whom to tell, if anybody waits to be told. `why`: it was refused."""
         receipt, key = self._tickets.pop(ticket, (None, ()))
+        self._in_handlers.pop(ticket, None)
         if receipt is None:
             return None
         if receipt.re is None:
@@ -115,17 +134,17 @@ class Inbox:
         del channel.open_tickets[seq]
         failed = verdict is Verdict.FAILED
         if failed and seq >= channel.low:
-            channel.open_tickets[seq] = Verdict.FAILED
-        return Outcome(receipt, Handled(sender, to, inc, seq, channel.low, failed))
+            channel.fail(seq, why)
+        return Outcome(receipt, Handled(sender, to, inc, seq, channel.low, failed, why=why))
 
-    def relayed(self, ticket: int, waits: Iterable[str], *, failed: bool) -> Handled | None:
+    def relayed(self, ticket: int, waits: Iterable[str], *, failed: bool, why: str = "") -> Handled | None:
         """The handler of `ticket` is done, and it is settled when `waits`, messages of ours, are: what to remember."""
         receipt, key = self._tickets.get(ticket, (None, ()))
         if receipt is None or receipt.re is None:
             return None
         (sender, to), inc, seq = key
         low = self._lives[sender, to][inc].low
-        return Handled(sender, to, inc, seq, low, failed, tuple(sorted(waits)), receipt.id, receipt.via)
+        return Handled(sender, to, inc, seq, low, failed, tuple(sorted(waits)), receipt.id, receipt.via, why)
 
     def restore(self, saved: Saved) -> list[tuple[int, Handled]]:
         """Begin with what a former life of ours handled; the tickets of what still waits for messages of ours."""
@@ -143,7 +162,7 @@ class Inbox:
                     key = ((record.sender, record.to), record.inc, record.seq)
                     relays.append((self._ticket(receipt, key), record))
                 elif record.failed:
-                    channel.open_tickets[record.seq] = Verdict.FAILED
+                    channel.fail(record.seq, record.why)
         for channel in (channel for lives in self._lives.values() for channel in lives.values()):
             self._hand_on(channel)
         self._seen |= {(seen.sender, seen.id, seen.timestamp): Verdict.HANDLED for seen in saved.seen}
@@ -158,6 +177,7 @@ class Inbox:
             channel.fresh_from = seq
         if seq < channel.expected or seq in channel.done:
             arrival.tell, arrival.dropped = self._old(channel, seq)
+            arrival.why = channel.whys.get(seq, "")
             return arrival
         if again and (channel.fresh_from is None or seq < channel.fresh_from):
             message["redelivered"] = True
@@ -189,6 +209,7 @@ class Inbox:
         channel.done = {seq for seq in channel.done if seq >= low}
         for seq in [seq for seq, verdict in channel.open_tickets.items() if seq < low and verdict is Verdict.FAILED]:
             del channel.open_tickets[seq]
+            channel.whys.pop(seq, None)
         out = []
         for seq in sorted(seq for seq in channel.held if seq < low):
             out.append(self._issue(channel, seq, channel.held.pop(seq)))
@@ -208,7 +229,8 @@ class Inbox:
     def _issue(self, channel: _Channel, seq: int, message: Message) -> tuple[int, Message]:
         channel.open_tickets[seq] = Verdict.RECEIVED
         receipt = receipt_of(message)
-        return self._ticket(receipt, ((receipt.sender, str(message.to)), message.inc, seq)), message
+        key = ((receipt.sender, str(message.to)), message.inc, seq)
+        return self._ticket(receipt, key, message), message
 
     def _channel(self, pair: Pair, inc: str, low: int) -> tuple[_Channel, list[tuple[int, Message]]]:
         """The channel of this life of a sender; with a new life, what its former ones left behind a gap goes on."""
@@ -260,11 +282,13 @@ class Inbox:
         self._seen[key] = Verdict.RECEIVED
         if len(self._seen) > self._remember:
             self._seen.popitem(last=False)
-        return Arrival(deliver=[(self._ticket(receipt, key), message)])
+        return Arrival(deliver=[(self._ticket(receipt, key, message), message)])
 
-    def _ticket(self, receipt: Receipt, key: Key) -> int:
+    def _ticket(self, receipt: Receipt, key: Key, message: Message | None = None) -> int:
         self._last_ticket += 1
         self._tickets[self._last_ticket] = (receipt, key)
+        if message is not None:
+            self._in_handlers[self._last_ticket] = message
         return self._last_ticket
 
 

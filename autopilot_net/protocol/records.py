@@ -34,7 +34,7 @@ class Handled(Struct, frozen=True):
     """Number `seq` of one life of a sender has been through its handler; nothing below `low` will come again.
 
     With `waits` it counts as handled only when these messages of ours are settled; `id` and `via` then say whom to
-    tell.
+    tell. Of what was refused, `why` says the reason.
     """
 
     sender: str
@@ -46,6 +46,7 @@ class Handled(Struct, frozen=True):
     waits: tuple[str, ...] = ()
     id: str = ""
     via: tuple[str, ...] = ()
+    why: str = ""
 
     @property
     def life(self) -> Life:

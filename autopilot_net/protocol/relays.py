@@ -13,27 +13,27 @@ class Relays:
     def __init__(self) -> None:
         self._waits: dict[int, set[str]] = {}
         self._tickets: dict[str, list[int]] = {}
-        self._failed: set[int] = set()
+        self._failed: dict[int, str] = {}  # why, where what was passed on was refused
 
-    def wait(self, ticket: int, ids: Iterable[str], *, failed: bool = False) -> None:
+    def wait(self, ticket: int, ids: Iterable[str], *, failed: bool = False, why: str = "") -> None:
         """`ticket` is settled when all of `ids` are; `failed`: another that it waited for has expired already."""
         self._waits[ticket] = set(ids)
         for message_id in self._waits[ticket]:
             self._tickets.setdefault(message_id, []).append(ticket)
         if failed:
-            self._failed.add(ticket)
+            self._failed[ticket] = why
 
-    def settle(self, message_id: str, *, failed: bool) -> list[tuple[int, set[str], bool]]:
-        """A message of ours is settled. The tickets that waited for it, for what each still does, and whether any of
-        it failed."""
+    def settle(self, message_id: str, *, failed: bool, why: str = "") -> list[tuple[int, set[str], str | None]]:
+        """A message of ours is settled. The tickets that waited for it, for what each still does, and None, or why any
+        of it failed."""
         out = []
         for ticket in self._tickets.pop(message_id, []):
             left = self._waits[ticket]
             left.discard(message_id)
             if failed:
-                self._failed.add(ticket)
-            out.append((ticket, left, ticket in self._failed))
+                self._failed[ticket] = self._failed.get(ticket) or why
+            out.append((ticket, left, self._failed.get(ticket)))
             if not left:
                 del self._waits[ticket]
-                self._failed.discard(ticket)
+                self._failed.pop(ticket, None)
         return out

@@ -47,9 +47,15 @@ class Voice:
         return self.say(peer, key, name, now=now, **extra) if peer in self._post.ours else []
 
     def tell(
-        self, receipt: Receipt, verdict: Verdict, *, missing: tuple[int, int] | None = None, now: float
+        self,
+        receipt: Receipt,
+        verdict: Verdict,
+        *,
+        why: str = "",
+        missing: tuple[int, int] | None = None,
+        now: float,
     ) -> list[Effect]:
-        """Tell the sender of a message what became of it, and which numbers should have come before."""
+        """Tell the sender of a message what became of it, why it was refused, and which numbers should have come."""
         if receipt.re is None and verdict is not Verdict.HANDLED:
             return []  # Autopilot's own take every CONFIRM to mean that they may stop repeating
         extra: dict[str, Any] = {}
@@ -57,6 +63,8 @@ class Voice:
             extra["re"] = list(receipt.re)
         if verdict is not Verdict.HANDLED:
             extra[verdict.value] = True
+        if why and verdict is Verdict.FAILED:
+            extra["why"] = why
         if missing is not None:
             extra["missing"] = list(missing)
         return self.confirm(receipt, now=now, **extra)

@@ -11,16 +11,21 @@ from autopilot_net.message import Message
 from autopilot_net.protocol.clock import ClockOffset
 from autopilot_net.protocol.ids import DERIVED_BYTES, why_no_id
 from autopilot_net.protocol.numbers import as_int
+from autopilot_net.protocol.reasons import Refusal, refusal
 
-__all__ = ["Files", "Handle", "Host", "Role", "count_of", "follow", "id_in", "is_sought", "machine_of", "origin_of"]
+__all__ = ["UNASKED", "Files", "Handle", "Host", "Role"]
+__all__ += ["count_of", "follow", "id_in", "is_sought", "machine_of", "origin_of"]
 
 T = TypeVar("T")
+
+UNASKED = "unasked"  # the attribute of what a station tells its program whether or not that listens for it
 
 NOT_RELAYED = {
     # what a relay says anew
     *("id", "to", "sender", "key", "value", "timestamp", "ttl", "flags", "blosc", "changed", "origin"),
     # what holds for one way of one message alone
-    *("inc", "seq", "low", "again", "via", "way", "first", "items", "re", "missing", "received", "failed"),
+    *("inc", "seq", "low", "again", "via", "way", "first", "items", "re", "missing", "received", "failed", "why"),
+    UNASKED,
     # what the makers of a message call their own parameters
     *("self", "msg", "repeat", "expand_arrays"),
 }
@@ -120,7 +125,7 @@ class Role:
             return send(*args, **how)
         except AutopilotNetError as error:
             failed = self.host.promise()
-            failed.settle(confirmed=False, reason=str(error))
+            failed.settle(confirmed=False, reason=refusal(str(error)) or "")
             return failed
 
     def relay(
@@ -150,7 +155,12 @@ class Role:
 
 def follow(promise: Handle, handle: Handle) -> None:
     """Settle `promise` as `handle` is settled."""
-    handle.then(lambda done: promise.settle(confirmed=not done.expired, reason=done.reason))
+
+    def settle(done: Any) -> None:
+        reason = Refusal(done.reason) if done.refused else done.reason
+        promise.settle(confirmed=not done.expired, reason=reason)
+
+    handle.then(settle)
 
 
 def origin_of(message: Message) -> dict[str, str]:

@@ -112,7 +112,8 @@ class Pilot(Role):
 
     def _heard(self, news: Any) -> None:
         """Whoever was not heard is announced again with the next beat: above, it would look offline for ever."""
-        if news.expired:  # told by the I/O thread: it never takes the word back, which is for the beat to do
+        # Told by the I/O thread: it never takes the word back, which is for the beat to do.
+        if news.expired and not news.refused:
             self._is_unheard = True
 
     # -- state ---------------------------------------------------------------------------------------------------

@@ -91,7 +91,7 @@ class Terminal(Role):
         known.update(_clock_of(message))
         news = {"state": message.value, "pilot": machine}
         self.copy(message, "P_" + machine, news)
-        return self.relay(message, self.program, value=news, repeat=is_sought(message))
+        return self.relay(message, self.program, value=news, repeat=is_sought(message), unasked=True)
 
     def handshake(self, message: Message) -> Any:
         """A machine is there, or there again, on the way that the message tells. What was known of it is kept."""
@@ -111,6 +111,7 @@ class Terminal(Role):
             flags=(),
             origin=origin_of(message),
             way=way,
+            unasked=True,
         )
 
     def file(self, message: Message) -> Any:

@@ -1,13 +1,17 @@
 """CONFIRM means handled: who is told what, along which way, and what is believed."""
 
+import json
 from typing import Any
 
 import pytest
 
+from autopilot_net.delivery import refused
 from autopilot_net.errors import BadMessage
-from autopilot_net.message import Message
+from autopilot_net.message import Message, refuse
 from autopilot_net.protocol.effects import Confirmed, Deliver, Dropped, Effect, Expired, Transmit
 from autopilot_net.protocol.endpoint import Endpoint
+from autopilot_net.protocol.relays import Relays
+from autopilot_net.traced import facts
 from tests.protocol.test_forwarding import lab
 from tests.protocol.test_frames import node, station
 from tests.protocol.wire import TWICE, Wire
@@ -102,6 +106,134 @@ def test_a_repeat_of_what_failed_is_told_so_again() -> None:
     wire.run(5)
     assert len(wire.of("rig_1", Expired)) == 1
     assert len(wire.handlings) == 1
+
+
+# -- refused -------------------------------------------------------------------------------------------------------
+
+
+def refuse_all(wire: Wire, why: str) -> None:
+    for handling in wire.pending():
+        refuse(handling.message, why)
+        wire.handle(handling, failed=True)
+
+
+def test_what_was_refused_says_why_to_its_sender() -> None:
+    wire = pair()
+    wire.handles_at_once = False
+    sent = wire.send("rig_1", "T")
+    wire.run()
+    refuse_all(wire, "nobody listens")
+    wire.run()
+    assert wire.of("rig_1", Expired) == [Expired(sent, "T", "nobody listens")]
+    (confirm,) = wire.carried("T", "rig_1")
+    assert (confirm.failed, confirm.why) == (True, "nobody listens")
+
+
+@pytest.mark.parametrize("durable", [(), ("T",)])
+def test_a_repeat_of_what_was_refused_is_told_why_again_also_by_the_next_life_of_a_durable_one(
+    durable: tuple[str, ...],
+) -> None:
+    wire = Wire({"T": None, "rig_1": "T"}, durable=durable)
+    wire.handles_at_once = False
+    for _ in range(2):
+        wire.send("rig_1", "T")
+    wire.run()
+    wire.policy = lambda flight: () if flight.source == "T" else (0.0,)
+    refuse_all(wire, "nobody listens")
+    wire.policy = lambda _flight: (0.0,)
+    if durable:
+        wire.restart("T")
+    again = wire["T"].receive("rig_1", [b"T", b"T", wire.handlings[0].message.serialize()], now=0)
+    assert [(m.get("failed"), m.get("why")) for m in told(again)] == [(True, "nobody listens")]
+
+
+def test_why_it_was_refused_is_forgotten_with_what_low_has_passed() -> None:
+    terminal = station("T", upstream=None, below=("n",))
+    for seq, low in ((1, 1), (2, 2)):
+        raw = Message(id=f"n_{seq}", to="T", sender="n", key="K", inc="a", seq=seq, low=low).serialize()
+        (deliver,) = terminal.receive("n", [b"T", b"T", raw], now=0)
+        assert isinstance(deliver, Deliver)
+        refuse(deliver.message, "no")
+        terminal.handled(deliver.ticket, failed=True, now=0)
+    (channel,) = terminal._courier._inbox._lives["n", "T"].values()
+    assert channel.whys == {2: "no"}
+
+
+def test_a_relay_that_was_refused_says_why_all_the_way_back() -> None:
+    wire = Wire({"T": None, "rig_1": "T", "cam": "rig_1"})
+    wire.handles_at_once = False
+    first = wire.send("cam", "rig_1")
+    wire.run()
+    second = wire.send("rig_1", "T")
+    wire.handle(wire.pending()[0], relays=[second])
+    wire.run()
+    refuse_all(wire, "nobody listens")
+    wire.run()
+    assert wire.of("rig_1", Expired) == [Expired(second, "T", "nobody listens")]
+    assert wire.of("cam", Expired) == [Expired(first, "rig_1", "nobody listens")]
+
+
+def test_a_relay_of_which_one_part_was_refused_and_another_expires_says_why_when_both_are_settled() -> None:
+    wire = Wire({"T": None, "rig_1": "T", "rig_2": "T"}, durable=("T",))
+    wire.handles_at_once = False
+    first = wire.send("rig_1", "T")
+    wire.run()
+    parts = [wire.send("T", "rig_2"), wire.send("T", "rig_1", expires_after=0.3)]
+    wire.run()
+    wire.handle(wire.pending()[0], relays=parts)
+    refuse_all(wire, "nobody listens")
+    wire.policy = lambda flight: () if flight.source == "rig_1" else (0.0,)
+    wire.run(0.1)
+    assert wire.saved["T"].handled["rig_1", "T", "rig_1#1"][1].why == "nobody listens"
+    wire.run(0.4)
+    assert [one.reason for one in wire.of("rig_1", Expired)] == ["nobody listens"]
+    assert first
+
+
+def test_a_relay_that_expired_before_another_was_refused_says_why() -> None:
+    relays = Relays()
+    relays.wait(1, ["a", "b"])
+    assert relays.settle("a", failed=True) == [(1, {"b"}, "")]
+    assert relays.settle("b", failed=True, why="no") == [(1, set(), "no")]
+
+
+def test_what_autopilots_own_sent_is_confirmed_also_where_it_was_refused() -> None:
+    """They take every CONFIRM to mean that they may stop repeating, and nothing would come of a repeat."""
+    terminal = station("T", upstream=None, below=("old",))
+    (deliver,) = theirs(terminal)
+    assert isinstance(deliver, Deliver)
+    refuse(deliver.message, "nobody listens")
+    (confirm,) = told(terminal.handled(deliver.ticket, failed=True, now=0))
+    assert "failed" not in confirm
+    assert "why" not in confirm
+    assert [message.key for message in told(theirs(terminal))] == ["CONFIRM"]
+
+
+@pytest.mark.parametrize(
+    ("said", "reason"),
+    [
+        ("no", "no"),
+        ("x" * 1_000, "x" * 199 + "…"),
+        (" a\n\tb ", "a b"),
+        ("a\0\x1b[31mb", "a??[31mb"),
+        ("\ud800", "?"),
+        ("", "its recipient could not pass it on"),
+        (5, "its recipient could not pass it on"),
+        (["no"], "its recipient could not pass it on"),
+        (None, "its recipient could not pass it on"),
+    ],
+    ids=ascii,
+)
+def test_why_is_short_text_of_one_line_whatever_a_peer_says(said: Any, reason: str) -> None:
+    fields = {"id": "c", "to": "n", "sender": "s", "key": "CONFIRM", "value": "n_1", "flags": {"NOREPEAT": True}}
+    raw = json.dumps({**fields, "failed": True, "why": said}).encode()
+    assert waiting_node().receive("s", [raw], now=0) == [Expired("n_1", "s", reason)]
+
+
+def test_what_is_refused_at_length_is_told_in_short() -> None:
+    message = Message(id="1", to="n", sender="s", key="K")
+    assert len(refused(message, "word " * 100).reason) == 200
+    assert facts(Expired("1", "n", refused(message, "no").reason))["reason"] == "no"
 
 
 # -- along which way -----------------------------------------------------------------------------------------------

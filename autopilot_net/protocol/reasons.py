@@ -1,0 +1,25 @@
+"""Why a message was not handled by whoever it came to: short text, made fit to travel where it enters."""
+
+from __future__ import annotations
+
+from typing import Any
+
+__all__ = ["WHY_CHARACTERS", "Refusal", "refusal"]
+
+WHY_CHARACTERS = 200
+
+
+class Refusal(str):
+    """The reason of one that came to its recipient and was refused there. Any other reason is one of the way there."""
+
+    __slots__ = ()
+
+
+def refusal(text: Any) -> Refusal | None:
+    """`text`, of whatever origin, as a reason of one line that any log and any store can take; None for no text."""
+    if not isinstance(text, str):
+        return None
+    line = " ".join(text.split()).encode(errors="replace").decode()
+    line = "".join(letter if letter.isprintable() else "?" for letter in line)
+    cut = line if len(line) <= WHY_CHARACTERS else line[: WHY_CHARACTERS - 1] + "…"
+    return Refusal(cut) if cut else None
