@@ -29,6 +29,7 @@ from autopilot_net.participant import (
     find_listen,
     gone,
     hops_of,
+    log_exception,
     tell_of_twins,
     timestamp,
 )
@@ -407,7 +408,7 @@ class Net_Node:  # noqa: N801  # the name that labs' programs import
 
     def on_exception(self, message: Message, error: BaseException, trace: str) -> None:
         """Tell the terminal why a program stopped: nobody should have to log in to a Pi for it."""
-        logger.error("%s: the handler of %s raised\n%s", self.id, message.key, trace)
+        log_exception(self.id, message, error, trace)
         if message.key != "ERROR" and not self.closing.is_set():
             self.report(error, trace)
 

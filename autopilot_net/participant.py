@@ -22,6 +22,7 @@ from autopilot_net.durable import Durable
 from autopilot_net.errors import AutopilotNetError, BadMessage, DurableRefused
 from autopilot_net.handlers import Host
 from autopilot_net.line import Line
+from autopilot_net.loglimit import LogLimit, shown
 from autopilot_net.message import Message
 from autopilot_net.protocol.clock import ClockOffset
 from autopilot_net.protocol.effects import Deliver, Effect
@@ -34,6 +35,9 @@ from autopilot_net.wallclock import epoch
 __all__ = ["Listen", "Participant", "Wants", "timestamp", "wants_message"]
 
 logger = logging.getLogger("autopilot_net")
+log_limit = LogLimit(logger)
+
+TRACE_LINES = 60
 
 Listen = Callable[..., Any]
 OWN_KEYS = ("GONE", "BACK", "CLOCK")  # which the core reads itself
@@ -240,10 +244,17 @@ def find_listen(listens: Mapping[str, Listen], message: Message, who: str) -> Li
     """The listen for the key of `message`; a warning, and None, where there is none."""
     listen = listens.get(message.key)
     if listen is None:
-        logger.warning(
-            "%s: nobody listens for %s, which %s sent (message %s)", who, message.key, message.sender, message.id
-        )
+        key, sender = shown(message.key), shown(message.sender)
+        sentence = f"{who}: nobody listens for {key}, which {sender} sent (message {shown(message.id)})"
+        log_limit.log(logging.WARNING, (who, "unheard", message.key[:100], message.sender[:100]), sentence)
     return listen
+
+
+def log_exception(who: str, message: Message, error: BaseException, trace: str) -> None:
+    """Log what the handler of `message` raised. Of a handler that raises the same again and again, now and then."""
+    lines = "\n".join(shown(line, at_most=300) for line in trace.splitlines()[-TRACE_LINES:])
+    thing = (who, "raised", message.key[:100], type(error).__name__)
+    log_limit.log(logging.ERROR, thing, f"{who}: the handler of {shown(message.key)} raised\n{lines}")
 
 
 class Wants:

@@ -24,6 +24,7 @@ from autopilot_net.arguments import check_id, port_of
 from autopilot_net.batches import handle_items
 from autopilot_net.delivery import Delivery, unheard
 from autopilot_net.errors import AutopilotNetError, DurableRefused
+from autopilot_net.loglimit import shown
 from autopilot_net.message import Message
 from autopilot_net.node import own_ip
 from autopilot_net.participant import (
@@ -33,6 +34,8 @@ from autopilot_net.participant import (
     address,
     find_listen,
     gone,
+    log_exception,
+    log_limit,
     refuse_closed,
     tell_of_twins,
 )
@@ -387,7 +390,7 @@ class Station(multiprocessing.Process):
 
     def on_exception(self, message: Message, error: BaseException, trace: str) -> None:
         """Tell whoever is above why a handler raised."""
-        logger.error("station %s: the handler of %s raised\n%s", self.id, message.key, trace)
+        log_exception(f"station {self.id}", message, error, trace)
         if message.key != "ERROR":
             self._tell_home(error, trace)
 
@@ -421,8 +424,9 @@ class Station(multiprocessing.Process):
         if self.may_kill(msg):
             self.closing.set()
         else:
-            who = f"{msg.sender} by way of {msg.came_from}"
-            logger.warning("station %s does not obey a KILL from %s", self.id, who)
+            who = f"{shown(msg.sender)} by way of {shown(msg.came_from)}"
+            sentence = f"station {self.id} does not obey a KILL from {who}"
+            log_limit.log(logging.WARNING, (self.id, "KILL", str(msg.came_from)), sentence)
 
     def may_kill(self, message: Message) -> bool:
         """Whether a KILL is obeyed: from our own program, and from the parent."""

@@ -21,7 +21,7 @@ PICTURE: list[tuple[set[str], bool]] = [
     ({"protocol.records"}, False),
     ({"protocol.effects"}, False),
     ({"batches", "traced"}, False),
-    ({f"protocol.{part}" for part in ("askers", "backoff", "clock", "frames", "identity", "inbox", "liveness")}, False),
+    ({f"protocol.{part}" for part in ("askers", "backoff", "clock", "frames", "inbox", "liveness")}, False),
     ({f"protocol.{part}" for part in ("outbox", "probes", "relays", "routes", "streams", "twins")}, False),
     ({"protocol.accounts", "protocol.send_queue"}, False),
     *(({f"protocol.{part}"}, False) for part in ("post", "voice", "notices", "courier", "endpoint")),

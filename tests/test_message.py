@@ -366,7 +366,7 @@ def test_whether_arrays_are_packed_is_the_message_s_word_unless_the_sender_knows
     [
         (MASKED, "value"),
         ({"frames": {"a": FRAME, "b": [FRAME, MASKED]}}, r"value\.frames\.b\[1\]"),
-        ([np.array([{}], dtype=object)], r"value\[0\]"),
+        ([np.zeros(2, dtype=[("x", "f8")])], r"value\[0\]"),
     ],
 )
 def test_an_array_that_cannot_be_carried_is_named_with_its_message_and_its_place(value: Any, at: str) -> None:

@@ -23,7 +23,7 @@ class Sink:
     def __init__(self) -> None:
         self.items: list[Any] = []
         self._changed = threading.Condition()
-        self.node = Net_Node("sink", "nobody", 9, {"ITEM": self._take}, router_port=0)
+        self.node = Net_Node("sink", "nobody", 9, {"ITEM": self._take, "HELLO": print}, router_port=0)
 
     def wait_for(self, count: int) -> list[Any]:
         with self._changed:
