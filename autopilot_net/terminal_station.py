@@ -44,7 +44,7 @@ class Terminal_Station(Station):  # noqa: N801  # the name that labs' programs i
         self.file_dir = None if file_dir is None else os.fspath(file_dir)
         self.data_fps = data_fps
         self._role: Terminal | None = None
-        by_name = ("PING", "INIT", "CHANGE", "STOPALL", "DATA", "CONTINUOUS", "STATE", "HANDSHAKE", "FILE")
+        by_name = ("PING", "INIT", "CHANGE", "STOPALL", "DATA", "CONTINUOUS", "STATE", "HANDSHAKE", "FILE", "MACHINES")
         self.listens |= {key: getattr(self, f"l_{key.lower()}") for key in by_name}
         self.listens |= {"ERROR": self.l_to_program, "COHERE": self.l_to_program, **(listens or {})}
 
@@ -95,6 +95,10 @@ class Terminal_Station(Station):  # noqa: N801  # the name that labs' programs i
         """Begin to count anew: the next item of each pilot goes to its plot at once. It happens by itself."""
         self.role.plotted.clear()
 
+    def on_neighbour(self, peer: str, is_there: bool) -> None:
+        """See `Terminal.neighbour`."""
+        self.role.neighbour(peer, is_there)
+
     l_ping = delegate("l_ping", Terminal.ping)
     l_init = delegate("l_init", Terminal.init)
     l_change = delegate("l_change", Terminal.change)
@@ -105,6 +109,7 @@ class Terminal_Station(Station):  # noqa: N801  # the name that labs' programs i
     l_handshake = delegate("l_handshake", Terminal.handshake)
     l_file = delegate("l_file", Terminal.file)
     l_to_program = delegate("l_to_program", Terminal.to_program)
+    l_machines = delegate("l_machines", Terminal.machines)
 
 
 def _is_here(facts: Any) -> bool:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from autopilot_net import Ledger, Message
+from autopilot_net.roles.terminal import DISCONNECTED
 from sim.payloads import fingerprint
 from sim.speaker import ADDED, Speaker, expanded
 
@@ -60,6 +61,8 @@ class Hearing:
         self._tell("shook", machine, is_program)
 
     def _on_state(self, message: Message) -> None:
+        if message.value["state"] == DISCONNECTED:
+            return  # which no machine says of itself
         self.speaker.heard(message, "state", value=message.value)
         if "clock" in message:
             self.speaker.heard(message, "clock", value={"machine": message.value["pilot"], **message.clock})

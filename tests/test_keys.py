@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from autopilot_net import Message, Pilot_Station, Station, Terminal_Station
-from tests import test_errors, test_names, test_stations
+from tests import test_errors, test_names, test_online, test_stations
 from tests.conftest import eventually
 from tests.labs import DEADLINE_S, Lab, lab, shake_hands, started_by
 
@@ -135,6 +135,7 @@ TERMINAL: dict[str, tuple[str, Check]] = {
     "STATE": ("l_state", keeps_states),
     "HANDSHAKE": ("l_handshake", test_stations.test_the_terminal_knows_the_way_to_every_machine),
     "FILE": ("l_file", serves_files),
+    "MACHINES": ("l_machines", test_online.test_a_machine_that_is_killed_is_told_and_so_is_its_return),
     "ERROR": ("l_to_program", test_errors.test_what_raises_anywhere_is_told_to_the_terminals_program_once),
     "COHERE": (
         "l_to_program",

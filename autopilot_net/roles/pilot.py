@@ -10,7 +10,7 @@ from autopilot_net.errors import FileRefused
 from autopilot_net.message import Message
 from autopilot_net.roles.fetch import TIMEOUT_S, Fetch, files_of
 from autopilot_net.roles.host import Handle, Host, Role, follow, id_in, is_sought, machine_of, origin_of
-from autopilot_net.roles.terminal import CLOCK, way_of
+from autopilot_net.roles.terminal import CLOCK, DISCONNECTED, way_of
 
 __all__ = ["Pilot"]
 
@@ -74,9 +74,17 @@ class Pilot(Role):
     # -- neighbours ----------------------------------------------------------------------------------------------
 
     def neighbour(self, peer: str, is_there: bool) -> None:
-        """A neighbour came or went. To a parent that may have forgotten us, say who is here and below."""
+        """A neighbour came or went. To a parent that may have forgotten us, say who is here and below.
+
+        That children went is told above: nobody else can know.
+        """
         if not is_there:
-            self.children = {name: known for name, known in self.children.items() if known[1][0] != peer}
+            gone = [name for name, (_, way) in self.children.items() if way[0] == peer]
+            for name in gone:
+                del self.children[name]
+                if self.host.has(self.parent):
+                    origin = {"sender": name, "id": f"{name} is gone"}
+                    self.host.send(self.parent, "STATE", DISCONNECTED, repeat=True, flags=["NOLOG"], origin=origin)
         elif peer == self.parent:
             self._announce_all()
         elif peer == self.program and self.host.has(self.parent):

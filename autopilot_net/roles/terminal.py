@@ -12,8 +12,9 @@ from autopilot_net.protocol.numbers import is_number
 from autopilot_net.roles.host import Host, Role, id_in, is_sought, machine_of, origin_of
 from autopilot_net.roles.serve import Serve
 
-__all__ = ["CLOCK", "Terminal"]
+__all__ = ["CLOCK", "DISCONNECTED", "Terminal"]
 
+DISCONNECTED = "DISCONNECTED"  # the state of a machine that is not there
 CLOCK = "clock"  # the attribute that tells of a machine's clock
 
 
@@ -24,6 +25,7 @@ class Terminal(Role):
         super().__init__(host)
         self.pilots: dict[str, dict[str, Any]] = {name: dict(facts or {}) for name, facts in (pilots or {}).items()}
         self.data_fps = data_fps
+        self.online: dict[str, bool] = {}  # whether a machine that was ever heard of is there
         self.plotted: dict[str, float] = {}  # when each pilot's plot last got an item of a stream
         self._files = Serve(host)
 
@@ -41,7 +43,35 @@ class Terminal(Role):
             "FILE": self.file,
             "ERROR": self.to_program,
             "COHERE": self.to_program,
+            "MACHINES": self.machines,
         }
+
+    # -- who is there --------------------------------------------------------------------------------------------
+
+    def neighbour(self, peer: str, is_there: bool) -> None:
+        """A neighbour came or went: with it, all machines that are reached by it. The program is told at once."""
+        if is_there:
+            if peer in self.pilots:  # its answer says that it is back, and in what state
+                self.attempt(self.send, peer, "PING", None, repeat=False, flags=["NOLOG"])
+            return
+        for name, known in self.pilots.items():
+            if self.online.get(name) and known.get("way", [name])[0] == peer:
+                self._disconnected(name)
+
+    def _disconnected(self, machine: str) -> Any:
+        """A machine is gone, or so its parent says. Autopilot's own terminal has that word for it too."""
+        self.online[machine] = False
+        self.pilots[machine]["state"] = DISCONNECTED
+        news = {"state": DISCONNECTED, "pilot": machine}
+        self.attempt(self.send, "P_" + machine, "STATE", news, repeat=False)
+        return self.host.send(self.program, "STATE", news, repeat=True, flags=["NOLOG"], unasked=True)
+
+    def machines(self, message: Message) -> Any:
+        """Answer with what is known of each machine: `online`, `state`, `ip`, `way`, and what it told of itself."""
+        table = {name: {**known, "online": self.online.get(name, False)} for name, known in self.pilots.items()}
+        return self.send(message.sender, "MACHINES", table, repeat=True)
+
+    # -- what comes in -------------------------------------------------------------------------------------------
 
     def ping(self, message: Message) -> Any:
         """Answer that we are there."""
@@ -87,7 +117,9 @@ class Terminal(Role):
         if why is not None:
             raise BadMessage(f"message {message.id} tells the state of {machine!a:.80}, which is no id: {why}")
         known = self.pilots.setdefault(machine, {})
-        known["state"] = message.value
+        if message.value == DISCONNECTED:
+            return self._disconnected(machine)
+        known["state"], self.online[machine] = message.value, True
         known.update(_clock_of(message))
         news = {"state": message.value, "pilot": machine}
         self.copy(message, "P_" + machine, news)
@@ -102,7 +134,7 @@ class Terminal(Role):
         known = self.pilots.setdefault(machine, {})
         known.update(message.value)
         known.update(_clock_of(message))
-        known["way"] = way
+        known["way"], self.online[machine] = way, True
         return self.host.send(
             self.program,
             "HANDSHAKE",
