@@ -64,9 +64,9 @@ class Net_Node:  # noqa: N801  # the name that labs' programs import
     `expand_on_receive` is False; a handler whose first parameter is annotated `Message` gets the message. Handlers run
     one at a time, in a thread of the node's own, in order of arrival; one that returns a delivery handle is done when
     that is settled, and one with an attribute `concurrent = True` runs beside the others. With `router_port` the node
-    also listens there, so that other nodes can connect to it with no station between. Nodes made with `instance=True`
-    share one zmq context in the process. Threads are daemons whatever `daemon` says, but for a
-    concurrent listen that still runs, which a program's end waits for. Safe to use from any thread.
+    also listens there, so that other nodes can connect to it with no station between; then `upstream` may be None.
+    Nodes made with `instance=True` share one zmq context in the process. Threads are daemons whatever `daemon` says,
+    but for a concurrent listen that still runs, which a program's end waits for. Safe to use from any thread.
     As a context manager it is released at the end, and what its block raised is reported first.
 
     With `durable`, the path of a file that is made if it is not there, what was sent with `repeat=True` and is not yet
@@ -80,8 +80,8 @@ class Net_Node:  # noqa: N801  # the name that labs' programs import
     def __init__(
         self,
         id: str,
-        upstream: str,
-        port: int,
+        upstream: str | None,
+        port: int | None,
         listens: Mapping[str, Listen] | None = None,
         instance: bool = True,
         upstream_ip: str = "localhost",
@@ -98,10 +98,11 @@ class Net_Node:  # noqa: N801  # the name that labs' programs import
         slow_handler_s: float = 5.0,
     ) -> None:
         check_id(id, "the id of a node")
-        check_id(upstream, f"the upstream of node {id}")
+        if upstream or router_port is None:
+            check_id(upstream, f"the upstream of node {id}, which has no router_port,")
         self.id = id
-        self.upstream = upstream
-        self.port = port_of(port, f"the port of the upstream of node {id}")
+        self.upstream = upstream or ""
+        self.port = port_of(port or 0, f"the port of the upstream of node {id}")
         own: dict[str, Listen] = {"CONFIRM": self.l_confirm, "STREAM": self.l_stream, "COHERE": self._l_cohere}
         self.listens = {**own, **(listens or {})}
         self.daemon = daemon
@@ -123,7 +124,7 @@ class Net_Node:  # noqa: N801  # the name that labs' programs import
         self._core = Participant(
             id,
             self,
-            upstream=upstream,
+            upstream=self.upstream or None,
             forwards=False,
             context=self.context,
             settings=Settings(repeat_interval=self.repeat_interval, window=window or Window()),
@@ -159,7 +160,15 @@ class Net_Node:  # noqa: N801  # the name that labs' programs import
         pipes = self._core.line.pipes
         if self.router_port is not None:
             self.router_port = pipes.bind(self.listen_ip, self.router_port)
-        pipes.connect(self.upstream, self.upstream_ip, self.port)
+            if self.listen_ip == "127.0.0.1" and self.upstream and self.upstream_ip != "127.0.0.1":
+                logger.warning(
+                    "node %s listens at %d on loopback alone, so nodes on other machines cannot reach it; give it "
+                    "listen_ip='*'",
+                    self.id,
+                    self.router_port,
+                )
+        if self.upstream:
+            pipes.connect(self.upstream, self.upstream_ip, self.port)
 
     @property
     def connected(self) -> bool:
@@ -258,6 +267,8 @@ class Net_Node:  # noqa: N801  # the name that labs' programs import
         """
         if msg is None:
             to = self.upstream if to is None else to
+            if to == "":
+                raise AutopilotNetError(f"{self.id} has no upstream: say to whom {key} is to go")
             if not key:
                 raise AutopilotNetError(f"{self.id} was to send a message to {to} without a key")
             msg = self.prepare_message(to, key, value, repeat=bool(repeat), flags=flags, blosc=blosc)
@@ -337,7 +348,7 @@ class Net_Node:  # noqa: N801  # the name that labs' programs import
         if min_size < 1 or q_size < min_size:
             raise AutopilotNetError(f"a stream needs min_size >= 1 and q_size >= min_size, not {min_size} and {q_size}")
         line = self._core.branch(name, upstream, ip or self.upstream_ip, port, durable=reliable)
-        headers = {"subject": subject, "pilot": pilot or self.upstream.removeprefix("_"), "continuous": True}
+        headers = {"subject": subject, "pilot": pilot or self._machine(), "continuous": True}
         stream = Stream(
             self._core.driver,
             line,
@@ -356,6 +367,10 @@ class Net_Node:  # noqa: N801  # the name that labs' programs import
         self._core.driver.add(line)
         self.streams[id] = stream
         return stream
+
+    def _machine(self) -> str:
+        """The machine whose program this is: by its own name, if it is the one called `_rig_1`; else its station."""
+        return (self.id if self.id.startswith("_") else self.upstream).removeprefix("_")
 
     def release(self) -> None:
         """End the node: what was sent last has a moment to arrive, streams end, the threads stop, the sockets close.
@@ -404,7 +419,9 @@ class Net_Node:  # noqa: N801  # the name that labs' programs import
 
     def on_twins(self, peer: str, addresses: tuple[str, str]) -> None:
         """Tell the terminal that two run under one id, where this node listens itself."""
-        self.send(self.upstream, "ERROR", tell_of_twins(self.id, peer, addresses), repeat=True)
+        facts = tell_of_twins(self.id, peer, addresses)
+        if self.upstream:
+            self.send(self.upstream, "ERROR", facts, repeat=True)
 
     def on_exception(self, message: Message, error: BaseException, trace: str) -> None:
         """Tell the terminal why a program stopped: nobody should have to log in to a Pi for it."""
@@ -420,6 +437,10 @@ class Net_Node:  # noqa: N801  # the name that labs' programs import
     def report(self, error: BaseException, trace: str) -> Delivery:
         """Send an exception home, as an ERROR message. It waits for no room: who reports may be in any thread."""
         facts = {"machine": self.upstream, "exception": f"{type(error).__name__}: {error}", "traceback": trace}
+        if not self.upstream or not self._core.endpoint.outbox.room(self.upstream):
+            untold = Delivery(f"{self.id} ERROR", self.upstream)
+            untold.settle(confirmed=False, reason="there is nobody to tell it to, or too much waits to be told")
+            return untold
         return self._core.send(self._core.prepare(self.upstream, "ERROR", facts, flags=()), repeat=True)
 
     def is_concurrent(self, message: Message) -> bool:

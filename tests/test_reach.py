@@ -11,7 +11,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from autopilot_net import Net_Node
+from autopilot_net import AutopilotNetError, Net_Node
 from autopilot_net.reach import AGAIN_S, FIRST_S, TELL_S, Watch, host_of, look
 from tests.conftest import Context, eventually, held_port, plain
 from tests.labs import DEADLINE_S, lab, started_by
@@ -200,3 +200,33 @@ def test_a_send_that_waits_for_room_says_so(caplog: pytest.LogCaptureFixture, mo
 def _send(node: Net_Node) -> None:
     with contextlib.suppress(Exception):
         node.send("T", "K", repeat=True)
+
+
+# -- nodes that listen themselves --------------------------------------------------------------------------------------
+
+
+def test_a_node_that_listens_on_loopback_below_a_station_elsewhere_says_so(caplog: pytest.LogCaptureFixture) -> None:
+    with Net_Node("hub", "T", 1, upstream_ip="192.0.2.1", router_port=0):
+        assert "node hub listens at" in caplog.text
+        assert "on loopback alone, so nodes on other machines cannot reach it; give it listen_ip='*'" in caplog.text
+    caplog.clear()
+    with Net_Node("hub", "T", 1, upstream_ip="192.0.2.1", router_port=0, listen_ip="*"):
+        pass
+    with Net_Node("hub", "T", 1, router_port=0):
+        pass
+    assert "on loopback alone" not in caplog.text
+
+
+def test_a_node_may_have_no_upstream_where_it_listens_itself(caplog: pytest.LogCaptureFixture) -> None:
+    def fail(value: object) -> None:
+        raise ZeroDivisionError(value)
+
+    with pytest.raises(AutopilotNetError, match="the upstream of node hub, which has no router_port, cannot be None"):
+        Net_Node("hub", None, None)
+    with Net_Node("hub", None, None, {"K": fail}, router_port=0) as hub:
+        assert hub.connected
+        with Net_Node("n", "hub", hub.router_port) as node:
+            assert node.send("hub", "K", "over", repeat=True).wait(DEADLINE_S)
+        assert [one.levelname for one in caplog.records if "ZeroDivisionError" in one.getMessage()] == ["ERROR"]
+        with pytest.raises(AutopilotNetError, match="hub has no upstream: say to whom K is to go"):
+            hub.send(key="K")
