@@ -71,8 +71,7 @@ SABOTAGES = {
         "pair",
         "confirm",
         "autopilot_net/protocol/courier.py",
-        "        return self._store(outcome.record) + self._voice.tell(outcome.receipt, verdict, now=now) "
-        "if outcome else []\n",
+        "        return self._store(outcome.record) + self._voice.tell(outcome.receipt, verdict, why=why, now=now)\n",
         "        return []\n",
     ),
     "a confirmation is sent before the handler ran": (
