@@ -7,6 +7,7 @@ import threading
 from collections.abc import Callable, Iterable
 from typing import Any
 
+from autopilot_net.coroutines import refuse_unrun
 from autopilot_net.errors import AutopilotNetError, DeliveryExpired, WaitInHandler
 from autopilot_net.message import Message, refuse, why_refused
 from autopilot_net.protocol.reasons import Refusal, refusal
@@ -91,7 +92,7 @@ class Delivery:
             if not self.settled:
                 self._callbacks.append(callback)
                 return
-        callback(self)
+        self._call(callback)
 
     def settle(self, *, confirmed: bool, reason: str = "") -> None:
         """Say how it ended. Only the first word counts."""
@@ -105,11 +106,14 @@ class Delivery:
             self._done.set()
         for callback in callbacks:
             try:
-                callback(self)
+                self._call(callback)
             except BaseException as error:  # one may exit, too; the thread that settles has others to settle
                 logger.exception("what was to be called when %s is settled raised", self.id)
                 if self._raised is not None:
                     self._raised(error)
+
+    def _call(self, callback: Callable[[Delivery], Any]) -> None:
+        refuse_unrun(callback(self), f"what was to be called when {self.id} is settled")
 
     def _refuse_own_threads(self) -> None:
         here = threading.get_ident()

@@ -1,4 +1,7 @@
-"""One thread that runs a lab's handlers, one at a time, in order of arrival. Those marked concurrent have a pool."""
+"""One thread that runs a lab's handlers, one at a time, in order of arrival. Those marked concurrent have a pool.
+
+A handler that is a coroutine is run to its end before the next begins, in an asyncio loop that belongs to this thread.
+"""
 
 from __future__ import annotations
 
@@ -12,6 +15,7 @@ from concurrent.futures import ThreadPoolExecutor
 from itertools import count
 from typing import Any, Protocol
 
+from autopilot_net.coroutines import Loop, finished
 from autopilot_net.delivery import Delivery, settles
 from autopilot_net.message import Message
 
@@ -76,6 +80,7 @@ class Handlers:
         self._stopping = False
         self._pool: ThreadPoolExecutor | None = None
         self._pool_lock = threading.Lock()
+        self._loop = Loop()
         self._thread = threading.Thread(target=self._run, name=f"{name} handlers", daemon=True)
 
     @property
@@ -117,6 +122,16 @@ class Handlers:
             self._call_beside(message, done, weight)
             return None
         return lambda: self._handle(message, done, weight)
+
+    def finished(self, result: Any, key: str) -> Any:
+        """What a listen for `key`, which returned `result` in this thread, comes to: a coroutine is run to its end.
+
+        All that the handler thread runs share one loop; a concurrent listen has one of its own while it runs.
+        """
+        what = f"the listen for {key}"
+        if threading.current_thread() is self._thread:
+            return self._loop.finished(result, what)
+        return finished(result, what)
 
     def neighbour(self, peer: str, is_there: bool) -> Call:
         """The call that tells of a neighbour."""
@@ -162,11 +177,13 @@ class Handlers:
 
     def _run(self) -> None:
         try:
-            self._loop()
+            self._run_batches()
         except BaseException as error:  # noqa: BLE001  # whatever it is, no handler runs any more
             self._ended(error)
+        finally:
+            self._loop.close()
 
-    def _loop(self) -> None:
+    def _run_batches(self) -> None:
         while (batch := self._batches.get()) is not None:
             for call in batch:
                 if self._stopping:
@@ -221,7 +238,7 @@ class Handlers:
     def _call(self, message: Message, done: Done | None, weight: int) -> None:
         self._weigh(-weight)
         try:
-            result = self._host.on_message(message)
+            result = self.finished(self._host.on_message(message), message.key)
         except BaseException as error:  # noqa: BLE001  # a lab's handler may exit, too, and the next must still run
             result = None
             self._report(message, error)

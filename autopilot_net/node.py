@@ -17,6 +17,7 @@ import zmq
 from autopilot_net.arguments import check_id, port_of
 from autopilot_net.batches import handle_items
 from autopilot_net.closable import Port, Sock
+from autopilot_net.coroutines import refuse_generators
 from autopilot_net.delivery import Delivery, unheard
 from autopilot_net.errors import AutopilotNetError, WindowFull
 from autopilot_net.message import Message, expand_fields
@@ -63,10 +64,12 @@ class Net_Node:  # noqa: N801  # the name that labs' programs import
     `listens` maps a message's key to a handler, which gets the message's *value*, arrays expanded unless
     `expand_on_receive` is False; a handler whose first parameter is annotated `Message` gets the message. Handlers run
     one at a time, in a thread of the node's own, in order of arrival; one that returns a delivery handle is done when
-    that is settled, and one with an attribute `concurrent = True` runs beside the others. With `router_port` the node
-    also listens there, so that other nodes can connect to it with no station between; then `upstream` may be None.
-    Nodes made with `instance=True` share one zmq context in the process. Threads are daemons whatever `daemon` says,
-    but for a concurrent listen that still runs, which a program's end waits for. Safe to use from any thread.
+    that is settled, and one with an attribute `concurrent = True` runs beside the others. An `async def` is run to its
+    end before the next begins, in an asyncio loop of that thread; the tasks it leaves go on while another one runs.
+    With `router_port` the node also listens there, so that other nodes can connect to it with no station between; then
+    `upstream` may be None. Nodes made with `instance=True` share one zmq context in the process. Threads are daemons
+    whatever `daemon` says, but for a concurrent listen that still runs, which a program's end waits for. Safe to use
+    from any thread.
     As a context manager it is released at the end, and what its block raised is reported first.
 
     With `durable`, the path of a file that is made if it is not there, what was sent with `repeat=True` and is not yet
@@ -105,6 +108,7 @@ class Net_Node:  # noqa: N801  # the name that labs' programs import
         self.port = port_of(port or 0, f"the port of the upstream of node {id}")
         own: dict[str, Listen] = {"CONFIRM": self.l_confirm, "STREAM": self.l_stream, "COHERE": self._l_cohere}
         self.listens = {**own, **(listens or {})}
+        refuse_generators(self.listens, f"node {id}")
         self.daemon = daemon
         if repeat_interval is not None:
             self.repeat_interval = repeat_interval
@@ -412,7 +416,8 @@ class Net_Node:  # noqa: N801  # the name that labs' programs import
         wants = self._wants.message(message.key, listen)
         if self._expand and listen != self.l_stream:  # what is in a batch is expanded item by item
             expand_fields(message, list(message) if wants else ("value",))
-        return listen(message if wants else message.value)
+        result = listen(message if wants else message.value)
+        return self._core.driver.handlers.finished(result, message.key)
 
     def on_neighbour(self, peer: str, is_there: bool) -> None:
         """A node acts on nothing but messages."""

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any, ClassVar, Self
 
 from autopilot_net.arguments import check_id
+from autopilot_net.coroutines import refuse_generators
 from autopilot_net.message import Message
 from autopilot_net.participant import Listen, refuse_closed
 from autopilot_net.prefs import Source, pilot_settings
@@ -57,6 +58,7 @@ class Pilot_Station(Station):  # noqa: N801  # the name that labs' programs impo
         self.listens |= {key: getattr(self, f"l_{key.lower()}") for key in by_name}
         forwarded = ("CALIBRATE_PORT", "CALIBRATE_RESULT", "BANDWIDTH", "STREAM_VIDEO")
         self.listens |= {"PARAM": self.l_change, **dict.fromkeys(forwarded, self.l_forward), **(listens or {})}
+        refuse_generators(self.listens, f"station {id}")
 
     @classmethod
     def from_prefs(cls, prefs: Source, **settings: Any) -> Self:

@@ -22,6 +22,7 @@ from msgspec.structs import replace
 
 from autopilot_net.arguments import check_id, port_of
 from autopilot_net.batches import handle_items
+from autopilot_net.coroutines import finished, refuse_generators
 from autopilot_net.delivery import Delivery, unheard
 from autopilot_net.errors import AutopilotNetError, DurableRefused
 from autopilot_net.loglimit import shown
@@ -66,8 +67,9 @@ class Station(multiprocessing.Process):
     """Binds a ROUTER at `listen_port` (0: the system chooses; see `port`) and, with `pusher`, connects to `push_id`.
 
     `start()` returns when it listens, or raises what kept it from that; `release()` ends it. `listens` maps a key to a
-    handler that gets the `Message`; handlers run in the station's own process, one at a time. The process starts as
-    the one it was made under does (fork, forkserver, spawn); under the latter two, listens must be picklable.
+    handler that gets the `Message`; handlers run in the station's own process, one at a time, an `async def` to its
+    end. The process starts as the one it was made under does (fork, forkserver, spawn); under the latter two, listens
+    must be picklable.
     Everything binds to loopback unless `listen_ip` says otherwise ('*': every interface). `durable` and `sync` are as
     of a `Net_Node`. What is not confirmed is sent again after `repeat_interval` seconds, or else after the class's.
     """
@@ -109,6 +111,7 @@ class Station(multiprocessing.Process):
             self.repeat_interval = repeat_interval
         own: dict[str, Listen] = {"CONFIRM": self.l_confirm, "STREAM": self.l_stream, "KILL": self.l_kill}
         self.listens = {**own, **(listens or {})}
+        refuse_generators(self.listens, f"station {id}")
         # Written by the station alone, and unlocked: a station killed with a lock in hand would hang who reads.
         self.msgs_received = multiprocessing.Value("L", 0, lock=False)
         self._bound = multiprocessing.Value("i", 0, lock=False)
@@ -373,7 +376,10 @@ class Station(multiprocessing.Process):
     def handle_listen(self, message: Message) -> Any:
         """Find and call the listen for `message`. Override it to see, or to change, all that comes in."""
         listen = find_listen(self.listens, message, self.id)
-        return unheard(message, self.id) if listen is None else listen(message)
+        if listen is None:
+            return unheard(message, self.id)
+        finish = finished if self._core is None else self._core.driver.handlers.finished
+        return finish(listen(message), message.key)
 
     def on_message(self, message: Message) -> Any:
         """Count, and handle, what came in."""

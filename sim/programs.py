@@ -5,8 +5,8 @@ A lab's own program, named in the topology by `program: module:Class`, keeps thi
 - `Class(node, machine)`: `node` is the machine's `Net_Node`, named `_id`; `machine` has its settings: id, kind, parent,
   subjects, task, streams, children, params, and `file_dir`, where fetched files are. It is constructed in the machine's
   own process; `env:` from the file is set before the import.
-- Methods named `l_start`, `l_stop`, `l_param`, `l_<key>` are its listens: they get the value of the message.
-  `close()`, if there is one, ends it.
+- Methods named `l_start`, `l_stop`, `l_param`, `l_<key>` are its listens: they get the value of the message, and may be
+  `async def`. `close()`, if there is one, ends it.
 - What it raises, at import, in the constructor or in a listen, reaches the terminal as an ERROR message with machine,
   exception and traceback.
 - A program that is killed is constructed anew when its machine is back, and nobody says START again: what it has to
@@ -30,6 +30,7 @@ from types import SimpleNamespace
 from typing import Any
 
 from autopilot_net import Message, Net_Node
+from autopilot_net.coroutines import finished, refuse_generators
 from sim.complaints import listen_for_complaints
 from sim.emulated import Emulated, Handler, probe_of
 from sim.journal import Reader, Writer
@@ -178,7 +179,7 @@ class ProgramRunner:
     def _quit(self) -> None:
         """End the program, then the station: a machine's own program may say KILL to it."""
         if hasattr(self.lab_program, "close"):
-            self.lab_program.close()
+            finished(self.lab_program.close(), "close()")
         killed = self.node.send(self.machine.id, "KILL", repeat=True)
         killed.wait(QUIT_S)
         self.probe.release()
@@ -193,7 +194,8 @@ class ProgramRunner:
             file_dir=self.place.folder / "files" / self.machine.id,
         )
         try:
-            self.lab_program = getattr(importlib.import_module(module), cls)(self.node, settings)
+            program = getattr(importlib.import_module(module), cls)(self.node, settings)
+            listens = listens_of(program)
         except BaseException as error:  # noqa: BLE001  # even a SystemExit at import must be told at home
             trace = traceback.format_exc()
             said = f"{type(error).__name__}: {error}"
@@ -201,7 +203,13 @@ class ProgramRunner:
             self.speaker.journal.write("exception", value=facts)  # here too: the way home may be what is broken
             self.node.report(error, trace)
             return
-        for method in dir(self.lab_program):
-            key = method.removeprefix("l_").upper()
-            if method.startswith("l_") and key not in ("START", "STOP"):
-                self.node.listens[key] = getattr(self.lab_program, method)
+        self.lab_program = program
+        self.node.listens |= {key: listen for key, listen in listens.items() if key not in ("START", "STOP")}
+
+
+def listens_of(program: Any) -> dict[str, Handler]:
+    """Its methods l_<key>, by key. Raises `AutopilotNetError` for one that would never run."""
+    names = [name for name in dir(program) if name.startswith("l_")]
+    listens = {name.removeprefix("l_").upper(): getattr(program, name) for name in names}
+    refuse_generators(listens, f"program {type(program).__name__}")
+    return listens

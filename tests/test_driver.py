@@ -605,7 +605,7 @@ def test_a_connection_that_has_gone_deaf_is_told_and_much_later_made_anew(
         assert read(upstream)[-1] == b""
     assert len(rig.neighbours) == 5
     upstream.send_multipart([b"rig_1", b""])
-    assert read(upstream) == [b"rig_1", b""]
+    assert read(upstream)[-1] == b""
 
 
 def test_of_two_under_one_id_neither_stays_deaf(lab: Lab) -> None:

@@ -26,7 +26,7 @@ PICTURE: list[tuple[set[str], bool]] = [
     ({"protocol.accounts", "protocol.send_queue"}, False),
     *(({f"protocol.{part}"}, False) for part in ("post", "voice", "notices", "courier", "endpoint")),
     ({f"roles.{role}" for role in ("host", "coherence", "fetch", "serve", "terminal", "pilot")}, True),
-    ({"arguments"}, False),
+    ({"arguments", "coroutines"}, False),
     ({"beside", "bell", "closable", "delivery", "durable", "files", "handlers", "loglimit", "prefs", "reach"}, True),
     ({"inbound", "tracing", "wallclock"}, False),
     ({"sockets"}, False),
