@@ -11,6 +11,7 @@ import traceback
 from collections.abc import Mapping, Sequence
 from types import TracebackType
 from typing import Any
+from weakref import WeakValueDictionary
 
 import zmq
 
@@ -56,6 +57,10 @@ INSTEAD = {
     "expand": "say `expand_on_receive` when the node is made",
     "subject": "say `subject` when a stream is opened, or put it into the values that are sent",
 }
+
+
+Address = tuple[int, str, int, str]  # the process, where its station listens, and its id
+_live: WeakValueDictionary[Address, Net_Node] = WeakValueDictionary()  # the only state that nodes of a process share
 
 
 class Net_Node:  # noqa: N801  # the name that labs' programs import
@@ -123,6 +128,7 @@ class Net_Node:  # noqa: N801  # the name that labs' programs import
         self.upstream_ip = "127.0.0.1" if upstream_ip == "localhost" else upstream_ip
         self.listen_ip = listen_ip
         self.router_port = None if router_port is None else port_of(router_port, f"the router_port of node {id}")
+        self._refuse_twin()
         self.context = zmq.Context.instance() if instance else zmq.Context()
         self._owns_context = not instance
         self._core = Participant(
@@ -144,6 +150,19 @@ class Net_Node:  # noqa: N801  # the name that labs' programs import
             self.release()
             raise
         self._core.start()
+        _live[self._address()] = self
+
+    def _address(self) -> Address:
+        return os.getpid(), self.upstream_ip, self.port, self.id
+
+    def _refuse_twin(self) -> None:
+        """Two of one id take each other's messages, which only shows seconds later, and as if they were lost."""
+        other = _live.get(self._address())
+        if other is not None and not other.closing.is_set():
+            raise AutopilotNetError(
+                f"this process has a node {self.id} on {self.upstream} at {self.upstream_ip}:{self.port} already, "
+                "which is open: release() it first, or give the new one another id"
+            )
 
     def __getattr__(self, name: str) -> Any:
         raise gone(self, name, INSTEAD)
