@@ -20,6 +20,7 @@ from autopilot_net.protocol.effects import (
     Met,
     Silent,
     Store,
+    Transmit,
     Twins,
 )
 from autopilot_net.protocol.endpoint import LOST, UNKNOWN_LOSS, Endpoint
@@ -67,7 +68,8 @@ class Logbook:
             return
         by_endpoint: dict[Endpoint, list[Effect]] = defaultdict(list)
         for endpoint, effect in effects:
-            by_endpoint[endpoint].append(effect)
+            if not (isinstance(effect, Transmit) and not effect.frames[-1]):  # a probe a second would be most of it
+                by_endpoint[endpoint].append(effect)
         for endpoint, its in by_endpoint.items():
             try:
                 self._trace.write(endpoint.id, endpoint.incarnation, its)

@@ -58,7 +58,9 @@ class RoleHost:
     def send(
         self, to: str, key: str, value: Any, *, repeat: bool | None, flags: Iterable[str], **extra: Any
     ) -> Delivery:
-        """Send a message of the station's."""
+        """Send a message of the station's. What is for a plot that is not open is not even made."""
+        if to.startswith("P_") and repeat is False and not self._core.endpoint.routes.has(to):
+            return Delivery(f"{self.id} copy", to, sought=False)
         message = self._core.prepare(to, key, value, flags=flags, **extra)
         return self._core.send(message, repeat=repeat)
 
@@ -77,6 +79,10 @@ class RoleHost:
     def is_ours(self, name: str) -> bool:
         """Whether `name`, near or far, has shown that it speaks as we do."""
         return name in self._core.endpoint.ours
+
+    def is_late(self, peer: str) -> bool:
+        """Whether what was sent to the neighbour `peer` lately may lie there unread."""
+        return self._core.endpoint.is_late(peer, now=time.monotonic())
 
     def now(self) -> float:
         """Seconds, never backwards."""

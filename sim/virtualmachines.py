@@ -97,6 +97,10 @@ class Host:
         """Whether `peer` is a neighbour that is there."""
         return self._station.line.endpoint.routes.has(peer)
 
+    def is_late(self, peer: str) -> bool:
+        """Whether what was sent to the neighbour `peer` lately may lie there unread."""
+        return self._station.line.endpoint.is_late(peer, now=self._station.net.loop.now)
+
     def is_ours(self, name: str) -> bool:
         """Whether `name` has shown that it speaks as we do."""
         return name in self._station.line.endpoint.ours

@@ -120,6 +120,7 @@ class FakeHost:
         self.drawer = Drawer()
         self.neighbours = set(neighbours)
         self.theirs: set[str] = set()  # who is not known to be ours
+        self.late: set[str] = set()
         self.sent: list[Sent] = []
         self.learned: dict[str, str] = {}
         self.promises: list[Delivery] = []
@@ -162,6 +163,10 @@ class FakeHost:
     def is_ours(self, name: str) -> bool:
         """See `Host`."""
         return name not in self.theirs
+
+    def is_late(self, peer: str) -> bool:
+        """See `Host`."""
+        return peer in self.late
 
     def now(self) -> float:
         """See `Host`."""

@@ -118,3 +118,17 @@ def test_a_machine_that_is_killed_is_told_and_so_is_its_return() -> None:
         it.heard["_T"].until("HANDSHAKE", times=before + 1)
         program.send("T", "MACHINES", repeat=True).wait(DEADLINE_S)
         assert it.heard["_T"].until("MACHINES", times=2).value["rig_1"]["online"]
+
+
+def test_a_parent_that_is_late_is_not_told_by_every_beat_that_a_machine_is_there() -> None:
+    host = FakeHost("rig_1", "T", neighbours=["T"])
+    role = Pilot(host, terminal="T", ping_interval=1.0)
+    role.begin()
+    host.wait(2.5)
+    assert len(host.take()) == 2
+    host.late = {"T"}
+    host.wait(3)
+    assert host.take() == []
+    host.late = set()
+    host.wait(1)
+    assert len(host.take()) == 1

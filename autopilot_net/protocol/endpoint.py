@@ -203,6 +203,10 @@ class Endpoint:
         twins = self._twins.connected(peer, address, took_over=took_over)
         return [*losses, Twins(peer, twins)] if twins else losses
 
+    def is_late(self, peer: str, *, now: float) -> bool:
+        """Whether what was sent to the neighbour `peer` lately may lie there unread: of the upstream that is known."""
+        return peer == self.routes.upstream and self._liveness.is_behind(now=now)
+
     def is_reached(self) -> bool:
         """Whether the upstream is there, and is who it was said to be. The root has none to reach."""
         upstream = self.routes.upstream

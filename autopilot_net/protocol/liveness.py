@@ -12,7 +12,7 @@ from zlib import crc32
 
 __all__ = ["SILENT", "Liveness", "Move"]
 
-UNANSWERED = 3  # probes under way; more would only lie behind these
+UNANSWERED = 1  # probes under way; more would only lie behind it, and be read by one that is late already
 FIRST = 4  # intervals until a connection that never said anything is made anew
 SILENT = 4  # intervals until the silence of one that did is told
 DEAF = 7  # intervals until it is made anew

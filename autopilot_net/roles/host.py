@@ -88,6 +88,9 @@ class Host(Protocol):
     def is_ours(self, name: str) -> bool:
         """Whether `name`, near or far, has shown that it speaks as we do. One of ours may not have yet."""
 
+    def is_late(self, peer: str) -> bool:
+        """Whether what was sent to the neighbour `peer` lately may lie there unread."""
+
     def now(self) -> float:
         """Seconds, never backwards."""
 

@@ -144,7 +144,8 @@ class Pilot(Role):
         if self.host.has(self.parent):
             if self._is_unheard:
                 self._announce_all()
-            self._tell_state()
+            if not self.host.is_late(self.parent):  # else it is busy, and one more such message is of no use to it
+                self._tell_state()
         self.begin()
 
     def _tell_state(self) -> None:

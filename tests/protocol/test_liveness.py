@@ -190,7 +190,7 @@ def test_who_answers_late_is_waited_for_as_long_in_proportion() -> None:
     assert wire.of("rig_1", Reconnect) == []
     assert wire.of("rig_1", Silent) == []
     silent(wire)
-    wire.run(13)
+    wire.run(11)
     assert wire.of("rig_1", Silent) == []
     wire.run(6)
     assert len(wire.of("rig_1", Silent)) == 1
@@ -212,6 +212,7 @@ def test_those_below_are_told_that_nothing_is_read_above_and_when_it_is_again() 
     assert gone
     tries = len([m for m in wire.carried("_rig", "rig") if m.id == sent])
     wire.policy = lambda _: PASS
+    wire.send("T", "rig", repeat=False)
     wire.run(1)
     (back,) = [m for m in wire.carried("rig", "_rig") if m.key == "BACK"]
     assert (back.value, back.kept) == ("T", True)
@@ -221,12 +222,15 @@ def test_those_below_are_told_that_nothing_is_read_above_and_when_it_is_again() 
     assert wire.of("_rig", Confirmed) == [Confirmed(sent, "T")]
 
 
-def test_a_few_probes_are_under_way_and_more_would_only_lie_behind_these() -> None:
+def test_one_probe_is_under_way_and_more_would_only_lie_behind_it() -> None:
     wire = pair()
     wire.run(3)
     silent(wire)
+    wire.run(4)
+    assert probes(wire) == 3 + 1
+    wire.policy = lambda _: PASS
     wire.run(5)
-    assert probes(wire) == 3 + 3
+    assert probes(wire) > 3 + 2, "it may have been lost"
 
 
 def test_each_connection_in_vain_is_waited_for_twice_as_long_and_never_at_one_time() -> None:
@@ -254,7 +258,7 @@ def test_one_that_has_never_answered_is_connected_to_once_more_and_then_left_alo
     pilot = station()
     probe = control("parent", PROBE)
     moves = [pilot.handle_timer(now=now) for now in range(1, 5)]
-    assert moves == [[probe], [probe], [probe], [Reconnect("parent")]]
+    assert moves == [[probe], [], [], [Reconnect("parent")]]
     pilot.lose("parent", now=5)
     pilot.meet("parent", now=5)
     assert [pilot.handle_timer(now=now) for now in range(6, 25)] == [[]] * 19
