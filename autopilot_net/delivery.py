@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import threading
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -18,6 +19,8 @@ __all__ = ["Delivery", "all_of", "refused", "settles", "unheard", "when_settled"
 logger = logging.getLogger("autopilot_net")
 
 _lock = threading.Lock()  # one for all: it is held for a few assignments, and a lock each would cost more than it saves
+# A fork gets it as it stands, and whoever held it then is not there to give it back.
+os.register_at_fork(before=_lock.acquire, after_in_parent=_lock.release, after_in_child=_lock.release)
 
 
 class Delivery:
@@ -29,7 +32,7 @@ class Delivery:
     """
 
     __slots__ = (
-        *("_callbacks", "_done", "_handler_thread", "_io_thread", "_raised"),
+        *("_callbacks", "_done", "_handler_thread", "_io_thread", "_pid", "_raised"),
         *("confirmed", "expired", "id", "reason", "refused", "sought", "to"),
     )
 
@@ -53,6 +56,7 @@ class Delivery:
         self._handler_thread = handler_thread
         self._io_thread = io_thread
         self._raised = raised
+        self._pid = os.getpid()
         self._callbacks: list[Callable[[Delivery], Any]] = []
         self._done: threading.Event | None = None
 
@@ -73,6 +77,7 @@ class Delivery:
         """
         if not self.sought:
             raise AutopilotNetError(f"message {self.id} sought no confirmation; to wait for one, send with repeat=True")
+        self._refuse_fork()
         self._refuse_own_threads()
         with _lock:
             if not self.settled and self._done is None:
@@ -114,6 +119,13 @@ class Delivery:
 
     def _call(self, callback: Callable[[Delivery], Any]) -> None:
         refuse_unrun(callback(self), f"what was to be called when {self.id} is settled")
+
+    def _refuse_fork(self) -> None:
+        if self._pid != os.getpid() and not self.settled:
+            raise AutopilotNetError(
+                f"message {self.id} was sent by process {self._pid}, and this is process {os.getpid()}, a fork of "
+                "that, which is not told what becomes of it: wait for it where it was sent"
+            )
 
     def _refuse_own_threads(self) -> None:
         here = threading.get_ident()

@@ -288,6 +288,7 @@ class Net_Node:  # noqa: N801  # the name that labs' programs import
         blocks, or with `wait=False` raises `WindowFull`; in a handler it queues. `expires_after` is in seconds.
         Raises `BadMessage`, naming the part, for what JSON cannot carry.
         """
+        self._core.refuse_fork()
         if msg is None:
             to = self.upstream if to is None else to
             if to == "":
@@ -309,6 +310,7 @@ class Net_Node:  # noqa: N801  # the name that labs' programs import
     def repeat(self) -> None:
         """Send again what is due; it happens by itself, and more often does no harm."""
         core = self._core
+        core.refuse_fork()
         core.driver.run(core.line, lambda now: core.endpoint.handle_timer(now=now))
 
     def _send_data(self, msg: Message, wait: bool, options: dict[str, Any]) -> Delivery:
@@ -357,6 +359,7 @@ class Net_Node:  # noqa: N801  # the name that labs' programs import
         A stream of the same name that has ended is waited for, up to 10 s, until it is sent. Raises `AutopilotNetError`
         if it is still open or not sent by then, and for sizes that make no batch.
         """
+        self._core.refuse_fork()
         name = f"{self.id}_{id}"
         if self.closing.is_set():
             raise AutopilotNetError(f"{self.id} is closed, and opens no stream {name}")
@@ -398,8 +401,11 @@ class Net_Node:  # noqa: N801  # the name that labs' programs import
     def release(self) -> None:
         """End the node: what was sent last has a moment to arrive, streams end, the threads stop, the sockets close.
 
-        The moment is half a second. Who must know that a message was handled waits for its handle before.
+        The moment is half a second. Who must know that a message was handled waits for its handle before. In a fork of
+        the process that made it, nothing is done: it is not the fork's to end.
         """
+        if not self._core.is_here:
+            return
         driver = self._core.driver
         if not (driver.is_closed or driver.is_own_thread()):
             for stream in list(self.streams.values()):

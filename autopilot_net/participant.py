@@ -62,6 +62,7 @@ class Participant:
         slow_handler_s: float = 5.0,
     ) -> None:
         self.id = id
+        self._pid = os.getpid()
         self.context = context
         self.settings = settings
         self._told_of_senders = False
@@ -94,6 +95,19 @@ class Participant:
         """The core. Read it; what changes it goes through the driver."""
         return self.line.endpoint
 
+    @property
+    def is_here(self) -> bool:
+        """Whether this is the process that made it. A fork has a copy of it, and none of its threads."""
+        return os.getpid() == self._pid
+
+    def refuse_fork(self) -> None:
+        """Raise `AutopilotNetError` in any other process, before a lock is taken that nobody there would give back."""
+        if not self.is_here:
+            raise AutopilotNetError(
+                f"{self.id} lives in process {self._pid}, and this is process {os.getpid()}, a fork of that, in which "
+                "none of its threads run: make a node here, with an id of its own"
+            )
+
     def start(self) -> None:
         """Begin: sockets were bound and connected on `line.pipes` before."""
         self.driver.add(self.line)
@@ -101,6 +115,7 @@ class Participant:
 
     def branch(self, id: str, upstream: str, ip: str, port: int, *, durable: bool) -> Line:
         """Another endpoint, for a stream, with a DEALER of its own. `driver.add` it once its source is set."""
+        self.refuse_fork()
         check_derived(id, f"the identity of a stream of {self.id}")
         line = self._line(id, upstream, forwards=False, durable=durable, clock_s=None)
         line.pipes.connect(upstream, ip, port)
@@ -110,6 +125,7 @@ class Participant:
         self, to: str | Sequence[str], key: str, value: Any, *, flags: Flags, **extra: Any
     ) -> Message:
         """A message of ours with an id of its own. `to` may be a list of hops, which it keeps until it is sent."""
+        self.refuse_fork()
         hops = hops_of(to, f"{self.id} cannot send {key}")
         if key in OWN_KEYS:
             raise BadMessage(f"{self.id} cannot send {key} to {to!r}: stations say that to each other; take another")
@@ -137,6 +153,7 @@ class Participant:
 
         What names another sender is sent unconfirmed, for that one would get its confirmation.
         """
+        self.refuse_fork()
         if message.get("sender", self.id) != self.id:
             message, repeat = self._unconfirmed(message, repeat), False
         if wait and self.driver.is_own_thread():

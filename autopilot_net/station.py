@@ -14,7 +14,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterable, Mapping, Sequence
-from multiprocessing import connection
+from multiprocessing import connection, process
 from typing import Any, ClassVar
 
 import zmq
@@ -168,7 +168,13 @@ class Station(multiprocessing.Process):
         return bool(self._reached.value) and (self._core is not None or self.is_alive())
 
     def release(self) -> None:
-        """End the station: what it sent last has a moment to leave."""
+        """End the station: what it sent last has a moment to leave.
+
+        By who made it, or in its own process; in a fork of either, nothing is done.
+        """
+        maker: int = self._parent_pid  # as multiprocessing asserts it in `join`
+        if not (os.getpid() == maker if self._core is None else self._core.is_here):
+            return
         self.closing.set()
         if self._core is None and self.ident:
             self.join(RELEASE_S)
@@ -251,7 +257,7 @@ class Station(multiprocessing.Process):
     @property
     def core(self) -> Participant:
         """What lives in the station's process. Raises `AutopilotNetError` in any other."""
-        if self._core is None:
+        if self._core is None or not self._core.is_here:
             raise refuse_closed(self.id)
         return self._core
 
@@ -439,6 +445,15 @@ class Station(multiprocessing.Process):
         if message.sender == "_" + self.id:
             return bool(message.came_from == message.sender)
         return self.pusher and bool(message.sender == self.push_id == message.came_from)
+
+
+def _disown() -> None:
+    """In a fork of whoever made stations, they are not the fork's: else its end would end them."""
+    children: set[Any] = process._children  # type: ignore[attr-defined]  # multiprocessing's own forks begin without
+    children.difference_update([child for child in children if isinstance(child, Station)])
+
+
+os.register_at_fork(after_in_child=_disown)
 
 
 class Flag:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import queue
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
@@ -64,6 +65,7 @@ class Stream:
         now: Any,
     ) -> None:
         self.id = line.endpoint.id
+        self._pid = os.getpid()
         self.to = to
         self.key = key
         self.dropped = 0
@@ -92,6 +94,7 @@ class Stream:
 
     def append(self, item: Any) -> None:
         """Add one item. Raises `AutopilotNetError` after the end; to end it once more is harmless."""
+        self._refuse_fork()
         if isinstance(item, str) and item == END:
             self.close()
             return
@@ -134,8 +137,8 @@ class Stream:
         return not (self._driver.is_closed or (self.ended and self.wait(0)))
 
     def close(self) -> None:
-        """Send what is left, and end. Harmless if it has ended, or its node has."""
-        if not self._driver.is_closed:
+        """Send what is left, and end. Harmless if it has ended, or its node has, and in a fork of its process."""
+        if os.getpid() == self._pid and not self._driver.is_closed:
             self._driver.run(self._line, self._end)
 
     def wait(self, timeout: float | None = None) -> bool:
@@ -144,7 +147,15 @@ class Stream:
         Of a reliable stream, until each is settled; of one that is not, and has ended, until its upstream has read
         them, or has not said so for 10 s.
         """
+        self._refuse_fork()
         return self._driver.wait_until(self._is_over, timeout)
+
+    def _refuse_fork(self) -> None:
+        if os.getpid() != self._pid:
+            raise AutopilotNetError(
+                f"stream {self.id} lives in process {self._pid}, and this is process {os.getpid()}, a fork of that, in "
+                "which nothing sends it: make a node here, with an id of its own, and open a stream of that"
+            )
 
     # -- the pump, for the I/O thread, under its lock --------------------------------------------------------------
 
