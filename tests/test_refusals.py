@@ -83,6 +83,14 @@ def test_a_handler_of_a_program_that_raises_has_handled(it: Lab) -> None:
     assert it.nodes["_T"].send("rig", "BANDWIDTH", repeat=True).wait(DEADLINE_S)
 
 
+def test_a_list_of_siblings_is_no_way_and_the_next_message_waits_for_nothing(it: Lab) -> None:
+    siblings = it.nodes["_T"].send(["rig", "_T"], "X", repeat=True)
+    after = it.nodes["_T"].send("_T", "X", repeat=True)
+    with pytest.raises(DeliveryExpired, match="rig does not lead to _T, which is a neighbour here"):
+        siblings.wait(DEADLINE_S)
+    assert after.wait(DEADLINE_S)
+
+
 # -- without a network -------------------------------------------------------------------------------------------------
 
 

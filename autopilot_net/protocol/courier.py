@@ -62,7 +62,7 @@ class Courier:
         re, about = message.get("re"), str(message.value)
         if message.get("failed"):
             reason = refusal(message.get("why")) or "its recipient could not pass it on"
-            return self._settle(about, message.sender, re, now, failed=reason)
+            return self._settle(about, message.sender, re, now, failed=reason, at=message.get("at"))
         if not message.get("received"):
             return self._settle(about, message.sender, re, now)
         self.outbox.received(about, message.sender, re)
@@ -179,10 +179,16 @@ class Courier:
         found = [name for name, _ in self.outbox.recipients(is_open=True) if name in names]
         return self._transmit_all((entry for name in found for entry in self.outbox.open(name, now=now)), now)
 
-    def _settle(self, about: str, recipient: str, re: Any, now: float, *, failed: str = "") -> list[Effect]:
+    def _settle(
+        self, about: str, sender: str, re: Any, now: float, *, failed: str = "", at: Any = None
+    ) -> list[Effect]:
+        """`sender` says what became of a message of ours; or a station on the way, which cannot reach `at`, does."""
+        recipient = at if isinstance(at, str) else sender
         settled, more = self.outbox.confirm(about, recipient, re, now=now)
         if not settled:
             return []  # a second confirmation of the same message, which is what repeats bring
+        if recipient is at:
+            more = [*self.outbox.nudge(settled.message.to), *more]
         return [*self._end(settled, now, recipient, failed=failed), *self._transmit_all(more, now)]
 
     def _end(self, entry: Entry, now: float, by: str = "", *, failed: str = "") -> list[Effect]:

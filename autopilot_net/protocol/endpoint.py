@@ -21,6 +21,7 @@ from autopilot_net.protocol.effects import (
     Deliver,
     Dropped,
     Effect,
+    Expired,
     Gap,
     Kind,
     Lost,
@@ -38,6 +39,7 @@ from autopilot_net.protocol.numbers import as_int
 from autopilot_net.protocol.outbox import Outbox, Window
 from autopilot_net.protocol.post import Post
 from autopilot_net.protocol.probes import PROBE, ProbeState, read_state
+from autopilot_net.protocol.reasons import refusal
 from autopilot_net.protocol.records import Saved
 from autopilot_net.protocol.streams import GapWatch
 from autopilot_net.protocol.twins import TwinWatch
@@ -151,6 +153,9 @@ class Endpoint:
             message.flags["NOREPEAT"] = True
             return self.post.send(message.to, hops, message.serialize(pack=self._packs(message)))
         message.flags.pop("NOREPEAT", None)
+        wrong = self.routes.wrong_turn(hops)
+        if wrong is not None:
+            return [Expired(message.id, message.to, refusal(wrong) or "")]
         return self._courier.send(message, hops, pack=self._packs(message), expires_after=expires_after, now=now)
 
     def handled(self, ticket: int, *, failed: bool = False, relays: Iterable[str] = (), now: float) -> list[Effect]:
@@ -302,6 +307,10 @@ class Endpoint:
     def _forward(self, packet: Packet, peer: str, now: float) -> list[Effect]:
         if not self.forwards and peer == self.routes.upstream:
             return [Dropped("not for this node", peer, packet.recipient)]
+        wrong = self.routes.wrong_turn((*packet.hops, packet.recipient))
+        told = self._notices.wrong_turn(packet, wrong, now=now) if wrong else []
+        if wrong and told:
+            return [*told, Dropped(wrong, peer, packet.recipient)]
         self._notices.askers.note(packet.recipient, peer)
         effects = self.post.pass_on(packet, from_above=peer == self.routes.upstream, peer=peer)
         return effects + self._notices.passed_on(packet, peer, effects, now=now)

@@ -5,12 +5,18 @@ A sender that knows spends no patience on what cannot arrive, and sends at once 
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable
 
+from msgspec.structs import replace
+
+from autopilot_net.message import Message
 from autopilot_net.protocol.askers import Askers
 from autopilot_net.protocol.effects import Dropped, Effect
 from autopilot_net.protocol.frames import Packet
+from autopilot_net.protocol.inbox import receipt_of
 from autopilot_net.protocol.post import UNKNOWN, Post
+from autopilot_net.protocol.reasons import refusal
 from autopilot_net.protocol.voice import Voice
 
 __all__ = ["Notices"]
@@ -30,6 +36,23 @@ class Notices:
             is_unknown = any(isinstance(effect, Dropped) and effect.reason == UNKNOWN for effect in effects)
             return self.gone(packet.target, now=now) if is_unknown else []
         return self.no_way(packet.recipient, [peer], now=now) if self._post.is_cut_off(packet) else []
+
+    def wrong_turn(self, packet: Packet, why: str, *, now: float) -> list[Effect]:
+        """Tell whoever sent `packet` that its hops lead nowhere, if it waits to be told; nothing where it does not.
+
+        Were it sent on, it would be repeated until its patience is spent, and what follows it would wait as long.
+        """
+        try:
+            message = Message(packet.payload)
+            receipt = receipt_of(message)
+        except (AttributeError, ValueError):  # of a message without sender or id, whoever would read it says so
+            return []
+        if receipt.re is None or "NOREPEAT" in message.flags:
+            return []
+        passed = tuple(itertools.takewhile(lambda name: name != self._post.id, receipt.via))
+        cut = replace(receipt, via=passed)
+        said = {"re": list(receipt.re), "failed": True, "why": refusal(why), "at": message.get("to")}
+        return self._voice.confirm(cut, now=now, **said)
 
     def gone(self, name: str, *, now: float) -> list[Effect]:
         """Tell whoever is above that `name` is not below, as long as it is not: they all believe the same."""

@@ -241,6 +241,15 @@ class Outbox:
         lacking = [e for e in channel.flying.values() if first <= e.seq <= last and e.ttl > 0]
         return self._repeat(lacking, now)[0]
 
+    def nudge(self, recipient: str) -> list[Entry]:
+        """Something that `recipient` never saw is settled: the oldest that is under way tells it to wait no more."""
+        channel = self._channels[recipient]
+        oldest = channel.flying.get(channel.low()) if channel.open else None
+        if oldest is None:
+            return []
+        oldest.again = True
+        return [oldest]
+
     # -- what time and the path do -------------------------------------------------------------------------------
 
     def open(self, recipient: str, *, now: float) -> list[Entry]:

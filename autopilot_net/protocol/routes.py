@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 __all__ = ["Routes"]
 
 
@@ -81,6 +83,20 @@ class Routes:
         for known in believed:
             del self.behind[known]
         return bool(believed)
+
+    def wrong_turn(self, way: Sequence[str]) -> str | None:
+        """Why `way`, hops and the recipient, cannot be: its first hop does not lead to the next, which lies elsewhere.
+
+        None where it may be, for all that is known here.
+        """
+        if len(way) < 2:
+            return None
+        first, then = way[:2]
+        hop, its = (self.next_hop(name, from_above=True) for name in (first, then))
+        if its is None or its == hop:
+            return None
+        where = "a neighbour here" if its == then else f"below {its}"
+        return f"{first} does not lead to {then}, which is {where}: a list is the way to one recipient, its last"
 
     def next_hop(self, name: str, *, from_above: bool = False) -> str | None:
         """The neighbour to hand a message for `name` to. What came from above is never handed back up: None."""
