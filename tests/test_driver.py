@@ -948,7 +948,7 @@ def test_a_batch_goes_when_its_oldest_item_is_old_enough(lab: Lab) -> None:
 
 
 def test_a_stream_of_single_items_sends_ordinary_messages(lab: Lab) -> None:
-    post = lab.post(listens={"ITEM": nothing})
+    post = lab.post("rig_1", listens={"ITEM": nothing})
     stream = lab.node("_rig_1", post).get_stream("s", "ITEM", min_size=1, subject="m1")
     stream.extend([{"a": 1}, 2])
     assert stream.wait(DEADLINE_S)
