@@ -24,7 +24,8 @@ class Pilot_Station(Station):  # noqa: N801  # the name that labs' programs impo
 
     `terminal_id` is the root's id where it is not the parent's. `children` are the ids expected below, to which what
     CHILD passes on goes even before they shake hands; those that do are added. Task files are kept in `file_dir`;
-    one of which nothing comes for `file_timeout` seconds fails, and its START is refused with an ERROR.
+    one of which nothing comes for `file_timeout` seconds fails, and so does one that a STOP has waited for so long:
+    its START is refused with an ERROR.
     `ping_interval` (seconds, None for never) is how often it says by itself that it is there.
     """
 

@@ -715,8 +715,8 @@ def test_a_folder_that_takes_no_more_is_told_and_what_waited_goes_on() -> None:
     rig = Fetching(tone=b"1")
     rig.host.drawer.is_full = True
     rig.hear("T", "START", task("tone"))
-    rig.hear("T", "PARAM")
-    assert keys(rig.carry()) == [("T", "ERROR"), ("_rig_1", "PARAM")]
+    rig.hear("T", "STOP")
+    assert keys(rig.carry()) == [("T", "ERROR"), ("_rig_1", "STOP")]
 
 
 @pytest.mark.parametrize(
@@ -735,22 +735,22 @@ def test_a_folder_that_takes_no_more_is_told_and_what_waited_goes_on() -> None:
 def test_an_answer_that_makes_no_sense_is_told_and_what_waited_goes_on(odd: dict[str, Any]) -> None:
     rig = PilotRole()
     rig.hear("T", "START", task("tone"))
-    rig.hear("T", "PARAM")
+    rig.hear("T", "STOP")
     rig.host.take()
     rig.hear("T", "FILE", {"path": "tone", **odd})
-    assert keys(rig.host.take()) == [("T", "ERROR"), ("_rig_1", "PARAM")]
+    assert keys(rig.host.take()) == [("T", "ERROR"), ("_rig_1", "STOP")]
 
 
 def test_a_terminal_that_never_answers_fails_the_start_and_what_waited_goes_on() -> None:
     rig = PilotRole()
     rig.hear("T", "START", task("tone"))
-    rig.hear("T", "PARAM")
+    rig.hear("T", "STOP")
     (question,) = rig.host.take()
     question.handle.settle(confirmed=False, reason="no confirmation came")
     rig.host.wait(0)
-    error, param = rig.host.take()
+    error, stop = rig.host.take()
     assert "tone: the terminal was asked for it, and no confirmation came" in error.value["exception"]
-    assert (param.to, param.key) == ("_rig_1", "PARAM")
+    assert (stop.to, stop.key) == ("_rig_1", "STOP")
 
 
 def test_a_question_that_expires_after_its_answer_came_harms_nothing() -> None:
@@ -793,15 +793,15 @@ def test_an_answer_to_a_former_life_is_ignored_and_doubles_no_transfer() -> None
     assert [one["offset"] for one in rig.asked] == [PART, 2 * PART]
 
 
-@pytest.mark.parametrize("key", [key for key in FORWARDED if key != "STOP"])
+@pytest.mark.parametrize("key", FORWARDED)
 def test_what_follows_a_start_waits_its_turn_and_then_goes_in_order(key: str) -> None:
     rig = Fetching(tone=b"1")
     rig.hear("T", "START", task("tone"))
     result = rig.hear("T", key, {"n": 1})
-    rig.hear("T", "PARAM", {"n": 2})
+    rig.hear("T", "STOP", {"n": 2})
     assert keys(rig.host.sent) == [("T", "FILE")]
     sent = rig.carry()
-    assert keys(sent) == [("_rig_1", "START"), ("_rig_1", key), ("_rig_1", "PARAM")]
+    assert keys(sent) == [("_rig_1", "START"), ("_rig_1", key), ("_rig_1", "STOP")]
     assert not settled(result)
     sent[1].handle.settle(confirmed=True)
     assert settled(result)
@@ -810,12 +810,12 @@ def test_what_follows_a_start_waits_its_turn_and_then_goes_in_order(key: str) ->
 def test_a_second_start_waits_for_the_first_and_fetches_then() -> None:
     rig = Fetching(tone=b"1", word=b"2")
     rig.hear("T", "START", task("tone", subject="m1"))
-    rig.hear("T", "BANDWIDTH")
+    rig.hear("T", "STOP")
     rig.hear("T", "START", task("word", subject="m2"))
     rig.hear("T", "PARAM", {})
     assert rig.pilot.subject == "m1"
     sent = rig.carry()
-    assert [one.key for one in sent] == ["START", "BANDWIDTH", "START", "PARAM"]
+    assert [one.key for one in sent] == ["START", "STOP", "START", "PARAM"]
     assert [one.value["subject"] for one in sent if one.key == "START"] == ["m1", "m2"]
     assert rig.pilot.subject == "m2"
 

@@ -430,8 +430,9 @@ def test_a_childs_state_does_not_overwrite_its_parents(deep: Lab) -> None:
 @pytest.mark.parametrize("rig", ["rig_1", "lamp"])
 def test_a_start_is_handed_on_once_its_file_is_whole_at_whatever_depth(deep: Lab, rig: str) -> None:
     folder = Path(str(deep.stations[rig].file_dir))
-    assert deep.nodes["_T"].send(rig, "START", sounds("tone", files=rig), repeat=True).wait(DEADLINE_S)
+    start = deep.nodes["_T"].send(rig, "START", sounds("tone", files=rig), repeat=True)
     stop = deep.nodes["_T"].send(rig, "STOP", {"files": rig}, repeat=True)
+    assert start.wait(DEADLINE_S)
     assert (folder / "tone").read_bytes() == SOUND
     assert [path.name for path in folder.iterdir()] == ["tone"]
     assert stop.wait(DEADLINE_S)

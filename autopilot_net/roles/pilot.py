@@ -14,7 +14,7 @@ from autopilot_net.roles.terminal import CLOCK, DISCONNECTED, way_of
 
 __all__ = ["Pilot"]
 
-STOPPED = "STOP came before its files"
+STOPPED = "a STOP could wait no longer for its files"
 
 
 class Pilot(Role):
@@ -38,10 +38,11 @@ class Pilot(Role):
         self.children: dict[str, tuple[Any, list[str]]] = {}  # what is below: its handshake, and the way to it
         self.expected = list(expected)  # children that are told what children are told, here or not
         self.ping_interval = ping_interval
+        self._file_timeout = file_timeout
         self._fetch = Fetch(host, terminal, timeout=file_timeout)
         self._held: deque[Callable[[], None]] = deque()  # what the program must get after a START that waits for files
         self._fetching = False
-        self._stopping = False  # whether what is held ends with a STOP
+        self._overdue: Callable[[], None] | None = None  # a STOP among them that waits no longer
         self._is_unheard = False  # whether news of who is here never came through
 
     @property
@@ -171,7 +172,7 @@ class Pilot(Role):
             return self._refuse(message, str(error))
         if not lacking:
             return self.relay(message, self.program)
-        if self._stopping:
+        if self._overdue is not None:
             return self._refuse(message, STOPPED)
         self._fetching = True
         promise = self.host.promise()
@@ -179,13 +180,11 @@ class Pilot(Role):
         return promise
 
     def stop(self, message: Message) -> Any:
-        """Hand it to the program. It waits for no file: a START before it that does is not begun."""
-        if not self._fetching:
-            return self.relay(message, self.program)
-        stopped = self._in_turn(lambda: self.relay(message, self.program))
-        self._stopping = True
-        self._fetch.give_up(STOPPED)
-        self._stopping = False
+        """To the program, after a START that came before; which gives up its files rather than hold it for long."""
+        stopped = self.to_program(message)
+        if self._fetching:
+            held = self._held[-1]
+            self.host.after(self._file_timeout, lambda: self._give_up_for(held))
         return stopped
 
     def to_program(self, message: Message) -> Any:
@@ -251,7 +250,16 @@ class Pilot(Role):
         handle = self._refuse(message, error) if error else self.relay(message, self.program)
         follow(promise, handle)
         while self._held and not self._fetching:
-            self._held.popleft()()
+            call = self._held.popleft()
+            if call is self._overdue:
+                self._overdue = None
+            call()
+
+    def _give_up_for(self, stop: Callable[[], None]) -> None:
+        """Begin no START that a STOP waits for, if it still does."""
+        if stop in self._held:
+            self._overdue = stop
+            self._fetch.give_up(STOPPED)
 
     def _refuse(self, message: Message, why: str) -> Handle:
         sentence = f"{message.key} was not begun on {self.host.id}: {why}"
