@@ -21,6 +21,9 @@ from autopilot_net.protocol.records import Kept, Saved
 
 __all__ = ["Entry", "Outbox", "Window"]
 
+ANSWERS = 2  # times the slowest answer of late are waited for, before a message is sent again
+FADES = 0.9  # what is left of the slowest at each that was faster
+LONGEST_S = 60.0
 REPEAT_SHARE = 0.2  # of what is sent for the first time, so much may be sent again by the clock
 REPEAT_FLOOR = 256  # and so many in a repeat interval in any case
 
@@ -35,7 +38,10 @@ class Window(Struct, frozen=True):
 class Entry:
     """One message that awaits confirmation, encoded once: what changes from one sending to the next is its tail."""
 
-    __slots__ = ("again", "body", "channel", "due", "hops", "is_first", "message", "patience", "seq", "ttl", "until")
+    __slots__ = (
+        *("again", "body", "channel", "due", "hops", "is_first", "message", "patience", "sent_at", "seq", "ttl"),
+        "until",
+    )
 
     def __init__(self, message: Message, hops: tuple[str, ...], *, pack: bool) -> None:
         self.message = message
@@ -46,7 +52,7 @@ class Entry:
         message["ttl"] = self.ttl
         self.channel: _Channel
         self.seq = 0
-        self.due = 0.0
+        self.due = self.sent_at = 0.0
         self.until: float | None = None  # when its time is up
         self.again = False
         self.is_first = True  # whether this life has yet to send it
@@ -58,7 +64,8 @@ class Entry:
         entry.message = Message(record.body + b"}")
         entry.message["ttl"] = entry.ttl = entry.patience = record.ttl
         entry.hops, entry.body, entry.seq = record.hops, record.body, record.seq
-        entry.due, entry.until, entry.again, entry.is_first = 0.0, None, True, True
+        entry.due = entry.sent_at = 0.0
+        entry.until, entry.again, entry.is_first = None, True, True
         return entry
 
     def record(self, until: float | None) -> Kept:
@@ -128,6 +135,7 @@ class _Channel:
         "recipient",
         "seqs",
         "size",
+        "slowest",
         "target",
         "waiting",
         "waiting_size",
@@ -142,6 +150,7 @@ class _Channel:
         self.flying: dict[int, Entry] = {}
         self.seqs: deque[int] = deque()  # ascending; its head is the lowest of `flying`, once what is done is popped
         self.size = 0  # of what flies
+        self.slowest = 0.0  # how long an answer took, of late, in seconds
         self.waiting_size = 0
         self.waiting: deque[Entry] = deque()
 
@@ -149,6 +158,10 @@ class _Channel:
         while self.seqs and self.seqs[0] not in self.flying:
             self.seqs.popleft()
         return self.seqs[0] if self.seqs else self.next_seq
+
+    def answered(self, entry: Entry, now: float) -> None:
+        """The recipient has answered. To which copy is not known: so the time counts from the first by this path."""
+        self.slowest = max(now - entry.sent_at, FADES * self.slowest)
 
     def has_room(self, window: Window) -> bool:
         return not self.flying or (len(self.flying) < window.messages and self.size < window.size_bytes)
@@ -225,12 +238,16 @@ class Outbox:
     def confirm(self, message_id: str, recipient: str, re: Any, *, now: float) -> tuple[Entry | None, list[Entry]]:
         """`recipient` has handled `message_id`; what that settles, if anything, and what may go out now."""
         entry = self._find(message_id, recipient, re)
-        return entry, self._remove(entry, now) if entry else []
+        if entry is None:
+            return None, []
+        entry.channel.answered(entry, now)
+        return entry, self._remove(entry, now)
 
-    def received(self, message_id: str, recipient: str, re: Any) -> None:
+    def received(self, message_id: str, recipient: str, re: Any, *, now: float) -> None:
         """`recipient` has it, and has yet to handle it: patience starts anew."""
         entry = self._find(message_id, recipient, re)
         if entry:
+            entry.channel.answered(entry, now)
             entry.ttl = entry.patience
 
     def missing(self, recipient: str, re: Any, first: int, last: int, *, now: float) -> list[Entry]:
@@ -260,6 +277,7 @@ class Outbox:
         channel.flying = {}
         for entry in again:
             entry.again = True
+            entry.sent_at = now
             self._launch(channel, entry, now)
         return again + self._fill(channel, now)
 
@@ -339,6 +357,7 @@ class Outbox:
             channel.seqs.append(entry.seq)
             channel.size += entry.size
             channel.waiting_size -= entry.size
+            entry.sent_at = now
             self._launch(channel, entry, now)
             self._budget.earn()
             out.append(entry)
@@ -357,7 +376,8 @@ class Outbox:
         return affordable
 
     def _launch(self, channel: _Channel, entry: Entry, now: float) -> None:
-        entry.due = now + self.repeat_interval
+        # One whose answers are late is alive, and busy: what it has is not sent to it again.
+        entry.due = now + max(self.repeat_interval, min(ANSWERS * channel.slowest, LONGEST_S))
         channel.flying[entry.seq] = entry
         self._arm(channel)
 

@@ -176,3 +176,25 @@ def test_how_many_messages_await_their_confirmation_can_be_asked() -> None:
     for number in range(3):
         wire.send("rig", "T", number)
     assert wire["rig"].outbox.count("T") == 3
+
+
+def test_a_recipient_whose_answers_are_late_is_given_longer() -> None:
+    """It spends the patience of nobody, and is given nothing to read twice."""
+    wire = Wire({"T": None, "rig": "T"})
+    for late in (4.0, 12.0, 30.0):
+        wire.policy = lambda flight, late=late: (late,) if flight.source == "T" and flight.frames[-1] else PASS  # type: ignore[misc]
+        for _ in range(3):
+            wire.send("rig", "T")
+            wire.run(late)
+    before = repeats(wire)
+    wire.send("rig", "T")
+    wire.run(31)
+    assert repeats(wire) == before
+    wire.policy = lambda _: PASS
+    for _ in range(40):
+        wire.send("rig", "T")
+        wire.run(1)
+    wire.policy = deaf
+    wire.send("rig", "T")
+    wire.run(5)
+    assert repeats(wire) == before + 1, "and it is forgotten when they are no longer late"

@@ -84,7 +84,7 @@ def test_a_failure_is_believed_of_whom_the_message_was_for_alone(at: Any) -> Non
 
 
 def test_what_a_way_is_for_all_that_is_known() -> None:
-    routes = Routes("up")
+    routes = Routes("me", "up")
     for peer in ("up", "a", "b"):
         routes.meet(peer)
     routes.learn("x", "a")
