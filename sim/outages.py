@@ -22,9 +22,9 @@ __all__ = ["BEFORE_S", "SILENT", "Outage", "Outages", "seconds"]
 Kind = Literal["station", "program", "link"]
 
 # How long after an outage something may still be lost to it. Whoever stands behind a connection that died in silence
-# finds out by four probes, a second apart; a router, by three of zmq's beats, two seconds apart. Then it connects anew,
-# within a second, shakes hands, and what was unconfirmed goes out again.
-DEAF_S = 4.0
+# gives it up after seven seconds, looked at once a second; a router, after three questions of the system's, two seconds
+# apart. Then it connects anew, within a second, shakes hands, and what was unconfirmed goes out again.
+DEAF_S = 8.0
 SILENT_S = 6.0
 CONNECT_S = 2.0
 NOTICE_S = max(DEAF_S, SILENT_S) + CONNECT_S

@@ -21,7 +21,7 @@ __all__ = ["Wire", "Wires"]
 CONNECT_US = 1_000
 RECONNECT_US = (50_000, 1_000_000)  # zmq tries again after this, and ever more rarely up to that
 BREAK_US = 1_000  # until the other end hears of a connection that was reset
-SILENCE_US = 6_000_000  # the time to live that a DEALER tells with its heartbeats
+SILENCE_US = 6_000_000  # until the system gives up a connection whose other end answers nothing
 
 LINK_US, LOCAL_US = (80, 400), (20, 60)
 
@@ -267,10 +267,8 @@ class Wire:
         upper, name = self._upper_of(), self.lower.endpoint.id
         if upper is None or not upper.process.runs or upper.below.get(name, (None, 0))[0] is not self:
             return
-        process, up = self.lower.peer.process, self.link.up
-        since = [up.since_us] if up.blocked else []
-        since += [process.since_us] if process.paused else []
-        if since and self._loop.now_us - min(since) >= SILENCE_US:
+        up = self.link.up  # for a process that stands still, its system answers
+        if up.blocked and self._loop.now_us - up.since_us >= SILENCE_US:
             conn = upper.below[name][1]
             self.upper_died(conn)
             upper.lose_below_by(name, self, conn)

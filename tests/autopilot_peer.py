@@ -27,6 +27,7 @@ os.dup2(2, 1)  # its loggers write to stdout, which here is for JSON
 import numpy as np  # noqa: E402
 from autopilot import prefs  # noqa: E402
 from autopilot.networking import Message, Net_Node, Pilot_Station, Station, Terminal_Station  # noqa: E402
+from bandwidth import burst  # type: ignore[import-not-found]  # noqa: E402  # beside this file
 
 
 def say(who: str, event: str, **facts: Any) -> None:
@@ -111,6 +112,8 @@ def carry_out(actor: Any, queues: dict[str, Any], method: str, how: dict[str, An
             say(actor.id, "received", count=actor.msgs_received.value)
         elif method == "stream":
             queues[how["id"]] = actor.get_stream(**how)
+        elif method == "bandwidth":
+            burst(actor, Message, **how)
         elif method == "append":
             queues[how["id"]].extend(how["items"])
         else:

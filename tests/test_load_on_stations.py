@@ -244,12 +244,79 @@ def test_a_station_that_stands_still_for_ten_seconds_loses_nothing_that_was_to_b
     assert reconnects <= 1, "of each rig"
 
 
+def busy(seconds: float, *, count: int) -> tuple[dict[str, int], int, int]:
+    """The station's machine has one core, and that is busy with something else; what came of it, as of `stopped`."""
+    with flood() as it:
+        assert it.top.pid is not None
+        core = sorted(psutil.Process().cpu_affinity() or [0])[0]
+        burn = f"import time; t = time.monotonic() + {seconds}\nwhile time.monotonic() < t: pass"
+        others = [subprocess.Popen([sys.executable, "-c", burn]) for _ in range(2)]
+        try:
+            for pid in (it.top.pid, *(other.pid for other in others)):
+                psutil.Process(pid).cpu_affinity([core])
+            it.say([count, True])
+            confirmed = sum(it.hear())
+        finally:
+            for other in others:
+                other.kill()
+                other.wait()
+        settled = eventually(lambda: _all_accounted(it, NODES * count), PATIENCE_S)
+        return settled, confirmed, max(counters.get("reconnects", 0) for counters in it.counters())
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux lets a process be tied to a core")
+def test_a_station_whose_core_is_busy_loses_nothing_that_was_to_be_confirmed() -> None:
+    settled, confirmed, reconnects = busy(8.0, count=400)
+    assert settled == {"handled": NODES * 400, "dropped": 0}
+    assert confirmed == NODES * 50
+    assert reconnects <= 1, "of each rig"
+
+
+def test_what_one_program_sends_never_overtakes_confirmed_or_not() -> None:
+    """Also while pipes are full, and what the library says itself goes before what waits."""
+    count = 4_000
+    with lab() as it:
+        top = it.begin(Ordered("T", listen_port=0))
+        node = it.node("n", top)
+        last = None
+        for number in range(count):
+            sent = node.send("T", "NUMBER", number, repeat=number % 3 == 0)
+            last = sent if sent.sought else last
+        assert last is not None
+        assert last.wait(PATIENCE_S)
+        eventually(lambda: it.inside("T", numbers_of)[0] == count - node.counters.get("dropped", 0))
+        assert it.inside("T", numbers_of)[1] == 0, "came after one that was sent after it"
+
+
+class Ordered(Station):
+    """A station that looks at the order of numbers."""
+
+    def begin_role(self) -> None:
+        """Nothing has come."""
+        self.came, self.overtaken, self.highest = 0, 0, -1
+
+    def handle_listen(self, message: Message) -> Any:
+        """Look at it, or do as a station does."""
+        if message.key != "NUMBER":
+            return super().handle_listen(message)
+        self.came += 1
+        self.overtaken += message.value < self.highest
+        self.highest = max(self.highest, message.value)
+        return None
+
+
+def numbers_of(station: Ordered) -> list[int]:
+    """How many came, and how many of them too late. In its process."""
+    return [station.came, station.overtaken]
+
+
 def main(count: int) -> None:
     """Print what a flood of `count` messages a node comes to."""
     with started_by("forkserver"):
         for repeat in (False, True):
             print("confirmed" if repeat else "unconfirmed", full_speed(count, repeat=repeat))
         print("stopped for 10 s", stopped(10.0, count=count // 10))
+        print("busy for 60 s", busy(60.0, count=count // 25))
 
 
 if __name__ == "__main__":

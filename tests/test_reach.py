@@ -5,6 +5,8 @@ from __future__ import annotations
 import contextlib
 import itertools
 import logging
+import os
+import signal
 import socket
 import threading
 from collections.abc import Iterator
@@ -230,3 +232,24 @@ def test_a_node_may_have_no_upstream_where_it_listens_itself(caplog: pytest.LogC
         assert [one.levelname for one in caplog.records if "ZeroDivisionError" in one.getMessage()] == ["ERROR"]
         with pytest.raises(AutopilotNetError, match="hub has no upstream: say to whom K is to go"):
             hub.send(key="K")
+
+
+# -- one that stands still ---------------------------------------------------------------------------------------------
+
+
+def test_a_station_that_stands_still_is_found_within_ten_seconds_and_its_return_is_told(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level(logging.INFO, "autopilot_net")
+    with lab() as it:
+        top = it.terminal()
+        node = it.node("n", top)
+        assert node.send("T", "LOOK", repeat=True).wait(DEADLINE_S)
+        assert top.pid is not None
+        os.kill(top.pid, signal.SIGSTOP)
+        try:
+            eventually(lambda: "n: T has not answered for" in caplog.text, 10.0)
+        finally:
+            os.kill(top.pid, signal.SIGCONT)
+        eventually(lambda: "n: T answers again" in caplog.text)
+        assert "connecting anew" not in caplog.text

@@ -16,7 +16,7 @@ import pytest
 import zmq
 from zmq.utils.monitor import recv_monitor_message
 
-from autopilot_net import AutopilotNetError
+from autopilot_net import AutopilotNetError, inbound
 from autopilot_net.sockets import (
     BATCH,
     PIPE,
@@ -717,3 +717,58 @@ def test_the_system_chooses_a_port_where_none_is_named(context: Context) -> None
     ports = {Ends(context, "T").pipes.bind(LOCAL, choice) for choice in (0, None)}
     assert len(ports) == 2
     assert 0 not in ports
+
+
+# -- connections below ---------------------------------------------------------------------------------------------
+
+
+def test_one_connection_too_many_is_hung_up_on(context: Context, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(inbound, "CONNECTIONS", 2)
+    ours = Ends(context, "T").bind()
+    rigs = [named(context, f"rig_{number}".encode(), ours.port) for number in range(2)]
+    for rig in rigs:
+        rig.send(b"hello")
+    ours.until(lambda: len(ours.came) == 2)
+    with socket.create_connection((LOCAL, ours.port)) as third:
+        ours.until(lambda: ours.pipes.skipped["a connection too many"] == 1)
+        third.settimeout(10)
+        with contextlib.suppress(ConnectionResetError):
+            while third.recv(100):
+                pass
+    rigs[0].send(b"still here")
+    ours.until(lambda: ours.heard(b"still here"))
+
+
+def test_what_a_former_connection_brought_is_read_before_what_the_next_one_does(context: Context) -> None:
+    """The next has an identity of its own, so that zmq throws nothing of the former away."""
+    ours = Ends(context, "T").bind()
+    rig = Ends(context, "rig_1").connect("T", ours.port)
+    rig.until(lambda: ours.came, ours)
+    numbers = count()
+    sent = fill(lambda: rig.send("T", b"former %d" % next(numbers)) is not Sent.YES)
+    eventually(lambda: ours.router.poll(0))
+    rig.pipes.reconnect("next")
+    rig.until(lambda: rig.send("T", b"next") is Sent.YES)
+    ours.until(lambda: ours.heard(b"next"))
+    came = [frames[-1] for _, frames, _ in ours.came if frames[-1]]
+    assert came[:-1] == [b"former %d" % number for number in range(len(came) - 1)]
+    assert 0 < len(came) - 1 <= sent
+    assert {peer for peer, _, _ in ours.came} == {"rig_1"}
+    assert [is_new for _, frames, is_new in ours.came if frames == [b""]] == [True, True]
+    assert ours.send("rig_1", b"to the next") is Sent.YES
+    rig.until(lambda: rig.heard(b"to the next"))
+
+
+def test_whoever_comes_by_an_older_protocol_is_counted_and_not_heard(context: Context) -> None:
+    ours = Ends(context, "T").bind()
+    with socket.create_connection((LOCAL, ours.port)) as stranger:
+        stranger.sendall(bytes.fromhex("020061020062"))
+        ours.until(lambda: ours.pipes.skipped["from a peer of another protocol"])
+    assert ours.came == []
+
+
+def test_a_message_of_too_many_frames_is_counted_and_not_heard(context: Context) -> None:
+    ours = Ends(context, "T").bind()
+    named(context, b"rig_1", ours.port).send_multipart([b"x"] * (inbound.FRAMES + 1))
+    ours.until(lambda: ours.pipes.skipped[f"of more than {inbound.FRAMES} frames"])
+    assert ours.came == []

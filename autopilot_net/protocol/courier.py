@@ -87,6 +87,10 @@ class Courier:
         for recipient, target in self.outbox.recipients(is_open=True):
             if name.removeprefix("_") in (target.removeprefix("_"), recipient.removeprefix("_")):
                 self.outbox.close(recipient)
+        return self.open_closed(now=now)
+
+    def open_closed(self, *, now: float) -> list[Effect]:
+        """Send what waited for a path that is up now."""
         entries = [
             entry
             for recipient, target in self.outbox.recipients(is_open=False)

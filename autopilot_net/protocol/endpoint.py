@@ -190,6 +190,7 @@ class Endpoint:
 
     def meet(self, peer: str, *, now: float) -> list[Effect]:
         """The neighbour `peer` is there, or there again."""
+        is_first = self.post.is_to_come(peer)
         if not self.routes.meet(peer):
             return []
         begun: list[Effect] = []
@@ -197,6 +198,8 @@ class Endpoint:
             self._liveness.meet(now=now)
             self._clock.meet(now=now)
             begun = self._begin_connection(peer, now)
+        if is_first:  # what was sent so far waits in one queue
+            return [Met(peer), *begun, *self.ready(peer), *self._courier.open_closed(now=now)]
         return [Met(peer), *begun, *self.ready(peer), *self._reopen(peer, now)]
 
     def connected(self, peer: str, address: str, *, took_over: bool) -> list[Effect]:
@@ -347,7 +350,9 @@ class Endpoint:
         special = self._special.get(message.key)
         if special is not None and "inc" in message and "NOREPEAT" in message.flags:  # else it is a lab's own
             return effects + special(message, peer, now)
-        if "NOREPEAT" in message.flags:
+        # A `Message` that a program of Autopilot's makes by hand says `repeat`. It is sent under one id as often as the
+        # program likes, and no node of theirs looks for a confirmation of it.
+        if "NOREPEAT" in message.flags or ("repeat" in message and "seq" not in message):
             return effects + self._read_unconfirmed(message, peer, len(packet.payload))
         return effects + self._courier.arrive(message, peer, now=now)
 

@@ -78,9 +78,13 @@ class Post:
     def is_open(self, target: str, recipient: str) -> bool:
         """Whether the path to `recipient`, which begins toward `target`, is believed to be up."""
         hop = self.next_hop(target)
-        if hop is None or not self.routes.has(hop) or self.routes.is_away(target):
+        if hop is None or not (self.routes.has(hop) or self.is_to_come(hop)) or self.routes.is_away(target):
             return False
         return hop != self.routes.upstream or recipient not in self.routes.beyond
+
+    def is_to_come(self, hop: str) -> bool:
+        """Whether `hop` is an upstream that is yet to be met: all that is sent meanwhile waits, in its order."""
+        return hop == self.routes.upstream and not self.routes.was_up
 
     def is_cut_off(self, packet: Packet) -> bool:
         """Whether `packet`, which came from below, would have to go up, and cannot now, or would not be read."""

@@ -541,3 +541,14 @@ def test_a_message_that_cannot_be_sent_leaves_nothing_behind() -> None:
         sender.send(Message(id="1", to="s", sender="n", key="K", value=object()), repeat=True, now=0)
     assert len(sender.outbox) == 0
     assert sender.next_timer() == 1.0  # its first probe
+
+
+@pytest.mark.parametrize("repeat", [True, False])
+def test_each_copy_of_a_message_that_was_made_by_hand_is_a_message(repeat: bool) -> None:
+    """Autopilot's test of the bandwidth sends one message over and over, from a sender that nobody knows."""
+    made = station("T", upstream=None, below=("n",))
+    by_hand = Message(id="test_message", to="T", sender="test_sender", key="K", timestamp="then", repeat=repeat)
+    for _ in range(3):
+        (effect,) = made.receive("n", [b"T", b"T", by_hand.serialize()], now=0)
+        assert isinstance(effect, Deliver)
+        assert effect.ticket == 0
