@@ -290,9 +290,9 @@ class Net_Node:  # noqa: N801  # the name that labs' programs import
         """
         self._core.refuse_fork()
         if msg is None:
-            to = self.upstream if to is None else to
-            if to == "":
+            if to is None and not self.upstream:
                 raise AutopilotNetError(f"{self.id} has no upstream: say to whom {key} is to go")
+            to = self.upstream if to is None else to
             if not key:
                 raise AutopilotNetError(f"{self.id} was to send a message to {to} without a key")
             msg = self.prepare_message(to, key, value, repeat=bool(repeat), flags=flags, blosc=blosc)

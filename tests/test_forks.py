@@ -82,11 +82,11 @@ def is_refused() -> None:
 
 
 def makes_its_own() -> None:
-    """A new node in the fork, of an id of its own or the same, works; and the one that was copied goes on."""
+    """A new node in the fork works; and the one that was copied goes on."""
     node = hub()
 
     def tell() -> None:
-        for id in ("child", "hub"):
+        for id in ("child", "another"):
             with Net_Node(id, "hub", int(node.router_port or 0)) as made:
                 print(made.send("hub", "X", id, repeat=True).wait(DEADLINE_S))
 
@@ -177,7 +177,7 @@ def test_what_is_asked_of_a_node_in_a_fork_is_refused_at_once_or_harmless() -> N
 
 
 def test_a_node_that_is_made_in_a_fork_works_and_so_does_the_one_it_was_forked_from() -> None:
-    assert sorted(lines("makes_its_own")) == sorted(["child", "True", "hub", "True", "7", "after", "True"])
+    assert sorted(lines("makes_its_own")) == sorted(["child", "True", "another", "True", "7", "after", "True"])
 
 
 def test_a_delivery_of_a_fork_waits_for_no_lock_of_its_parent() -> None:

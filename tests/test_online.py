@@ -42,15 +42,22 @@ def test_all_machines_that_were_reached_by_a_neighbour_go_with_it() -> None:
     assert told(host) == [], "which is no news"
 
 
-def test_one_that_is_back_is_asked_for_its_state_which_says_so() -> None:
+def test_one_that_is_back_says_so_by_a_handshake_or_by_its_state() -> None:
     role, host = terminal(["rig_1"])
-    role.neighbour("rig_1", is_there=False)
-    host.take()
-    role.neighbour("rig_1", is_there=True)
-    assert [(sent.to, sent.key) for sent in host.take()] == [("rig_1", "PING")]
-    role.state(message("rig_1", "STATE", "RUNNING"))
-    assert told(host) == [("rig_1", "RUNNING")]
-    assert role.online["rig_1"]
+    for back in ("HANDSHAKE", "STATE"):
+        role.neighbour("rig_1", is_there=False)
+        assert told(host) == [("rig_1", DISCONNECTED)]
+        role.neighbour("rig_1", is_there=True)
+        assert host.take() == []
+        assert not role.online["rig_1"]
+        if back == "STATE":
+            role.state(message("rig_1", "STATE", "RUNNING"))
+        else:
+            role.handshake(message("rig_1", "HANDSHAKE", {"pilot": "rig_1", "state": "RUNNING"}))
+        assert [(one.to, one.key, one.value["state"]) for one in host.take() if one.to == "_T"] == [
+            ("_T", back, "RUNNING")
+        ]
+        assert role.online["rig_1"]
 
 
 def test_programs_and_strangers_that_come_and_go_are_no_machines() -> None:

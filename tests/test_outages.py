@@ -107,7 +107,7 @@ def test_a_link_may_be_cut_one_way() -> None:
 
 
 def test_a_link_that_was_cut_one_way_for_long_is_taken_for_deaf_and_costs_the_other_way_too() -> None:
-    found = outages(Tale().struck("cut", "cam", since=1, until=6, end="heal", way="up"))
+    found = outages(Tale().struck("cut", "cam", since=1, until=9, end="heal", way="up"))
     assert found.on(["rig_1", "cam"]) == found.all
 
 

@@ -65,7 +65,7 @@ class Courier:
             return self._settle(about, message.sender, re, now, failed=reason, at=message.get("at"))
         if not message.get("received"):
             return self._settle(about, message.sender, re, now)
-        self.outbox.received(about, message.sender, re, now=now)
+        self.outbox.received(about, message.sender, re)
         gap = message.get("missing")
         numbers = [as_int(number, 1) for number in gap] if isinstance(gap, list) else []
         if len(numbers) != 2 or numbers[0] is None or numbers[1] is None:

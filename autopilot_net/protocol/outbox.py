@@ -21,7 +21,7 @@ from autopilot_net.protocol.records import Kept, Saved
 
 __all__ = ["Entry", "Outbox", "Window"]
 
-ANSWERS = 2  # times the slowest answer of late are waited for, before a message is sent again
+WAITS = 2  # times the slowest confirmation of late are waited for, before a message is sent again
 FADES = 0.9  # what is left of the slowest at each that was faster
 LONGEST_S = 60.0
 REPEAT_SHARE = 0.2  # of what is sent for the first time, so much may be sent again by the clock
@@ -129,6 +129,7 @@ class _Channel:
 
     __slots__ = (
         "armed",
+        "doubted",
         "flying",
         "next_seq",
         "open",
@@ -150,7 +151,8 @@ class _Channel:
         self.flying: dict[int, Entry] = {}
         self.seqs: deque[int] = deque()  # ascending; its head is the lowest of `flying`, once what is done is popped
         self.size = 0  # of what flies
-        self.slowest = 0.0  # how long an answer took, of late, in seconds
+        self.doubted = 0.0  # the most that is believed of one that was sent again
+        self.slowest = 0.0  # how long a confirmation took, of late, in seconds
         self.waiting_size = 0
         self.waiting: deque[Entry] = deque()
 
@@ -159,9 +161,10 @@ class _Channel:
             self.seqs.popleft()
         return self.seqs[0] if self.seqs else self.next_seq
 
-    def answered(self, entry: Entry, now: float) -> None:
-        """The recipient has answered. To which copy is not known: so the time counts from the first by this path."""
-        self.slowest = max(now - entry.sent_at, FADES * self.slowest)
+    def confirmed(self, entry: Entry, now: float) -> None:
+        """The recipient has handled it. Where it was sent again, which copy is not known, and not much is concluded."""
+        took = now - entry.sent_at
+        self.slowest = max(min(took, self.doubted) if entry.again else took, FADES * self.slowest)
 
     def has_room(self, window: Window) -> bool:
         return not self.flying or (len(self.flying) < window.messages and self.size < window.size_bytes)
@@ -225,6 +228,7 @@ class Outbox:
         channel = self._channels.get(recipient)
         if channel is None:
             channel = self._channels[recipient] = _Channel(recipient, is_open=is_open)
+            channel.doubted = self.repeat_interval
         entry.seq = channel.next_seq
         channel.next_seq += 1
         self._append(channel, entry, expires_at)
@@ -240,14 +244,13 @@ class Outbox:
         entry = self._find(message_id, recipient, re)
         if entry is None:
             return None, []
-        entry.channel.answered(entry, now)
+        entry.channel.confirmed(entry, now)
         return entry, self._remove(entry, now)
 
-    def received(self, message_id: str, recipient: str, re: Any, *, now: float) -> None:
+    def received(self, message_id: str, recipient: str, re: Any) -> None:
         """`recipient` has it, and has yet to handle it: patience starts anew."""
         entry = self._find(message_id, recipient, re)
         if entry:
-            entry.channel.answered(entry, now)
             entry.ttl = entry.patience
 
     def missing(self, recipient: str, re: Any, first: int, last: int, *, now: float) -> list[Entry]:
@@ -377,7 +380,7 @@ class Outbox:
 
     def _launch(self, channel: _Channel, entry: Entry, now: float) -> None:
         # One whose answers are late is alive, and busy: what it has is not sent to it again.
-        entry.due = now + max(self.repeat_interval, min(ANSWERS * channel.slowest, LONGEST_S))
+        entry.due = now + max(self.repeat_interval, min(WAITS * channel.slowest, LONGEST_S))
         channel.flying[entry.seq] = entry
         self._arm(channel)
 

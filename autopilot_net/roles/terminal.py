@@ -49,12 +49,11 @@ class Terminal(Role):
     # -- who is there --------------------------------------------------------------------------------------------
 
     def neighbour(self, peer: str, is_there: bool) -> None:
-        """A neighbour came or went: with it, all machines that are reached by it. The program is told at once."""
-        if is_there:
-            if peer in self.pilots:  # its answer says that it is back, and in what state
-                self.attempt(self.send, peer, "PING", None, repeat=False, flags=["NOLOG"])
-            return
-        for name, known in self.pilots.items():
+        """A neighbour went: with it, all machines that are reached by it. The program is told at once.
+
+        One that is back says so itself, by a HANDSHAKE.
+        """
+        for name, known in self.pilots.items() if not is_there else ():
             if self.online.get(name) and known.get("way", [name])[0] == peer:
                 self._disconnected(name)
 

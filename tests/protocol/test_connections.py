@@ -181,14 +181,14 @@ def test_how_many_messages_await_their_confirmation_can_be_asked() -> None:
 def test_a_recipient_whose_answers_are_late_is_given_longer() -> None:
     """It spends the patience of nobody, and is given nothing to read twice."""
     wire = Wire({"T": None, "rig": "T"})
-    for late in (4.0, 12.0, 30.0):
+    for late in (4.0, 7.0, 13.0, 25.0):
         wire.policy = lambda flight, late=late: (late,) if flight.source == "T" and flight.frames[-1] else PASS  # type: ignore[misc]
         for _ in range(3):
             wire.send("rig", "T")
             wire.run(late)
     before = repeats(wire)
     wire.send("rig", "T")
-    wire.run(31)
+    wire.run(26)
     assert repeats(wire) == before
     wire.policy = lambda _: PASS
     for _ in range(40):
