@@ -444,7 +444,7 @@ class Driver:
             if sent is Sent.GONE:
                 self._lose(line, peer)
             else:
-                stuck.postpone(time.monotonic())
+                stuck.postpone(time.monotonic(), late=sent is Sent.LATE)
             return
         line.stuck.pop(peer, None)
         self._queue(line, line.endpoint.ready(peer))
@@ -550,18 +550,18 @@ class Driver:
         sent = line.pipes.send(effect.peer, effect.frames)
         if sent is Sent.YES:
             line.endpoint.sent(effect)
-        elif sent is Sent.FULL:
-            self._hold(line, effect)
+        elif sent is not Sent.GONE:
+            self._hold(line, effect, late=sent is Sent.LATE)
         else:
             self._neighbour(line, effect.peer, is_there=False)
             if effect.kind is Kind.DATA and effect.frames[-1]:  # the rest is said again, or missed by nobody
                 self._queue_locked(line, [Dropped(AWAY, effect.peer, "")])
 
-    def _hold(self, line: Line, effect: Transmit) -> None:
+    def _hold(self, line: Line, effect: Transmit, *, late: bool) -> None:
         """A pipe is full: what it refused must go first, and what follows waits behind that."""
         stuck = line.stuck[effect.peer] = Stuck()
         stuck.effects.append(effect)
-        stuck.postpone(time.monotonic())
+        stuck.postpone(time.monotonic(), late=late)
         with self._lock:
             line.endpoint.full(effect.peer, [])
 

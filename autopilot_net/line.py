@@ -38,8 +38,10 @@ class Stuck:
         self.wait = RETRY_S[0]
         self.retry_at = 0.0
 
-    def postpone(self, now: float) -> None:
-        """It is full still."""
+    def postpone(self, now: float, *, late: bool) -> None:
+        """It is full still; `late`: only of large messages, for which a moment is enough."""
+        if late:
+            self.wait = RETRY_S[0]
         self.retry_at = now + self.wait
         self.wait = min(2 * self.wait, RETRY_S[1])
 

@@ -32,7 +32,7 @@ UNACKED_MS = 10_000  # how long what is sent down may stay unacknowledged
 PIPE = 64  # messages
 SMALL = 1 << 10  # bytes; larger ones are counted, since zmq counts messages alone
 PIPE_BYTES = 64 << 10
-SEND_BYTES = 64 << 10
+SEND_BYTES = 64 << 10  # with half of it loopback, whose packets are as large, waits 40 ms for each acknowledgement
 # Of what one neighbour sent, so much may lie unread, in zmq and in the system. Then its sender has to wait.
 UNREAD = 256  # messages
 UNREAD_BYTES = 128 << 10
@@ -63,6 +63,7 @@ class Sent(Enum):
 
     YES = "yes"
     FULL = "full"
+    LATE = "late"  # enough of large messages is under way, which takes a moment
     GONE = "gone"
 
 
@@ -251,7 +252,7 @@ class Pipes:
         load = self._loads.get(peer) or _Load()
         size = len(parts[-1])
         if not load.takes(size):
-            return Sent.FULL
+            return Sent.LATE
         tracker = socket.send_multipart(parts, zmq.DONTWAIT, copy=False, track=True)
         if tracker is not None:
             load.add(tracker, size)

@@ -62,9 +62,8 @@ def test_every_message_of_a_burst_arrives_once_whatever_the_settings(lab: Mixed,
         burst(sender, Message, count=COUNT, **settings)
     eventually(lambda: len(came(lab)) >= before + COUNT + 1)
     values = came(lab)[before:]
-    *messages, last = values
-    assert len(messages) == COUNT
-    assert last["test_end"]
+    messages = [value for value in values if "test_end" not in value]  # theirs hands them on in no order
+    assert len(messages) == len(values) - 1 == COUNT
     assert {tuple(shape_of(value["payload"])) for value in messages} == {(ITEMS,)}
     if not settings["preserialized"]:
         assert sorted(value["n_msg"] for value in messages) == list(range(COUNT))

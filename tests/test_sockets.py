@@ -390,7 +390,7 @@ def test_one_full_neighbour_of_ours_says_so_at_once_and_blocks_nobody(context: C
     deaf.send(b"hello")
     other.send(b"hello")
     ours.until(lambda: len(ours.came) == 2)
-    sent = fill(lambda: ours.send("deaf", BIG) is Sent.FULL)
+    sent = fill(lambda: ours.send("deaf", BIG) is Sent.LATE)
     assert ours.send("other", b"x") is Sent.YES
     assert read(other) == [b"x"]
     for _ in range(sent):
@@ -403,7 +403,7 @@ def test_an_upstream_that_does_not_read_is_full_and_not_gone(context: Context) -
     deaf, port = bound(plain(context, zmq.ROUTER, **DEAF))
     rig = Ends(context, "rig_1").connect("T", port)
     rig.until(lambda: rig.news == [("T", True)])
-    assert fill(lambda: rig.send("T", BIG) is Sent.FULL)
+    assert fill(lambda: rig.send("T", BIG) is Sent.LATE)
     assert fill(lambda: rig.send("T", b"x") is Sent.FULL) <= PIPE
     assert read(deaf) == [b"rig_1", b""]
 
@@ -453,9 +453,9 @@ def test_large_messages_fill_a_pipe_by_their_bytes(context: Context, way: str) -
     peer, far = ("T", above) if way == "up" else ("deaf", below)
     ours.until(lambda: ours.news if way == "up" else ours.came)
     frame = bytes(PIPE_BYTES // 4)
-    sent = fill(lambda: ours.send(peer, frame) is Sent.FULL)
+    sent = fill(lambda: ours.send(peer, frame) is Sent.LATE)
     assert 4 <= sent <= 12, "what is in the pipe, and what is on its way"
-    assert ours.send(peer, frame) is Sent.FULL
+    assert ours.send(peer, frame) is Sent.LATE
     for _ in range(sent + (way == "up")):
         assert far.poll(10_000)
         far.recv_multipart()
