@@ -25,6 +25,7 @@ from autopilot_net.errors import AutopilotNetError, WaitInHandler, WindowFull
 from autopilot_net.handlers import Call, Handlers, Host
 from autopilot_net.line import Line, Stuck
 from autopilot_net.logbook import Logbook
+from autopilot_net.loglimit import shown
 from autopilot_net.message import Message
 from autopilot_net.protocol.effects import (
     Confirmed,
@@ -348,7 +349,7 @@ class Driver:
         try:
             self._queue(line, line.endpoint.receive(peer, frames, now=time.monotonic()))
         except Exception:  # noqa: BLE001  # whatever one message does, the thread must outlive it
-            self._outlive(f"a message from {peer}")
+            self._outlive(f"a message from {shown(peer)}")
 
     def _count_skipped(self, line: Line) -> None:
         """What came in and is nobody's that could be answered is counted like what was dropped."""
@@ -452,7 +453,7 @@ class Driver:
     def _outlive(self, what: str) -> None:
         """Go on: the thread has others to serve."""
         self.counters["broken"] += 1
-        logger.exception("%s: %s broke what should bear it; please report this", self.name, what)
+        self._book.blame(f"{self.name}: internal error while handling {what}; please report this")
 
     def _queue(self, line: Line, effects: list[Effect]) -> None:
         for effect in effects:

@@ -116,6 +116,10 @@ class Logbook:
         """Log `sentence`, which concerns `peer`, unless another did just now."""
         self._limit.log(logging.WARNING, (peer,), f"{self._name}: {sentence}")
 
+    def blame(self, sentence: str) -> None:
+        """Log `sentence` with the traceback of the exception that is being handled, unless another just was."""
+        self._limit.log(logging.ERROR, ("internal error",), sentence, exc_info=True)
+
     def due(self) -> float | None:
         """When `speak` has something to say."""
         return self._drops.due()

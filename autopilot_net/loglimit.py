@@ -112,7 +112,7 @@ class LogLimit:
         self._lock = threading.Lock()
         self._kept: dict[tuple[str, ...], list[float]] = {}  # thing -> [quiet until, lines that were not written]
 
-    def log(self, level: int, thing: tuple[str, ...], sentence: str) -> bool:
+    def log(self, level: int, thing: tuple[str, ...], sentence: str, *, exc_info: bool = False) -> bool:
         """Log `sentence`, which is about `thing`, unless another just was; whether it was."""
         now = time.monotonic()
         with self._lock:
@@ -131,7 +131,7 @@ class LogLimit:
             swallowed = int(kept[1]) if kept is not None else 0
             self._kept[thing] = [now + EVERY_S, 0]
         more = f" (and {swallowed:,} times more since the last such line)" if swallowed else ""
-        self._logger.log(level, "%s%s", sentence, more)
+        self._logger.log(level, "%s%s", sentence, more, exc_info=exc_info)
         return True
 
     def _loud(self, now: float) -> Iterator[tuple[tuple[str, ...], list[float]]]:
