@@ -26,7 +26,8 @@ __all__ = ["Arrival", "Inbound"]
 
 FRAMES = 64  # of one message: the hops of a very deep tree. What has more is not of this protocol
 CONNECTIONS = 8_192  # at once; whoever comes beyond is hung up on
-DRAIN_S = 1.0  # how long the new connection waits for the former one's end at most
+QUIET_S = 0.2  # a connection whose place was taken, and that brings nothing for so long, is hung up on
+DRAIN_S = 2.0  # how long the new connection waits for the former one's end at most
 
 
 class Arrival(NamedTuple):
@@ -54,7 +55,7 @@ class _Connection:
 class _Ending:
     """A connection that is over, or about to be, and is read out; and what came by the one that takes its place."""
 
-    __slots__ = ("former", "is_over", "is_renamed", "new", "quiet", "until", "waiting")
+    __slots__ = ("former", "heard", "hung_up", "is_over", "is_renamed", "new", "quiet", "until", "waiting")
 
     def __init__(self, former: _Connection, new: _Connection | None = None, *, is_over: bool) -> None:
         self.former = former
@@ -63,7 +64,20 @@ class _Ending:
         self.is_over = is_over  # its end was told
         self.is_renamed = False  # zmq has handed its identity over
         self.quiet = 0  # messages that were read since its end was told, none of them its own
-        self.until = time.monotonic() + DRAIN_S
+        self.hung_up = is_over
+        self.heard = time.monotonic()  # when it brought something last
+        self.until = self.heard + DRAIN_S
+
+    def hang_up(self, now: float) -> None:
+        """End it, if it does not end by itself.
+
+        One that was closed at its other end has yet to bring what was under way. One that stays silent is what is left
+        of a machine that lost its power. One that goes on is another machine under the same id, which then shows itself
+        by coming back.
+        """
+        if not self.hung_up and (now >= self.heard + QUIET_S or now >= self.until):
+            self.hung_up, self.until = True, now + DRAIN_S
+            _shut_down(self.former.fd, self.former.far_end, socket.SHUT_RD)
 
     def is_its(self, identity: bytes, fd: int, *, is_probe: bool, is_live: bool) -> bool:
         """Whether a message came by the former connection, and not by one that takes its place."""
@@ -155,15 +169,17 @@ class Inbound:
 
     def emptied(self) -> Iterator[Arrival]:
         """Nothing is left to be read: connections that are over are done with."""
+        now = time.monotonic()
         for ending in list(self._endings.values()):
-            if ending.is_over or time.monotonic() >= ending.until:
+            ending.hang_up(now)
+            if ending.is_over or now >= ending.until:
                 yield from self._finish(ending)
 
     def _take(self, peer: str, fd: int, identity: bytes, first: zmq.Frame, rest: list[bytes]) -> Iterator[Arrival]:
         ending, current = self._endings.get(peer), self._current.get(peer)
         is_probe = rest == [b""]
         if ending is not None and ending.is_its(identity, fd, is_probe=is_probe, is_live=fd in self.live):
-            ending.quiet = -1
+            ending.quiet, ending.heard = -1, time.monotonic()
             yield Arrival(peer, rest, False)
         elif current is not None and current.identity == identity and current.fd == fd:
             if ending is None:
@@ -184,12 +200,9 @@ class Inbound:
         self._end_by_number(new)
         self._current[peer], self._by_fd[new.fd] = new, peer
         self.came_by[peer] = (new.address, former is not None)
-        ending = self._endings.get(peer)
         if former is not None:
-            if former.fd != new.fd:
-                self._by_fd.pop(former.fd, None)
-            if former.probes and self._hang_up(former, new):
-                ending = self._endings.setdefault(peer, _Ending(former, new, is_over=False))
+            self._take_over(former, new)
+        ending = self._endings.get(peer)
         if ending is None:
             yield Arrival(peer, rest, True)
         else:
@@ -198,25 +211,27 @@ class Inbound:
         if new.fd not in self.live:  # gone already, before the first that it said was read
             self.disconnected(new.fd)
 
+    def _take_over(self, former: _Connection, new: _Connection) -> None:
+        """An id has come by another connection, and the former one is still there."""
+        if former.fd != new.fd:
+            self._by_fd.pop(former.fd, None)
+        if not former.probes:
+            return  # Autopilot's own, which would connect again at once
+        if former.identity == new.identity:  # zmq has handed it over: of the former one nothing more can be read
+            _shut_down(former.fd, former.far_end, socket.SHUT_RDWR)
+        else:
+            self._endings.setdefault(new.peer, _Ending(former, new, is_over=False))
+
     def _end_by_number(self, new: _Connection) -> None:
         """Whoever came by the same number before is over, if that was not told while it was looked at."""
         other = self._by_fd.get(new.fd)
         if other is not None and other != new.peer and other not in self._endings:
             self._endings[other] = _Ending(self._current.pop(other), is_over=True)
 
-    @staticmethod
-    def _hang_up(former: _Connection, new: _Connection) -> bool:
-        """End a connection whose id has come by another; whether there is something to be read of it.
-
-        Its process may be gone; or it is another machine under the same id, which shows itself by coming back.
-        """
-        is_handed_over = former.identity == new.identity
-        _shut_down(former.fd, former.far_end, socket.SHUT_RDWR if is_handed_over else socket.SHUT_RD)
-        return not is_handed_over
-
     def _count(self) -> Iterator[Arrival]:
         """zmq reads from its connections in turn: one from which nothing came in two rounds has nothing left."""
         for ending in list(self._endings.values()):
+            ending.hang_up(time.monotonic())
             if ending.is_over:
                 ending.quiet += 1
                 if ending.quiet > 2 * len(self.live) + 2:

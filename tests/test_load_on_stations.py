@@ -5,9 +5,11 @@ At full size: `python -m tests.test_load_on_stations 50000`.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -219,6 +221,68 @@ def test_twenty_forced_reconnects_with_unread_input_lose_nothing_uncounted() -> 
         assert sum(it.hear()) == nodes * 50
         settled = eventually(lambda: _all_accounted(it, nodes * count))
         assert settled["handled"] + settled["dropped"] == nodes * count
+
+
+class Leak:
+    """A TCP proxy before a port, which may swallow what goes up, and then cut the connection."""
+
+    def __init__(self, port: int) -> None:
+        self._to = port
+        self._server = socket.create_server(("127.0.0.1", 0))
+        self.port = int(self._server.getsockname()[1])
+        self.swallows = False
+        self._ends: list[socket.socket] = []
+        threading.Thread(target=self._serve, daemon=True).start()
+
+    def _serve(self) -> None:
+        with contextlib.suppress(OSError):
+            while True:
+                lower, upper = self._server.accept()[0], socket.create_connection(("127.0.0.1", self._to))
+                self._ends += [lower, upper]
+                threading.Thread(target=self._pump, args=(lower, upper, True), daemon=True).start()
+                threading.Thread(target=self._pump, args=(upper, lower, False), daemon=True).start()
+
+    def _pump(self, source: socket.socket, sink: socket.socket, is_up: bool) -> None:
+        with contextlib.suppress(OSError):
+            while data := source.recv(1 << 16):
+                if not (is_up and self.swallows):
+                    sink.sendall(data)
+
+    def cut(self) -> None:
+        """End every connection, and be a whole way again."""
+        ends, self._ends = self._ends, []
+        for end in ends:
+            with contextlib.suppress(OSError):
+                end.shutdown(socket.SHUT_RDWR)
+            end.close()
+        self.swallows = False
+
+    def close(self) -> None:
+        """End all of it."""
+        self._server.close()
+        self.cut()
+
+
+def test_what_a_broken_connection_took_with_it_is_counted_to_the_message() -> None:
+    with lab() as it, contextlib.closing(Leak(it.begin(Floodable("T", listen_port=0)).port)) as leak:
+        it.node("asker", it.stations["T"])
+        with Net_Node("n", "T", leak.port) as node:
+            assert node.send("T", "HERE", repeat=True).wait(DEADLINE_S)
+            eventually(lambda: node._core.endpoint.is_upstream_new)
+            for swallowed in (0, 7, 50):
+                before = node.counters.get("dropped", 0)
+                for number in range(20):
+                    node.send("T", "FLOOD", number)
+                assert node.send("T", "HERE", repeat=True).wait(DEADLINE_S)
+                leak.swallows = True
+                for number in range(swallowed):
+                    node.send("T", "FLOOD", number)
+                eventually(lambda: not node._core.driver._todo)
+                kept = node.send("T", "HERE", repeat=True)
+                leak.cut()
+                assert kept.wait(DEADLINE_S)
+                eventually(lambda: node.counters.get("dropped", 0) == before + swallowed)  # noqa: B023
+        assert it.inside("T", handled_of_flood) == 60
 
 
 def stopped(seconds: float, *, count: int) -> tuple[dict[str, int], int, int]:

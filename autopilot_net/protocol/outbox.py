@@ -204,7 +204,7 @@ class Outbox:
 
     def messages(self) -> dict[str, Message]:
         """What awaits confirmation, by id, oldest first."""
-        return {message_id: entry.message for message_id, entry in list(self._by_id.items())}
+        return {message_id: entry.message for message_id, entry in self._by_id.copy().items()}
 
     def recipients(self, *, is_open: bool) -> list[tuple[str, str]]:
         """Those whose path is up, or is down, and for whom something waits; each with the id whose path it takes."""

@@ -132,6 +132,28 @@ def test_a_station_is_reached_when_it_is_there_and_is_who_it_was_said_to_be() ->
     assert Endpoint("T", forwards=True, incarnation="1").is_reached()
 
 
+def test_an_upstream_is_late_while_it_has_not_answered_for_two_intervals() -> None:
+    pilot = station()
+    pilot.receive("parent", [M], now=0)
+    pilot.handle_timer(now=1)
+    assert not pilot.is_late("parent", now=3)
+    assert pilot.is_late("parent", now=3.5)
+    assert not pilot.is_late("n", now=3.5)
+    pilot.receive("parent", [M], now=4)
+    assert not pilot.is_late("parent", now=4)
+
+
+def test_what_is_sent_before_the_first_meeting_goes_out_in_its_order_confirmed_or_not() -> None:
+    node = Endpoint("n", upstream="s", incarnation="1")
+    effects = []
+    for number in range(6):
+        message = Message(id=f"n_{number}", to="s", sender="n", key="K", value=number)
+        effects += node.send(message, repeat=number % 2 == 0, now=0)
+    assert effects == []
+    met = [effect for effect in node.meet("s", now=0) if isinstance(effect, Transmit)]
+    assert [Message(effect.frames[-1]).value for effect in met] == list(range(6))
+
+
 # -- repeats have a budget -----------------------------------------------------------------------------------------
 
 
