@@ -5,10 +5,12 @@ The object is made in the parent; `run` builds everything that lives in the chil
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import multiprocessing
 import os
 import pickle
+import resource
 import signal
 import sys
 import threading
@@ -187,6 +189,7 @@ class Station(multiprocessing.Process):
     def run(self) -> None:
         """Be the station until it is released, or killed, or its parent is gone."""
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is its owner's to answer
+        allow_connections()
         sys.setswitchinterval(SWITCH_S)
         told, teller = os.pipe()
         os.set_blocking(teller, False)
@@ -454,6 +457,13 @@ def _disown() -> None:
 
 
 os.register_at_fork(after_in_child=_disown)
+
+
+def allow_connections() -> None:
+    """Let this process have as many connections as its system permits: the usual 1,024 files are 1,000 rigs."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with contextlib.suppress(ValueError, OSError):  # macOS calls unlimited what it does not give
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
 class Flag:

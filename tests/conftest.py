@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import signal
 import socket
 import sys
 import threading
@@ -24,6 +25,10 @@ Context = zmq.Context[Socket]
 
 DEADLINE_S = 20.0  # far beyond what anything here takes: only a failure waits that long
 LOOK_EVERY_S = 0.002
+
+# A suite that is started by `nohup … &` inherits an ignored SIGINT, and hands it on to what its tests interrupt.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 settings.register_profile("dev", max_examples=30, deadline=None)
 settings.register_profile("ci", max_examples=100, deadline=None, derandomize=True)
