@@ -26,6 +26,7 @@ from autopilot_net.handlers import Call, Handlers, Host
 from autopilot_net.line import Line, Stuck
 from autopilot_net.logbook import Logbook
 from autopilot_net.loglimit import shown
+from autopilot_net.lookout import Lookout
 from autopilot_net.message import Message
 from autopilot_net.protocol.effects import (
     Confirmed,
@@ -40,9 +41,9 @@ from autopilot_net.protocol.effects import (
     Transmit,
     Twins,
 )
+from autopilot_net.protocol.numbers import as_int
 from autopilot_net.protocol.post import AWAY, READY_AT_ONCE
-from autopilot_net.reach import look
-from autopilot_net.sockets import Sent, bracketed
+from autopilot_net.sockets import Sent
 from autopilot_net.tracing import Tracer
 from autopilot_net.wallclock import epoch
 
@@ -53,6 +54,7 @@ logger = logging.getLogger("autopilot_net")
 CLOSE_S = 5.0  # how long closing waits for a handler that does not return
 LAST_WORDS_S = 0.05  # a DEALER that is IMMEDIATE forgets what it has not read yet when its peer closes
 HANG_UP_S = 0.5  # from closing a connection to opening another under the same identity
+MOST_ITEMS = 1 << 20  # of one batch of a stream: nobody says more, and counts it so
 ROOM_S = 5.0  # how long a sender waits for room until that is said
 READ_OUT_S = 0.01  # how often it is looked whether a connection that is over has been read out
 
@@ -79,6 +81,7 @@ class Driver:
             behind_bytes=behind_bytes,
             ended=lambda error: self._break(error, "handler thread"),
         )
+        self._lookout = Lookout(name, self._book, self.run)
         self._lines: list[Line] = []
         self._lock = threading.Lock()
         self._room = threading.Condition(self._lock)
@@ -266,6 +269,7 @@ class Driver:
         return wanted
 
     def _close(self) -> None:
+        self._lookout.is_over = True
         with self._lock:
             self._stopping = True
             self._room.notify_all()
@@ -404,35 +408,7 @@ class Driver:
             line.is_reached = reached
             if line is self._lines[0]:
                 self.on_reached(reached)
-        if line.watch.is_due(reached=reached, now=now) and self._is_first_to(line):
-            threading.Thread(target=self._look, args=(line,), name=f"{self.name} looks", daemon=True).start()
-
-    def _is_first_to(self, line: Line) -> bool:
-        """Whether `line` is the first to where it goes: a node's streams mostly go where it goes itself."""
-        where = (line.pipes.host, line.pipes.port)
-        return line is next(one for one in self._lines if (one.pipes.host, one.pipes.port) == where)
-
-    def _look(self, line: Line) -> None:
-        """Say why the upstream is not reached; in a thread of its own, since it takes seconds."""
-        pipes, upstream = line.pipes, line.endpoint.routes.upstream
-        there = line.endpoint.upstream_is
-        if line.endpoint.routes.up:
-            why, only_v6 = f"the station there is {there!r}; is this its port, and {upstream!r} its id?", ""
-        else:
-            why, only_v6 = look(pipes.host, pipes.port)
-        now, since = time.monotonic(), line.watch.since
-        if only_v6 and not line.endpoint.routes.up:
-            self.run(line, lambda now: self._go_by_v6(line, only_v6, now))
-        if since is not None and line.watch.is_to_be_told(now=now) and not self._stopping:
-            where = f"{upstream} at {bracketed(pipes.host)}:{pipes.port}"
-            self._book.warn(f"reach {where}", f"{where} has not been reached for {now - since:.0f} s: {why}")
-
-    @staticmethod
-    def _go_by_v6(line: Line, address: str, now: float) -> list[Effect]:
-        """zmq looks a name up among one kind of addresses, and is given this one instead."""
-        line.pipes.go_by(address)
-        line.reconnect_at = now
-        return []
+        self._lookout.mind(line, self._lines, reached=reached, now=now)
 
     def _retry(self, line: Line, peer: str) -> None:
         """Try again what a full pipe has refused; and once it is through, some of what waits behind it."""
@@ -513,8 +489,7 @@ class Driver:
 
     def _deliver(self, line: Line, effect: Deliver) -> list[Call]:
         if not effect.ticket and not self.handlers.takes(effect.size):
-            items = effect.message.get("items", 1)
-            count = max(1, items) if isinstance(items, int) else 1
+            count = as_int(effect.message.get("items"), 1, MOST_ITEMS) or 1
             lost = Dropped("the handlers are behind", effect.peer, self.name, count)
             with self._lock:
                 self._queue(line, [lost])

@@ -31,6 +31,7 @@ PICTURE: list[tuple[set[str], bool]] = [
     ({"inbound", "tracing", "wallclock"}, False),
     ({"sockets"}, False),
     ({"line", "logbook"}, False),
+    ({"lookout"}, False),
     ({"driver"}, False),
     ({"participant", "stream", "node", "station", "rolehost", "pilot_station", "terminal_station"}, True),
     ({""}, False),  # the package itself: the public names
