@@ -341,7 +341,8 @@ class Driver:
                     self._lose(line, peer)  # the same id by a new connection: a reboot, or a twin
                 if is_new:
                     address, took_over = line.pipes.came_by.get(peer, ("", False))
-                    self._queue(line, line.endpoint.connected(peer, address, took_over=took_over))
+                    name = line.pipes.inbound.connection(peer)
+                    self._queue(line, line.endpoint.connected(peer, address, took_over=took_over, connection=name))
                 self._take(line, peer, frames)
         self._count_skipped(line)
         with self._lock:

@@ -14,20 +14,23 @@ import contextlib
 import os
 import socket
 import time
-from collections import Counter, deque
+from collections import Counter, OrderedDict, deque
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 import zmq
 
-from autopilot_net.protocol.identity import id_of
+from autopilot_net.protocol.identity import connection_of, id_of
 
 __all__ = ["Arrival", "Inbound"]
 
 FRAMES = 64  # of one message: the hops of a very deep tree. What has more is not of this protocol
 CONNECTIONS = 8_192  # at once; whoever comes beyond is hung up on
+FLUSH_S = 0.02  # zmq tells the end of a connection just before it hands on the last of it
+UNHEARD = 256  # messages within which zmq has heard of all that had come
+RETIRED = 1_024
 QUIET_S = 0.2  # a connection whose place was taken, and that brings nothing for so long, is hung up on
-DRAIN_S = 2.0  # how long the new connection waits for the former one's end at most
+DRAIN_S = 2.0  # so is one that goes on for so long; and if it then is silent for so long, its end is not waited for
 
 
 class Arrival(NamedTuple):
@@ -41,32 +44,30 @@ class Arrival(NamedTuple):
 class _Connection:
     """One connection from below."""
 
-    __slots__ = ("address", "far_end", "fd", "identity", "peer", "probes")
+    __slots__ = (
+        *("address", "far_end", "fd", "heard", "hung_up", "identity", "is_new", "is_over", "is_renamed", "peer"),
+        *("probes", "quiet", "read_until", "took_over", "until", "waiting"),
+    )
 
-    def __init__(self, peer: str, identity: bytes, fd: int, address: str, *, probes: bool) -> None:
+    def __init__(self, peer: str, identity: bytes, fd: int, address: str, *, probes: bool, took_over: bool) -> None:
         self.peer = peer
         self.identity = identity  # by which it is sent to
         self.fd = fd
         self.address = address
         self.far_end = _far_end(fd)
         self.probes = probes  # whether the first that came was a probe, as of all of ours
-
-
-class _Ending:
-    """A connection that is over, or about to be, and is read out; and what came by the one that takes its place."""
-
-    __slots__ = ("former", "heard", "hung_up", "is_over", "is_renamed", "new", "quiet", "until", "waiting")
-
-    def __init__(self, former: _Connection, new: _Connection | None = None, *, is_over: bool) -> None:
-        self.former = former
-        self.new = new
-        self.waiting: deque[list[bytes]] = deque()
-        self.is_over = is_over  # its end was told
+        self.took_over = took_over  # whether the one before it was still there
+        self.is_new = True  # nothing of it was handed on yet
+        self.is_over = False  # its end was told
         self.is_renamed = False  # zmq has handed its identity over
         self.quiet = 0  # messages that were read since its end was told, none of them its own
-        self.hung_up = is_over
-        self.heard = time.monotonic()  # when it brought something last
-        self.until = self.heard + DRAIN_S
+        self.waiting: deque[list[bytes]] = deque()  # what it brought while one before it was read out
+        self.hung_up = False
+        self.heard = self.until = self.read_until = 0.0
+
+    def begin_end(self, now: float) -> None:
+        """Another takes its place, and waits for its end."""
+        self.heard, self.until = now, now + DRAIN_S
 
     def hang_up(self, now: float) -> None:
         """End it, if it does not end by itself.
@@ -75,21 +76,19 @@ class _Ending:
         of a machine that lost its power. One that goes on is another machine under the same id, which then shows itself
         by coming back.
         """
-        if not self.hung_up and (now >= self.heard + QUIET_S or now >= self.until):
-            self.hung_up, self.until = True, now + DRAIN_S
-            _shut_down(self.former.fd, self.former.far_end, socket.SHUT_RD)
+        if self.probes and not self.hung_up and (now >= self.heard + QUIET_S or now >= self.until):
+            self.hung_up, self.heard = True, now
+            _shut_down(self.fd, self.far_end, socket.SHUT_RD)
 
-    def is_its(self, identity: bytes, fd: int, *, is_probe: bool, is_live: bool) -> bool:
-        """Whether a message came by the former connection, and not by one that takes its place."""
+    def brought(self, identity: bytes, fd: int, *, is_probe: bool, is_live: bool) -> bool:
+        """Whether a message came by it."""
         if identity[:1] == b"\0":
-            self.is_renamed = True
+            self.is_renamed = self.is_renamed or self.identity != identity
             return True
-        if identity != self.former.identity or fd != self.former.fd:
+        if identity != self.identity or fd != self.fd:
             return False
-        if self.new is not None:
-            return self.new.identity != identity
         # The system gives the number of a connection that is closed to the next. A probe is what comes first by ours.
-        return not (is_live and (is_probe or self.is_renamed))
+        return not (self.is_over and is_live and (is_probe or self.is_renamed))
 
 
 class Inbound:
@@ -103,24 +102,37 @@ class Inbound:
         self.live: set[int] = set()  # the connections, as far as the monitor has told
         self.skipped: Counter[str] = Counter()
         self.gone: deque[str] = deque()  # neighbours that went, and of which all is read; to be told, and taken off
-        self._current: dict[str, _Connection] = {}
-        self._by_fd: dict[int, str] = {}
-        self._endings: dict[str, _Ending] = {}
-        # Of each neighbour: its address, and whether its former connection was still there when it came by this.
-        self.came_by: dict[str, tuple[str, bool]] = {}
+        # Of each neighbour: its connections, in the order in which they came. The first is read; the others wait.
+        self._chains: dict[str, deque[_Connection]] = {}
+        self._handed: dict[str, _Connection] = {}  # of each neighbour, the one whose messages are handed on
+        self._ending: dict[str, None] = {}  # neighbours whose first connection is over, or waited for
+        self._by_fd: dict[int, _Connection] = {}
+        # Identities of connections that were read out, as far as could be told. Their senders have been told how far,
+        # and count the rest as lost: so what comes by one after all is left out, and not counted once more.
+        self._retired: OrderedDict[bytes, None] = OrderedDict()
+
+    @property
+    def came_by(self) -> dict[str, tuple[str, bool]]:
+        """Of each neighbour: its address, and whether its former connection was still there when it came by this."""
+        return {peer: (known.address, known.took_over) for peer, known in self._handed.items()}
 
     def identity(self, peer: str) -> bytes:
         """By what zmq knows `peer` now."""
-        known = self._current.get(peer)
-        return known.identity if known is not None else peer.encode()
+        chain = self._chains.get(peer)
+        return chain[-1].identity if chain else peer.encode()
+
+    def connection(self, peer: str) -> str:
+        """The name of the connection of `peer` whose messages are handed on; '' where it has none."""
+        known = self._handed.get(peer)
+        return connection_of(known.identity) if known is not None else ""
 
     def connections(self) -> dict[str, int]:
         """The descriptor of each neighbour's connection."""
-        return {peer: known.fd for peer, known in self._current.items()}
+        return {peer: chain[-1].fd for peer, chain in self._chains.items() if not chain[-1].is_over}
 
     def reads_out(self) -> bool:
         """Whether a connection that is over, or about to be, is being read out."""
-        return bool(self._endings)
+        return bool(self._ending)
 
     # -- what the monitor tells ----------------------------------------------------------------------------------
 
@@ -134,11 +146,13 @@ class Inbound:
     def disconnected(self, fd: int) -> None:
         """A connection ended. What it has brought is still to be read."""
         self.live.discard(fd)
-        for ending in self._endings.values():
-            ending.is_over = ending.is_over or ending.former.fd == fd
-        peer = self._by_fd.pop(fd, None)
-        if peer is not None and peer not in self._endings:
-            self._endings[peer] = _Ending(self._current.pop(peer), is_over=True)
+        self._end(self._by_fd.pop(fd, None))
+
+    def _end(self, connection: _Connection | None) -> None:
+        if connection is not None and not connection.is_over:
+            connection.is_over, connection.quiet = True, 0
+            connection.read_until = time.monotonic() + FLUSH_S
+            self._ending[connection.peer] = None
 
     # -- messages ------------------------------------------------------------------------------------------------
 
@@ -148,9 +162,16 @@ class Inbound:
         `watch` asks the monitor, which speaks of a connection before the first message of it can be read.
         """
         peer, fd, identity = _who(first)
-        current = self._current.get(peer) if peer is not None else None
-        is_known = current is not None and current.fd == fd and current.identity == identity
-        if peer is not None and is_known and not self._endings and rest != [b""] and len(rest) <= FRAMES:
+        handed = self._handed.get(peer) if peer is not None else None
+        if (
+            peer is not None
+            and handed is not None
+            and handed.identity == identity
+            and handed.fd == fd
+            and not self._ending
+            and rest != [b""]
+            and len(rest) <= FRAMES
+        ):
             yield Arrival(peer, rest, False)
             return
         watch()
@@ -164,92 +185,97 @@ class Inbound:
             self.skipped[f"of more than {FRAMES} frames"] += 1
         else:
             yield from self._take(peer, fd, identity, first, rest)
-        if self._endings:
-            yield from self._count()
+        if self._ending:
+            yield from self._advance(is_empty=False)
 
     def emptied(self) -> Iterator[Arrival]:
         """Nothing is left to be read: connections that are over are done with."""
-        now = time.monotonic()
-        for ending in list(self._endings.values()):
-            ending.hang_up(now)
-            if ending.is_over or now >= ending.until:
-                yield from self._finish(ending)
+        yield from self._advance(is_empty=True)
 
     def _take(self, peer: str, fd: int, identity: bytes, first: zmq.Frame, rest: list[bytes]) -> Iterator[Arrival]:
-        ending, current = self._endings.get(peer), self._current.get(peer)
+        chain = self._chains.get(peer, ())
         is_probe = rest == [b""]
-        if ending is not None and ending.is_its(identity, fd, is_probe=is_probe, is_live=fd in self.live):
-            ending.quiet, ending.heard = -1, time.monotonic()
-            yield Arrival(peer, rest, False)
-        elif current is not None and current.identity == identity and current.fd == fd:
-            if ending is None:
-                yield Arrival(peer, rest, False)
-            else:
-                ending.waiting.append(rest)
-        elif identity[:1] == b"\0":
-            yield Arrival(peer, rest, False)  # the last of one that was taken for read out
+        for known in chain:
+            if known.brought(identity, fd, is_probe=is_probe, is_live=fd in self.live):
+                break
         else:
-            new = _Connection(peer, identity, fd, _address(first), probes=is_probe)
-            yield from self._begin(new, rest)
+            if identity in self._retired or identity[:1] == b"\0":
+                return
+            known = self._begin(peer, identity, fd, first, probes=is_probe)
+        if known is self._chains[peer][0]:
+            known.quiet, known.heard = -1, time.monotonic()
+            yield self._hand_on(known, rest)
+        else:
+            known.waiting.append(rest)
 
-    def _begin(self, new: _Connection, rest: list[bytes]) -> Iterator[Arrival]:
+    def _hand_on(self, known: _Connection, rest: list[bytes]) -> Arrival:
+        is_new, known.is_new = known.is_new, False
+        self._handed[known.peer] = known
+        return Arrival(known.peer, rest, is_new)
+
+    def _begin(self, peer: str, identity: bytes, fd: int, first: zmq.Frame, *, probes: bool) -> _Connection:
         """The first message by a new connection of an id."""
-        peer, former = new.peer, self._current.get(new.peer)
+        chain = self._chains.setdefault(peer, deque())
+        former = chain[-1] if chain else None
+        is_there = former is not None and not former.is_over
+        new = _Connection(peer, identity, fd, _address(first), probes=probes, took_over=is_there)
         if peer in self.gone:
             self.gone.remove(peer)
-        self._end_by_number(new)
-        self._current[peer], self._by_fd[new.fd] = new, peer
-        self.came_by[peer] = (new.address, former is not None)
-        if former is not None:
+        self._end(self._by_fd.get(fd))  # whose number it has, if its end was not told while it was looked at
+        if former is not None and is_there:
             self._take_over(former, new)
-        ending = self._endings.get(peer)
-        if ending is None:
-            yield Arrival(peer, rest, True)
-        else:
-            ending.new = new
-            ending.waiting.append(rest)
-        if new.fd not in self.live:  # gone already, before the first that it said was read
-            self.disconnected(new.fd)
+        chain.append(new)
+        self._by_fd[fd] = new
+        if fd not in self.live:  # gone already, before the first that it said was read
+            self._end(self._by_fd.pop(fd))
+        return new
 
     def _take_over(self, former: _Connection, new: _Connection) -> None:
         """An id has come by another connection, and the former one is still there."""
-        if former.fd != new.fd:
-            self._by_fd.pop(former.fd, None)
-        if not former.probes:
-            return  # Autopilot's own, which would connect again at once
-        if former.identity == new.identity:  # zmq has handed it over: of the former one nothing more can be read
-            _shut_down(former.fd, former.far_end, socket.SHUT_RDWR)
-        else:
-            self._endings.setdefault(new.peer, _Ending(former, new, is_over=False))
+        former.begin_end(time.monotonic())
+        self._ending[former.peer] = None
+        if former.identity == new.identity:  # zmq has handed it over: of the former one not much more can be read
+            if former.probes:  # one of Autopilot's own would connect again at once
+                _shut_down(former.fd, former.far_end, socket.SHUT_RDWR)
+            self._end(former)
 
-    def _end_by_number(self, new: _Connection) -> None:
-        """Whoever came by the same number before is over, if that was not told while it was looked at."""
-        other = self._by_fd.get(new.fd)
-        if other is not None and other != new.peer and other not in self._endings:
-            self._endings[other] = _Ending(self._current.pop(other), is_over=True)
+    def _advance(self, *, is_empty: bool) -> Iterator[Arrival]:
+        """Go on from connections of which all is read to those that wait behind them.
 
-    def _count(self) -> Iterator[Arrival]:
-        """zmq reads from its connections in turn: one from which nothing came in two rounds has nothing left."""
-        for ending in list(self._endings.values()):
-            ending.hang_up(time.monotonic())
-            if ending.is_over:
-                ending.quiet += 1
-                if ending.quiet > 2 * len(self.live) + 2:
-                    yield from self._finish(ending)
+        zmq reads from its connections in turn: one from which nothing came in two rounds has nothing left. It hears of
+        what has come only now and then, once in a hundred messages.
+        """
+        now = time.monotonic()
+        for peer in list(self._ending):
+            chain = self._chains[peer]
+            chain[0].quiet += 1
+            while chain and self._is_done(chain, now, is_empty=is_empty):
+                self._retire(chain.popleft())
+                if chain:
+                    chain[0].begin_end(now)
+                    while chain[0].waiting:
+                        yield self._hand_on(chain[0], chain[0].waiting.popleft())
+            if not chain:
+                del self._chains[peer], self._ending[peer]
+                self._handed.pop(peer, None)
+                self.gone.append(peer)
+            elif len(chain) == 1 and not chain[0].is_over:
+                del self._ending[peer]
 
-    def _finish(self, ending: _Ending) -> Iterator[Arrival]:
-        peer = ending.former.peer
-        del self._endings[peer]
-        if ending.new is None:
-            self.gone.append(peer)
-            self.came_by.pop(peer, None)
-            return
-        for number, frames in enumerate(ending.waiting):
-            yield Arrival(peer, frames, number == 0)
-        current = self._current.get(peer)
-        if current is not None and current.fd not in self.live:  # it ended while it waited
-            self._by_fd[current.fd] = peer
-            self.disconnected(current.fd)
+    def _is_done(self, chain: deque[_Connection], now: float, *, is_empty: bool) -> bool:
+        head = chain[0]
+        if head.is_over:
+            return now >= head.read_until and (is_empty or head.quiet > 2 * len(self.live) + UNHEARD)
+        if len(chain) == 1:
+            return False
+        head.hang_up(now)
+        return now >= max(head.until, head.heard + DRAIN_S)
+
+    def _retire(self, connection: _Connection) -> None:
+        if connection_of(connection.identity):
+            self._retired[connection.identity] = None
+            if len(self._retired) > RETIRED:
+                self._retired.popitem(last=False)
 
 
 def _who(first: zmq.Frame) -> tuple[str | None, int | None, bytes]:

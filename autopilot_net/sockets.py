@@ -201,6 +201,7 @@ class Pipes:
         self._close(self._dealer, self._dealer_monitor, linger=0)
         self._dealer = self._dealer_monitor = None
         self._is_up = self.blocked = False
+        self._news = deque(news for news in self._news if news != (self._upstream, True))  # zmq was quicker than we
 
     def reconnect(self, connection: str = "") -> None:
         """Make another connection to the upstream.

@@ -27,7 +27,7 @@ DEADLINE_S = 20.0  # far beyond what anything here takes: only a failure waits t
 LOOK_EVERY_S = 0.002
 
 # A suite that is started by `nohup … &` inherits an ignored SIGINT, and hands it on to what its tests interrupt.
-if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN and threading.current_thread() is threading.main_thread():
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 settings.register_profile("dev", max_examples=30, deadline=None)

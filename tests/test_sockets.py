@@ -542,10 +542,12 @@ def test_a_neighbour_by_the_number_of_a_connection_that_went_is_not_lost_with_it
     assert ours.monitor.poll(10_000)  # and before anybody asks
     bare(identity.encode(), ours.port).send(b"")
     assert ours.router.poll(10_000)
-    assert list(ours.pipes.receive([ours.router])) == [(identity, [b""], True)]
+    ours.came.clear()
+    ours.until(lambda: ours.came)
+    assert ours.came == [(identity, [b""], True)]
     assert ours.pipes.inbound.connections() == {identity: number}
     lost = [] if identity == "old" else [("old", False)]
-    assert list(ours.pipes.changes()) == lost
+    ours.until(lambda: ours.news == lost)
     assert ours.send(identity, b"x") is Sent.YES
 
 

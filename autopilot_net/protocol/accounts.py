@@ -29,9 +29,10 @@ class Losses(Struct, frozen=True):
 class _Sent:
     """What was given to one connection. `runs` are the numbers, first to last, of what nobody repeats."""
 
-    __slots__ = ("runs", "total")
+    __slots__ = ("is_told_first", "runs", "total")
 
-    def __init__(self) -> None:
+    def __init__(self, *, is_told_first: bool = True) -> None:
+        self.is_told_first = is_told_first
         self.total = 0
         self.runs: deque[list[int]] = deque()
 
@@ -76,19 +77,25 @@ class Account:
         """One message was read from it."""
         self.read += 1
 
-    def renew(self, connection: str = "") -> Losses:
-        """Another connection takes the place of this one, of which all was read that can be."""
+    def renew(self, connection: str = "", *, is_told_first: bool = True) -> Losses:
+        """Another connection takes the place of this one, of which all was read that can be.
+
+        `is_told_first`: its name goes by it before all else.
+        """
         losses = Losses()
         if self.connection:
+            # zmq may connect once more under a name that was given up already, before it hears of that.
+            again = self._untold.pop(self.connection, None)
+            losses = Losses(unknown=again.left() if again is not None else 0)
             self._untold[self.connection] = self._sent
-            self._read_of[self.connection] = self.read
+            self._read_of[self.connection] = self.read + self._read_of.pop(self.connection, 0)
         else:
             losses = Losses(unknown=self._sent.left())
         if len(self._untold) > REMEMBER:
             losses = Losses(unknown=losses.unknown + self._untold.popitem(last=False)[1].left())
         if len(self._read_of) > REMEMBER:
             self._read_of.popitem(last=False)
-        self.connection, self.read, self._sent = connection, 0, _Sent()
+        self.connection, self.read, self._sent = connection, 0, _Sent(is_told_first=is_told_first)
         return losses
 
     def read_of(self) -> dict[str, int]:
@@ -102,10 +109,16 @@ class Account:
             unknown = sum(sent.left() for sent in self._untold.values())
             self._untold.clear()
         self._life = state.life
-        self._sent.read(min(state.read, self._sent.total))
+        is_of_this = state.connection == self.connection  # else it was said while a former one was read
+        if is_of_this:
+            self._sent.read(min(state.read, self._sent.total))
         for connection, number in state.closed.items():
             sent = self._untold.pop(connection, None)
             if sent is not None:
                 sent.read(number)
                 lost += sent.left()
+        if is_of_this:
+            for sent in self._untold.values():  # the neighbour has never heard of it, and read nothing behind its name
+                lost, unknown = (lost + sent.left(), unknown) if sent.is_told_first else (lost, unknown + sent.left())
+            self._untold.clear()
         return Losses(lost, unknown)

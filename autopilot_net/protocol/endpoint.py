@@ -202,12 +202,12 @@ class Endpoint:
             return [Met(peer), *begun, *self.ready(peer), *self._courier.open_closed(now=now)]
         return [Met(peer), *begun, *self.ready(peer), *self._reopen(peer, now)]
 
-    def connected(self, peer: str, address: str, *, took_over: bool) -> list[Effect]:
+    def connected(self, peer: str, address: str, *, took_over: bool, connection: str = "") -> list[Effect]:
         """`peer` below came by a new connection from `address`. `took_over`: its former one had not gone by then.
 
-        All that was received by the former one has been handed in before.
+        All that was received by the former one has been handed in before. `connection` is its name, if it has one yet.
         """
-        losses = self._tell_losses(peer, self._account(peer).renew())
+        losses = self._tell_losses(peer, self._account(peer).renew(connection))
         twins = self._twins.connected(peer, address, took_over=took_over)
         return [*losses, Twins(peer, twins)] if twins else losses
 
@@ -513,7 +513,8 @@ class Endpoint:
         del now
         self._connections += 1
         self._has_asked = self.is_upstream_new
-        losses = self._account(upstream).renew(f"{self.life}.{self._connections}")
+        name = f"{self.life}.{self._connections}"
+        losses = self._account(upstream).renew(name, is_told_first=self.is_upstream_new)
         return self._tell_losses(upstream, losses) + (self._introduce(upstream) if self.is_upstream_new else [])
 
     def _introduce(self, upstream: str) -> list[Effect]:
@@ -527,11 +528,10 @@ class Endpoint:
 
     def _state(self, peer: str, **numbers: int) -> ProbeState:
         account = self._account(peer)
-        named = account.connection if peer == self.routes.upstream else ""
-        above = () if named else self.routes.above
+        above = () if peer == self.routes.upstream else self.routes.above
         closed = account.read_of()
         return ProbeState(
-            self.id, self.life, connection=named, read=account.read, closed=closed, above=above, **numbers
+            self.id, self.life, connection=account.connection, read=account.read, closed=closed, above=above, **numbers
         )
 
     def _account(self, peer: str) -> Account:

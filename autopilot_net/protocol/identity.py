@@ -7,7 +7,7 @@ comes again over to the new connection, and throws away what it has yet to hand 
 
 from __future__ import annotations
 
-__all__ = ["ID_BYTES", "id_of", "identity_of"]
+__all__ = ["ID_BYTES", "connection_of", "id_of", "identity_of"]
 
 SEPARATOR = b"\x1f"  # which no id contains
 ID_BYTES = 100  # of an id; zmq takes an identity of 255, and the names of streams and connections come on top
@@ -16,6 +16,11 @@ ID_BYTES = 100  # of an id; zmq takes an identity of 255, and the names of strea
 def identity_of(id: str, connection: str = "") -> bytes:
     """What zmq is told."""
     return id.encode() + (SEPARATOR + connection.encode() if connection else b"")
+
+
+def connection_of(identity: bytes) -> str:
+    """The name of the connection; '' for the first, which has none."""
+    return identity.partition(SEPARATOR)[2].decode(errors="replace")
 
 
 def id_of(identity: bytes) -> str | None:

@@ -23,9 +23,9 @@ class ProbeState(Struct, frozen=True, omit_defaults=True):
     """Who says it, and how far it has read.
 
     `id` and `life` are the sender's; a `life` is unlike any former one. `number` is the probe's own, and `re` that of
-    the probe it answers. `connection` is the name that the lower end gives to this connection. `read` is how many
-    messages the sender has read of it, and `closed` how many of each former one. `above` are the stations above the
-    sender, its own upstream first, up to the root.
+    the probe it answers. `connection` is the one of which is told, by the name that its lower end gave it. `read` is
+    how many messages the sender has read of it, and `closed` how many of each former one. `above` are the stations
+    above the sender, its own upstream first, up to the root.
     """
 
     id: str

@@ -67,7 +67,7 @@ def test_a_probe_that_says_more_is_answered_with_as_much() -> None:
     terminal.receive("n", [b"T", b"X", M], now=0)
     (answer,) = terminal.receive("n", ProbeState("n", "n1", number=7, connection="n1.1").frames(), now=0)
     assert isinstance(answer, Transmit)
-    assert read_state(answer.frames) == ProbeState("T", "1", re=7, read=1)
+    assert read_state(answer.frames) == ProbeState("T", "1", re=7, connection="n1.1", read=1)
 
 
 @pytest.mark.parametrize("frames", [PROBE, (b"s", b"")], ids=["bare", "padded"])
@@ -402,6 +402,35 @@ def test_a_connection_that_was_never_named_may_have_lost_all() -> None:
     (dropped,) = terminal.connected("n", "127.0.0.1", took_over=False)
     assert isinstance(dropped, Dropped)
     assert (dropped.count, dropped.known) == (1, False)
+
+
+def test_a_name_that_comes_twice_is_one_connection() -> None:
+    account = Account()
+    account.renew("c1")
+    for _ in range(3):
+        account.received()
+        account.sent(counts=True)
+    assert account.renew("c1") == Losses()
+    account.received()
+    account.sent(counts=True)
+    assert account.renew("c2") == Losses(unknown=3)
+    assert account.read_of() == {"c1": 4}
+
+
+def test_a_connection_that_the_neighbour_never_heard_of_has_lost_all() -> None:
+    account = Account()
+    for name, is_told_first in (("c1", False), ("c2", True), ("c3", True)):
+        account.renew(name, is_told_first=is_told_first)
+        account.sent(counts=True)
+    account.renew("c4")
+    late = ProbeState("n", "1", connection="c2", closed={"c1": 0}, read=5)
+    assert account.hear(late) == Losses(lost=1), "it was said while another was read"
+    account.sent(counts=True)
+    assert account.hear(ProbeState("n", "1", connection="c4", closed={"c2": 1})) == Losses(lost=1)
+    account.renew("c5", is_told_first=False)
+    account.sent(counts=True)
+    account.renew("c6")
+    assert account.hear(ProbeState("n", "1", connection="c6", closed={"c4": 1})) == Losses(unknown=1)
 
 
 def test_of_connections_that_flap_the_last_few_are_accounted_for() -> None:
