@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from autopilot_net.errors import AutopilotNetError
 from autopilot_net.protocol.ids import DERIVED_BYTES, SHAPE, why_no_id
+from autopilot_net.protocol.numbers import is_number
 
-__all__ = ["check_derived", "check_id", "port_of"]
+__all__ = ["check_derived", "check_id", "check_listens", "port_of", "seconds_of"]
 
 HIGHEST_PORT = 65_535
+SHORTEST_S = 0.001
 
 
 def check_id(id: object, what: str) -> None:
@@ -33,6 +37,22 @@ def port_of(port: object, what: str, *, lowest: int = 0) -> int:
     raise AutopilotNetError(
         f"{what} cannot be {_shown(port)}: a port is a whole number from {lowest} to {HIGHEST_PORT}"
     )
+
+
+def seconds_of(value: object, what: str) -> float:
+    """`value`, a positive number of seconds. Raises `AutopilotNetError` for anything else."""
+    if is_number(value) and isinstance(value, int | float) and value >= SHORTEST_S:
+        return float(value)
+    raise AutopilotNetError(f"{what} cannot be {_shown(value)}: it is a number of seconds, {SHORTEST_S} at least")
+
+
+def check_listens(listens: object, who: str) -> None:
+    """Raise `AutopilotNetError` where `listens` maps no keys to what can be called."""
+    if not isinstance(listens, Mapping):
+        raise AutopilotNetError(f"the listens of {who} cannot be {_shown(listens)}: they map keys to functions")
+    for key, listen in listens.items():
+        if not (isinstance(key, str) and key and callable(listen)):
+            raise AutopilotNetError(f"{who} cannot listen for {_shown(key)} with {_shown(listen)}: it is no function")
 
 
 def _shown(value: object) -> str:

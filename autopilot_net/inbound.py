@@ -107,6 +107,7 @@ class Inbound:
         self._handed: dict[str, _Connection] = {}  # of each neighbour, the one whose messages are handed on
         self._ending: dict[str, None] = {}  # neighbours whose first connection is over, or waited for
         self._by_fd: dict[int, _Connection] = {}
+        self._last: dict[str, _Connection] = {}  # of neighbours that went; what is late is theirs still
         # Identities of connections that were read out, as far as could be told. Their senders have been told how far,
         # and count the rest as lost: so what comes by one after all is left out, and not counted once more.
         self._retired: OrderedDict[bytes, None] = OrderedDict()
@@ -195,6 +196,14 @@ class Inbound:
     def _take(self, peer: str, fd: int, identity: bytes, first: zmq.Frame, rest: list[bytes]) -> Iterator[Arrival]:
         chain = self._chains.get(peer, ())
         is_probe = rest == [b""]
+        last = self._last.pop(peer, None)
+        if last is not None and self._is_late(last, identity, fd, is_probe=is_probe):
+            self._last[peer] = last
+            self.gone.append(peer)  # which by this looks alive
+            yield Arrival(peer, rest, False)
+            return
+        if last is not None:
+            self._retire(last)
         for known in chain:
             if known.brought(identity, fd, is_probe=is_probe, is_live=fd in self.live):
                 break
@@ -207,6 +216,13 @@ class Inbound:
             yield self._hand_on(known, rest)
         else:
             known.waiting.append(rest)
+
+    def _is_late(self, last: _Connection, identity: bytes, fd: int, *, is_probe: bool) -> bool:
+        """Whether a message is what zmq had yet to hand on of the connection of a neighbour that went."""
+        is_live = fd in self.live
+        if time.monotonic() >= last.read_until or (is_live and not last.probes):
+            return False
+        return last.brought(identity, fd, is_probe=is_probe, is_live=is_live)
 
     def _hand_on(self, known: _Connection, rest: list[bytes]) -> Arrival:
         is_new, known.is_new = known.is_new, False
@@ -250,12 +266,15 @@ class Inbound:
             chain = self._chains[peer]
             chain[0].quiet += 1
             while chain and self._is_done(chain, now, is_empty=is_empty):
-                self._retire(chain.popleft())
+                self._last[peer] = chain.popleft()
                 if chain:
+                    self._retire(self._last.pop(peer))
                     chain[0].begin_end(now)
                     while chain[0].waiting:
                         yield self._hand_on(chain[0], chain[0].waiting.popleft())
             if not chain:
+                if len(self._last) > RETIRED:
+                    del self._last[next(iter(self._last))]
                 del self._chains[peer], self._ending[peer]
                 self._handed.pop(peer, None)
                 self.gone.append(peer)
@@ -265,7 +284,8 @@ class Inbound:
     def _is_done(self, chain: deque[_Connection], now: float, *, is_empty: bool) -> bool:
         head = chain[0]
         if head.is_over:
-            return now >= head.read_until and (is_empty or head.quiet > 2 * len(self.live) + UNHEARD)
+            may_end = len(chain) == 1 or now >= head.read_until
+            return may_end and (is_empty or head.quiet > 2 * len(self.live) + UNHEARD)
         if len(chain) == 1:
             return False
         head.hang_up(now)

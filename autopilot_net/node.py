@@ -15,7 +15,7 @@ from weakref import WeakValueDictionary
 
 import zmq
 
-from autopilot_net.arguments import check_id, port_of
+from autopilot_net.arguments import check_id, check_listens, port_of, seconds_of
 from autopilot_net.batches import handle_items
 from autopilot_net.closable import Port, Sock
 from autopilot_net.coroutines import refuse_generators
@@ -32,6 +32,7 @@ from autopilot_net.participant import (
     gone,
     hops_of,
     log_exception,
+    log_limit,
     tell_of_twins,
     timestamp,
 )
@@ -108,6 +109,9 @@ class Net_Node:  # noqa: N801  # the name that labs' programs import
         check_id(id, "the id of a node")
         if upstream or router_port is None:
             check_id(upstream, f"the upstream of node {id}, which has no router_port,")
+        if upstream == id:
+            raise AutopilotNetError(f"node {id} cannot be below itself: its upstream is its station")
+        check_listens({} if listens is None else listens, f"node {id}")
         self.id = id
         self.upstream = upstream or ""
         self.port = port_of(port or 0, f"the port of the upstream of node {id}")
@@ -116,7 +120,7 @@ class Net_Node:  # noqa: N801  # the name that labs' programs import
         refuse_generators(self.listens, f"node {id}")
         self.daemon = daemon
         if repeat_interval is not None:
-            self.repeat_interval = repeat_interval
+            self.repeat_interval = seconds_of(repeat_interval, f"the repeat_interval of node {id}")
         self.msgs_received = 0
         self._counting = threading.Lock()
         self.closing = threading.Event()
@@ -491,7 +495,8 @@ class Net_Node:  # noqa: N801  # the name that labs' programs import
     def _l_cohere(self, message: Message) -> Delivery | None:
         question = message.value if isinstance(message.value, dict) else {}
         if "digest" in question:
-            logger.warning("%s: an answer to COHERE came, and no listen of this program's takes it", self.id)
+            sentence = f"{self.id}: an answer to COHERE came, and no listen of this program's takes it"
+            log_limit.log(logging.WARNING, (self.id, "COHERE"), sentence)
             return None
         with self._ledger_lock:
             answer = {"pilot": self.upstream, **self.ledger.answer(question)}

@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterable, Mapping
 from typing import Any, ClassVar, Self
 
-from autopilot_net.arguments import check_id
+from autopilot_net.arguments import check_id, check_listens, seconds_of
 from autopilot_net.coroutines import refuse_generators
 from autopilot_net.message import Message
 from autopilot_net.participant import Listen, refuse_closed
@@ -52,13 +52,14 @@ class Pilot_Station(Station):  # noqa: N801  # the name that labs' programs impo
         for name in self.children:
             check_id(name, f"a child of station {id}")
         self.file_dir = None if file_dir is None else os.fspath(file_dir)
-        self.ping_interval = ping_interval
+        self.ping_interval = None if ping_interval is None else seconds_of(ping_interval, f"the ping_interval of {id}")
         self.file_timeout = file_timeout
         self._role: Pilot | None = None
         by_name = ("STATE", "COHERE", "PING", "START", "STOP", "FILE", "CONTINUOUS", "CHILD", "HANDSHAKE", "ERROR")
         self.listens |= {key: getattr(self, f"l_{key.lower()}") for key in by_name}
         forwarded = ("CALIBRATE_PORT", "CALIBRATE_RESULT", "BANDWIDTH", "STREAM_VIDEO")
         self.listens |= {"PARAM": self.l_change, **dict.fromkeys(forwarded, self.l_forward), **(listens or {})}
+        check_listens(self.listens, f"station {id}")
         refuse_generators(self.listens, f"station {id}")
 
     @classmethod

@@ -22,7 +22,7 @@ from typing import Any, ClassVar
 import zmq
 from msgspec.structs import replace
 
-from autopilot_net.arguments import check_id, port_of
+from autopilot_net.arguments import check_id, check_listens, port_of, seconds_of
 from autopilot_net.batches import handle_items
 from autopilot_net.coroutines import finished, refuse_generators
 from autopilot_net.delivery import Delivery, unheard
@@ -105,12 +105,15 @@ class Station(multiprocessing.Process):
         if push_port is not None:
             push_port = port_of(push_port, f"the push_port of station {id}")
         self.push_ip, self.push_port, self.push_id, self.pusher = push_ip, push_port, push_id, pusher
+        if pusher and push_id == id:
+            raise AutopilotNetError(f"station {id} cannot be below itself: push_id is the station that it connects to")
+        check_listens({} if listens is None else listens, f"station {id}")
         if pusher and not (push_id and push_ip and push_port):
             raise AutopilotNetError(f"station {id} needs push_ip, push_port and push_id for its pusher")
         self.listen_ip = listen_ip
         self.listen_port = 0 if listen_port is None else port_of(listen_port, f"the listen_port of station {id}")
         if repeat_interval is not None:
-            self.repeat_interval = repeat_interval
+            self.repeat_interval = seconds_of(repeat_interval, f"the repeat_interval of station {id}")
         own: dict[str, Listen] = {"CONFIRM": self.l_confirm, "STREAM": self.l_stream, "KILL": self.l_kill}
         self.listens = {**own, **(listens or {})}
         refuse_generators(self.listens, f"station {id}")

@@ -7,7 +7,7 @@ import os
 from collections.abc import Iterable, Mapping
 from typing import Any, ClassVar, Self
 
-from autopilot_net.arguments import check_id
+from autopilot_net.arguments import check_id, check_listens
 from autopilot_net.coroutines import refuse_generators
 from autopilot_net.participant import Listen, refuse_closed
 from autopilot_net.prefs import Source, terminal_settings
@@ -48,6 +48,7 @@ class Terminal_Station(Station):  # noqa: N801  # the name that labs' programs i
         by_name = ("PING", "INIT", "CHANGE", "STOPALL", "DATA", "CONTINUOUS", "STATE", "HANDSHAKE", "FILE", "MACHINES")
         self.listens |= {key: getattr(self, f"l_{key.lower()}") for key in by_name}
         self.listens |= {"ERROR": self.l_to_program, "COHERE": self.l_to_program, **(listens or {})}
+        check_listens(self.listens, f"station {id}")
         refuse_generators(self.listens, f"station {id}")
 
     @classmethod

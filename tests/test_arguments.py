@@ -102,3 +102,28 @@ def test_a_recipient_that_is_none_is_refused_whoever_sends(node: Net_Node, to: A
         with pytest.raises(BadMessage, match="a recipient is an id, or a list of ids"):
             send()
     assert not node.outbox
+
+
+@pytest.mark.parametrize("seconds", [0, -1, float("nan"), float("inf"), "x", True])
+def test_an_interval_that_is_none_is_refused_at_once(seconds: Any) -> None:
+    with pytest.raises(AutopilotNetError, match="it is a number of seconds"):
+        Net_Node("n", "T", 1, repeat_interval=seconds)
+    with pytest.raises(AutopilotNetError, match="it is a number of seconds"):
+        Pilot_Station("rig", ping_interval=seconds)
+
+
+@pytest.mark.parametrize("listens", [{"A": 5}, {"A": None}, {5: print}, {"": print}, [1], 5])
+def test_listens_that_could_not_be_called_are_refused_at_once(listens: Any) -> None:
+    with pytest.raises(AutopilotNetError):
+        Net_Node("n", "T", 1, listens)
+    if isinstance(listens, dict):
+        for kind in (Terminal_Station, Station, Pilot_Station):
+            with pytest.raises(AutopilotNetError):
+                kind(id="s", listens=listens)
+
+
+def test_nobody_is_below_itself() -> None:
+    with pytest.raises(AutopilotNetError, match="cannot be below itself"):
+        Net_Node("T", "T", 1)
+    with pytest.raises(AutopilotNetError, match="cannot be below itself"):
+        Pilot_Station("rig", push_id="rig")
