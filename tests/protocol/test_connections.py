@@ -8,7 +8,7 @@ from autopilot_net.message import Message
 from autopilot_net.protocol.backoff import FIRST_S, LASTED_S, LONGEST_S, Backoff
 from autopilot_net.protocol.effects import Dropped, Expired, Transmit
 from autopilot_net.protocol.endpoint import DEEP, TAKEN, Endpoint, Settings
-from autopilot_net.protocol.identity import id_of, identity_of
+from autopilot_net.protocol.identity import connection_of, id_of, identity_of
 from autopilot_net.protocol.outbox import REPEAT_FLOOR, REPEAT_SHARE, Window
 from autopilot_net.protocol.probes import ProbeState
 from tests.protocol.test_frames import M, station
@@ -21,6 +21,7 @@ from tests.protocol.wire import LOSE, PASS, Flight, Wire
 @pytest.mark.parametrize("connection", ["", "1f3a.2"])
 def test_an_identity_says_whose_it_is_whatever_the_connection(id: str, connection: str) -> None:
     assert id_of(identity_of(id, connection)) == id
+    assert connection_of(identity_of(id, connection)) == connection
 
 
 def test_the_first_connection_has_the_id_itself_as_autopilots_have() -> None:
