@@ -359,8 +359,7 @@ class Driver:
     def _count_skipped(self, line: Line) -> None:
         """What came in and is nobody's that could be answered is counted like what was dropped."""
         if line.pipes.skipped:
-            with self._lock:
-                self._queue(line, [Dropped(why, "", self.name, n) for why, n in line.pipes.skipped.items()])
+            self._queue_locked(line, [Dropped(why, "", self.name, n) for why, n in line.pipes.skipped.items()])
             line.pipes.skipped.clear()
 
     def _neighbour(self, line: Line, peer: str, *, is_there: bool) -> None:
@@ -377,8 +376,7 @@ class Driver:
         self._lose(line, peer)
         if is_up and line.endpoint.is_upstream_new and line.reconnect_at is None:
             # zmq would connect again under the identity that the upstream may still read from.
-            line.pipes.hang_up()
-            line.reconnect_at = now + line.backoff.lost(now=now, chance=random.random())
+            self._hang_up(line)
 
     def _lose(self, line: Line, peer: str) -> None:
         self._queue(line, line.endpoint.lose(peer, now=time.monotonic()))
@@ -491,9 +489,7 @@ class Driver:
     def _deliver(self, line: Line, effect: Deliver) -> list[Call]:
         if not effect.ticket and not self.handlers.takes(effect.size):
             count = as_int(effect.message.get("items"), 1, MOST_ITEMS) or 1
-            lost = Dropped("the handlers are behind", effect.peer, self.name, count)
-            with self._lock:
-                self._queue(line, [lost])
+            self._queue_locked(line, [Dropped("the handlers are behind", effect.peer, self.name, count)])
             return []
         call = self.handlers.delivery(effect.message, self._done(line, effect.ticket), effect.size)
         return [call] if call else []
@@ -565,6 +561,10 @@ class Driver:
             for frames in line.pipes.last_words():
                 self._take(line, peer, frames)
             self._lose(line, peer)
+        self._hang_up(line)
+
+    def _hang_up(self, line: Line) -> None:
+        """Close the connection to the upstream. Another is opened when the backoff says so."""
         line.pipes.hang_up()
         now = time.monotonic()
         wait = line.backoff.lost(now=now, chance=random.random())

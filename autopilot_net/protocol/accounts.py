@@ -82,7 +82,6 @@ class Account:
 
         `is_told_first`: its name goes by it before all else.
         """
-        losses = Losses()
         if self.connection:
             # zmq may connect once more under a name that was given up already, before it hears of that.
             again = self._untold.pop(self.connection, None)

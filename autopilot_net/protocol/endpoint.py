@@ -197,7 +197,7 @@ class Endpoint:
         if peer == self.routes.upstream:
             self._liveness.meet(now=now)
             self._clock.meet(now=now)
-            begun = self._begin_connection(peer, now)
+            begun = self._begin_connection(peer)
         if is_first:  # what was sent so far waits in one queue
             return [Met(peer), *begun, *self.ready(peer), *self._courier.open_closed(now=now)]
         return [Met(peer), *begun, *self.ready(peer), *self._reopen(peer, now)]
@@ -508,9 +508,8 @@ class Endpoint:
         self.post.is_ours(upstream)
         return self._tell_losses(upstream, self._account(upstream).hear(state))
 
-    def _begin_connection(self, upstream: str, now: float) -> list[Effect]:
+    def _begin_connection(self, upstream: str) -> list[Effect]:
         """The upstream was met: by another connection, which has a name of its own."""
-        del now
         self._connections += 1
         self._has_asked = self.is_upstream_new
         name = f"{self.life}.{self._connections}"
