@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Literal
 import msgspec
 
 if TYPE_CHECKING:
-    from sim.topology import Topology
+    from sim.lab.topology import Topology
 
 __all__ = ["ENDS", "Action", "Verb", "Way", "What", "healing"]
 

@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import TypeVar
 
 from sim.findings import Findings
+from sim.lab.yaml_nodes import show
 from sim.lineage import Placed, everybody
 from sim.prefs import Prefs
-from sim.yamlfile import show
 
 __all__ = ["MSGPORT", "Terminal", "ping_interval", "settle", "terminal"]
 

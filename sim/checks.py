@@ -12,7 +12,7 @@ from sim.evidence import Evidence, Index, digest, many, result_of
 from sim.expectations import check_expect
 from sim.fates import fate_of
 from sim.journal import Entry
-from sim.participants import machine_behind
+from sim.lab.names import machine_behind
 from sim.payloads import opaque_bytes
 from sim.recovery import check_recovery, check_whole, has_healing
 from sim.scenario import Opaque, Send

@@ -23,11 +23,11 @@ from sim.conduct import Told
 from sim.determinism import digests
 from sim.faults import actions, describe
 from sim.importing import ImportRefusedError, import_lab, write_new
+from sim.lab.topology import Topology, TopologyError, lasting, load, schema
 from sim.load import load_warnings
 from sim.processes import uninterrupted
 from sim.rehearse import EXIT, WorldName, left_out, refusal, rehearse
 from sim.scenario import Scenario, load_scenario, save_scenario
-from sim.topology import Topology, TopologyError, lasting, load, schema
 from sim.verdict import Report
 from sim.virtualtime import rest_collector
 

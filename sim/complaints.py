@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import traceback
 
-from sim.participants import machine_behind
+from sim.lab.names import machine_behind
 from sim.speaker import Notebook
 
 __all__ = ["Complaints", "listen_for_complaints"]

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from sim.drawing import chance, pick, some
 from sim.faults import Fault, Several, What
-from sim.topology import Topology
+from sim.lab.topology import Topology
 
 __all__ = ["aimed", "ends", "faults"]
 

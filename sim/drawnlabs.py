@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from sim.drawing import chance, pick, some
-from sim.prune import of_machines, with_machines
-from sim.topology import Burst, Files, Graduation, Link, Machine, Session, Storm, Stream, Topology, Trials
+from sim.lab.subset import of_machines, with_machines
+from sim.lab.topology import Burst, Files, Graduation, Link, Machine, Session, Storm, Stream, Topology, Trials
 
 __all__ = ["parts", "topologies"]
 

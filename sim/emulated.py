@@ -12,11 +12,11 @@ from typing import Any, Protocol
 
 from autopilot_net import AutopilotNetError, Delivery, Message
 from sim.hearing import Hearing
+from sim.lab.topology import Machine, Topology
 from sim.payloads import build, fingerprint
 from sim.scenario import Flow, Op
 from sim.session import Act, Conductor, Item, Open, Rig, Say, item_of, route_of, stream_name
 from sim.speaker import Speaker, Voice
-from sim.topology import Machine, Topology
 
 __all__ = ["Emulated", "Memory", "StreamLike", "machine_of_probe", "probe_of"]
 

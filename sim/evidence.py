@@ -17,10 +17,10 @@ import networkx as nx
 from msgspec import Struct, field
 
 from sim.journal import Entry, Journal, Trace
+from sim.lab.names import is_node, machine_behind
+from sim.lab.topology import Topology
 from sim.outages import Outages, seconds
-from sim.participants import is_node, machine_behind
 from sim.scenario import Example
-from sim.topology import Topology
 from sim.verdict import Check
 
 __all__ = ["Evidence", "Index", "digest", "facts_told", "fault_told", "machine_behind", "many", "raised", "result_of"]

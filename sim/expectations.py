@@ -11,7 +11,7 @@ from msgspec import Struct
 from sim.evidence import Index, many, result_of
 from sim.fates import HANDLED
 from sim.journal import Entry
-from sim.labfile import Limits
+from sim.lab.schema import Limits
 from sim.recovery import recoveries
 from sim.sessionchecks import trial_rows
 from sim.streamchecks import stream_rows, stream_times

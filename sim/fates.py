@@ -11,8 +11,8 @@ from msgspec import Struct, field
 
 from sim.evidence import Index
 from sim.journal import Entry
+from sim.lab.names import is_node, machine_behind
 from sim.outages import BEFORE_S, Outage, seconds
-from sim.participants import is_node, machine_behind
 
 __all__ = ["HANDLED", "Fate", "fate_of", "may_be_under_way", "message_words", "way_through"]
 

@@ -18,10 +18,10 @@ from msgspec.structs import replace
 from sim.actions import Action, Verb, Way, What, healing
 from sim.faultsteps import Case, Chance, steps
 from sim.faultwords import in_words
-from sim.keys import After, Late, Natural, NotNegative, Positive, Share
+from sim.lab.types import After, Late, Natural, NotNegative, Positive, Share
 
 if TYPE_CHECKING:
-    from sim.topology import Machine, Topology
+    from sim.lab.topology import Machine, Topology
 
 __all__ = [
     "ON_LINKS",

@@ -13,7 +13,7 @@ from sim.actions import ENDS, Action, Verb
 
 if TYPE_CHECKING:
     from sim.faults import Fault
-    from sim.topology import Machine, Topology
+    from sim.lab.topology import Machine, Topology
 
 __all__ = ["REBOOT_S", "STORM_S", "Case", "Chance", "steps"]
 

@@ -24,11 +24,11 @@ from msgspec.structs import replace
 
 from sim.drawing import draws
 from sim.evidence import many
+from sim.lab.topology import Topology
 from sim.scenario import Scenario, save_scenario
 from sim.session import seed_of
 from sim.shrink import alike, kinds, shrink, steps
 from sim.strategies import parts, scenarios, topologies
-from sim.topology import Topology
 from sim.trying import only_virtual, run_on_processes, run_virtually
 from sim.virtualtime import rest_collector
 

@@ -15,14 +15,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sim import addresses
-from sim.expand import MAX_MACHINES
 from sim.findings import Findings, one_line
+from sim.lab.expand import MAX_MACHINES
+from sim.lab.topology import TopologyError, load
+from sim.lab.yaml_nodes import show
 from sim.labwriter import ImportedLab, lab_text
 from sim.lineage import everybody, grow
 from sim.pilotdb import Record, UnreadableError, read_machine, read_pilot_db, read_terminal, unusable
 from sim.prefs import Prefs
-from sim.topology import TopologyError, load
-from sim.yamlfile import show
 
 __all__ = ["ImportRefusedError", "Imported", "import_lab", "write_new"]
 

@@ -15,8 +15,8 @@ from msgspec import Struct, field
 from sim.evidence import Index, machine_behind, many
 from sim.fates import LATE_S, TTL, may_be_under_way
 from sim.journal import Entry
+from sim.lab.names import is_node
 from sim.outages import Outage, seconds
-from sim.participants import is_node
 
 __all__ = ["Items", "Lost", "judge_copies", "judge_missing", "runs"]
 

@@ -17,10 +17,10 @@ from msgspec.structs import replace
 from sim.conduct import Conducted
 from sim.faults import OPTIONS, Fault, actions, describe, verb_of
 from sim.journal import Entry
+from sim.lab.topology import Topology
 from sim.processes import IMPOSSIBLE
 from sim.rehearse import WorldName, rehearse
 from sim.scenario import Example, Scenario, load_scenario, save_scenario
-from sim.topology import Topology
 from sim.verdict import Check, Report, StreamRow, TrialRow
 
 __all__ = ["LabUnderTest", "Played", "without_programs"]

@@ -10,10 +10,10 @@ import yaml
 
 from sim.addresses import MSGPORT, Terminal
 from sim.findings import Findings, one_line
+from sim.lab.yaml_nodes import show
 from sim.lineage import Placed, everybody
 from sim.pilotdb import Record
 from sim.prefs import Camera
-from sim.yamlfile import show
 
 __all__ = ["ImportedLab", "lab_text"]
 
@@ -34,7 +34,7 @@ class ImportedLab:
 
 
 def lab_text(lab: ImportedLab) -> str:
-    """The file, which `sim.topology.load` takes."""
+    """The file, which `sim.lab.topology.load` takes."""
     names = " and ".join([", ".join(lab.made_from[:-1]), lab.made_from[-1]] if lab.made_from[1:] else lab.made_from)
     lines = [
         f"# Imported from {one_line(names)} by python -m sim import.",

@@ -13,10 +13,10 @@ from sim.diagram import Arrow, Bar, Diagram, Line, Node, Spot, Told
 from sim.evidence import Evidence
 from sim.flights import Flight
 from sim.journal import Journal
+from sim.lab.topology import Machine, Topology
 from sim.spells import Spell, spells_of, why_lost
 from sim.story import Event, Story, events_of, machine_of, outcome_of, story_of
 from sim.timescale import Scale
-from sim.topology import Machine, Topology
 
 __all__ = ["diagram_of"]
 

@@ -10,8 +10,8 @@ from collections import deque
 from dataclasses import dataclass, field
 
 from sim.findings import Findings
+from sim.lab.yaml_nodes import show
 from sim.pilotdb import Record, unusable
-from sim.yamlfile import show
 
 __all__ = ["DEEPEST", "Placed", "everybody", "grow"]
 

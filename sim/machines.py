@@ -15,9 +15,9 @@ from typing import Any
 from autopilot_net import Message, Pilot_Station, Station, Terminal_Station
 from sim.complaints import listen_for_complaints
 from sim.journal import Writer
+from sim.lab.topology import Machine
 from sim.programs import ProgramRunner
 from sim.speaker import Place, Speaker
-from sim.topology import Machine
 from sim.whole import Picture, steady
 
 __all__ = ["ProgramProcess", "make_station"]

@@ -14,8 +14,8 @@ from typing import Literal
 from msgspec import Struct
 
 from sim.journal import Entry
-from sim.participants import Process, machine_behind, process_of
-from sim.topology import Topology
+from sim.lab.names import Process, machine_behind, process_of
+from sim.lab.topology import Topology
 
 __all__ = ["BEFORE_S", "SILENT", "Outage", "Outages", "seconds"]
 

@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from sim.findings import Findings
-from sim.labcheck import bad_id
+from sim.lab.validate import bad_id
+from sim.lab.yaml_nodes import show
 from sim.prefs import TEMPLATES, Camera, Prefs, Reader, kind_of
-from sim.yamlfile import show
 
 __all__ = ["Record", "UnreadableError", "read_machine", "read_pilot_db", "read_terminal", "unusable"]
 

@@ -89,7 +89,7 @@ def _made(request: pytest.FixtureRequest, world: World, folder: Path) -> LabUnde
         pytest.fail(f"{request.node.nodeid} uses a lab, and {WITHOUT}", pytrace=False)
     with warnings.catch_warnings():  # what others warn of when they are imported is not this test's
         warnings.simplefilter("ignore")
-        from sim.topology import TopologyError
+        from sim.lab.topology import TopologyError
     try:
         return _of_mark(mark, _found(request, mark), world, folder)
     except (TopologyError, ValueError) as error:
@@ -114,9 +114,9 @@ def _of_mark(mark: pytest.Mark, path: Path, world: World, folder: Path) -> LabUn
         warnings.simplefilter("ignore")
         from msgspec.structs import replace
 
+        from sim.lab.topology import lasting, load
         from sim.labtest import LabUnderTest, without_programs
         from sim.rehearse import refusal
-        from sim.topology import lasting, load
 
     options = {**OPTIONS, **mark.kwargs}
     if len(mark.args) > 1 or options.keys() != OPTIONS.keys():

@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from sim.findings import Findings
-from sim.labcheck import MAX_ITEM_BYTES, bad_name
-from sim.yamlfile import show
+from sim.lab.validate import MAX_ITEM_BYTES, bad_name
+from sim.lab.yaml_nodes import show
 
 __all__ = ["TEMPLATES", "Camera", "Prefs", "Reader", "kind_of"]
 

@@ -25,12 +25,12 @@ from sim import guardian
 from sim.crew import Crew
 from sim.faults import ON_LINKS, Action, actions, healing
 from sim.journal import Journal, Reader, Writer
+from sim.lab.topology import Link, Topology, graph
 from sim.links import LinkError, Links, Relayed
 from sim.payloads import noise
 from sim.processstorms import Storms, Underway
 from sim.scenario import Crash, Example
 from sim.speaker import Place
-from sim.topology import Link, Topology, graph
 from sim.whole import lacks
 from sim.world import LabError
 

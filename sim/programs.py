@@ -34,8 +34,8 @@ from autopilot_net.coroutines import finished, refuse_generators
 from sim.complaints import listen_for_complaints
 from sim.emulated import Emulated, Handler, probe_of
 from sim.journal import Reader, Writer
+from sim.lab.topology import Machine
 from sim.speaker import Place, Speaker
-from sim.topology import Machine
 from sim.whole import Picture, steady
 
 __all__ = ["Notes", "ProgramRunner"]

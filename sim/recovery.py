@@ -11,8 +11,8 @@ from msgspec import Struct
 
 from sim.evidence import Index, many, result_of
 from sim.journal import Entry
+from sim.lab.names import is_node, machine_behind, process_of
 from sim.outages import SILENT, Outage
-from sim.participants import is_node, machine_behind, process_of
 from sim.verdict import Check
 
 __all__ = ["Recovery", "check_recovery", "check_whole", "has_healing", "recoveries"]

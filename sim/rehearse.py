@@ -23,6 +23,7 @@ from sim.conduct import Conducted, Told, conduct, judge, size_of
 from sim.diagram import Diagram
 from sim.evidence import Evidence, Index
 from sim.faults import Action, describe
+from sim.lab.topology import Topology
 from sim.lamport import diagram_of
 from sim.processes import IMPOSSIBLE, Lab, preload, uninterrupted
 from sim.sampler import Sampler
@@ -30,7 +31,6 @@ from sim.scenario import Scenario, save_scenario
 from sim.storm import Retrial, confirm_and_shrink
 from sim.streamchecks import stream_rows
 from sim.summary import advice_for, latencies, link_rows, machine_rows, rates, sentence_for, timeline
-from sim.topology import Topology
 from sim.verdict import Check, Report
 from sim.virtual import VirtualLab
 from sim.world import LabError, World

@@ -10,8 +10,8 @@ from pathlib import Path
 import msgspec
 from msgspec import Struct
 
+from sim.lab.topology import Topology
 from sim.payloads import Payload
-from sim.topology import Topology
 
 __all__ = [
     "Crash",

@@ -14,8 +14,8 @@ from typing import Any
 
 from msgspec import Struct
 
+from sim.lab.topology import Machine, Stream, Topology
 from sim.payloads import frame
-from sim.topology import Machine, Stream, Topology
 
 __all__ = ["Act", "Close", "Conductor", "Item", "Open", "Rig", "Say", "item_of", "route_of", "seed_of", "stream_name"]
 

@@ -8,8 +8,8 @@ from difflib import SequenceMatcher
 from sim.evidence import Index, many, result_of
 from sim.fates import Fate, fate_of, message_words, way_through
 from sim.journal import Entry
+from sim.lab.names import is_node
 from sim.outages import seconds
-from sim.participants import is_node
 from sim.session import subject_of
 from sim.verdict import Check, TrialRow
 

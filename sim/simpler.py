@@ -12,11 +12,11 @@ from msgspec.structs import replace
 
 from sim.evidence import machine_behind
 from sim.faults import OPTIONS, Action, Fault, Several, actions, target_of, verb_of
+from sim.lab.subset import of_machines, with_machines
+from sim.lab.topology import Machine, Session, Topology
+from sim.lab.tree import hops_between
 from sim.payloads import Payload
-from sim.prune import of_machines, with_machines
 from sim.scenario import Example, Flow, Op, Opaque, Scenario, Send, Twice
-from sim.topology import Machine, Session, Topology
-from sim.ways import hops_between
 
 __all__ = [
     "calmer",

@@ -15,7 +15,7 @@ from sim.diagram import Node
 from sim.evidence import fault_told, machine_behind
 from sim.flights import Flight
 from sim.journal import Entry, Journal
-from sim.topology import Topology
+from sim.lab.topology import Topology
 
 __all__ = ["Spell", "spells_of", "why_lost"]
 

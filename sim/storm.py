@@ -20,10 +20,10 @@ from msgspec.structs import replace
 
 from sim.conduct import Failure, Stormed, play_storm
 from sim.evidence import many
+from sim.lab.topology import Topology
 from sim.payloads import Payload
 from sim.scenario import Example, Flow, Op, Send
 from sim.strategies import examples
-from sim.topology import Topology
 from sim.world import LabError, World
 
 __all__ = ["Retrial", "confirm_and_shrink", "draw_storms"]

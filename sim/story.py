@@ -16,7 +16,7 @@ from sim.diagram import Node
 from sim.evidence import machine_behind, raised
 from sim.flights import Flight, Origins, flights_of
 from sim.journal import Entry, Journal, Trace
-from sim.topology import Topology
+from sim.lab.topology import Topology
 
 __all__ = ["Event", "Story", "events_of", "machine_of", "outcome_of", "story_of"]
 

@@ -21,13 +21,13 @@ from autopilot_net.roles.terminal import Terminal
 from autopilot_net.traced import facts
 from sim.faults import Action, healing
 from sim.journal import Entry, Journal, Trace
-from sim.participants import machine_behind
+from sim.lab.names import machine_behind
+from sim.lab.topology import Machine, Topology, graph
 from sim.parts import parts
 from sim.payloads import noise
 from sim.scenario import Example
 from sim.session import seed_of
 from sim.speaker import Speaker
-from sim.topology import Machine, Topology, graph
 from sim.virtualfaults import Faults
 from sim.virtuallinks import Chance
 from sim.virtualmachines import Files, Host, Station

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from sim.emulated import Emulated, probe_of
 from sim.journal import Entry
+from sim.lab.topology import Machine
 from sim.speaker import Speaker
-from sim.topology import Machine
 from sim.virtualmachines import Node
 from sim.virtualtime import Process
 

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from sim.faults import Action
-from sim.topology import Topology
+from sim.lab.topology import Topology
 from sim.virtuallinks import Chance, Direction, Frames, Link
 from sim.virtualmachines import Station
 from sim.virtualpeers import Line, Peer

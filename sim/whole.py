@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 
 from msgspec import Struct, field
 
-from sim.topology import Topology
+from sim.lab.topology import Topology
 
 __all__ = ["Picture", "lacks", "steady"]
 

@@ -7,8 +7,8 @@ from typing import Any, Protocol
 
 from sim.faults import Action
 from sim.journal import Journal
+from sim.lab.topology import Topology
 from sim.scenario import Example
-from sim.topology import Topology
 
 __all__ = ["LabError", "World"]
 

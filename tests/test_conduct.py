@@ -10,8 +10,8 @@ import pytest
 from sim.conduct import Conducted, Told, conduct
 from sim.faults import Action, Fault
 from sim.journal import Entry, Journal
+from sim.lab.topology import Machine, Topology, graph
 from sim.scenario import Crash, Example, Scenario, Send
-from sim.topology import Machine, Topology, graph
 from sim.world import LabError
 
 LAB = Topology(name="two", path="two.yaml", machines=(Machine("T", children=("rig_1",)), Machine("rig_1", parent="T")))

@@ -17,11 +17,11 @@ from msgspec import Struct
 from sim.evidence import Evidence, Index
 from sim.faults import Fault
 from sim.journal import Entry
+from sim.lab.topology import Topology, graph, load
 from sim.labtest import LabUnderTest, Played
 from sim.payloads import ArraySpec, Payload
 from sim.rehearse import WorldName
 from sim.scenario import Example, Flow, Opaque, Send, Twice
-from sim.topology import Topology, graph, load
 
 LAB = """\
 name: conformance

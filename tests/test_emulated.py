@@ -8,8 +8,8 @@ from typing import Any
 
 from autopilot_net import Delivery, Message
 from sim.emulated import Emulated
+from sim.lab.topology import Machine, Topology
 from sim.speaker import Speaker
-from sim.topology import Machine, Topology
 from tests.labs import DEADLINE_S
 
 NOTES = {"state": "RUNNING", "session": 0, "facts": {"session": 0, "subject": "m"}, "trial": 3, "numbers": {}}

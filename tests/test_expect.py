@@ -8,7 +8,7 @@ import pytest
 
 from sim.evidence import Evidence
 from sim.journal import Trace
-from sim.topology import Limits
+from sim.lab.topology import Limits
 from sim.verdict import Check
 from tests.faulty import Tale, evidence
 from tests.test_checks import check_of, found, healthy, limited

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from sim.actions import ENDS
 from sim.faults import ON_LINKS, OPTIONS, Action, Fault, Link, Several, actions, describe, healing, verb_of
-from sim.topology import Machine, Topology, TopologyError, load
+from sim.lab.topology import Machine, Topology, TopologyError, load
 
 TREE = {
     "T": None,

@@ -16,9 +16,9 @@ import pytest
 from sim.faults import Fault
 from sim.hunt import Hunted, Progress, drawn, hunt
 from sim.huntshow import seconds_of
+from sim.lab.topology import Topology, load
 from sim.scenario import Example, Scenario, Send, load_scenario
 from sim.shrink import steps
-from sim.topology import Topology, load
 from sim.trying import only_virtual, run_virtually
 
 ROOT = Path(__file__).parent.parent
@@ -57,7 +57,7 @@ def test_a_seed_draws_the_same_scenarios_and_each_worker_others() -> None:
 
 def test_a_seed_draws_the_same_in_another_process() -> None:
     told = (
-        "import hashlib, itertools, msgspec; from sim.hunt import drawn; from sim.topology import load; "
+        "import hashlib, itertools, msgspec; from sim.hunt import drawn; from sim.lab.topology import load; "
         f"lab = load({str(ROOT / 'topologies' / 'pair.yaml')!r}); "
         "some = itertools.islice(drawn(lab, seed=1, worker=0), 25); "
         "print(hashlib.blake2b(b''.join(map(msgspec.json.encode, some))).hexdigest())"

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from sim import cli
 from sim.findings import one_line
 from sim.importing import Imported, ImportRefusedError, import_lab
-from sim.topology import Stream, Topology, Trials, load
+from sim.lab.topology import Stream, Topology, Trials, load
 
 PILOT: dict[str, Any] = {"subjects": [], "ip": "", "prefs": {}}
 

@@ -175,7 +175,7 @@ def test_there_is_something_to_look_at() -> None:
         ("autopilot_net.driver", "from autopilot_net.node import Net_Node"),
         ("autopilot_net.node", "from autopilot_net import Message"),
         ("autopilot_net.node", "import sim"),
-        ("autopilot_net.node", "from sim.topology import Topology"),
+        ("autopilot_net.node", "from sim.lab.topology import Topology"),
         ("autopilot_net.newcomer", ""),
         ("autopilot_net.protocol.routes", "import time"),
         ("autopilot_net.protocol.routes", "import os.path"),

@@ -11,9 +11,9 @@ import pytest
 
 from sim.diagram import Arrow, Bar, Cut, Diagram, Line, Node, Spot, Told
 from sim.journal import Entry, Journal, Trace
+from sim.lab.topology import Machine, Topology
 from sim.lamport import diagram_of
 from sim.lamportchart import CHAR, MARKS, draw, marks_of
-from sim.topology import Machine, Topology
 
 MS = 1.0
 S = 1000.0

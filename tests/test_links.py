@@ -24,9 +24,9 @@ from hypothesis import strategies as st
 from autopilot_net import Delivery
 from sim.faults import Action, Link, Verb
 from sim.journal import Entry, Reader, Trace
+from sim.lab.topology import load
 from sim.links import LinkError, Links, Relayed
 from sim.speaker import Place
-from sim.topology import load
 from tests.conftest import eventually, held_port
 from tests.labs import DEADLINE_S, ROOT, Lab, ended, lab, python, shake_hands, started_by
 

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
+from sim.lab.topology import load
 from sim.load import load_warnings
-from sim.topology import load
 
 SHIPPED = Path(__file__).parent.parent / "topologies"
 CAMERA = "{shape: [240, 320], dtype: uint8, rate_hz: 30, batch: 5, content: video}"

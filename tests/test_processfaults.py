@@ -12,11 +12,11 @@ import sim.processes
 from sim.conduct import Conducted, conduct, judge
 from sim.faults import Action, Fault, actions
 from sim.journal import Entry
-from sim.labfile import Session, Stream
+from sim.lab.schema import Session, Stream
+from sim.lab.topology import Link, Machine, Topology, Trials
 from sim.processes import Lab
 from sim.rehearse import _not_proven
 from sim.scenario import Example, Flow, Opaque, Scenario, Send, Twice
-from sim.topology import Link, Machine, Topology, Trials
 from sim.whole import Picture, lacks
 from sim.world import LabError
 from tests.labs import started_by

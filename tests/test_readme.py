@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 from sim.faults import OPTIONS
-from sim.topology import load
+from sim.lab.topology import load
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()

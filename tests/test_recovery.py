@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from sim.checks import check_all
-from sim.topology import Expect
+from sim.lab.topology import Expect
 from tests.faulty import Tale, checked, evidence
 
 Plot = Callable[[Tale], object]

@@ -18,8 +18,8 @@ import psutil
 import pytest
 
 import sim.cli as sim_cli
+from sim.lab.topology import load
 from sim.scenario import Scenario
-from sim.topology import load
 from tests.conftest import eventually
 
 ROOT = Path(__file__).parent.parent

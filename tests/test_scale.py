@@ -10,8 +10,8 @@ import resource
 import sys
 import time
 
+from sim.lab.topology import Machine, Session, Topology, Trials
 from sim.scenario import Example, Send
-from sim.topology import Machine, Session, Topology, Trials
 from sim.virtual import VirtualLab
 from sim.virtualtime import rest_collector
 

@@ -15,10 +15,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from sim.lab.topology import Burst, Graduation, Machine, Session, Stream, Topology, Trials
 from sim.payloads import ArraySpec, Payload, build, fingerprint, noise, opaque_bytes
 from sim.session import CATCH_UP, Act, Close, Conductor, Item, Open, Rig, Say, item_of, route_of
 from sim.strategies import payloads
-from sim.topology import Burst, Graduation, Machine, Session, Stream, Topology, Trials
 
 BEGIN = {"task_type": "Nafc", "session": 0, "subject": "a"}
 RUNNING = Say("rig_1", "STATE", "RUNNING")

@@ -12,11 +12,11 @@ from msgspec.structs import replace
 
 from sim.drawing import draws
 from sim.faults import Fault, Several, actions, verb_of
+from sim.lab.topology import Link, Machine, Session, Stream, Topology, Trials, load
 from sim.payloads import Payload
 from sim.scenario import Example, Flow, Scenario, Send, Twice
 from sim.shrink import alike, kinds, shrink, steps
 from sim.strategies import parts, scenarios
-from sim.topology import Link, Machine, Session, Stream, Topology, Trials, load
 from tests.test_strategies import check_lab, check_send
 
 LAB = load(Path(__file__).parent.parent / "topologies" / "lab.yaml")

@@ -17,11 +17,11 @@ from msgspec.structs import replace
 from autopilot_net import Message
 from sim.drawing import draws
 from sim.faults import OPTIONS, Several
+from sim.lab.topology import Machine, Topology, graph, load
 from sim.payloads import Payload, build, fingerprint
 from sim.scenario import Crash, Example, Flow, Opaque, Scenario, Send, Twice, load_scenario, save_scenario
 from sim.speaker import expanded
 from sim.strategies import examples, faults, messages, parts, payloads, scenarios, storms, topologies
-from sim.topology import Machine, Topology, graph, load
 
 LABS = {
     name: load(Path(__file__).parent.parent / "topologies" / f"{name}.yaml")

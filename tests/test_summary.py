@@ -9,8 +9,8 @@ import pytest
 from sim.checks import check_all
 from sim.evidence import Evidence, Index
 from sim.journal import Entry, Journal, Trace
+from sim.lab.topology import Machine, Topology, graph
 from sim.summary import advice_for, latencies, link_rows, machine_rows, rates, sentence_for, timeline
-from sim.topology import Machine, Topology, graph
 from sim.verdict import Check, LinkRow
 from tests.test_checks import forget, found, healthy
 

@@ -19,7 +19,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from sim.faults import OPTIONS, Fault, Link, actions
-from sim.topology import Limits, Stream, Topology, TopologyError, Trials, graph, load, schema
+from sim.lab.topology import Limits, Stream, Topology, TopologyError, Trials, graph, load, schema
 
 SHIPPED = Path(__file__).parent.parent / "topologies"
 LABS = ["pair", "lab", "boxroom", "chain", "campus", "badday"]

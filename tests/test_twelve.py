@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from sim.hunt import drawn
-from sim.topology import load
+from sim.lab.topology import load
 from sim.trying import run_virtually
 from tests.test_sabotages import SABOTAGES
 

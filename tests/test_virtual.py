@@ -14,8 +14,8 @@ from sim.conduct import Conducted, conduct, judge
 from sim.determinism import digest_of, digests
 from sim.faults import Fault, Several, What
 from sim.journal import Entry
+from sim.lab.topology import Topology, load
 from sim.scenario import Example, Scenario, Send
-from sim.topology import Topology, load
 from sim.virtual import VirtualLab
 from sim.world import LabError
 

@@ -1,8 +1,8 @@
 """A lab as it was written down: YAML -> checked Topology -> networkx.DiGraph.
 
 This file holds what the rest of `sim` sees: the types, `load`, `graph` and `schema`. What serves it, in order:
-`yamlfile.py` reads, `labfile.py` holds each key against its type, `expand.py` counts out the machines, `labcheck.py`
-looks at what the keys must be to each other. Every mistake of a file is found in one go, and told by its line.
+`yaml_nodes` reads, `schema` holds each key against its type, `expand` counts out the machines, `validate` looks at what
+the keys must be to each other. Every mistake of a file is found in one go, and told by its line.
 """
 
 from pathlib import Path
@@ -10,20 +10,23 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from sim import labcheck, labfile, yamlfile
-from sim.expand import Found, expand
 from sim.faults import Fault, Link
-from sim.labfile import (
+from sim.lab.expand import Found, expand
+from sim.lab.schema import (
     Burst,
     Expect,
     Files,
     Graduation,
+    LabFile,
     Limits,
     Session,
     Storm,
     Stream,
+    fit,
     schema,
 )
+from sim.lab.validate import bad_name, check
+from sim.lab.yaml_nodes import Mistakes, Node, read
 
 if TYPE_CHECKING:
     import networkx as nx
@@ -132,13 +135,13 @@ class Topology(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 def load(path: str | Path) -> Topology:
     """Read and check a file. Raises TopologyError with every mistake there is in it."""
-    mistakes = yamlfile.Mistakes(str(path))
-    read = yamlfile.read(Path(path), mistakes)
-    if read is None:
+    mistakes = Mistakes(str(path))
+    written = read(Path(path), mistakes)
+    if written is None:
         raise TopologyError(list(mistakes))
-    root = labfile.fit(read, labfile.LabFile, mistakes)
+    root = fit(written, LabFile, mistakes)
     machines = expand(root, mistakes)
-    labcheck.check(machines, root, Path(path), mistakes)
+    check(machines, root, Path(path), mistakes)
     if mistakes:
         raise TopologyError(list(mistakes))
     return _resolve(root, machines, Path(path))
@@ -167,13 +170,13 @@ def lasting(topology: Topology, duration_s: float) -> Topology:
     return msgspec.structs.replace(topology, session=session, faults=faults)
 
 
-def _resolve(root: yamlfile.Node, machines: list[Found], path: Path) -> Topology:
+def _resolve(root: Node, machines: list[Found], path: Path) -> Topology:
     top = {key: _plain(node) for key, node in root.mapping.items() if node.value is not None}
     for key in ("terminal", "kinds", "pilots"):
         top.pop(key, None)
     name = path.stem
-    if labcheck.bad_name(name):
-        name = "".join("_" if labcheck.bad_name(c) else c for c in name)[:60] or "lab"
+    if bad_name(name):
+        name = "".join("_" if bad_name(c) else c for c in name)[:60] or "lab"
     lab = {"name": name, "path": path.as_posix()} | top | {"machines": [_machine(found) for found in machines]}
     return msgspec.convert(lab, Topology)
 
@@ -190,7 +193,7 @@ def _machine(found: Found) -> dict[str, Any]:
     }
 
 
-def _plain(node: yamlfile.Node) -> Any:
+def _plain(node: Node) -> Any:
     """Without lines, and without nulls: a key that is null is as good as absent."""
     if isinstance(node.value, dict):
         return {key: _plain(under) for key, under in node.value.items() if under.value is not None}

@@ -6,8 +6,8 @@ Works on nodes, so that whatever is wrong with a machine later can still be told
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from sim.labfile import did_you_mean
-from sim.yamlfile import BROKEN, Mistakes, Node, show
+from sim.lab.schema import did_you_mean
+from sim.lab.yaml_nodes import BROKEN, Mistakes, Node, show
 
 __all__ = ["Found", "expand"]
 

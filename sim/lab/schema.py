@@ -14,7 +14,7 @@ import msgspec
 from msgspec import Meta
 
 from sim.faults import Fault, Link
-from sim.keys import (
+from sim.lab.types import (
     Bytes,
     Count,
     Dtype,
@@ -25,7 +25,7 @@ from sim.keys import (
     Port,
     Positive,
 )
-from sim.yamlfile import BROKEN, Mistakes, Node, show
+from sim.lab.yaml_nodes import BROKEN, Mistakes, Node, show
 
 __all__ = [
     "Burst",

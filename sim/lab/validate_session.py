@@ -1,11 +1,11 @@
 """What a run of a lab is asked to do and to be: the session's graduations, and expectations that somebody can meet.
 
-As in `labcheck.py`, checks take nodes and tell mistakes by their line, and what is broken was told before.
+As in `validate.py`, checks take nodes and tell mistakes by their line, and what is broken was told before.
 """
 
-from sim.expand import Found
-from sim.labfile import did_you_mean
-from sim.yamlfile import Mistakes, Node, show
+from sim.lab.expand import Found
+from sim.lab.schema import did_you_mean
+from sim.lab.yaml_nodes import Mistakes, Node, show
 
 __all__ = ["check_expect", "check_session"]
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from sim.evidence import machine_behind
-from sim.topology import Topology
+from sim.lab.topology import Topology
 
 __all__ = ["hops_between", "machines_between"]
 

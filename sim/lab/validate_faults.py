@@ -1,15 +1,15 @@
 """What the faults of a file must be: one verb, a time within the session, somebody to strike, an end of what began.
 
-As in `labcheck.py`, checks take nodes and tell mistakes by their line, and what is broken was told before.
+As in `validate.py`, checks take nodes and tell mistakes by their line, and what is broken was told before.
 """
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from sim.expand import Found
 from sim.faults import ON_LINKS, OPTIONS, Fault, named
-from sim.labfile import did_you_mean
-from sim.yamlfile import Mistakes, Node, show
+from sim.lab.expand import Found
+from sim.lab.schema import did_you_mean
+from sim.lab.yaml_nodes import Mistakes, Node, show
 
 __all__ = ["check_faults"]
 

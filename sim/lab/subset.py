@@ -6,7 +6,7 @@ from collections.abc import Collection
 
 from msgspec.structs import replace
 
-from sim.topology import Expect, Fault, Machine, Stream, Topology
+from sim.lab.topology import Expect, Fault, Machine, Stream, Topology
 
 __all__ = ["of_machines", "with_faults", "with_machines"]
 

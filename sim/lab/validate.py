@@ -1,7 +1,7 @@
 """What a file's keys must be to each other: ids unlike each other, streams whole, names that somebody bears.
 
 Each check takes nodes and tells mistakes by their line; a node that is broken was told before and is passed over.
-The keys by themselves, their types and ranges, are `labfile.py`'s; the session and what is expected of it are
+The keys by themselves, their types and ranges, are `schema.py`'s; the session and what is expected of it are
 `labrun.py`'s, the faults `labfaults.py`'s.
 """
 
@@ -10,10 +10,10 @@ import math
 from collections.abc import Callable
 from pathlib import Path, PurePosixPath
 
-from sim.expand import Found
-from sim.labfaults import check_faults
-from sim.labrun import check_expect, check_session
-from sim.yamlfile import Mistakes, Node, show
+from sim.lab.expand import Found
+from sim.lab.validate_faults import check_faults
+from sim.lab.validate_session import check_expect, check_session
+from sim.lab.yaml_nodes import Mistakes, Node, show
 
 __all__ = ["MAX_ITEM_BYTES", "bad_id", "bad_name", "check"]
 
