@@ -21,7 +21,8 @@ from rich.tree import Tree
 
 from sim.conduct import Told
 from sim.determinism import digests
-from sim.faults import actions, describe
+from sim.faults.compile import actions
+from sim.faults.describe import describe
 from sim.importing import ImportRefusedError, import_lab, write_new
 from sim.lab.topology import Topology, TopologyError, lasting, load, schema
 from sim.load import load_warnings

@@ -15,7 +15,8 @@ from msgspec import Struct, field
 
 from sim.checks import check_all, check_storm
 from sim.evidence import Evidence
-from sim.faults import Action, actions
+from sim.faults.actions import Action
+from sim.faults.compile import actions
 from sim.journal import Journal
 from sim.scenario import Crash, Example, Flow, Scenario, Send
 from sim.verdict import Check

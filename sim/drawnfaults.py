@@ -11,7 +11,7 @@ from typing import Any
 from hypothesis import strategies as st
 
 from sim.drawing import chance, pick, some
-from sim.faults import Fault, Several, What
+from sim.lab.fault import Fault, Several, What
 from sim.lab.topology import Topology
 
 __all__ = ["aimed", "ends", "faults"]

@@ -18,8 +18,9 @@ from typing import Any
 
 from msgspec import Struct
 
-from sim.faults import Action, Link
+from sim.faults.actions import Action
 from sim.journal import Writer
+from sim.lab.fault import Link
 from sim.machines import enter
 from sim.pair import Loop
 from sim.relay import Relay

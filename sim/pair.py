@@ -16,7 +16,7 @@ from enum import Enum
 from random import Random
 from typing import Any
 
-from sim.faults import Link
+from sim.lab.fault import Link
 
 __all__ = ["LOOPBACK", "Lane", "Loop", "Pair", "bound_buffers"]
 

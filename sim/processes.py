@@ -23,8 +23,10 @@ from typing import Any
 
 from sim import guardian
 from sim.crew import Crew
-from sim.faults import ON_LINKS, Action, actions, healing
+from sim.faults.actions import Action, healing
+from sim.faults.compile import actions
 from sim.journal import Journal, Reader, Writer
+from sim.lab.fault import ON_LINKS
 from sim.lab.topology import Link, Topology, graph
 from sim.links import LinkError, Links, Relayed
 from sim.payloads import noise

@@ -22,7 +22,8 @@ from sim.clockchecks import clock_rows
 from sim.conduct import Conducted, Told, conduct, judge, size_of
 from sim.diagram import Diagram
 from sim.evidence import Evidence, Index
-from sim.faults import Action, describe
+from sim.faults.actions import Action
+from sim.faults.describe import describe
 from sim.lab.topology import Topology
 from sim.lamport import diagram_of
 from sim.processes import IMPOSSIBLE, Lab, preload, uninterrupted

@@ -13,7 +13,8 @@ from collections.abc import Callable
 from random import Random
 from typing import Any
 
-from sim.faults import Action, Link
+from sim.faults.actions import Action
+from sim.lab.fault import Link
 from sim.pair import LOOPBACK, Lane, Loop, Pair, bound_buffers
 
 __all__ = ["Relay"]

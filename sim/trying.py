@@ -6,7 +6,7 @@ import traceback
 from pathlib import Path
 
 from sim.conduct import Conducted, conduct, judge
-from sim.faults import verb_of
+from sim.lab.fault import verb_of
 from sim.scenario import Scenario
 
 __all__ = ["broken", "only_virtual", "run_on_processes", "run_virtually"]

@@ -19,7 +19,7 @@ from autopilot_net.protocol.records import Saved
 from autopilot_net.roles.pilot import Pilot
 from autopilot_net.roles.terminal import Terminal
 from autopilot_net.traced import facts
-from sim.faults import Action, healing
+from sim.faults.actions import Action, healing
 from sim.journal import Entry, Journal, Trace
 from sim.lab.names import machine_behind
 from sim.lab.topology import Machine, Topology, graph

@@ -9,7 +9,7 @@ import msgspec
 
 from autopilot_net import Delivery
 from autopilot_net.message import Message
-from sim.faults import Action
+from sim.faults.actions import Action
 from sim.speaker import Speaker
 from sim.virtuallinks import ID
 from sim.virtualmachines import Station

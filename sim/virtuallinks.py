@@ -9,8 +9,8 @@ from collections.abc import Callable, Iterator
 import numpy as np
 from msgspec import Struct
 
-from sim.faults import Action
-from sim.faults import Link as Shape
+from sim.faults.actions import Action
+from sim.lab.fault import Link as Shape
 
 __all__ = ["ID", "UP", "Chance", "Direction", "Frames", "Link"]
 

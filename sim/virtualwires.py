@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from sim.faults import Action
+from sim.faults.actions import Action
 from sim.lab.topology import Topology
 from sim.virtuallinks import Chance, Direction, Frames, Link
 from sim.virtualmachines import Station

@@ -6,8 +6,8 @@ from typing import Any
 
 from sim.checks import check_all
 from sim.evidence import Evidence
-from sim.faults import Fault
 from sim.journal import Entry
+from sim.lab.fault import Fault
 from sim.lab.topology import Machine, Stream, Topology, Trials, graph
 from sim.verdict import Check
 from tests.test_checks import MS, SEED, Story

@@ -15,8 +15,8 @@ import pytest
 from msgspec import Struct
 
 from sim.evidence import Evidence, Index
-from sim.faults import Fault
 from sim.journal import Entry
+from sim.lab.fault import Fault
 from sim.lab.topology import Topology, graph, load
 from sim.labtest import LabUnderTest, Played
 from sim.payloads import ArraySpec, Payload

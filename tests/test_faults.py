@@ -14,8 +14,10 @@ import yaml
 from hypothesis import event, given
 from hypothesis import strategies as st
 
-from sim.actions import ENDS
-from sim.faults import ON_LINKS, OPTIONS, Action, Fault, Link, Several, actions, describe, healing, verb_of
+from sim.faults.actions import ENDS, Action, healing
+from sim.faults.compile import actions
+from sim.faults.describe import describe
+from sim.lab.fault import ON_LINKS, OPTIONS, Fault, Link, Several, verb_of
 from sim.lab.topology import Machine, Topology, TopologyError, load
 
 TREE = {

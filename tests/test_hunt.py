@@ -13,9 +13,9 @@ from typing import Any
 import msgspec
 import pytest
 
-from sim.faults import Fault
 from sim.hunt import Hunted, Progress, drawn, hunt
 from sim.huntshow import seconds_of
+from sim.lab.fault import Fault
 from sim.lab.topology import Topology, load
 from sim.scenario import Example, Scenario, Send, load_scenario
 from sim.shrink import steps

@@ -22,8 +22,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from autopilot_net import Delivery
-from sim.faults import Action, Link, Verb
+from sim.faults.actions import Action, Verb
 from sim.journal import Entry, Reader, Trace
+from sim.lab.fault import Link
 from sim.lab.topology import load
 from sim.links import LinkError, Links, Relayed
 from sim.speaker import Place

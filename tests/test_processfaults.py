@@ -10,8 +10,10 @@ import pytest
 
 import sim.processes
 from sim.conduct import Conducted, conduct, judge
-from sim.faults import Action, Fault, actions
+from sim.faults.actions import Action
+from sim.faults.compile import actions
 from sim.journal import Entry
+from sim.lab.fault import Fault
 from sim.lab.schema import Session, Stream
 from sim.lab.topology import Link, Machine, Topology, Trials
 from sim.processes import Lab

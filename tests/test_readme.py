@@ -7,7 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from sim.faults import OPTIONS
+from sim.lab.fault import OPTIONS
 from sim.lab.topology import load
 
 ROOT = Path(__file__).parent.parent

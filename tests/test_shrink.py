@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from sim.drawing import draws
-from sim.faults import Fault, Several, actions, verb_of
+from sim.faults.compile import actions
+from sim.lab.fault import Fault, Several, verb_of
 from sim.lab.topology import Link, Machine, Session, Stream, Topology, Trials, load
 from sim.payloads import Payload
 from sim.scenario import Example, Flow, Scenario, Send, Twice

@@ -16,7 +16,7 @@ from msgspec.structs import replace
 
 from autopilot_net import Message
 from sim.drawing import draws
-from sim.faults import OPTIONS, Several
+from sim.lab.fault import OPTIONS, Several
 from sim.lab.topology import Machine, Topology, graph, load
 from sim.payloads import Payload, build, fingerprint
 from sim.scenario import Crash, Example, Flow, Opaque, Scenario, Send, Twice, load_scenario, save_scenario

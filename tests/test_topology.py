@@ -18,7 +18,8 @@ import yaml
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from sim.faults import OPTIONS, Fault, Link, actions
+from sim.faults.compile import actions
+from sim.lab.fault import OPTIONS, Fault, Link
 from sim.lab.topology import Limits, Stream, Topology, TopologyError, Trials, graph, load, schema
 
 SHIPPED = Path(__file__).parent.parent / "topologies"

@@ -12,8 +12,8 @@ from msgspec.structs import replace
 
 from sim.conduct import Conducted, conduct, judge
 from sim.determinism import digest_of, digests
-from sim.faults import Fault, Several, What
 from sim.journal import Entry
+from sim.lab.fault import Fault, Several, What
 from sim.lab.topology import Topology, load
 from sim.scenario import Example, Scenario, Send
 from sim.virtual import VirtualLab

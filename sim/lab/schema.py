@@ -13,7 +13,7 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 import msgspec
 from msgspec import Meta
 
-from sim.faults import Fault, Link
+from sim.lab.fault import Fault, Link
 from sim.lab.types import (
     Bytes,
     Count,

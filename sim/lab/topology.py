@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from sim.faults import Fault, Link
 from sim.lab.expand import Found, expand
+from sim.lab.fault import Fault, Link
 from sim.lab.schema import (
     Burst,
     Expect,

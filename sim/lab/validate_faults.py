@@ -6,8 +6,8 @@ As in `validate.py`, checks take nodes and tell mistakes by their line, and what
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from sim.faults import ON_LINKS, OPTIONS, Fault, named
 from sim.lab.expand import Found
+from sim.lab.fault import ON_LINKS, OPTIONS, Fault, named
 from sim.lab.schema import did_you_mean
 from sim.lab.yaml_nodes import Mistakes, Node, show
 

@@ -1,45 +1,35 @@
-"""PURE. Faults as data: what goes wrong, with whom and when; one vocabulary for real processes and for virtual time.
+"""PURE. `Fault`, as it stands in a topology or a scenario: what goes wrong, with whom and when.
 
-`Fault` is what stands in a topology or a scenario. `actions` works out from that what is done to which machine or link
-at what time: an `Action` each (`actions.py`), which both worlds carry out. A link is named by the machine at its lower
-end. What a single fault consists of is `faultsteps.py`'s, how it reads in a sentence `faultwords.py`'s.
+One vocabulary for real processes and for virtual time. A link is named by the machine at its lower end.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from fnmatch import fnmatchcase
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated, Literal
 
 import msgspec
 from msgspec import Meta
-from msgspec.structs import replace
 
-from sim.actions import Action, Verb, Way, What, healing
-from sim.faultsteps import Case, Chance, steps
-from sim.faultwords import in_words
 from sim.lab.types import After, Late, Natural, NotNegative, Positive, Share
-
-if TYPE_CHECKING:
-    from sim.lab.topology import Machine, Topology
 
 __all__ = [
     "ON_LINKS",
     "OPTIONS",
-    "Action",
     "Fault",
     "Link",
     "Several",
-    "Verb",
+    "Target",
     "Way",
     "What",
-    "actions",
-    "describe",
-    "healing",
     "named",
     "target_of",
     "verb_of",
 ]
+
+Way = Literal["both", "up", "down"]
+What = Literal["machine", "station", "program"]
 
 
 class Link(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -156,8 +146,6 @@ class Fault(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaul
     first: Annotated[Natural | None, Meta(description="Of drop and duplicate: so many, and no more.")] = None
 
 
-_UNSET = Fault()
-
 OPTIONS: dict[str, tuple[str, ...]] = {
     "kill": ("what", "restart_after_s"),
     "restart": ("what",),
@@ -198,75 +186,6 @@ def target_of(fault: Fault) -> str | tuple[str, ...] | Several:
     return target
 
 
-def describe(fault: Fault) -> str:
-    """A short sentence for reports, without its full stop: "rig_2 is killed at 15 s, back after 20 s"."""
-    return in_words(fault, verb_of(fault), target_of(fault))
-
-
-def actions(topology: Topology, *, seed: int) -> tuple[Action, ...]:
-    """All that the topology's faults come to, in order: the same for the same topology and seed.
-
-    What one fault draws depends on itself and the seed alone, and not on the faults beside it: with one taken away, the
-    others strike as before. What nobody bears is done to nobody. What a fault asks for after the session's end is
-    here too.
-    """
-    found: list[Action] = []
-    twins: dict[Fault, int] = {}
-    for index, fault in enumerate(topology.faults):
-        twins[fault] = twins.get(fault, -1) + 1
-        chance = Chance(seed, _words(fault), twins[fault])
-        found += _one(topology, fault, index, chance)
-    return tuple(sorted(found, key=lambda action: (action.at_us, action.fault)))
-
-
-def _words(fault: Fault) -> bytes:
-    """The same for faults that are equal. What msgspec takes for a default is told by its identity, which pickling does
-    not keep, and 1 is 1.0 once it was in a file.
-    """
-    given = {name: getattr(fault, name) for name in Fault.__struct_fields__}
-    told = {name: value for name, value in given.items() if value != getattr(_UNSET, name)}
-    return msgspec.json.encode(msgspec.convert(msgspec.to_builtins(told), Fault))
-
-
-def _one(topology: Topology, fault: Fault, index: int, chance: Chance) -> Iterator[Action]:
-    verb = verb_of(fault)
-    if verb not in {"drop", "duplicate"} and chance.share("happens") >= fault.probability:
-        return
-    begin_s = fault.at_s or 0.0
-    if fault.between_s is not None:
-        begin_s = chance.between(*fault.between_s, "time")
-    targets = _targets(topology, target_of(fault), chance, links=verb in ON_LINKS)
-    case = Case(fault=fault, verb=verb, targets=targets, topology=topology, chance=chance)
-    for action in steps(case) if targets else ():
-        yield replace(action, at_us=action.at_us + round(begin_s * 1_000_000), fault=index)
-
-
 def named(words: Sequence[str], id: str, *, terminal: str) -> bool:
     """Whether a machine is meant by ids and patterns. The terminal is meant by its id alone, never by a pattern."""
     return id in words or (id != terminal and any(fnmatchcase(id, word) for word in words))
-
-
-def _targets(
-    topology: Topology, target: str | tuple[str, ...] | Several, chance: Chance, *, links: bool
-) -> tuple[Machine, ...]:
-    """In the order of the file. Where more are asked for than there are, all are meant."""
-    of = target.of if isinstance(target, Several) else target
-    words = (of,) if isinstance(of, str) else of
-    terminal = topology.terminal.id
-    meant = [machine for machine in topology.machines if named(words, machine.id, terminal=terminal)]
-    if links:
-        meant = [machine for machine in meant if machine.parent is not None]
-    if isinstance(target, Several) and target.depth is not None:
-        depths = _depths(topology)
-        meant = [machine for machine in meant if depths[machine.id] == target.depth]
-    if isinstance(target, Several) and target.random is not None:
-        drawn = chance.shuffled((machine.id for machine in meant), "target")[: target.random]
-        meant = [machine for machine in meant if machine.id in drawn]
-    return tuple(meant)
-
-
-def _depths(topology: Topology) -> dict[str, int]:
-    depths: dict[str, int] = {}
-    for machine in topology.machines:
-        depths[machine.id] = 0 if machine.parent is None else depths[machine.parent] + 1
-    return depths

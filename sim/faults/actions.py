@@ -1,6 +1,6 @@
 """PURE. What is done to one machine or to one link at one time, as both worlds carry it out; and what ends it all.
 
-Where actions come from is `faults.py`'s.
+Where actions come from is `compile.py`'s.
 """
 
 from __future__ import annotations
@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Literal
 
 import msgspec
 
+from sim.lab.fault import Way, What
+
 if TYPE_CHECKING:
     from sim.lab.topology import Topology
 
-__all__ = ["ENDS", "Action", "Verb", "Way", "What", "healing"]
+__all__ = ["ENDS", "Action", "Verb", "healing"]
 
-Way = Literal["both", "up", "down"]
-What = Literal["machine", "station", "program"]
 Verb = Literal[
     "kill", "restart", "pause", "resume", "cut", "heal", "hold", "release", "reset", "shape", "drop", "duplicate"
 ]  # fmt: skip

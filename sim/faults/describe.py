@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
 
-from sim.faultsteps import REBOOT_S, STORM_S
+from sim.faults.compile import REBOOT_S, STORM_S
+from sim.lab.fault import Fault, Several, target_of, verb_of
 
-if TYPE_CHECKING:
-    from sim.faults import Fault, Several
-
-__all__ = ["in_words"]
+__all__ = ["describe"]
 
 _DONE = {
     "kill": "killed",
@@ -29,9 +26,10 @@ _DONE = {
 }
 
 
-def in_words(fault: Fault, verb: str, target: str | tuple[str, ...] | Several) -> str:
-    """As "rig_2 is killed at 15 s, back after 20 s"."""
-    who, several = _who(target)
+def describe(fault: Fault) -> str:
+    """A short sentence for reports, without its full stop: "rig_2 is killed at 15 s, back after 20 s"."""
+    verb = verb_of(fault)
+    who, several = _who(target_of(fault))
     tell = _OTHERS.get(verb, _done)
     chance = f", with a probability of {fault.probability:g}" if fault.probability < 1 else ""
     return tell(fault, verb, who, several) + ("" if verb in {"drop", "duplicate"} else chance)

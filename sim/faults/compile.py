@@ -1,4 +1,4 @@
-"""PURE. From one fault, its targets and its chance to the actions it consists of, timed from its own beginning."""
+"""PURE. From faults to actions: who is struck, by the seed, and what each fault consists of."""
 
 from __future__ import annotations
 
@@ -6,16 +6,17 @@ import hashlib
 from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, TypeVar
 
+import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
-from sim.actions import ENDS, Action, Verb
+from sim.faults.actions import ENDS, Action, Verb
+from sim.lab.fault import ON_LINKS, Fault, Several, named, target_of, verb_of
 
 if TYPE_CHECKING:
-    from sim.faults import Fault
     from sim.lab.topology import Machine, Topology
 
-__all__ = ["REBOOT_S", "STORM_S", "Case", "Chance", "steps"]
+__all__ = ["REBOOT_S", "STORM_S", "actions"]
 
 T = TypeVar("T")
 
@@ -63,7 +64,74 @@ class Case(Struct, frozen=True):
     chance: Chance
 
 
-def steps(case: Case) -> list[Action]:
+_UNSET = Fault()
+
+
+def actions(topology: Topology, *, seed: int) -> tuple[Action, ...]:
+    """All that the topology's faults come to, in order: the same for the same topology and seed.
+
+    What one fault draws depends on itself and the seed alone, and not on the faults beside it: with one taken away, the
+    others strike as before. What nobody bears is done to nobody. What a fault asks for after the session's end is
+    here too.
+    """
+    found: list[Action] = []
+    twins: dict[Fault, int] = {}
+    for index, fault in enumerate(topology.faults):
+        twins[fault] = twins.get(fault, -1) + 1
+        chance = Chance(seed, _words(fault), twins[fault])
+        found += _one(topology, fault, index, chance)
+    return tuple(sorted(found, key=lambda action: (action.at_us, action.fault)))
+
+
+def _words(fault: Fault) -> bytes:
+    """The same for faults that are equal. What msgspec takes for a default is told by its identity, which pickling does
+    not keep, and 1 is 1.0 once it was in a file.
+    """
+    given = {name: getattr(fault, name) for name in Fault.__struct_fields__}
+    told = {name: value for name, value in given.items() if value != getattr(_UNSET, name)}
+    return msgspec.json.encode(msgspec.convert(msgspec.to_builtins(told), Fault))
+
+
+def _one(topology: Topology, fault: Fault, index: int, chance: Chance) -> Iterator[Action]:
+    verb = verb_of(fault)
+    if verb not in {"drop", "duplicate"} and chance.share("happens") >= fault.probability:
+        return
+    begin_s = fault.at_s or 0.0
+    if fault.between_s is not None:
+        begin_s = chance.between(*fault.between_s, "time")
+    targets = _targets(topology, target_of(fault), chance, links=verb in ON_LINKS)
+    case = Case(fault=fault, verb=verb, targets=targets, topology=topology, chance=chance)
+    for action in _steps(case) if targets else ():
+        yield replace(action, at_us=action.at_us + round(begin_s * 1_000_000), fault=index)
+
+
+def _targets(
+    topology: Topology, target: str | tuple[str, ...] | Several, chance: Chance, *, links: bool
+) -> tuple[Machine, ...]:
+    """In the order of the file. Where more are asked for than there are, all are meant."""
+    of = target.of if isinstance(target, Several) else target
+    words = (of,) if isinstance(of, str) else of
+    terminal = topology.terminal.id
+    meant = [machine for machine in topology.machines if named(words, machine.id, terminal=terminal)]
+    if links:
+        meant = [machine for machine in meant if machine.parent is not None]
+    if isinstance(target, Several) and target.depth is not None:
+        depths = _depths(topology)
+        meant = [machine for machine in meant if depths[machine.id] == target.depth]
+    if isinstance(target, Several) and target.random is not None:
+        drawn = chance.shuffled((machine.id for machine in meant), "target")[: target.random]
+        meant = [machine for machine in meant if machine.id in drawn]
+    return tuple(meant)
+
+
+def _depths(topology: Topology) -> dict[str, int]:
+    depths: dict[str, int] = {}
+    for machine in topology.machines:
+        depths[machine.id] = 0 if machine.parent is None else depths[machine.parent] + 1
+    return depths
+
+
+def _steps(case: Case) -> list[Action]:
     """Its actions, in order; `at_us` counts from the fault's beginning."""
     storm = _STORMS.get(case.verb)
     found = storm(case) if storm is not None else _plain(case)
