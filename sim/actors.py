@@ -11,8 +11,8 @@ import time
 
 import zmq
 
-from sim.payloads import bare_message
 from sim.scenario import Twice, twice_id
+from sim.scenario.payloads import bare_message
 
 __all__ = ["Actor"]
 

@@ -13,9 +13,9 @@ from sim.expectations import check_expect
 from sim.fates import fate_of
 from sim.journal import Entry
 from sim.lab.names import machine_behind
-from sim.payloads import opaque_bytes
 from sim.recovery import check_recovery, check_whole, has_healing
 from sim.scenario import Opaque, Send
+from sim.scenario.payloads import opaque_bytes
 from sim.sessionchecks import check_session, check_trials, trial_rows
 from sim.streamchecks import check_streams, has_streams
 from sim.verdict import Check

@@ -13,25 +13,15 @@ from typing import Any, Protocol
 from autopilot_net import AutopilotNetError, Delivery, Message
 from sim.hearing import Hearing
 from sim.lab.topology import Machine, Topology
-from sim.payloads import build, fingerprint
 from sim.scenario import Flow, Op
+from sim.scenario.payloads import build, fingerprint
 from sim.session import Act, Conductor, Item, Open, Rig, Say, item_of, route_of, stream_name
 from sim.speaker import Speaker, Voice
 
-__all__ = ["Emulated", "Memory", "StreamLike", "machine_of_probe", "probe_of"]
+__all__ = ["Emulated", "Memory", "StreamLike"]
 
 Handler = Callable[..., Any]
 ORDERS = ("START", "STOP")
-
-
-def probe_of(machine: str) -> str:
-    """The id of the node that storms speak through on a machine."""
-    return f"{machine}.probe"
-
-
-def machine_of_probe(name: str) -> str | None:
-    """The machine whose probe `name` is, if it is one."""
-    return name.removesuffix(".probe") if name.endswith(".probe") else None
 
 
 class StreamLike(Protocol):

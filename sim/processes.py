@@ -29,9 +29,9 @@ from sim.journal import Journal, Reader, Writer
 from sim.lab.fault import ON_LINKS
 from sim.lab.topology import Link, Topology, graph
 from sim.links import LinkError, Links, Relayed
-from sim.payloads import noise
 from sim.processstorms import Storms, Underway
 from sim.scenario import Crash, Example
+from sim.scenario.payloads import noise
 from sim.speaker import Place
 from sim.whole import lacks
 from sim.world import LabError

@@ -32,8 +32,9 @@ from typing import Any
 from autopilot_net import Message, Net_Node
 from autopilot_net.coroutines import finished, refuse_generators
 from sim.complaints import listen_for_complaints
-from sim.emulated import Emulated, Handler, probe_of
+from sim.emulated import Emulated, Handler
 from sim.journal import Reader, Writer
+from sim.lab.names import probe_of
 from sim.lab.topology import Machine
 from sim.speaker import Place, Speaker
 from sim.whole import Picture, steady

@@ -15,7 +15,7 @@ from typing import Any
 from msgspec import Struct
 
 from sim.lab.topology import Machine, Stream, Topology
-from sim.payloads import frame
+from sim.scenario.payloads import frame
 
 __all__ = ["Act", "Close", "Conductor", "Item", "Open", "Rig", "Say", "item_of", "route_of", "seed_of", "stream_name"]
 

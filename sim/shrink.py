@@ -12,8 +12,8 @@ from typing import Any
 import msgspec
 from msgspec.structs import replace
 
-from sim.payloads import Payload
 from sim.scenario import Example, Flow, Op, Scenario, Send, Twice
+from sim.scenario.payloads import Payload
 from sim.simpler import calmer, fewer_machines, names_several, plain_faults, simpler_faults, simpler_ops, simpler_times
 
 __all__ = ["alike", "kinds", "shrink", "steps"]

@@ -17,8 +17,8 @@ from sim.lab.fault import OPTIONS, Fault, Several, target_of, verb_of
 from sim.lab.subset import of_machines, with_machines
 from sim.lab.topology import Machine, Session, Topology
 from sim.lab.tree import hops_between
-from sim.payloads import Payload
 from sim.scenario import Example, Flow, Op, Opaque, Scenario, Send, Twice
+from sim.scenario.payloads import Payload
 
 __all__ = [
     "calmer",

@@ -12,8 +12,8 @@ from msgspec import Struct
 
 from autopilot_net import Delivery, Message, decode_array
 from sim.lab.topology import Machine, Topology
-from sim.payloads import build, fingerprint
 from sim.scenario import Crash, Op, Send
+from sim.scenario.payloads import build, fingerprint
 
 __all__ = ["ADDED", "Place", "Speaker", "Tally", "expanded", "facts_of"]
 

@@ -21,8 +21,8 @@ from msgspec.structs import replace
 from sim.conduct import Failure, Stormed, play_storm
 from sim.evidence import many
 from sim.lab.topology import Topology
-from sim.payloads import Payload
 from sim.scenario import Example, Flow, Op, Send
+from sim.scenario.payloads import Payload
 from sim.strategies import examples
 from sim.world import LabError, World
 

@@ -22,12 +22,12 @@ from msgspec.structs import replace
 from sim.drawing import chance, pick
 from sim.drawnfaults import aimed, ends, faults
 from sim.drawnlabs import parts, topologies
-from sim.emulated import probe_of
+from sim.lab.names import probe_of
 from sim.lab.subset import with_faults
 from sim.lab.topology import Fault, Topology
 from sim.lab.tree import hops_between, machines_between
-from sim.payloads import ArraySpec, Payload
 from sim.scenario import Example, Flow, Op, Opaque, Scenario, Send, Twice
+from sim.scenario.payloads import ArraySpec, Payload
 
 __all__ = ["examples", "faults", "messages", "parts", "payloads", "scenarios", "storms", "topologies"]
 

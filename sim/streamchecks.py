@@ -14,7 +14,7 @@ from sim.evidence import Evidence, Index, machine_behind, many, result_of
 from sim.itemfates import Items, Lost, judge_copies, judge_missing, runs
 from sim.journal import Entry
 from sim.lab.topology import Machine, Stream, Topology
-from sim.payloads import fingerprint
+from sim.scenario.payloads import fingerprint
 from sim.session import item_of, route_of
 from sim.verdict import Check, StreamRow
 

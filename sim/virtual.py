@@ -23,9 +23,9 @@ from sim.faults.actions import Action, healing
 from sim.journal import Entry, Journal, Trace
 from sim.lab.names import machine_behind
 from sim.lab.topology import Machine, Topology, graph
-from sim.parts import parts
-from sim.payloads import noise
 from sim.scenario import Example
+from sim.scenario.assignments import parts
+from sim.scenario.payloads import noise
 from sim.session import seed_of
 from sim.speaker import Speaker
 from sim.virtualfaults import Faults

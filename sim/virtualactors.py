@@ -6,8 +6,8 @@ import json
 from types import SimpleNamespace
 from typing import Any
 
-from sim.payloads import bare_message
 from sim.scenario import Twice, twice_id
+from sim.scenario.payloads import bare_message
 from sim.virtualtime import Process
 from sim.virtualwires import Wire
 

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import networkx as nx
 
-from sim.parts import parts
-from sim.payloads import opaque_bytes
 from sim.scenario import Example, Opaque, Twice, twice_id
+from sim.scenario.assignments import parts
+from sim.scenario.payloads import opaque_bytes
 from sim.virtualactors import Actor
 from sim.virtualprograms import Notebook, Program
 

@@ -19,9 +19,9 @@ from sim.journal import Entry
 from sim.lab.fault import Fault
 from sim.lab.topology import Topology, graph, load
 from sim.labtest import LabUnderTest, Played
-from sim.payloads import ArraySpec, Payload
 from sim.rehearse import WorldName
 from sim.scenario import Example, Flow, Opaque, Send, Twice
+from sim.scenario.payloads import ArraySpec, Payload
 
 LAB = """\
 name: conformance

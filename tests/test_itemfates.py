@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from sim.journal import Trace
-from sim.payloads import fingerprint
+from sim.scenario.payloads import fingerprint
 from sim.session import item_of
 from sim.verdict import Check
 from tests.faulty import CAMERA, WHEEL, Tale, checked

@@ -14,8 +14,8 @@ from sim.drawing import draws
 from sim.faults.compile import actions
 from sim.lab.fault import Fault, Several, verb_of
 from sim.lab.topology import Link, Machine, Session, Stream, Topology, Trials, load
-from sim.payloads import Payload
 from sim.scenario import Example, Flow, Scenario, Send, Twice
+from sim.scenario.payloads import Payload
 from sim.shrink import alike, kinds, shrink, steps
 from sim.strategies import parts, scenarios
 from tests.test_strategies import check_lab, check_send

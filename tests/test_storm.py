@@ -19,8 +19,8 @@ from sim.conduct import Failure, play_storm
 from sim.evidence import digest
 from sim.journal import Journal, Reader
 from sim.lab.topology import Machine, Topology, graph
-from sim.payloads import Payload, build, fingerprint, opaque_bytes
 from sim.scenario import Example, Flow, Op, Opaque, Send, Twice, twice_id
+from sim.scenario.payloads import Payload, build, fingerprint, opaque_bytes
 from sim.storm import Retrial, _shrink, confirm_and_shrink, draw_storms
 from sim.world import LabError
 from tests.test_checks import Story, append_to

@@ -18,8 +18,8 @@ from autopilot_net import Message
 from sim.drawing import draws
 from sim.lab.fault import OPTIONS, Several
 from sim.lab.topology import Machine, Topology, graph, load
-from sim.payloads import Payload, build, fingerprint
 from sim.scenario import Crash, Example, Flow, Opaque, Scenario, Send, Twice, load_scenario, save_scenario
+from sim.scenario.payloads import Payload, build, fingerprint
 from sim.speaker import expanded
 from sim.strategies import examples, faults, messages, parts, payloads, scenarios, storms, topologies
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-__all__ = ["Process", "is_node", "machine_behind", "process_of"]
+__all__ = ["Process", "is_node", "machine_behind", "machine_of_probe", "probe_of", "process_of"]
 
 Process = tuple[Literal["station", "program", "link"], str]
 
@@ -19,6 +19,16 @@ def machine_behind(name: str) -> str:
     if name.startswith("actor."):
         return name.removeprefix("actor.").rpartition(".")[0]
     return name.removeprefix("_").removesuffix(".probe")
+
+
+def probe_of(machine: str) -> str:
+    """The id of the node that storms speak through on a machine."""
+    return f"{machine}.probe"
+
+
+def machine_of_probe(name: str) -> str | None:
+    """The machine whose probe `name` is, if it is one."""
+    return name.removesuffix(".probe") if name.endswith(".probe") else None
 
 
 def process_of(name: str) -> Process:

@@ -11,7 +11,7 @@ import msgspec
 from msgspec import Struct
 
 from sim.lab.topology import Topology
-from sim.payloads import Payload
+from sim.scenario.payloads import Payload
 
 __all__ = [
     "Crash",

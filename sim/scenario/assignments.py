@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Collection
 
-from sim.emulated import machine_of_probe
+from sim.lab.names import machine_of_probe
 from sim.scenario import Crash, Example, Flow, Op, Send, Twice
 
 __all__ = ["parts", "recipient_process", "sender_process"]
