@@ -17,10 +17,10 @@ from multiprocessing import connection
 from multiprocessing.connection import Connection
 from typing import Any
 
+from sim.emulator.convergence import Picture
+from sim.emulator.sender import Place
 from sim.journal import Writer
 from sim.machines import ProgramProcess, make_station
-from sim.speaker import Place
-from sim.whole import Picture
 
 __all__ = ["Crew"]
 

@@ -23,10 +23,10 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from sim.drawing import draws
+from sim.emulator.session import seed_of
 from sim.evidence import many
 from sim.lab.topology import Topology
 from sim.scenario import Scenario, save_scenario
-from sim.session import seed_of
 from sim.shrink import alike, kinds, shrink, steps
 from sim.strategies import parts, scenarios, topologies
 from sim.trying import only_virtual, run_on_processes, run_virtually

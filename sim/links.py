@@ -18,13 +18,13 @@ from typing import Any
 
 from msgspec import Struct
 
+from sim.emulator.sender import Place
 from sim.faults.actions import Action
 from sim.journal import Writer
 from sim.lab.fault import Link
 from sim.machines import enter
 from sim.pair import Loop
 from sim.relay import Relay
-from sim.speaker import Place
 
 __all__ = ["LinkError", "Links", "Relayed"]
 

@@ -13,12 +13,12 @@ from pathlib import Path
 from typing import Any
 
 from autopilot_net import Message, Pilot_Station, Station, Terminal_Station
-from sim.complaints import listen_for_complaints
+from sim.emulator.convergence import Picture, steady
+from sim.emulator.library_errors import listen_for_complaints
+from sim.emulator.sender import Place, Speaker
 from sim.journal import Writer
 from sim.lab.topology import Machine
 from sim.programs import ProgramRunner
-from sim.speaker import Place, Speaker
-from sim.whole import Picture, steady
 
 __all__ = ["ProgramProcess", "make_station"]
 

@@ -23,6 +23,8 @@ from typing import Any
 
 from sim import guardian
 from sim.crew import Crew
+from sim.emulator.convergence import lacks
+from sim.emulator.sender import Place
 from sim.faults.actions import Action, healing
 from sim.faults.compile import actions
 from sim.journal import Journal, Reader, Writer
@@ -32,8 +34,6 @@ from sim.links import LinkError, Links, Relayed
 from sim.processstorms import Storms, Underway
 from sim.scenario import Crash, Example
 from sim.scenario.payloads import noise
-from sim.speaker import Place
-from sim.whole import lacks
 from sim.world import LabError
 
 __all__ = ["IMPOSSIBLE", "Lab", "LabError", "preload", "uninterrupted"]

@@ -31,13 +31,13 @@ from typing import Any
 
 from autopilot_net import Message, Net_Node
 from autopilot_net.coroutines import finished, refuse_generators
-from sim.complaints import listen_for_complaints
-from sim.emulated import Emulated, Handler
+from sim.emulator.convergence import Picture, steady
+from sim.emulator.library_errors import listen_for_complaints
+from sim.emulator.program import Emulated, Handler
+from sim.emulator.sender import Place, Speaker
 from sim.journal import Reader, Writer
 from sim.lab.names import probe_of
 from sim.lab.topology import Machine
-from sim.speaker import Place, Speaker
-from sim.whole import Picture, steady
 
 __all__ = ["Notes", "ProgramRunner"]
 

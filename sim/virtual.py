@@ -19,6 +19,9 @@ from autopilot_net.protocol.records import Saved
 from autopilot_net.roles.pilot import Pilot
 from autopilot_net.roles.terminal import Terminal
 from autopilot_net.traced import facts
+from sim.emulator.convergence import lacks
+from sim.emulator.sender import Speaker
+from sim.emulator.session import seed_of
 from sim.faults.actions import Action, healing
 from sim.journal import Entry, Journal, Trace
 from sim.lab.names import machine_behind
@@ -26,8 +29,6 @@ from sim.lab.topology import Machine, Topology, graph
 from sim.scenario import Example
 from sim.scenario.assignments import parts
 from sim.scenario.payloads import noise
-from sim.session import seed_of
-from sim.speaker import Speaker
 from sim.virtualfaults import Faults
 from sim.virtuallinks import Chance
 from sim.virtualmachines import Files, Host, Station
@@ -37,7 +38,6 @@ from sim.virtualstorms import Storms
 from sim.virtualtime import Loop, Process
 from sim.virtualwhole import pictures_of, unsettled
 from sim.virtualwires import Wire, Wires
-from sim.whole import lacks
 from sim.world import LabError
 
 __all__ = ["VirtualLab"]

@@ -9,8 +9,8 @@ import msgspec
 
 from autopilot_net import Delivery
 from autopilot_net.message import Message
+from sim.emulator.sender import Speaker
 from sim.faults.actions import Action
-from sim.speaker import Speaker
 from sim.virtuallinks import ID
 from sim.virtualmachines import Station
 from sim.virtualprograms import Notebook, Program

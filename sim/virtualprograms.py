@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from sim.emulated import Emulated
+from sim.emulator.program import Emulated
+from sim.emulator.sender import Speaker
 from sim.journal import Entry
 from sim.lab.names import probe_of
 from sim.lab.topology import Machine
-from sim.speaker import Speaker
 from sim.virtualmachines import Node
 from sim.virtualtime import Process
 

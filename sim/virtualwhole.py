@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from sim.emulator.convergence import Picture
 from sim.virtualmachines import Station
-from sim.whole import Picture
 
 if TYPE_CHECKING:
     from sim.virtual import VirtualLab

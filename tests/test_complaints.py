@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from sim.complaints import LIBRARY, listen_for_complaints
+from sim.emulator.library_errors import LIBRARY, listen_for_complaints
 
 
 class Notebook:

@@ -7,9 +7,9 @@ from types import SimpleNamespace
 from typing import Any
 
 from autopilot_net import Delivery, Message
-from sim.emulated import Emulated
+from sim.emulator.program import Emulated
+from sim.emulator.sender import Speaker
 from sim.lab.topology import Machine, Topology
-from sim.speaker import Speaker
 from tests.labs import DEADLINE_S
 
 NOTES = {"state": "RUNNING", "session": 0, "facts": {"session": 0, "subject": "m"}, "trial": 3, "numbers": {}}

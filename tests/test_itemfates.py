@@ -6,9 +6,9 @@ from collections.abc import Callable
 
 import pytest
 
+from sim.emulator.session import item_of
 from sim.journal import Trace
 from sim.scenario.payloads import fingerprint
-from sim.session import item_of
 from sim.verdict import Check
 from tests.faulty import CAMERA, WHEEL, Tale, checked
 from tests.test_checks import SEED

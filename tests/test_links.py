@@ -22,12 +22,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from autopilot_net import Delivery
+from sim.emulator.sender import Place
 from sim.faults.actions import Action, Verb
 from sim.journal import Entry, Reader, Trace
 from sim.lab.fault import Link
 from sim.lab.topology import load
 from sim.links import LinkError, Links, Relayed
-from sim.speaker import Place
 from tests.conftest import eventually, held_port
 from tests.labs import DEADLINE_S, ROOT, Lab, ended, lab, python, shake_hands, started_by
 

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
+from sim.emulator.bandwidth import load_warnings
 from sim.lab.topology import load
-from sim.load import load_warnings
 
 SHIPPED = Path(__file__).parent.parent / "topologies"
 CAMERA = "{shape: [240, 320], dtype: uint8, rate_hz: 30, batch: 5, content: video}"

@@ -10,6 +10,7 @@ import pytest
 
 import sim.processes
 from sim.conduct import Conducted, conduct, judge
+from sim.emulator.convergence import Picture, lacks
 from sim.faults.actions import Action
 from sim.faults.compile import actions
 from sim.journal import Entry
@@ -19,7 +20,6 @@ from sim.lab.topology import Link, Machine, Topology, Trials
 from sim.processes import Lab
 from sim.rehearse import _not_proven
 from sim.scenario import Example, Flow, Opaque, Scenario, Send, Twice
-from sim.whole import Picture, lacks
 from sim.world import LabError
 from tests.labs import started_by
 

@@ -16,11 +16,11 @@ from msgspec.structs import replace
 
 from autopilot_net import Message
 from sim.drawing import draws
+from sim.emulator.sender import expanded
 from sim.lab.fault import OPTIONS, Several
 from sim.lab.topology import Machine, Topology, graph, load
 from sim.scenario import Crash, Example, Flow, Opaque, Scenario, Send, Twice, load_scenario, save_scenario
 from sim.scenario.payloads import Payload, build, fingerprint
-from sim.speaker import expanded
 from sim.strategies import examples, faults, messages, parts, payloads, scenarios, storms, topologies
 
 LABS = {

@@ -5,8 +5,8 @@ from __future__ import annotations
 import logging
 import traceback
 
+from sim.emulator.sender import Notebook
 from sim.lab.names import machine_behind
-from sim.speaker import Notebook
 
 __all__ = ["Complaints", "listen_for_complaints"]
 

@@ -12,8 +12,8 @@ import msgspec
 import numpy as np
 from msgspec import Struct
 
+from sim.emulator.session import item_of
 from sim.lab.topology import Machine, Stream, Topology
-from sim.session import item_of
 
 __all__ = ["load_warnings"]
 

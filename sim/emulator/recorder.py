@@ -7,8 +7,8 @@ from typing import Any
 
 from autopilot_net import Ledger, Message
 from autopilot_net.roles.terminal import DISCONNECTED
+from sim.emulator.sender import ADDED, Speaker, expanded
 from sim.scenario.payloads import fingerprint
-from sim.speaker import ADDED, Speaker, expanded
 
 __all__ = ["Hearing"]
 

@@ -11,12 +11,12 @@ from collections.abc import Callable
 from typing import Any, Protocol
 
 from autopilot_net import AutopilotNetError, Delivery, Message
-from sim.hearing import Hearing
+from sim.emulator.recorder import Hearing
+from sim.emulator.sender import Speaker, Voice
+from sim.emulator.session import Act, Conductor, Item, Open, Rig, Say, item_of, route_of, stream_name
 from sim.lab.topology import Machine, Topology
 from sim.scenario import Flow, Op
 from sim.scenario.payloads import build, fingerprint
-from sim.session import Act, Conductor, Item, Open, Rig, Say, item_of, route_of, stream_name
-from sim.speaker import Speaker, Voice
 
 __all__ = ["Emulated", "Memory", "StreamLike"]
 
