@@ -8,10 +8,10 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 
 from sim.clockchecks import check_clocks
-from sim.evidence import Evidence, Index, digest, many, result_of
+from sim.evidence.index import Evidence, Index, digest, many, result_of
+from sim.evidence.journal import Entry
 from sim.expectations import check_expect
 from sim.fates import fate_of
-from sim.journal import Entry
 from sim.lab.names import machine_behind
 from sim.recovery import check_recovery, check_whole, has_healing
 from sim.scenario import Opaque, Send

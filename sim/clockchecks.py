@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 
-from sim.evidence import Index, many, result_of
+from sim.evidence.index import Index, many, result_of
 from sim.verdict import Check, ClockRow
 
 __all__ = ["check_clocks", "clock_rows"]

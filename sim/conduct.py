@@ -14,10 +14,10 @@ from typing import Any, Literal
 from msgspec import Struct, field
 
 from sim.checks import check_all, check_storm
-from sim.evidence import Evidence
+from sim.evidence.index import Evidence
+from sim.evidence.journal import Journal
 from sim.faults.actions import Action
 from sim.faults.compile import actions
-from sim.journal import Journal
 from sim.scenario import Crash, Example, Flow, Scenario, Send
 from sim.verdict import Check
 from sim.world import LabError, World

@@ -19,7 +19,7 @@ from typing import Any
 
 from sim.emulator.convergence import Picture
 from sim.emulator.sender import Place
-from sim.journal import Writer
+from sim.evidence.journal import Writer
 from sim.machines import ProgramProcess, make_station
 
 __all__ = ["Crew"]

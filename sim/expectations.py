@@ -8,9 +8,9 @@ from collections.abc import Callable
 
 from msgspec import Struct
 
-from sim.evidence import Index, many, result_of
+from sim.evidence.index import Index, many, result_of
+from sim.evidence.journal import Entry
 from sim.fates import HANDLED
-from sim.journal import Entry
 from sim.lab.schema import Limits
 from sim.recovery import recoveries
 from sim.sessionchecks import trial_rows

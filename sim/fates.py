@@ -9,10 +9,10 @@ from collections import defaultdict
 
 from msgspec import Struct, field
 
-from sim.evidence import Index
-from sim.journal import Entry
+from sim.evidence.index import Index
+from sim.evidence.journal import Entry
+from sim.evidence.outages import BEFORE_S, Outage, seconds
 from sim.lab.names import is_node, machine_behind
-from sim.outages import BEFORE_S, Outage, seconds
 
 __all__ = ["HANDLED", "Fate", "fate_of", "may_be_under_way", "message_words", "way_through"]
 

@@ -14,8 +14,8 @@ from collections.abc import Callable, Iterable, Sequence
 
 from msgspec import Struct
 
-from sim.evidence import machine_behind
-from sim.journal import Entry, Journal, Trace
+from sim.evidence.index import machine_behind
+from sim.evidence.journal import Entry, Journal, Trace
 
 __all__ = ["Flight", "Head", "Origins", "flights_of"]
 

@@ -24,7 +24,7 @@ from msgspec.structs import replace
 
 from sim.drawing import draws
 from sim.emulator.session import seed_of
-from sim.evidence import many
+from sim.evidence.index import many
 from sim.lab.topology import Topology
 from sim.scenario import Scenario, save_scenario
 from sim.shrink import alike, kinds, shrink, steps

@@ -15,9 +15,9 @@ from typing import TypeVar
 from msgspec.structs import replace
 
 from sim.conduct import Conducted
+from sim.evidence.journal import Entry
 from sim.faults.compile import actions
 from sim.faults.describe import describe
-from sim.journal import Entry
 from sim.lab.fault import OPTIONS, Fault, verb_of
 from sim.lab.topology import Topology
 from sim.processes import IMPOSSIBLE

@@ -10,11 +10,11 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from sim.diagram import Arrow, Bar, Diagram, Line, Node, Spot, Told
-from sim.evidence import Evidence
+from sim.evidence.index import Evidence
+from sim.evidence.journal import Journal
+from sim.evidence.spells import Spell, spells_of, why_lost
 from sim.flights import Flight
-from sim.journal import Journal
 from sim.lab.topology import Machine, Topology
-from sim.spells import Spell, spells_of, why_lost
 from sim.story import Event, Story, events_of, machine_of, outcome_of, story_of
 from sim.timescale import Scale
 

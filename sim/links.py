@@ -19,8 +19,8 @@ from typing import Any
 from msgspec import Struct
 
 from sim.emulator.sender import Place
+from sim.evidence.journal import Writer
 from sim.faults.actions import Action
-from sim.journal import Writer
 from sim.lab.fault import Link
 from sim.machines import enter
 from sim.pair import Loop

@@ -16,7 +16,7 @@ from autopilot_net import Message, Pilot_Station, Station, Terminal_Station
 from sim.emulator.convergence import Picture, steady
 from sim.emulator.library_errors import listen_for_complaints
 from sim.emulator.sender import Place, Speaker
-from sim.journal import Writer
+from sim.evidence.journal import Writer
 from sim.lab.topology import Machine
 from sim.programs import ProgramRunner
 

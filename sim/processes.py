@@ -25,9 +25,9 @@ from sim import guardian
 from sim.crew import Crew
 from sim.emulator.convergence import lacks
 from sim.emulator.sender import Place
+from sim.evidence.journal import Journal, Reader, Writer
 from sim.faults.actions import Action, healing
 from sim.faults.compile import actions
-from sim.journal import Journal, Reader, Writer
 from sim.lab.fault import ON_LINKS
 from sim.lab.topology import Link, Topology, graph
 from sim.links import LinkError, Links, Relayed

@@ -10,7 +10,7 @@ from msgspec import Struct, field
 
 from sim.actors import Actor
 from sim.crew import Crew
-from sim.journal import Writer
+from sim.evidence.journal import Writer
 from sim.scenario import Example, Op, Opaque, Twice, twice_id
 from sim.scenario.assignments import parts, sender_process
 from sim.scenario.payloads import opaque_bytes

@@ -35,7 +35,7 @@ from sim.emulator.convergence import Picture, steady
 from sim.emulator.library_errors import listen_for_complaints
 from sim.emulator.program import Emulated, Handler
 from sim.emulator.sender import Place, Speaker
-from sim.journal import Reader, Writer
+from sim.evidence.journal import Reader, Writer
 from sim.lab.names import probe_of
 from sim.lab.topology import Machine
 

@@ -9,10 +9,10 @@ from typing import Any
 
 from msgspec import Struct
 
-from sim.evidence import Index, many, result_of
-from sim.journal import Entry
+from sim.evidence.index import Index, many, result_of
+from sim.evidence.journal import Entry
+from sim.evidence.outages import SILENT, Outage
 from sim.lab.names import is_node, machine_behind, process_of
-from sim.outages import SILENT, Outage
 from sim.verdict import Check
 
 __all__ = ["Recovery", "check_recovery", "check_whole", "has_healing", "recoveries"]

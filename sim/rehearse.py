@@ -21,7 +21,7 @@ from sim.checks import trial_rows
 from sim.clockchecks import clock_rows
 from sim.conduct import Conducted, Told, conduct, judge, size_of
 from sim.diagram import Diagram
-from sim.evidence import Evidence, Index
+from sim.evidence.index import Evidence, Index
 from sim.faults.actions import Action
 from sim.faults.describe import describe
 from sim.lab.topology import Topology

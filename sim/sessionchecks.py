@@ -6,11 +6,11 @@ from collections import Counter, defaultdict
 from difflib import SequenceMatcher
 
 from sim.emulator.session import subject_of
-from sim.evidence import Index, many, result_of
+from sim.evidence.index import Index, many, result_of
+from sim.evidence.journal import Entry
+from sim.evidence.outages import seconds
 from sim.fates import Fate, fate_of, message_words, way_through
-from sim.journal import Entry
 from sim.lab.names import is_node
-from sim.outages import seconds
 from sim.verdict import Check, TrialRow
 
 __all__ = ["check_session", "check_trials", "trial_rows"]

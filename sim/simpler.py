@@ -10,7 +10,7 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from sim.evidence import machine_behind
+from sim.evidence.index import machine_behind
 from sim.faults.actions import Action
 from sim.faults.compile import actions
 from sim.lab.fault import OPTIONS, Fault, Several, target_of, verb_of

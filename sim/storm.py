@@ -19,7 +19,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from sim.conduct import Failure, Stormed, play_storm
-from sim.evidence import many
+from sim.evidence.index import many
 from sim.lab.topology import Topology
 from sim.scenario import Example, Flow, Op, Send
 from sim.scenario.payloads import Payload

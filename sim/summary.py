@@ -7,8 +7,8 @@ import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 
-from sim.evidence import Evidence, Index, facts_told, fault_told, machine_behind, raised
-from sim.journal import Entry
+from sim.evidence.index import Evidence, Index, facts_told, fault_told, machine_behind, raised
+from sim.evidence.journal import Entry
 from sim.verdict import Check, Event, Latency, LinkRow, MachineRow, Rate
 
 __all__ = ["advice_for", "latencies", "link_rows", "machine_rows", "rates", "sentence_for", "timeline"]

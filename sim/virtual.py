@@ -22,8 +22,8 @@ from autopilot_net.traced import facts
 from sim.emulator.convergence import lacks
 from sim.emulator.sender import Speaker
 from sim.emulator.session import seed_of
+from sim.evidence.journal import Entry, Journal, Trace
 from sim.faults.actions import Action, healing
-from sim.journal import Entry, Journal, Trace
 from sim.lab.names import machine_behind
 from sim.lab.topology import Machine, Topology, graph
 from sim.scenario import Example

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from sim.emulator.program import Emulated
 from sim.emulator.sender import Speaker
-from sim.journal import Entry
+from sim.evidence.journal import Entry
 from sim.lab.names import probe_of
 from sim.lab.topology import Machine
 from sim.virtualmachines import Node

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
+from sim.evidence.journal import Journal
 from sim.faults.actions import Action
-from sim.journal import Journal
 from sim.lab.topology import Topology
 from sim.scenario import Example
 

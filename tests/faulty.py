@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from sim.checks import check_all
-from sim.evidence import Evidence
-from sim.journal import Entry
+from sim.evidence.index import Evidence
+from sim.evidence.journal import Entry
 from sim.lab.fault import Fault
 from sim.lab.topology import Machine, Stream, Topology, Trials, graph
 from sim.verdict import Check

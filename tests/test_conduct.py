@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from sim.conduct import Conducted, Told, conduct
+from sim.evidence.journal import Entry, Journal
 from sim.faults.actions import Action
-from sim.journal import Entry, Journal
 from sim.lab.fault import Fault
 from sim.lab.topology import Machine, Topology, graph
 from sim.scenario import Crash, Example, Scenario, Send

@@ -14,8 +14,8 @@ import msgspec
 import pytest
 from msgspec import Struct
 
-from sim.evidence import Evidence, Index
-from sim.journal import Entry
+from sim.evidence.index import Evidence, Index
+from sim.evidence.journal import Entry
 from sim.lab.fault import Fault
 from sim.lab.topology import Topology, graph, load
 from sim.labtest import LabUnderTest, Played

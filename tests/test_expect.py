@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from sim.evidence import Evidence
-from sim.journal import Trace
+from sim.evidence.index import Evidence
+from sim.evidence.journal import Trace
 from sim.lab.topology import Limits
 from sim.verdict import Check
 from tests.faulty import Tale, evidence

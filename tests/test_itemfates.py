@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from sim.emulator.session import item_of
-from sim.journal import Trace
+from sim.evidence.journal import Trace
 from sim.scenario.payloads import fingerprint
 from sim.verdict import Check
 from tests.faulty import CAMERA, WHEEL, Tale, checked

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from autopilot_net.protocol.effects import Gap
 from autopilot_net.tracing import Tracer
-from sim.journal import Entry, Journal, Reader, Trace, Writer
+from sim.evidence.journal import Entry, Journal, Reader, Trace, Writer
 
 ROOT = Path(__file__).parent.parent
 SIZE = 200_000  # many pages: the system looks for a SIGKILL after each, and breaks off
@@ -23,7 +23,7 @@ WRITES_FOR_EVER = f"""
 SIZE = {SIZE}
 import sys
 from pathlib import Path
-from sim.journal import Writer
+from sim.evidence.journal import Writer
 
 writer = Writer(Path(sys.argv[1]), "_rig_1", life=3)
 n = 0

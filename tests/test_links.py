@@ -23,8 +23,8 @@ from hypothesis import strategies as st
 
 from autopilot_net import Delivery
 from sim.emulator.sender import Place
+from sim.evidence.journal import Entry, Reader, Trace
 from sim.faults.actions import Action, Verb
-from sim.journal import Entry, Reader, Trace
 from sim.lab.fault import Link
 from sim.lab.topology import load
 from sim.links import LinkError, Links, Relayed

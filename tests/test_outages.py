@@ -7,8 +7,8 @@ from collections.abc import Callable
 import pytest
 
 from sim.checks import check_all
-from sim.journal import Entry
-from sim.outages import Outages
+from sim.evidence.journal import Entry
+from sim.evidence.outages import Outages
 from sim.scenario import Example
 from tests.faulty import Tale, checked, evidence, small_lab
 

@@ -11,9 +11,9 @@ import pytest
 import sim.processes
 from sim.conduct import Conducted, conduct, judge
 from sim.emulator.convergence import Picture, lacks
+from sim.evidence.journal import Entry
 from sim.faults.actions import Action
 from sim.faults.compile import actions
-from sim.journal import Entry
 from sim.lab.fault import Fault
 from sim.lab.schema import Session, Stream
 from sim.lab.topology import Link, Machine, Topology, Trials

@@ -16,8 +16,8 @@ from hypothesis import strategies as st
 from hypothesis.configuration import set_hypothesis_home_dir
 
 from sim.conduct import Failure, play_storm
-from sim.evidence import digest
-from sim.journal import Journal, Reader
+from sim.evidence.index import digest
+from sim.evidence.journal import Journal, Reader
 from sim.lab.topology import Machine, Topology, graph
 from sim.scenario import Example, Flow, Op, Opaque, Send, Twice, twice_id
 from sim.scenario.payloads import Payload, build, fingerprint, opaque_bytes

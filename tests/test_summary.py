@@ -7,8 +7,8 @@ from typing import Any, Literal
 import pytest
 
 from sim.checks import check_all
-from sim.evidence import Evidence, Index
-from sim.journal import Entry, Journal, Trace
+from sim.evidence.index import Evidence, Index
+from sim.evidence.journal import Entry, Journal, Trace
 from sim.lab.topology import Machine, Topology, graph
 from sim.summary import advice_for, latencies, link_rows, machine_rows, rates, sentence_for, timeline
 from sim.verdict import Check, LinkRow

@@ -12,7 +12,7 @@ from msgspec.structs import replace
 
 from sim.conduct import Conducted, conduct, judge
 from sim.determinism import digest_of, digests
-from sim.journal import Entry
+from sim.evidence.journal import Entry
 from sim.lab.fault import Fault, Several, What
 from sim.lab.topology import Topology, load
 from sim.scenario import Example, Scenario, Send

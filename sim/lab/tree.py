@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sim.evidence import machine_behind
+from sim.evidence.index import machine_behind
 from sim.lab.topology import Topology
 
 __all__ = ["hops_between", "machines_between"]

@@ -13,7 +13,7 @@ from typing import Literal
 
 from msgspec import Struct
 
-from sim.journal import Entry
+from sim.evidence.journal import Entry
 from sim.lab.names import Process, machine_behind, process_of
 from sim.lab.topology import Topology
 

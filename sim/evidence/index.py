@@ -16,10 +16,10 @@ from typing import Any
 import networkx as nx
 from msgspec import Struct, field
 
-from sim.journal import Entry, Journal, Trace
+from sim.evidence.journal import Entry, Journal, Trace
+from sim.evidence.outages import Outages, seconds
 from sim.lab.names import is_node, machine_behind
 from sim.lab.topology import Topology
-from sim.outages import Outages, seconds
 from sim.scenario import Example
 from sim.verdict import Check
 
