@@ -13,7 +13,7 @@ from typing import Any, Literal
 
 from msgspec import Struct, field
 
-from sim.checks import check_all, check_storm
+from sim.checks.registry import check_all, check_storm
 from sim.evidence.index import Evidence
 from sim.evidence.journal import Journal
 from sim.faults.actions import Action

@@ -17,8 +17,9 @@ from typing import Any, Literal
 from msgspec import Struct
 from msgspec.structs import replace
 
-from sim.checks import trial_rows
-from sim.clockchecks import clock_rows
+from sim.checks.clocks import clock_rows
+from sim.checks.registry import trial_rows
+from sim.checks.streams import stream_rows
 from sim.conduct import Conducted, Told, conduct, judge, size_of
 from sim.diagram import Diagram
 from sim.evidence.index import Evidence, Index
@@ -30,7 +31,6 @@ from sim.processes import IMPOSSIBLE, Lab, preload, uninterrupted
 from sim.sampler import Sampler
 from sim.scenario import Scenario, save_scenario
 from sim.storm import Retrial, confirm_and_shrink
-from sim.streamchecks import stream_rows
 from sim.summary import advice_for, latencies, link_rows, machine_rows, rates, sentence_for, timeline
 from sim.verdict import Check, Report
 from sim.virtual import VirtualLab

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sim.checks import check_all
+from sim.checks.registry import check_all
 from sim.evidence.index import Evidence
 from sim.evidence.journal import Entry
 from sim.lab.fault import Fault

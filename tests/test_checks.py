@@ -11,15 +11,15 @@ import msgspec
 import pytest
 from msgspec.structs import replace
 
-from sim.checks import check_all, check_storm, trial_rows
-from sim.clockchecks import clock_rows
+from sim.checks.clocks import clock_rows
+from sim.checks.registry import check_all, check_storm, trial_rows
+from sim.checks.streams import stream_rows
 from sim.emulator.session import item_of, stream_name
 from sim.evidence.index import Evidence, Index, digest
 from sim.evidence.journal import Entry, Journal, Trace
 from sim.lab.topology import Expect, Limits, Machine, Stream, Topology, Trials, graph
 from sim.scenario import Crash, Example, Flow, Opaque, Send, Twice, twice_id
 from sim.scenario.payloads import fingerprint, opaque_bytes
-from sim.streamchecks import stream_rows
 from sim.verdict import Check, StreamRow
 
 MS = 10**6

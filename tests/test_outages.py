@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
-from sim.checks import check_all
+from sim.checks.registry import check_all
 from sim.evidence.journal import Entry
 from sim.evidence.outages import Outages
 from sim.scenario import Example

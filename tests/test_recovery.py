@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from sim.checks import check_all
+from sim.checks.registry import check_all
 from sim.lab.topology import Expect
 from tests.faulty import Tale, checked, evidence
 

@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 import pytest
 
-from sim.checks import check_all
+from sim.checks.registry import check_all
 from sim.evidence.index import Evidence, Index
 from sim.evidence.journal import Entry, Journal, Trace
 from sim.lab.topology import Machine, Topology, graph

@@ -12,10 +12,10 @@ from collections import defaultdict
 
 from msgspec import Struct, field
 
+from sim.checks.delivery import LATE_S, TTL, may_be_under_way
 from sim.evidence.index import Index, machine_behind, many
 from sim.evidence.journal import Entry
 from sim.evidence.outages import Outage, seconds
-from sim.fates import LATE_S, TTL, may_be_under_way
 from sim.lab.names import is_node
 
 __all__ = ["Items", "Lost", "judge_copies", "judge_missing", "runs"]

@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 from msgspec import Struct
 
+from sim.checks.stream_items import Items, Lost, judge_copies, judge_missing, runs
 from sim.emulator.session import item_of, route_of
 from sim.evidence.index import Evidence, Index, machine_behind, many, result_of
 from sim.evidence.journal import Entry
-from sim.itemfates import Items, Lost, judge_copies, judge_missing, runs
 from sim.lab.topology import Machine, Stream, Topology
 from sim.scenario.payloads import fingerprint
 from sim.verdict import Check, StreamRow

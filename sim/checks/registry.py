@@ -7,17 +7,17 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 
-from sim.clockchecks import check_clocks
+from sim.checks.clocks import check_clocks
+from sim.checks.delivery import fate_of
+from sim.checks.limits import check_expect
+from sim.checks.recovery import check_recovery, check_whole, has_healing
+from sim.checks.session import check_session, check_trials, trial_rows
+from sim.checks.streams import check_streams, has_streams
 from sim.evidence.index import Evidence, Index, digest, many, result_of
 from sim.evidence.journal import Entry
-from sim.expectations import check_expect
-from sim.fates import fate_of
 from sim.lab.names import machine_behind
-from sim.recovery import check_recovery, check_whole, has_healing
 from sim.scenario import Opaque, Send
 from sim.scenario.payloads import opaque_bytes
-from sim.sessionchecks import check_session, check_trials, trial_rows
-from sim.streamchecks import check_streams, has_streams
 from sim.verdict import Check
 
 __all__ = ["check_all", "check_storm", "trial_rows"]

@@ -8,13 +8,13 @@ from collections.abc import Callable
 
 from msgspec import Struct
 
+from sim.checks.delivery import HANDLED
+from sim.checks.recovery import recoveries
+from sim.checks.session import trial_rows
+from sim.checks.streams import stream_rows, stream_times
 from sim.evidence.index import Index, many, result_of
 from sim.evidence.journal import Entry
-from sim.fates import HANDLED
 from sim.lab.schema import Limits
-from sim.recovery import recoveries
-from sim.sessionchecks import trial_rows
-from sim.streamchecks import stream_rows, stream_times
 from sim.verdict import Check
 
 __all__ = ["check_expect"]

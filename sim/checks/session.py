@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from difflib import SequenceMatcher
 
+from sim.checks.delivery import Fate, fate_of, message_words, way_through
 from sim.emulator.session import subject_of
 from sim.evidence.index import Index, many, result_of
 from sim.evidence.journal import Entry
 from sim.evidence.outages import seconds
-from sim.fates import Fate, fate_of, message_words, way_through
 from sim.lab.names import is_node
 from sim.verdict import Check, TrialRow
 
