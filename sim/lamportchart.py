@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING
 
 from markupsafe import escape
 
-from sim.diagram import Node
+from sim.diagram.model import Node
 from sim.plotting import ACCENT, BAD, FONT, GOOD, INK, LINE, QUIET, RULE, UNSURE, Mark
 
 if TYPE_CHECKING:
-    from sim.diagram import Arrow, Bar, Diagram, Line, Spot
+    from sim.diagram.model import Arrow, Bar, Diagram, Line, Spot
 
 __all__ = ["draw", "marks_of"]
 

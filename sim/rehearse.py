@@ -21,12 +21,12 @@ from sim.checks.clocks import clock_rows
 from sim.checks.registry import trial_rows
 from sim.checks.streams import stream_rows
 from sim.conduct import Conducted, Told, conduct, judge, size_of
-from sim.diagram import Diagram
+from sim.diagram.build import diagram_of
+from sim.diagram.model import Diagram
 from sim.evidence.index import Evidence, Index
 from sim.faults.actions import Action
 from sim.faults.describe import describe
 from sim.lab.topology import Topology
-from sim.lamport import diagram_of
 from sim.processes import IMPOSSIBLE, Lab, preload, uninterrupted
 from sim.sampler import Sampler
 from sim.scenario import Scenario, save_scenario

@@ -6,7 +6,7 @@ from typing import Literal
 
 from msgspec import Struct, field
 
-from sim.diagram import Diagram
+from sim.diagram.model import Diagram
 
 __all__ = [
     "Check",

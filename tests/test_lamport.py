@@ -9,10 +9,10 @@ from xml.etree import ElementTree
 
 import pytest
 
-from sim.diagram import Arrow, Bar, Cut, Diagram, Line, Node, Spot, Told
+from sim.diagram.build import diagram_of
+from sim.diagram.model import Arrow, Bar, Cut, Diagram, Line, Node, Spot, Told
 from sim.evidence.journal import Entry, Journal, Trace
 from sim.lab.topology import Machine, Topology
-from sim.lamport import diagram_of
 from sim.lamportchart import CHAR, MARKS, draw, marks_of
 
 MS = 1.0

@@ -10,7 +10,7 @@ import msgspec
 import networkx as nx
 import pytest
 
-from sim.diagram import Arrow, Bar, Cut, Diagram, Line, Node, Spot, Told
+from sim.diagram.model import Arrow, Bar, Cut, Diagram, Line, Node, Spot, Told
 from sim.report import point_latest, write
 from sim.treechart import tidy
 from sim.verdict import (

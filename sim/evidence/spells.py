@@ -11,10 +11,10 @@ from typing import Any
 
 from msgspec import Struct
 
-from sim.diagram import Node
+from sim.diagram.flights import Flight
+from sim.diagram.model import Node
 from sim.evidence.index import fault_told, machine_behind
 from sim.evidence.journal import Entry, Journal
-from sim.flights import Flight
 from sim.lab.topology import Topology
 
 __all__ = ["Spell", "spells_of", "why_lost"]

@@ -12,10 +12,10 @@ from collections.abc import Iterator, Sequence
 
 from msgspec import Struct, field
 
-from sim.diagram import Node
+from sim.diagram.flights import Flight, Origins, flights_of
+from sim.diagram.model import Node
 from sim.evidence.index import machine_behind, raised
 from sim.evidence.journal import Entry, Journal, Trace
-from sim.flights import Flight, Origins, flights_of
 from sim.lab.topology import Topology
 
 __all__ = ["Event", "Story", "events_of", "machine_of", "outcome_of", "story_of"]

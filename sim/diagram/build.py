@@ -1,7 +1,7 @@
 """PURE. Journal -> the diagram of what went wrong: where each thing of the story stands on the picture.
 
-Whose story it is, is in `story.py`; what crossed which link in `flights.py`, what faults did in `spells.py`, the axis
-in `timescale.py`.
+Whose story it is, is in `selection.py`; what crossed which link in `flights.py`, what faults did in `spells.py`, the
+axis in `timescale.py`.
 """
 
 from __future__ import annotations
@@ -9,14 +9,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
-from sim.diagram import Arrow, Bar, Diagram, Line, Node, Spot, Told
+from sim.diagram.flights import Flight
+from sim.diagram.model import Arrow, Bar, Diagram, Line, Node, Spot, Told
+from sim.diagram.selection import Event, Story, events_of, machine_of, outcome_of, story_of
+from sim.diagram.timescale import Scale
 from sim.evidence.index import Evidence
 from sim.evidence.journal import Journal
 from sim.evidence.spells import Spell, spells_of, why_lost
-from sim.flights import Flight
 from sim.lab.topology import Machine, Topology
-from sim.story import Event, Story, events_of, machine_of, outcome_of, story_of
-from sim.timescale import Scale
 
 __all__ = ["diagram_of"]
 

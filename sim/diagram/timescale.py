@@ -10,7 +10,7 @@ from bisect import bisect_right
 from collections.abc import Iterable, Sequence
 from statistics import median
 
-from sim.diagram import Cut
+from sim.diagram.model import Cut
 
 __all__ = ["Scale"]
 
