@@ -223,7 +223,7 @@ def hunt_for(
 
 def _picture_of(smallest: Scenario, folder: Path) -> Path:
     """The report of what a hunt found, with its picture: it is played once more."""
-    from sim.report import write
+    from sim.report.render import write
 
     report = rehearse(smallest, folder / "smallest", world="virtual", say=lambda _: None)
     return write(report, folder / "smallest")
@@ -304,7 +304,7 @@ def _rehearse(scenario: Scenario, reports: Path, *, world: WorldName, as_json: b
 
 
 def _write(report: Report, folder: Path, reports: Path) -> Path:
-    from sim.report import point_latest, write
+    from sim.report.render import point_latest, write
 
     page = write(report, folder)
     with contextlib.suppress(OSError):  # a file system without links has no latest

@@ -99,7 +99,7 @@ class Played:
 
     def keep(self) -> list[str]:
         """Write the report and the scenario into `folder`; where they are, and how to run it again, a line each."""
-        from sim.report import write
+        from sim.report.render import write
 
         page = write(self.report, self.folder)
         command = self.report.replay

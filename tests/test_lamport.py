@@ -13,7 +13,7 @@ from sim.diagram.build import diagram_of
 from sim.diagram.model import Arrow, Bar, Cut, Diagram, Line, Node, Spot, Told
 from sim.evidence.journal import Entry, Journal, Trace
 from sim.lab.topology import Machine, Topology
-from sim.lamportchart import CHAR, MARKS, draw, marks_of
+from sim.report.lamport_svg import CHAR, MARKS, draw, marks_of
 
 MS = 1.0
 S = 1000.0

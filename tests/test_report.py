@@ -11,8 +11,8 @@ import networkx as nx
 import pytest
 
 from sim.diagram.model import Arrow, Bar, Cut, Diagram, Line, Node, Spot, Told
-from sim.report import point_latest, write
-from sim.treechart import tidy
+from sim.report.render import point_latest, write
+from sim.report.tree_chart import tidy
 from sim.verdict import (
     Check,
     ClockRow,

@@ -10,7 +10,7 @@ from sim.checks.registry import check_all
 from sim.evidence.index import Evidence, Index
 from sim.evidence.journal import Entry, Journal, Trace
 from sim.lab.topology import Machine, Topology, graph
-from sim.summary import advice_for, latencies, link_rows, machine_rows, rates, sentence_for, timeline
+from sim.report.figures import advice_for, latencies, link_rows, machine_rows, rates, sentence_for, timeline
 from sim.verdict import Check, LinkRow
 from tests.test_checks import forget, found, healthy
 

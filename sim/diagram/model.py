@@ -1,6 +1,6 @@
 """A Lamport diagram as a value: one line a machine, arrows for frames, marks for what happened. No behaviour.
 
-`build.py` makes it from a journal, `lamportchart.py` draws it. Every `x` is a place from left to right, from 0 to the
+`build.py` makes it from a journal, `lamport_svg.py` draws it. Every `x` is a place from left to right, from 0 to the
 diagram's `width`, in steps rather than seconds: a step is about one event, and time in which nothing happened is cut
 out. `at_s` is in seconds since the run began.
 """

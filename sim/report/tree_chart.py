@@ -6,7 +6,7 @@ from itertools import pairwise
 from math import pi
 from typing import TYPE_CHECKING, Any
 
-from sim.plotting import BAD, FONT, GOOD, INK, LINE, UNSURE, Mark, figure, label, plain, scatter
+from sim.report.style import BAD, FONT, GOOD, INK, LINE, UNSURE, Mark, figure, label, plain, scatter
 
 if TYPE_CHECKING:
     import networkx as nx

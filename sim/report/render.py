@@ -2,7 +2,7 @@
 
 The page is one file that opens without a network: its styles and scripts are in it, and its own policy forbids the
 browser to fetch anything. What is on it and in what order is in `report.html.j2`; its pictures are in `charts.py`,
-`treechart.py` and `lamportchart.py`.
+`tree_chart.py` and `lamport_svg.py`.
 """
 
 from __future__ import annotations
@@ -61,8 +61,8 @@ def _render(report: Report) -> str:
     from bokeh.resources import Resources
     from jinja2 import Environment, StrictUndefined
 
-    from sim import charts, lamportchart
-    from sim.treechart import FARED
+    from sim.report import charts, lamport_svg
+    from sim.report.tree_chart import FARED
 
     script, holders = charts.draw(report)
     jinja = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
@@ -75,8 +75,8 @@ def _render(report: Report) -> str:
         bokeh=Resources(mode="inline", components=["bokeh"]).render() if script else "",
         fared=[(mark, sum(m.fared == fared for m in report.machines)) for fared, mark in FARED.items()],
         quantiles=charts.QUANTILES.values(),
-        picture=lamportchart.draw(report.diagram) if report.diagram else "",
-        marks=lamportchart.marks_of(report.diagram) if report.diagram else [],
+        picture=lamport_svg.draw(report.diagram) if report.diagram else "",
+        marks=lamport_svg.marks_of(report.diagram) if report.diagram else [],
         ends={arrow.end for arrow in report.diagram.arrows} if report.diagram else set(),
         explained=[(check.name, check.explained) for check in report.checks if check.explained],
         events=[charts.event_mark(what) for what in dict.fromkeys(event.what for event in report.timeline)],

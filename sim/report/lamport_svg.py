@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from markupsafe import escape
 
 from sim.diagram.model import Node
-from sim.plotting import ACCENT, BAD, FONT, GOOD, INK, LINE, QUIET, RULE, UNSURE, Mark
+from sim.report.style import ACCENT, BAD, FONT, GOOD, INK, LINE, QUIET, RULE, UNSURE, Mark
 
 if TYPE_CHECKING:
     from sim.diagram.model import Arrow, Bar, Diagram, Line, Spot

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
-from sim.plotting import (
+from sim.report.style import (
     ACCENT,
     BAD,
     GOOD,
@@ -21,7 +21,7 @@ from sim.plotting import (
     plain,
     scatter,
 )
-from sim.treechart import draw_tree
+from sim.report.tree_chart import draw_tree
 
 if TYPE_CHECKING:
     from sim.verdict import Report
