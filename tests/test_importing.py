@@ -16,9 +16,9 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from sim import cli
-from sim.findings import one_line
-from sim.importing import Imported, ImportRefusedError, import_lab
 from sim.lab.topology import Stream, Topology, Trials, load
+from sim.migrate.convert import Imported, ImportRefusedError, import_lab
+from sim.migrate.findings import one_line
 
 PILOT: dict[str, Any] = {"subjects": [], "ip": "", "prefs": {}}
 

@@ -11,10 +11,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
 
-from sim.findings import Findings
 from sim.lab.yaml_nodes import show
-from sim.lineage import Placed, everybody
-from sim.prefs import Prefs
+from sim.migrate.findings import Findings
+from sim.migrate.hierarchy import Placed, everybody
+from sim.migrate.prefs import Prefs
 
 __all__ = ["MSGPORT", "Terminal", "ping_interval", "settle", "terminal"]
 

@@ -8,12 +8,12 @@ from typing import Any
 
 import yaml
 
-from sim.addresses import MSGPORT, Terminal
-from sim.findings import Findings, one_line
 from sim.lab.yaml_nodes import show
-from sim.lineage import Placed, everybody
-from sim.pilotdb import Record
-from sim.prefs import Camera
+from sim.migrate.addresses import MSGPORT, Terminal
+from sim.migrate.findings import Findings, one_line
+from sim.migrate.hierarchy import Placed, everybody
+from sim.migrate.pilot_db import Record
+from sim.migrate.prefs import Camera
 
 __all__ = ["ImportedLab", "lab_text"]
 

@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from sim.findings import Findings
 from sim.lab.validate import MAX_ITEM_BYTES, bad_name
 from sim.lab.yaml_nodes import show
+from sim.migrate.findings import Findings
 
 __all__ = ["TEMPLATES", "Camera", "Prefs", "Reader", "kind_of"]
 

@@ -1,7 +1,7 @@
 """`python -m sim import`: the files of an Autopilot lab into a topology file.
 
-`pilotdb.py` and `prefs.py` read, `lineage.py` makes the tree, `addresses.py` says where everybody is, and what comes
-of it is written down by `labwriter.py`.
+`pilot_db.py` and `prefs.py` read, `hierarchy.py` makes the tree, `addresses.py` says where everybody is, and what comes
+of it is written down by `write_yaml.py`.
 What is odd in the files is told, and the lab imported all the same; only where nothing is left of it, it is refused.
 """
 
@@ -14,15 +14,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from sim import addresses
-from sim.findings import Findings, one_line
 from sim.lab.expand import MAX_MACHINES
 from sim.lab.topology import TopologyError, load
 from sim.lab.yaml_nodes import show
-from sim.labwriter import ImportedLab, lab_text
-from sim.lineage import everybody, grow
-from sim.pilotdb import Record, UnreadableError, read_machine, read_pilot_db, read_terminal, unusable
-from sim.prefs import Prefs
+from sim.migrate import addresses
+from sim.migrate.findings import Findings, one_line
+from sim.migrate.hierarchy import everybody, grow
+from sim.migrate.pilot_db import Record, UnreadableError, read_machine, read_pilot_db, read_terminal, unusable
+from sim.migrate.prefs import Prefs
+from sim.migrate.write_yaml import ImportedLab, lab_text
 
 __all__ = ["ImportRefusedError", "Imported", "import_lab", "write_new"]
 

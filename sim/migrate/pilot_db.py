@@ -1,6 +1,6 @@
 """An Autopilot terminal's pilot_db, and files of the prefs of single machines: JSON into `Record`s.
 
-Reads, and decides nothing: who is whose child is `lineage.py`'s. What the prefs' values must be is `prefs.py`'s.
+Reads, and decides nothing: who is whose child is `hierarchy.py`'s. What the prefs' values must be is `prefs.py`'s.
 """
 
 from __future__ import annotations
@@ -11,10 +11,10 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
-from sim.findings import Findings
 from sim.lab.validate import bad_id
 from sim.lab.yaml_nodes import show
-from sim.prefs import TEMPLATES, Camera, Prefs, Reader, kind_of
+from sim.migrate.findings import Findings
+from sim.migrate.prefs import TEMPLATES, Camera, Prefs, Reader, kind_of
 
 __all__ = ["Record", "UnreadableError", "read_machine", "read_pilot_db", "read_terminal", "unusable"]
 

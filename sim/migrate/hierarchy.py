@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections import deque
 from dataclasses import dataclass, field
 
-from sim.findings import Findings
 from sim.lab.yaml_nodes import show
-from sim.pilotdb import Record, unusable
+from sim.migrate.findings import Findings
+from sim.migrate.pilot_db import Record, unusable
 
 __all__ = ["DEEPEST", "Placed", "everybody", "grow"]
 
