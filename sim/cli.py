@@ -30,7 +30,7 @@ from sim.processes import uninterrupted
 from sim.rehearse import EXIT, WorldName, left_out, refusal, rehearse
 from sim.scenario import Scenario, load_scenario, save_scenario
 from sim.verdict import Report
-from sim.virtualtime import rest_collector
+from sim.virtual.event_loop import rest_collector
 
 __all__ = ["main"]
 

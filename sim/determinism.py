@@ -8,7 +8,7 @@ from concurrent.futures import ProcessPoolExecutor
 
 from sim.conduct import conduct
 from sim.scenario import Scenario
-from sim.virtual import VirtualLab
+from sim.virtual.lab import VirtualLab
 
 __all__ = ["digest_of", "digests"]
 

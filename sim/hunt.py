@@ -30,7 +30,7 @@ from sim.scenario import Scenario, save_scenario
 from sim.shrink import alike, kinds, shrink, steps
 from sim.strategies import parts, scenarios, topologies
 from sim.trying import only_virtual, run_on_processes, run_virtually
-from sim.virtualtime import rest_collector
+from sim.virtual.event_loop import rest_collector
 
 __all__ = ["Found", "Hunted", "Progress", "drawn", "hunt"]
 

@@ -33,7 +33,7 @@ from sim.sampler import Sampler
 from sim.scenario import Scenario, save_scenario
 from sim.storm import Retrial, confirm_and_shrink
 from sim.verdict import Check, Report
-from sim.virtual import VirtualLab
+from sim.virtual.lab import VirtualLab
 from sim.world import LabError, World
 
 __all__ = ["EXIT", "left_out", "WorldName", "rehearse", "refusal", "world_of"]

@@ -17,7 +17,7 @@ def run_virtually(scenario: Scenario) -> list[str]:
 
     What did not settle begins with `unsettled`, what was raised where nothing should be with `raised`.
     """
-    from sim.virtual import VirtualLab
+    from sim.virtual.lab import VirtualLab
 
     try:
         return broken(conduct(VirtualLab(scenario.topology, seed=scenario.seed), scenario))

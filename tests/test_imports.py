@@ -46,7 +46,7 @@ IMPURE = {
     *("logging", "os", "io", "tempfile", "shutil"),
 }
 CLOCKS = {"now", "utcnow", "today"}
-PURE_SIM = {"sim.emulator.session", "sim.checks.registry", "sim.virtual"}  # and whatever says so in its first line
+PURE_SIM = {"sim.emulator.session", "sim.checks.registry", "sim.virtual.lab"}  # and whatever says so in its first line
 BY_PUBLIC_NAMES = {"sim.processes", "sim.machines"}
 
 
@@ -154,7 +154,7 @@ def test_there_is_something_to_look_at() -> None:
     assert len([module for module in SOURCES if module.startswith("autopilot_net")]) >= 15
     assert len([module for module in SOURCES if module.startswith("autopilot_net") and is_pure(module)]) >= 10
     assert len([module for module in SOURCES if module.startswith("sim")]) >= 5
-    assert len([module for module in SOURCES if module.startswith("sim.virtual") and is_pure(module)]) >= 10
+    assert len([module for module in SOURCES if module.startswith("sim.virtual.lab") and is_pure(module)]) >= 10
     assert "autopilot_net.message" in reached("autopilot_net.protocol.endpoint")
 
 
@@ -187,7 +187,7 @@ def test_there_is_something_to_look_at() -> None:
         ("autopilot_net.roles.terminal", "import logging"),
         ("sim.emulator.session", "import threading"),
         ("sim.checks.registry", "from subprocess import run"),
-        ("sim.virtual", "import datetime\nday = datetime.date.today()"),
+        ("sim.virtual.lab", "import datetime\nday = datetime.date.today()"),
         ("sim.machines", "from autopilot_net.protocol.endpoint import Endpoint"),
         ("sim.processes", "from autopilot_net import driver"),
         ("sim.processes", "import autopilot_net.message"),
@@ -206,7 +206,7 @@ def test_each_wrong_import_is_seen(module: str, source: str) -> None:
         ("autopilot_net.roles.pilot", "from autopilot_net.roles.host import Host"),
         ("autopilot_net.driver", "import time, zmq"),
         ("sim.machines", "from autopilot_net import Net_Node, Message"),
-        ("sim.virtual", "from autopilot_net.protocol.endpoint import Endpoint"),
+        ("sim.virtual.lab", "from autopilot_net.protocol.endpoint import Endpoint"),
         ("sim.processes", "import time"),
     ],
 )

@@ -12,8 +12,8 @@ import time
 
 from sim.lab.topology import Machine, Session, Topology, Trials
 from sim.scenario import Example, Send
-from sim.virtual import VirtualLab
-from sim.virtualtime import rest_collector
+from sim.virtual.event_loop import rest_collector
+from sim.virtual.lab import VirtualLab
 
 PER_MACHINE = 10
 EFFECT_US = 400  # of CPU for one effect; a tenth of that on a machine that is not busy. Only a blow-up shows here

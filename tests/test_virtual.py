@@ -16,7 +16,7 @@ from sim.evidence.journal import Entry
 from sim.lab.fault import Fault, Several, What
 from sim.lab.topology import Topology, load
 from sim.scenario import Example, Scenario, Send
-from sim.virtual import VirtualLab
+from sim.virtual.lab import VirtualLab
 from sim.world import LabError
 
 LAB = """\

@@ -6,10 +6,10 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from sim.emulator.convergence import Picture
-from sim.virtualmachines import Station
+from sim.virtual.machines import Station
 
 if TYPE_CHECKING:
-    from sim.virtual import VirtualLab
+    from sim.virtual.lab import VirtualLab
 
 __all__ = ["pictures_of", "unsettled"]
 

@@ -11,13 +11,13 @@ from autopilot_net import Delivery
 from autopilot_net.message import Message
 from sim.emulator.sender import Speaker
 from sim.faults.actions import Action
-from sim.virtuallinks import ID
-from sim.virtualmachines import Station
-from sim.virtualprograms import Notebook, Program
-from sim.virtualwires import Wire, Wires
+from sim.virtual.connections import Wire, Wires
+from sim.virtual.links import ID
+from sim.virtual.machines import Station
+from sim.virtual.programs import Notebook, Program
 
 if TYPE_CHECKING:
-    from sim.virtual import VirtualLab
+    from sim.virtual.lab import VirtualLab
 
 __all__ = ["Faults"]
 

@@ -10,11 +10,11 @@ import networkx as nx
 from sim.scenario import Example, Opaque, Twice, twice_id
 from sim.scenario.assignments import parts
 from sim.scenario.payloads import opaque_bytes
-from sim.virtualactors import Actor
-from sim.virtualprograms import Notebook, Program
+from sim.virtual.programs import Notebook, Program
+from sim.virtual.raw_peer import Actor
 
 if TYPE_CHECKING:
-    from sim.virtual import VirtualLab
+    from sim.virtual.lab import VirtualLab
 
 __all__ = ["Storms"]
 

@@ -11,10 +11,10 @@ from typing import Any
 
 from sim.faults.actions import Action
 from sim.lab.topology import Topology
-from sim.virtuallinks import Chance, Direction, Frames, Link
-from sim.virtualmachines import Station
-from sim.virtualpeers import Line, Peer
-from sim.virtualtime import Loop
+from sim.virtual.driver import Line, Peer
+from sim.virtual.event_loop import Loop
+from sim.virtual.links import Chance, Direction, Frames, Link
+from sim.virtual.machines import Station
 
 __all__ = ["Wire", "Wires"]
 

@@ -29,15 +29,15 @@ from sim.lab.topology import Machine, Topology, graph
 from sim.scenario import Example
 from sim.scenario.assignments import parts
 from sim.scenario.payloads import noise
-from sim.virtualfaults import Faults
-from sim.virtuallinks import Chance
-from sim.virtualmachines import Files, Host, Station
-from sim.virtualpeers import Line
-from sim.virtualprograms import Notebook, Notes, Program
-from sim.virtualstorms import Storms
-from sim.virtualtime import Loop, Process
-from sim.virtualwhole import pictures_of, unsettled
-from sim.virtualwires import Wire, Wires
+from sim.virtual.connections import Wire, Wires
+from sim.virtual.driver import Line
+from sim.virtual.event_loop import Loop, Process
+from sim.virtual.faults import Faults
+from sim.virtual.links import Chance
+from sim.virtual.machines import Files, Host, Station
+from sim.virtual.programs import Notebook, Notes, Program
+from sim.virtual.snapshot import pictures_of, unsettled
+from sim.virtual.storms import Storms
 from sim.world import LabError
 
 __all__ = ["VirtualLab"]

@@ -8,8 +8,8 @@ from typing import Any
 
 from sim.scenario import Twice, twice_id
 from sim.scenario.payloads import bare_message
-from sim.virtualtime import Process
-from sim.virtualwires import Wire
+from sim.virtual.connections import Wire
+from sim.virtual.event_loop import Process
 
 __all__ = ["Actor"]
 

@@ -10,11 +10,11 @@ from sim.emulator.sender import Speaker
 from sim.evidence.journal import Entry
 from sim.lab.names import probe_of
 from sim.lab.topology import Machine
-from sim.virtualmachines import Node
-from sim.virtualtime import Process
+from sim.virtual.event_loop import Process
+from sim.virtual.machines import Node
 
 if TYPE_CHECKING:
-    from sim.virtual import VirtualLab
+    from sim.virtual.lab import VirtualLab
 
 __all__ = ["Notebook", "Notes", "Program"]
 

@@ -13,7 +13,7 @@ from autopilot_net.message import expand_fields, refuse
 from autopilot_net.protocol.clock import ClockOffset
 from autopilot_net.protocol.effects import Effect
 from autopilot_net.roles import host as roles
-from sim.virtualpeers import Line, Peer
+from sim.virtual.driver import Line, Peer
 
 __all__ = ["Files", "Host", "Node", "Station"]
 

@@ -34,11 +34,11 @@ from autopilot_net.protocol.effects import (
 )
 from autopilot_net.protocol.endpoint import Endpoint, Settings
 from autopilot_net.protocol.records import Saved
-from sim.virtuallinks import Chance
-from sim.virtualtime import Loop, Process
+from sim.virtual.event_loop import Loop, Process
+from sim.virtual.links import Chance
 
 if TYPE_CHECKING:
-    from sim.virtualwires import Wire
+    from sim.virtual.connections import Wire
 
 __all__ = ["EPOCH", "Closing", "Line", "Net", "Peer"]
 
