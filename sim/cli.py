@@ -26,7 +26,7 @@ from sim.faults.compile import actions
 from sim.faults.describe import describe
 from sim.lab.topology import Topology, TopologyError, lasting, load, schema
 from sim.migrate.convert import ImportRefusedError, import_lab, write_new
-from sim.processes import uninterrupted
+from sim.processes.lab import uninterrupted
 from sim.rehearse import EXIT, WorldName, left_out, refusal, rehearse
 from sim.scenario import Scenario, load_scenario, save_scenario
 from sim.verdict import Report

@@ -20,7 +20,7 @@ from sim.faults.compile import actions
 from sim.faults.describe import describe
 from sim.lab.fault import OPTIONS, Fault, verb_of
 from sim.lab.topology import Topology
-from sim.processes import IMPOSSIBLE
+from sim.processes.lab import IMPOSSIBLE
 from sim.rehearse import WorldName, rehearse
 from sim.scenario import Example, Scenario, load_scenario, save_scenario
 from sim.verdict import Check, Report, StreamRow, TrialRow

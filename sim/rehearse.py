@@ -27,9 +27,9 @@ from sim.evidence.index import Evidence, Index
 from sim.faults.actions import Action
 from sim.faults.describe import describe
 from sim.lab.topology import Topology
-from sim.processes import IMPOSSIBLE, Lab, preload, uninterrupted
+from sim.processes.lab import IMPOSSIBLE, Lab, preload, uninterrupted
+from sim.processes.usage import Sampler
 from sim.report.figures import advice_for, latencies, link_rows, machine_rows, rates, sentence_for, timeline
-from sim.sampler import Sampler
 from sim.scenario import Scenario, save_scenario
 from sim.storm import Retrial, confirm_and_shrink
 from sim.verdict import Check, Report

@@ -28,7 +28,7 @@ def run_virtually(scenario: Scenario) -> list[str]:
 
 def run_on_processes(scenario: Scenario, folder: Path) -> list[str]:
     """The same on real processes, which takes as long as it takes."""
-    from sim.processes import Lab, preload
+    from sim.processes.lab import Lab, preload
 
     preload()
     folder.mkdir(parents=True)

@@ -22,7 +22,7 @@ from autopilot_net import (
     Terminal_Station,
 )
 from autopilot_net.coroutines import Loop, finished
-from sim.programs import listens_of
+from sim.processes.program_process import listens_of
 from tests.conftest import eventually
 from tests.labs import DEADLINE_S, Lab, lab, started_by
 from tests.test_node import Pair, pair

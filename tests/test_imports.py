@@ -47,7 +47,7 @@ IMPURE = {
 }
 CLOCKS = {"now", "utcnow", "today"}
 PURE_SIM = {"sim.emulator.session", "sim.checks.registry", "sim.virtual.lab"}  # and whatever says so in its first line
-BY_PUBLIC_NAMES = {"sim.processes", "sim.machines"}
+BY_PUBLIC_NAMES = {"sim.processes.lab", "sim.processes.machines"}
 
 
 def name_of(path: Path) -> str:
@@ -188,9 +188,9 @@ def test_there_is_something_to_look_at() -> None:
         ("sim.emulator.session", "import threading"),
         ("sim.checks.registry", "from subprocess import run"),
         ("sim.virtual.lab", "import datetime\nday = datetime.date.today()"),
-        ("sim.machines", "from autopilot_net.protocol.endpoint import Endpoint"),
-        ("sim.processes", "from autopilot_net import driver"),
-        ("sim.processes", "import autopilot_net.message"),
+        ("sim.processes.machines", "from autopilot_net.protocol.endpoint import Endpoint"),
+        ("sim.processes.lab", "from autopilot_net import driver"),
+        ("sim.processes.lab", "import autopilot_net.message"),
     ],
 )
 def test_each_wrong_import_is_seen(module: str, source: str) -> None:
@@ -205,9 +205,9 @@ def test_each_wrong_import_is_seen(module: str, source: str) -> None:
         ("autopilot_net.protocol.endpoint", "def f(endpoint, now): return endpoint.now"),
         ("autopilot_net.roles.pilot", "from autopilot_net.roles.host import Host"),
         ("autopilot_net.driver", "import time, zmq"),
-        ("sim.machines", "from autopilot_net import Net_Node, Message"),
+        ("sim.processes.machines", "from autopilot_net import Net_Node, Message"),
         ("sim.virtual.lab", "from autopilot_net.protocol.endpoint import Endpoint"),
-        ("sim.processes", "import time"),
+        ("sim.processes.lab", "import time"),
     ],
 )
 def test_what_follows_the_arrows_is_left_alone(module: str, source: str) -> None:

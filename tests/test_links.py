@@ -27,7 +27,7 @@ from sim.evidence.journal import Entry, Reader, Trace
 from sim.faults.actions import Action, Verb
 from sim.lab.fault import Link
 from sim.lab.topology import load
-from sim.links import LinkError, Links, Relayed
+from sim.processes.relay_process import LinkError, Links, Relayed
 from tests.conftest import eventually, held_port
 from tests.labs import DEADLINE_S, ROOT, Lab, ended, lab, python, shake_hands, started_by
 

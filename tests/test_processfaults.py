@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-import sim.processes
+import sim.processes.lab
 from sim.conduct import Conducted, conduct, judge
 from sim.emulator.convergence import Picture, lacks
 from sim.evidence.journal import Entry
@@ -17,7 +17,7 @@ from sim.faults.compile import actions
 from sim.lab.fault import Fault
 from sim.lab.schema import Session, Stream
 from sim.lab.topology import Link, Machine, Topology, Trials
-from sim.processes import Lab
+from sim.processes.lab import Lab
 from sim.rehearse import _not_proven
 from sim.scenario import Example, Flow, Opaque, Scenario, Send, Twice
 from sim.world import LabError
@@ -201,7 +201,7 @@ def test_what_tcp_hides_is_not_done_and_that_is_said(tmp_path: Path) -> None:
 
 
 def test_a_lab_that_is_not_healed_is_not_called_whole(play: Play, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sim.processes, "healing", lambda *_: ())
+    monkeypatch.setattr(sim.processes.lab, "healing", lambda *_: ())
 
     def hasty(lab: Lab) -> None:
         lab.settle_s = 1.0

@@ -1,7 +1,7 @@
 """What an emulated program does, in whatever world: its listens, its session, its part in storms, and what it notes.
 
-Around it are a node to speak through, a journal, a clock and a memory that outlives it: of a process, in `programs.py`;
-of virtual time, in `programs.py`.
+Around it are a node to speak through, a journal, a clock and a memory that outlives it: of a process, in
+`processes/program_process.py`; of virtual time, in `virtual/programs.py`.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 Each check takes nodes and tells mistakes by their line; a node that is broken was told before and is passed over.
 The keys by themselves, their types and ranges, are `schema.py`'s; the session and what is expected of it are
-`labrun.py`'s, the faults `labfaults.py`'s.
+`validate_session.py`'s, the faults `validate_faults.py`'s.
 """
 
 import importlib.util

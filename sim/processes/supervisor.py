@@ -20,7 +20,7 @@ from typing import Any
 from sim.emulator.convergence import Picture
 from sim.emulator.sender import Place
 from sim.evidence.journal import Writer
-from sim.machines import ProgramProcess, make_station
+from sim.processes.machines import ProgramProcess, make_station
 
 __all__ = ["Crew"]
 

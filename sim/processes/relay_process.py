@@ -22,9 +22,9 @@ from sim.emulator.sender import Place
 from sim.evidence.journal import Writer
 from sim.faults.actions import Action
 from sim.lab.fault import Link
-from sim.machines import enter
-from sim.pair import Loop
-from sim.relay import Relay
+from sim.processes.machines import enter
+from sim.processes.proxy import Loop
+from sim.processes.relay import Relay
 
 __all__ = ["LinkError", "Links", "Relayed"]
 

@@ -18,7 +18,7 @@ from sim.emulator.library_errors import listen_for_complaints
 from sim.emulator.sender import Place, Speaker
 from sim.evidence.journal import Writer
 from sim.lab.topology import Machine
-from sim.programs import ProgramRunner
+from sim.processes.program_process import ProgramRunner
 
 __all__ = ["ProgramProcess", "make_station"]
 

@@ -15,7 +15,7 @@ from typing import Any
 
 from sim.faults.actions import Action
 from sim.lab.fault import Link
-from sim.pair import LOOPBACK, Lane, Loop, Pair, bound_buffers
+from sim.processes.proxy import LOOPBACK, Lane, Loop, Pair, bound_buffers
 
 __all__ = ["Relay"]
 

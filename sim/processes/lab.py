@@ -21,8 +21,6 @@ from multiprocessing import connection
 from pathlib import Path
 from typing import Any
 
-from sim import guardian
-from sim.crew import Crew
 from sim.emulator.convergence import lacks
 from sim.emulator.sender import Place
 from sim.evidence.journal import Journal, Reader, Writer
@@ -30,8 +28,10 @@ from sim.faults.actions import Action, healing
 from sim.faults.compile import actions
 from sim.lab.fault import ON_LINKS
 from sim.lab.topology import Link, Topology, graph
-from sim.links import LinkError, Links, Relayed
-from sim.processstorms import Storms, Underway
+from sim.processes import reaper
+from sim.processes.relay_process import LinkError, Links, Relayed
+from sim.processes.storms import Storms, Underway
+from sim.processes.supervisor import Crew
 from sim.scenario import Crash, Example
 from sim.scenario.payloads import noise
 from sim.world import LabError
@@ -68,7 +68,7 @@ class Lab:
         self._crew: Crew | None = None
         self._storms: Storms | None = None
         self._links: Links | None = None
-        self._guardian: subprocess.Popen[bytes] | None = None
+        self._reaper: subprocess.Popen[bytes] | None = None
         self._actions: tuple[Action, ...] = ()
         self._timed: list[Underway] = []
         self._owed: dict[str, int] = {}  # machines that have to shake hands anew, and how often they had before
@@ -89,10 +89,10 @@ class Lab:
     def start(self) -> None:
         """Start every process, and wait until each says that it is ready. Raises `LabError`."""
         self._make_files()
-        self._guardian = subprocess.Popen(  # noqa: S603  # our own file, by our own interpreter
-            [sys.executable, "-I", guardian.__file__], stdin=subprocess.PIPE, process_group=0
+        self._reaper = subprocess.Popen(  # noqa: S603  # our own file, by our own interpreter
+            [sys.executable, "-I", reaper.__file__], stdin=subprocess.PIPE, process_group=0
         )
-        place = Place(topology=self.topology, seed=self._seed, folder=self.folder, group=self._guardian.pid)
+        place = Place(topology=self.topology, seed=self._seed, folder=self.folder, group=self._reaper.pid)
         self._hold_ports()
         upward = self._start_links(place)
         self._crew = Crew(place, self._journal, ports=self._ports, upward=upward, died=self.died)
@@ -369,10 +369,10 @@ class Lab:
 
     def kill(self) -> None:
         """Kill the whole group at once."""
-        if self._guardian is not None and self._guardian.stdin is not None:
-            self._guardian.stdin.close()
-            self._guardian.wait(STOP_S)
-            self._guardian = None
+        if self._reaper is not None and self._reaper.stdin is not None:
+            self._reaper.stdin.close()
+            self._reaper.wait(STOP_S)
+            self._reaper = None
 
     # -- below ---------------------------------------------------------------------------------------------------
 
@@ -444,5 +444,5 @@ def uninterrupted() -> Iterator[None]:
 def preload() -> None:
     """Have the fork server import once what every process needs; call it before the first process starts."""
     multiprocessing.set_start_method("forkserver", force=True)
-    multiprocessing.set_forkserver_preload(["sim.machines"])
+    multiprocessing.set_forkserver_preload(["sim.processes.machines"])
     os.environ.setdefault("OMP_NUM_THREADS", "1")  # a pool of threads in each of 80 processes helps nobody

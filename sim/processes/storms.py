@@ -8,9 +8,9 @@ from collections.abc import Callable, Mapping
 import zmq
 from msgspec import Struct, field
 
-from sim.actors import Actor
-from sim.crew import Crew
 from sim.evidence.journal import Writer
+from sim.processes.raw_peer import Actor
+from sim.processes.supervisor import Crew
 from sim.scenario import Example, Op, Opaque, Twice, twice_id
 from sim.scenario.assignments import parts, sender_process
 from sim.scenario.payloads import opaque_bytes
