@@ -19,16 +19,16 @@ from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn
 from rich.table import Table
 from rich.tree import Tree
 
-from sim.conduct import Told
-from sim.determinism import digests
 from sim.emulator.bandwidth import load_warnings
 from sim.faults.compile import actions
 from sim.faults.describe import describe
 from sim.lab.topology import Topology, TopologyError, lasting, load, schema
 from sim.migrate.convert import ImportRefusedError, import_lab, write_new
+from sim.phases import Told
 from sim.processes.lab import uninterrupted
 from sim.rehearse import EXIT, WorldName, left_out, refusal, rehearse
 from sim.scenario import Scenario, load_scenario, save_scenario
+from sim.search.determinism import digests
 from sim.verdict import Report
 from sim.virtual.event_loop import rest_collector
 
@@ -85,7 +85,13 @@ Exit code: 0 nothing found · 1 found · 2 wrong file or command · 130 Ctrl-C.
 MARK = {"pass": "[green]✓[/]", "fail": "[bold red]✗[/]", "unknown": "[yellow]?[/]"}
 COLOUR = {"held": "green", "broke": "bold red", "unsettled": "yellow", "interrupted": "yellow"}
 
-app = App(name="python -m sim", help=HELP, help_format="plaintext", version_flags=[])
+app = App(
+    name="python -m sim",
+    help=HELP,
+    help_format="plaintext",
+    version_flags=[],
+    suppress_keyboard_interrupt=False,  # `main` tells it
+)
 
 Quiet = Annotated[bool, Parameter(negative="", help="Say nothing but the last line.")]
 AsJson = Annotated[bool, Parameter(name="--json", negative="", help="Print the report as JSON, and nothing else.")]
@@ -190,8 +196,8 @@ def hunt_for(
     confirm: Annotated[bool, Parameter(negative="--no-confirm", help="Try what is found on processes.")] = True,
 ) -> int:
     """Hunt in virtual time."""
-    from sim.hunt import hunt
-    from sim.huntshow import seconds_of, show, showing
+    from sim.search.hunt import hunt
+    from sim.search.hunt_progress import seconds_of, show, showing
 
     seconds = seconds_of(duration)
     try:
@@ -240,7 +246,8 @@ def main() -> None:
     """Run, and exit with the code that says how it went."""
     try:
         code = app(result_action="return_value", exit_on_error=False, print_error=True)
-    except KeyboardInterrupt:
+    except KeyboardInterrupt:  # before there was anything to tell
+        sys.stderr.write("INTERRUPTED: nothing was played by then\n")
         code = EXIT["interrupted"]
     except Exception as error:
         if type(error).__module__.startswith("cyclopts"):

@@ -14,12 +14,12 @@ from typing import TypeVar
 
 from msgspec.structs import replace
 
-from sim.conduct import Conducted
 from sim.evidence.journal import Entry
 from sim.faults.compile import actions
 from sim.faults.describe import describe
 from sim.lab.fault import OPTIONS, Fault, verb_of
 from sim.lab.topology import Topology
+from sim.phases import Conducted
 from sim.processes.lab import IMPOSSIBLE
 from sim.rehearse import WorldName, rehearse
 from sim.scenario import Example, Scenario, load_scenario, save_scenario

@@ -10,6 +10,7 @@ import sys
 import time
 from collections.abc import Callable, Iterable
 from datetime import datetime
+from functools import partial
 from importlib import metadata
 from pathlib import Path
 from typing import Any, Literal
@@ -20,18 +21,19 @@ from msgspec.structs import replace
 from sim.checks.clocks import clock_rows
 from sim.checks.registry import trial_rows
 from sim.checks.streams import stream_rows
-from sim.conduct import Conducted, Told, conduct, judge, size_of
 from sim.diagram.build import diagram_of
 from sim.diagram.model import Diagram
 from sim.evidence.index import Evidence, Index
 from sim.faults.actions import Action
 from sim.faults.describe import describe
 from sim.lab.topology import Topology
+from sim.phases import Conducted, Draw, Told, conduct, judge
 from sim.processes.lab import IMPOSSIBLE, Lab, preload, uninterrupted
 from sim.processes.usage import Sampler
 from sim.report.figures import advice_for, latencies, link_rows, machine_rows, rates, sentence_for, timeline
 from sim.scenario import Scenario, save_scenario
-from sim.storm import Retrial, confirm_and_shrink
+from sim.search.retry import Retrial, confirm_and_shrink
+from sim.storms import size_of
 from sim.verdict import Check, Report
 from sim.virtual.lab import VirtualLab
 from sim.world import LabError, World
@@ -99,8 +101,8 @@ def rehearse(
     if world == "processes":
         sampler.start()
     try:
-        home = folder / "hypothesis"
-        conduct(lab, scenario, say=say, home=home, crash=world == "processes", into=run.conducted)
+        draw = _draw(folder / "hypothesis") if scenario.draw else None
+        conduct(lab, scenario, say=say, draw=draw, crash=world == "processes", into=run.conducted)
     except KeyboardInterrupt:
         run.interrupted = True
     finally:
@@ -118,6 +120,13 @@ def rehearse(
     if isinstance(lab, VirtualLab):
         report.cpu, report.pace = None, _pace(lab, took)
     return report
+
+
+def _draw(home: Path) -> Draw:
+    """Draws storms. Imported here: a run that draws none, such as a replay, need not wait for hypothesis."""
+    from sim.search.draw_storms import draw_storms
+
+    return partial(draw_storms, home=home)
 
 
 def _try_again(scenario: Scenario, run: _Run, folder: Path, world: WorldName, say: Callable[[Told], Any]) -> None:

@@ -7,12 +7,13 @@ from typing import Any
 
 import pytest
 
-from sim.conduct import Conducted, Told, conduct
 from sim.evidence.journal import Entry, Journal
 from sim.faults.actions import Action
 from sim.lab.fault import Fault
 from sim.lab.topology import Machine, Topology, graph
+from sim.phases import Conducted, Told, conduct
 from sim.scenario import Crash, Example, Scenario, Send
+from sim.search.draw_storms import draw_storms
 from sim.world import LabError
 
 LAB = Topology(name="two", path="two.yaml", machines=(Machine("T", children=("rig_1",)), Machine("rig_1", parent="T")))
@@ -69,7 +70,7 @@ class Asked:
 
 def told_by(world: Asked, scenario: Scenario, **options: Any) -> tuple[Conducted, list[Told]]:
     told: list[Told] = []
-    return conduct(world, scenario, say=told.append, **options), told
+    return conduct(world, scenario, say=told.append, draw=draw_storms, **options), told
 
 
 def test_a_calm_run_has_its_phases_in_order_and_ends_the_world() -> None:

@@ -13,13 +13,13 @@ from typing import Any
 import msgspec
 import pytest
 
-from sim.hunt import Hunted, Progress, drawn, hunt
-from sim.huntshow import seconds_of
 from sim.lab.fault import Fault
 from sim.lab.topology import Topology, load
 from sim.scenario import Example, Scenario, Send, load_scenario
-from sim.shrink import steps
-from sim.trying import only_virtual, run_virtually
+from sim.search.hunt import Hunted, Progress, drawn, hunt
+from sim.search.hunt_progress import seconds_of
+from sim.search.shrink import steps
+from sim.search.trial import only_virtual, run_virtually
 
 ROOT = Path(__file__).parent.parent
 PAIR = load(ROOT / "topologies" / "pair.yaml")
@@ -57,7 +57,7 @@ def test_a_seed_draws_the_same_scenarios_and_each_worker_others() -> None:
 
 def test_a_seed_draws_the_same_in_another_process() -> None:
     told = (
-        "import hashlib, itertools, msgspec; from sim.hunt import drawn; from sim.lab.topology import load; "
+        "import hashlib, itertools, msgspec; from sim.search.hunt import drawn; from sim.lab.topology import load; "
         f"lab = load({str(ROOT / 'topologies' / 'pair.yaml')!r}); "
         "some = itertools.islice(drawn(lab, seed=1, worker=0), 25); "
         "print(hashlib.blake2b(b''.join(map(msgspec.json.encode, some))).hexdigest())"
@@ -153,7 +153,7 @@ def test_whatever_is_raised_in_virtual_time_is_a_find(monkeypatch: pytest.Monkey
     def broken(*_: Any, **__: Any) -> Any:
         raise KeyError("rig_9")
 
-    monkeypatch.setattr("sim.trying.conduct", broken)
+    monkeypatch.setattr("sim.search.trial.conduct", broken)
     assert run_virtually(Scenario(topology=PAIR, seed=1)) == ["raised: KeyError in test_hunt.py, broken: 'rig_9'"]
 
 
@@ -224,8 +224,8 @@ def test_ctrl_c_ends_it_and_its_workers(tmp_path: Path) -> None:
         while not list(tmp_path.iterdir()):
             assert hunting.poll() is None
         os.killpg(hunting.pid, signal.SIGINT)
-        said, _ = hunting.communicate(timeout=60)
+        said, complained = hunting.communicate(timeout=60)
     finally:
         hunting.kill()
     assert hunting.returncode == 130
-    assert "INTERRUPTED" in said
+    assert "INTERRUPTED" in said + complained

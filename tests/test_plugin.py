@@ -136,7 +136,7 @@ def test_good(virtual_lab):
 
 VIRTUAL = """
 from hypothesis import HealthCheck, given, settings, strategies as st
-from sim.strategies import faults
+from sim.search.strategies import faults
 
 @pytest.mark.lab("good.yaml", own_programs=False, duration_s=3, seed=5)
 def test_a_reboot_costs_no_trial(virtual_lab):

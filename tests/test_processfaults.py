@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 
 import sim.processes.lab
-from sim.conduct import Conducted, conduct, judge
 from sim.emulator.convergence import Picture, lacks
 from sim.evidence.journal import Entry
 from sim.faults.actions import Action
@@ -17,6 +16,7 @@ from sim.faults.compile import actions
 from sim.lab.fault import Fault
 from sim.lab.schema import Session, Stream
 from sim.lab.topology import Link, Machine, Topology, Trials
+from sim.phases import Conducted, conduct, judge
 from sim.processes.lab import Lab
 from sim.rehearse import _not_proven
 from sim.scenario import Example, Flow, Opaque, Scenario, Send, Twice

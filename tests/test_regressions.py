@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from sim.scenario import load_scenario
-from sim.trying import run_virtually
+from sim.search.trial import run_virtually
 
 FILES = sorted((Path(__file__).parent / "regressions").glob("*.json"))
 

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from sim.emulator.session import CATCH_UP, Act, Close, Conductor, Item, Open, Rig, Say, item_of, route_of
 from sim.lab.topology import Burst, Graduation, Machine, Session, Stream, Topology, Trials
 from sim.scenario.payloads import ArraySpec, Payload, build, fingerprint, noise, opaque_bytes
-from sim.strategies import payloads
+from sim.search.strategies import payloads
 
 BEGIN = {"task_type": "Nafc", "session": 0, "subject": "a"}
 RUNNING = Say("rig_1", "STATE", "RUNNING")

@@ -10,14 +10,14 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from sim.drawing import draws
 from sim.faults.compile import actions
 from sim.lab.fault import Fault, Several, verb_of
 from sim.lab.topology import Link, Machine, Session, Stream, Topology, Trials, load
 from sim.scenario import Example, Flow, Scenario, Send, Twice
 from sim.scenario.payloads import Payload
-from sim.shrink import alike, kinds, shrink, steps
-from sim.strategies import parts, scenarios
+from sim.search.draw import draws
+from sim.search.shrink import alike, kinds, shrink, steps
+from sim.search.strategies import parts, scenarios
 from tests.test_strategies import check_lab, check_send
 
 LAB = load(Path(__file__).parent.parent / "topologies" / "lab.yaml")

@@ -15,13 +15,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.configuration import set_hypothesis_home_dir
 
-from sim.conduct import Failure, play_storm
 from sim.evidence.index import digest
 from sim.evidence.journal import Journal, Reader
 from sim.lab.topology import Machine, Topology, graph
 from sim.scenario import Example, Flow, Op, Opaque, Send, Twice, twice_id
 from sim.scenario.payloads import Payload, build, fingerprint, opaque_bytes
-from sim.storm import Retrial, _shrink, confirm_and_shrink, draw_storms
+from sim.search.draw_storms import draw_storms
+from sim.search.retry import Retrial, _shrink, confirm_and_shrink
+from sim.storms import Failure, play_storm
 from sim.world import LabError
 from tests.test_checks import Story, append_to
 

@@ -15,13 +15,13 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from autopilot_net import Message
-from sim.drawing import draws
 from sim.emulator.sender import expanded
 from sim.lab.fault import OPTIONS, Several
 from sim.lab.topology import Machine, Topology, graph, load
 from sim.scenario import Crash, Example, Flow, Opaque, Scenario, Send, Twice, load_scenario, save_scenario
 from sim.scenario.payloads import Payload, build, fingerprint
-from sim.strategies import examples, faults, messages, parts, payloads, scenarios, storms, topologies
+from sim.search.draw import draws
+from sim.search.strategies import examples, faults, messages, parts, payloads, scenarios, storms, topologies
 
 LABS = {
     name: load(Path(__file__).parent.parent / "topologies" / f"{name}.yaml")

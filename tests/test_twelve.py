@@ -13,9 +13,9 @@ from typing import Any
 
 import pytest
 
-from sim.hunt import drawn
 from sim.lab.topology import load
-from sim.trying import run_virtually
+from sim.search.hunt import drawn
+from sim.search.trial import run_virtually
 from tests.test_sabotages import SABOTAGES
 
 ROOT = Path(__file__).parent.parent

@@ -10,12 +10,12 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 
-from sim.conduct import Conducted, conduct, judge
-from sim.determinism import digest_of, digests
 from sim.evidence.journal import Entry
 from sim.lab.fault import Fault, Several, What
 from sim.lab.topology import Topology, load
+from sim.phases import Conducted, conduct, judge
 from sim.scenario import Example, Scenario, Send
+from sim.search.determinism import digest_of, digests
 from sim.virtual.lab import VirtualLab
 from sim.world import LabError
 

@@ -10,9 +10,9 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from sim.drawing import chance, pick, some
 from sim.lab.fault import Fault, Several, What
 from sim.lab.topology import Topology
+from sim.search.draw import chance, pick, some
 
 __all__ = ["aimed", "ends", "faults"]
 

@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.progress import BarColumn, SpinnerColumn, TextColumn
 from rich.progress import Progress as Bars
 
-from sim.hunt import Hunted, Progress
+from sim.search.hunt import Hunted, Progress
 
 __all__ = ["seconds_of", "show", "showing"]
 

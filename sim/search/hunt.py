@@ -22,14 +22,14 @@ import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
-from sim.drawing import draws
 from sim.emulator.session import seed_of
 from sim.evidence.index import many
 from sim.lab.topology import Topology
 from sim.scenario import Scenario, save_scenario
-from sim.shrink import alike, kinds, shrink, steps
-from sim.strategies import parts, scenarios, topologies
-from sim.trying import only_virtual, run_on_processes, run_virtually
+from sim.search.draw import draws
+from sim.search.shrink import alike, kinds, shrink, steps
+from sim.search.strategies import parts, scenarios, topologies
+from sim.search.trial import only_virtual, run_on_processes, run_virtually
 from sim.virtual.event_loop import rest_collector
 
 __all__ = ["Found", "Hunted", "Progress", "drawn", "hunt"]

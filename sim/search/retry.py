@@ -1,32 +1,24 @@
-"""Storms on a live lab: drawn by hypothesis, each settled and checked; what fails is tried again, and shrunk.
+"""A storm that failed on processes, played again on fresh labs up to five times, and shrunk only if it fails each time.
 
-Process runs are not deterministic. So hypothesis only draws here: its own shrinking would run on a lab that a failure
-has already bent. A storm that failed is played on fresh labs up to five times, and shrunk only if it fails each time.
+Process runs are not deterministic: what failed once may have been the machine's load.
 """
 
 from __future__ import annotations
 
-import contextlib
 import time
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
-import hypothesis
-from hypothesis import HealthCheck, Phase, Verbosity, given, settings
-from hypothesis.configuration import set_hypothesis_home_dir
 from msgspec import Struct
 from msgspec.structs import replace
 
-from sim.conduct import Failure, Stormed, play_storm
 from sim.evidence.index import many
-from sim.lab.topology import Topology
 from sim.scenario import Example, Flow, Op, Send
 from sim.scenario.payloads import Payload
-from sim.strategies import examples
+from sim.storms import Failure, Stormed, play_storm
 from sim.world import LabError, World
 
-__all__ = ["Retrial", "confirm_and_shrink", "draw_storms"]
+__all__ = ["Retrial", "confirm_and_shrink"]
 
 TRIES = 5
 
@@ -39,52 +31,6 @@ class Retrial(Struct):
     tried: int = 0
     sentence: str = ""
     shown: Stormed | None = None  # what came of `example` the last time that it failed
-
-
-class _StormBroke(Exception):
-    """Ends hypothesis' run."""
-
-
-def draw_storms(
-    topology: Topology, play: Callable[[int, Example], Failure | None], *, seed: int, count: int, home: Path | None
-) -> Failure | None:
-    """Draw `count` storms, and `play` each with its number until one fails, which is returned.
-
-    What one raises, such as `LabError`, is raised after hypothesis has let go: it would try the same storm again.
-    """
-    if home is not None:
-        set_hypothesis_home_dir(home)
-    played = 0
-    ended: list[Failure | Exception] = []
-
-    @hypothesis.seed(seed)
-    @settings(
-        max_examples=max(1, count),
-        phases=[Phase.generate],
-        database=None,  # what is kept is kept as a scenario, which outlives a version of hypothesis
-        deadline=None,  # a storm takes as long as the lab takes
-        suppress_health_check=list(HealthCheck),  # real processes are slow to draw for, and that is the point
-        verbosity=Verbosity.quiet,
-    )
-    @given(examples(topology))
-    def storm(example: Example) -> None:
-        nonlocal played
-        if not ended and played < count:
-            played += 1
-            try:
-                if (failure := play(played - 1, example)) is not None:
-                    ended.append(failure)
-            except Exception as error:  # noqa: BLE001  # it is raised below
-                ended.append(error)
-        if ended:
-            raise _StormBroke  # also when hypothesis runs it once more to see whether it is flaky: it is not asked
-
-    with contextlib.suppress(_StormBroke):
-        storm()
-    end = ended[0] if ended else None
-    if isinstance(end, Exception):
-        raise end
-    return end
 
 
 def confirm_and_shrink(

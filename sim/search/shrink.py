@@ -1,7 +1,7 @@
 """PURE. A scenario that fails, made smaller as long as it fails: greedily, and the same way each time.
 
 First whatever is a step of its own goes (the session, storms, messages, faults), then machines and what they do, then
-what is odd about the rest. What a step of it is made smaller by is `simpler.py`'s.
+what is odd about the rest. What a step of it is made smaller by is `reductions.py`'s.
 """
 
 from __future__ import annotations
@@ -14,7 +14,15 @@ from msgspec.structs import replace
 
 from sim.scenario import Example, Flow, Op, Scenario, Send, Twice
 from sim.scenario.payloads import Payload
-from sim.simpler import calmer, fewer_machines, names_several, plain_faults, simpler_faults, simpler_ops, simpler_times
+from sim.search.reductions import (
+    calmer,
+    fewer_machines,
+    names_several,
+    plain_faults,
+    simpler_faults,
+    simpler_ops,
+    simpler_times,
+)
 
 __all__ = ["alike", "kinds", "shrink", "steps"]
 

@@ -6,8 +6,9 @@ import multiprocessing
 import os
 from concurrent.futures import ProcessPoolExecutor
 
-from sim.conduct import conduct
+from sim.phases import conduct
 from sim.scenario import Scenario
+from sim.search.draw_storms import draw_storms
 from sim.virtual.lab import VirtualLab
 
 __all__ = ["digest_of", "digests"]
@@ -18,7 +19,7 @@ HASH_SEEDS = ("1", "2")
 def digest_of(scenario: Scenario) -> str:
     """The fingerprint of one run in virtual time."""
     lab = VirtualLab(scenario.topology, seed=scenario.seed)
-    conduct(lab, scenario)
+    conduct(lab, scenario, draw=draw_storms)
     return lab.digest()
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import traceback
 from pathlib import Path
 
-from sim.conduct import Conducted, conduct, judge
 from sim.lab.fault import verb_of
+from sim.phases import Conducted, conduct, judge
 from sim.scenario import Scenario
 
 __all__ = ["broken", "only_virtual", "run_on_processes", "run_virtually"]

@@ -8,21 +8,22 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
-from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 from msgspec import Struct, field
 
-from sim.checks.registry import check_all, check_storm
+from sim.checks.registry import check_all
 from sim.evidence.index import Evidence
 from sim.evidence.journal import Journal
 from sim.faults.actions import Action
 from sim.faults.compile import actions
-from sim.scenario import Crash, Example, Flow, Scenario, Send
+from sim.lab.topology import Topology
+from sim.scenario import Crash, Example, Scenario
+from sim.storms import Failure, Stormed, play_storm, size_of
 from sim.verdict import Check
 from sim.world import LabError, World
 
-__all__ = ["Conducted", "Failure", "Phase", "Stormed", "Told", "conduct", "judge", "play_storm", "size_of"]
+__all__ = ["Conducted", "Draw", "Phase", "Told", "conduct", "judge"]
 
 Phase = Literal["up", "handshakes", "session", "faults", "recovery", "storms", "crash", "retrial", "checks"]
 
@@ -35,23 +36,6 @@ class Told(Struct):
     share: float | None = None  # of the phase that is done, 0 to 1
     ended: bool = False
     ok: bool = True
-
-
-class Failure(Struct):
-    """A storm that did not hold."""
-
-    number: int
-    example: Example
-    broke: list[str]  # what the checks said; empty if it only did not settle
-    settled: bool
-
-
-class Stormed(Struct):
-    """What came of one storm."""
-
-    broke: list[str]  # what the checks said
-    settled: bool
-    journal: Journal  # what was written down meanwhile
 
 
 class Conducted(Struct, kw_only=True):
@@ -92,26 +76,35 @@ class Conducted(Struct, kw_only=True):
         self.journal.traces += journal.traces
 
 
+class Draw(Protocol):
+    """What draws storms: `sim.search.draw_storms.draw_storms`, which costs the import of hypothesis."""
+
+    def __call__(
+        self, topology: Topology, play: Callable[[int, Example], Failure | None], *, seed: int, count: int
+    ) -> Failure | None:
+        """Draw `count` storms, and `play` each with its number until one fails, which is returned."""
+
+
 def conduct(
     world: World,
     scenario: Scenario,
     *,
     say: Callable[[Told], Any] = lambda _: None,
-    home: Path | None = None,
+    draw: Draw | None = None,
     crash: bool = False,
     into: Conducted | None = None,
 ) -> Conducted:
     """Run `scenario` in `world`, and end the world, whatever happens.
 
-    A lab that does not come up or falls is told in `fell`. `home` is where drawing storms may keep its tables; `crash`:
-    after storms that were drawn, a station is killed in a handler. Who has to answer for a run that Ctrl-C ends brings
-    the `Conducted` that it goes `into`.
+    A lab that does not come up or falls is told in `fell`. `draw` draws the storms that the scenario asks for; with
+    `crash`, a station is killed in a handler after them. Who has to answer for a run that Ctrl-C ends brings the
+    `Conducted` that it goes `into`. Raises ValueError where storms are to be drawn without `draw`.
     """
     conducted = Conducted(scenario=scenario) if into is None else into
     conducted.graph, conducted.died = world.graph, world.died
     conducted.actions = conducted.actions or actions(scenario.topology, seed=scenario.seed)
     try:
-        _Conduct(world, conducted, say).all(home, crash=crash)
+        _Conduct(world, conducted, say, draw).all(crash=crash)
     except LabError as error:
         conducted.fell = str(error)
     finally:
@@ -125,42 +118,26 @@ def judge(evidence: Evidence) -> list[Check]:
     return check_all(evidence)
 
 
-def play_storm(world: World, example: Example, number: int, seed: int) -> Stormed:
-    """Play one storm on a calm lab, and check it."""
-    settled = world.storm(example, number)
-    chunk = world.more()
-    evidence = Evidence(
-        topology=world.topology,
-        graph=world.graph,
-        seed=seed,
-        journal=Journal(entries=chunk.example(number), traces=chunk.traces),
-        examples={number: example},
-    )
-    return Stormed(broke=check_storm(evidence), settled=settled and not world.died, journal=chunk)
-
-
-def size_of(example: Example) -> int:
-    """How many messages and items."""
-    return sum(op.burst if isinstance(op, Send) else op.items if isinstance(op, Flow) else 1 for op in example.ops)
-
-
 class _Conduct:
     """The phases."""
 
-    def __init__(self, world: World, conducted: Conducted, say: Callable[[Told], Any]) -> None:
+    def __init__(
+        self, world: World, conducted: Conducted, say: Callable[[Told], Any], draw: Draw | None
+    ) -> None:
         self.world = world
+        self.draw = draw
         self.run = conducted
         self.scenario = conducted.scenario
         self.say = say
 
-    def all(self, home: Path | None, *, crash: bool) -> None:
+    def all(self, *, crash: bool) -> None:
         """One after the other; storms only over a lab that settled."""
         self._up()
         self._play()
         if self._is_calm():
             self._storms()
         if self._is_calm() and self.scenario.draw:
-            self._draw(home, crash=crash)
+            self._draw(crash=crash)
 
     def _is_calm(self) -> bool:
         return not (self.run.unsettled or self.world.died or self.run.failure)
@@ -230,9 +207,9 @@ class _Conduct:
                 break
         self.say(Told("storms", str(len(calm)), ended=True, ok=not (self.run.unsettled or stormed.broke)))
 
-    def _draw(self, home: Path | None, *, crash: bool) -> None:
-        from sim.storm import draw_storms  # hypothesis takes half a second to import, and a hunt draws by itself
-
+    def _draw(self, *, crash: bool) -> None:
+        if self.draw is None:
+            raise ValueError(f"the scenario asks for {self.scenario.draw} storms to be drawn, and nobody draws")
         first, count = len(self.scenario.examples), self.scenario.draw
         self.run.drawing_s -= time.monotonic()
 
@@ -246,7 +223,7 @@ class _Conduct:
             return Failure(number=first + drawn, example=example, broke=stormed.broke, settled=stormed.settled)
 
         self._told(0, count, None)
-        self.run.failure = draw_storms(self.scenario.topology, play, seed=self.scenario.seed, count=count, home=home)
+        self.run.failure = self.draw(self.scenario.topology, play, seed=self.scenario.seed, count=count)
         self.run.drawing_s += time.monotonic()
         self.say(Told("storms", f"{len(self.run.played) - first}", ended=True, ok=self.run.failure is None))
         if crash and self.run.failure is None:

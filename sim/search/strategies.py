@@ -1,0 +1,215 @@
+"""Hypothesis strategies for labs, what is sent there and what goes wrong: for our hunts, and for a lab's own tests.
+
+    @given(scenarios())
+    def test_nothing_is_lost(scenario): ...
+
+- `topologies()` draws labs, `parts(lab)` small parts of one; each is a `Topology` that `load` would take.
+- `messages(lab)` draws what one participant sends another, `storms(lab)` a whole storm of it.
+- `faults(lab)` draws one thing that goes wrong.
+- `scenarios()` puts these together so that they meet: storms and faults within the same second of a session.
+
+All shrink towards little: two machines, one message of null, a machine that is killed.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import NamedTuple
+
+from hypothesis import strategies as st
+from msgspec.structs import replace
+
+from sim.lab.names import probe_of
+from sim.lab.subset import with_faults
+from sim.lab.topology import Fault, Topology
+from sim.lab.tree import hops_between, machines_between
+from sim.scenario import Example, Flow, Op, Opaque, Scenario, Send, Twice
+from sim.scenario.payloads import ArraySpec, Payload
+from sim.search.draw import chance, pick
+from sim.search.draw_faults import aimed, ends, faults
+from sim.search.draw_labs import parts, topologies
+
+__all__ = ["examples", "faults", "messages", "parts", "payloads", "scenarios", "storms", "topologies"]
+
+DTYPES = ["?", "i1", "u1", "<i2", ">i2", "<u4", "<i8", ">u8", "<f2", ">f4", "<f8", "<c16", "S5", "<U3"]
+NO_SESSION_S = 2.0
+FEW = 12  # messages of one storm of a scenario
+FAULTS = (1, 0, 2, 0, 1, 3, 1, 4)  # how many strike in one
+
+_numbers = st.integers() | st.integers(2**64, 2**90) | st.floats(width=64)
+_scalars = st.none() | st.booleans() | _numbers | st.text(max_size=12)
+_json = st.recursive(
+    _scalars, lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=6), inner, max_size=4)
+)
+
+
+def payloads() -> st.SearchStrategy[Payload]:
+    """From null to nested JSON (NaN, the infinities, integers beyond 64 bits) to arrays of many dtypes and shapes."""
+    arrays = st.builds(
+        ArraySpec,
+        dtype=st.sampled_from(DTYPES),
+        shape=st.lists(st.integers(0, 5), max_size=3).map(tuple),
+        seed=st.integers(0, 1000),
+        layout=st.sampled_from(["C", "F", "strided"]),
+    )
+    texts = _json.map(json.dumps)
+    return st.builds(Payload, text=texts) | st.builds(Payload, text=texts, array=arrays, alone=st.booleans())
+
+
+_ANY = payloads()
+_LIGHT = st.sampled_from([Payload()] * 9 + [Payload(text='{"a": [1, NaN]}')])
+
+
+@st.composite
+def messages(draw: st.DrawFn, topology: Topology, *, most: int = 20, light: bool = False) -> Send:
+    """A burst of at most `most` messages between two participants, up, down or across, by id alone or along hops.
+
+    `light`: they carry next to nothing, where only their way matters.
+    """
+    return _Lab(topology).send(draw, most, _LIGHT if light else _ANY)
+
+
+@st.composite
+def storms(draw: st.DrawFn, topology: Topology, messages: int | None = None) -> Example:
+    """One storm of at most `messages` messages (the topology's own limit if None), the bare actors' part among them."""
+    lab = _Lab(topology)
+    left = topology.storm.messages if messages is None else messages
+    ops = _traffic(draw, lab, left, 12, _ANY)
+    places = [draw(st.integers(0, len(ops))) for _ in range(3)]
+    ops.insert(places[0], lab.twice(draw, numbered=True))
+    ops.insert(places[1], lab.twice(draw, numbered=False))
+    ops.insert(places[2], lab.opaque(draw))
+    return Example(ops=tuple(ops))
+
+
+examples = storms
+
+
+@st.composite
+def scenarios(
+    draw: st.DrawFn, topology: Topology | st.SearchStrategy[Topology] | None = None, *, virtual: bool = True
+) -> Scenario:
+    """A lab (`topology`, or drawn from that, or from nothing) with storms and faults that meet, and perhaps a session.
+
+    `virtual`: for virtual time, where single messages can be lost; else it can be played on processes.
+    """
+    lab = topology if isinstance(topology, Topology) else draw(topologies() if topology is None else topology)
+    session = chance(draw, 3)
+    if not isinstance(topology, Topology) and not session:  # then its length costs nothing, and faults find room in it
+        lab = replace(lab, session=replace(lab.session, duration_s=NO_SESSION_S))
+    moments = [_moment(draw, lab) for _ in range(pick(draw, (1, 1, 2)))]
+    drawn = _faults(draw, lab, moments, virtual=virtual)
+    least = 0 if session and drawn else 1
+    played = tuple(_timed_storm(draw, lab, pick(draw, moments)) for _ in range(pick(draw, range(least, 3))))
+    if played and chance(draw, 2):
+        drawn += _aimed(draw, lab, pick(draw, played), virtual=virtual)
+    seed = draw(st.integers(0, 99))
+    return Scenario(topology=with_faults(lab, tuple(drawn)), seed=seed, examples=played, session=session)
+
+
+def _faults(draw: st.DrawFn, topology: Topology, moments: list[float], *, virtual: bool) -> list[Fault]:
+    drawn: list[Fault] = []
+    for _ in range(pick(draw, FAULTS)):
+        drawn.append(draw(faults(topology, virtual=virtual, around_s=pick(draw, moments))))
+        end = draw(ends(topology, drawn[-1])) if chance(draw, 6) else None
+        drawn += [end] if end is not None else []
+    return drawn
+
+
+def _aimed(draw: st.DrawFn, topology: Topology, storm: Example, *, virtual: bool) -> list[Fault]:
+    op = pick(draw, storm.ops)
+    frm = op.at if isinstance(op, Twice | Opaque) else op.frm
+    way = machines_between(topology, frm, op.to)
+    return draw(aimed(topology, way, at_s=storm.at_s or 0.0, virtual=virtual))
+
+
+def _moment(draw: st.DrawFn, topology: Topology) -> float:
+    """Early enough that much of the session is still to come."""
+    return draw(st.integers(0, max(1, int(min(topology.session.duration_s, 4.0) * 5)))) / 10
+
+
+def _timed_storm(draw: st.DrawFn, topology: Topology, at_s: float) -> Example:
+    """A few messages at one moment."""
+    lab = _Lab(topology)
+    ops = _traffic(draw, lab, FEW, 4, _LIGHT)
+    if chance(draw, 6):
+        ops.append(lab.twice(draw, numbered=chance(draw, 2)))
+    if chance(draw, 10):
+        ops.append(lab.opaque(draw))
+    return Example(ops=tuple(ops), at_s=at_s)
+
+
+def _traffic(draw: st.DrawFn, lab: _Lab, left: int, most_ops: int, carried: st.SearchStrategy[Payload]) -> list[Op]:
+    ops: list[Op] = []
+    for _ in range(draw(st.integers(1, most_ops))):
+        if left < 1:
+            break
+        op = lab.flow(draw, left, carried) if chance(draw, 5) else lab.send(draw, left, carried)
+        left -= op.items if isinstance(op, Flow) else op.burst
+        ops.append(op)
+    return ops
+
+
+class _Speaker(NamedTuple):
+    """A participant, and the machine that it is on."""
+
+    at: str
+    name: str
+
+    @property
+    def is_probe(self) -> bool:
+        return self.name.endswith(".probe")
+
+    @property
+    def is_program(self) -> bool:
+        return self.name.startswith("_")
+
+
+class _Lab:
+    """Who may speak to whom in one lab."""
+
+    def __init__(self, topology: Topology) -> None:
+        self._topology = topology
+        self._machines = [machine.id for machine in topology.machines]
+        self._speakers = [_Speaker(m, name) for m in self._machines for name in (m, "_" + m, probe_of(m))]
+
+    def send(self, draw: st.DrawFn, most: int, carried: st.SearchStrategy[Payload]) -> Send:
+        """A burst between two participants, up, down or across, by id alone or along explicit hops."""
+        frm = pick(draw, self._speakers)
+        to = pick(draw, [other for other in self._speakers if self._may_say(frm, other)])
+        # A node is not found by its id alone from another machine: only stations are, and their programs.
+        along = chance(draw, 2) or (to.is_probe and frm.at != to.at)
+        return Send(
+            frm=frm.name,
+            to=to.name,
+            hops=hops_between(self._topology, frm.name, to.name) if along else (),
+            sought=not chance(draw, 3),
+            payload=draw(carried),
+            burst=draw(st.integers(1, min(most, 20))),
+        )
+
+    def flow(self, draw: st.DrawFn, most: int, carried: st.SearchStrategy[Payload]) -> Flow:
+        """A stream from a node to a station, with whatever batch size."""
+        return Flow(
+            frm=pick(draw, [speaker.name for speaker in self._speakers if speaker.is_probe or speaker.is_program]),
+            to=pick(draw, self._machines),
+            items=draw(st.integers(0, min(most, 40))),
+            batch=draw(st.integers(1, 13)),
+            payload=draw(carried),
+        )
+
+    def twice(self, draw: st.DrawFn, *, numbered: bool) -> Twice:
+        """A bare peer that repeats itself, as ours do or as Autopilot's own."""
+        at, to = pick(draw, self._machines), pick(draw, self._machines)
+        return Twice(at=at, to=to, times=draw(st.integers(2, 4)), numbered=numbered)
+
+    def opaque(self, draw: st.DrawFn) -> Opaque:
+        """Bytes that are no message, over at least one link where there is one."""
+        at = pick(draw, self._machines)
+        to = pick(draw, [machine for machine in self._machines if machine != at] or [at])
+        return Opaque(at=at, to=to, size=draw(st.integers(0, 300)), seed=draw(st.integers(0, 1000)))
+
+    def _may_say(self, frm: _Speaker, to: _Speaker) -> bool:
+        """A program's messages come to its own machine's program by no way but a station's listens."""
+        own_program = frm.at == to.at and to.is_program and not frm.is_probe
+        return frm.name != to.name and not own_program
