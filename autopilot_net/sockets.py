@@ -1,6 +1,6 @@
 """The zmq sockets of one endpoint, and each setting with what happens without it. Nothing is decided here.
 
-Observed with libzmq 4.3.5; each reason has a test in `tests/test_sockets.py`. Used by one thread at a time.
+Observed with libzmq 4.3.5; each reason has a test in `test_sockets.py`. Used by one thread at a time.
 """
 
 from __future__ import annotations

@@ -17,7 +17,7 @@ import zmq
 from hypothesis import settings
 from zmq.utils.garbage import GarbageCollectorThread
 
-from tests.autopilot_env import NoAutopilot, autopilot_python
+from tests.autopilot_net.interop.autopilot_env import NoAutopilot, autopilot_python
 
 T = TypeVar("T")
 Socket = zmq.Socket[bytes]

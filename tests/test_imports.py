@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[1]
+from tests import ROOT
 
 # From the bottom up. A module imports from the rows above its own only; those in a room of rows may also import one
 # another where the row says so.

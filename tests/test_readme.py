@@ -9,8 +9,8 @@ from pathlib import Path
 
 from sim.lab.fault import OPTIONS
 from sim.lab.topology import load
+from tests import ROOT
 
-ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
 
 

@@ -1,0 +1,231 @@
+"""A hunt draws the same for the same seed, stops at what it finds, makes it small, keeps it, and says what to do."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from sim.lab.fault import Fault
+from sim.lab.topology import Topology, load
+from sim.scenario import Example, Scenario, Send, load_scenario
+from sim.search.hunt import Hunted, Progress, drawn, hunt
+from sim.search.hunt_progress import seconds_of
+from sim.search.shrink import steps
+from sim.search.trial import only_virtual, run_virtually
+from tests import ROOT
+
+PAIR = load(ROOT / "topologies" / "pair.yaml")
+
+
+def holds(scenario: Scenario) -> list[str]:
+    """A world in which nothing ever goes wrong."""
+    del scenario
+    return []
+
+
+def hates_kills(scenario: Scenario) -> list[str]:
+    """A world in which a kill loses a message."""
+    killed = any(fault.kill is not None for fault in scenario.topology.faults)
+    sent = any(isinstance(op, Send) for example in scenario.examples for op in example.ops)
+    return ["confirm: lost", "order: and more"] if killed and sent else []
+
+
+def falls(scenario: Scenario) -> list[str]:
+    """A world that ends its process."""
+    del scenario
+    os._exit(3)
+
+
+def first(topology: Topology, *, seed: int, worker: int, count: int = 25) -> list[bytes]:
+    return [msgspec.json.encode(s) for s in itertools.islice(drawn(topology, seed=seed, worker=worker), count)]
+
+
+def test_a_seed_draws_the_same_scenarios_and_each_worker_others() -> None:
+    assert first(PAIR, seed=1, worker=0) == first(PAIR, seed=1, worker=0)
+    assert first(PAIR, seed=1, worker=0) != first(PAIR, seed=2, worker=0)
+    alike = set(first(PAIR, seed=1, worker=0)) & set(first(PAIR, seed=1, worker=1))
+    assert len(alike) <= 4, "the least of each round is everybody's"
+
+
+def test_a_seed_draws_the_same_in_another_process() -> None:
+    told = (
+        "import hashlib, itertools, msgspec; from sim.search.hunt import drawn; from sim.lab.topology import load; "
+        f"lab = load({str(ROOT / 'topologies' / 'pair.yaml')!r}); "
+        "some = itertools.islice(drawn(lab, seed=1, worker=0), 25); "
+        "print(hashlib.blake2b(b''.join(map(msgspec.json.encode, some))).hexdigest())"
+    )
+    said = {
+        subprocess.run(
+            [sys.executable, "-c", told],
+            env={**os.environ, "PYTHONPATH": str(ROOT), "PYTHONHASHSEED": hash_seed},
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout
+        for hash_seed in ("1", "2")
+    }
+    assert len(said) == 1
+
+
+def test_half_is_over_parts_of_the_lab_and_half_over_labs_that_are_drawn() -> None:
+    names = [scenario.topology.name for scenario in itertools.islice(drawn(PAIR, seed=1, worker=0), 100)]
+    assert 30 <= names.count("pair") <= 70
+    assert set(names) == {"pair", "drawn"}
+
+
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_what_is_found_is_made_small_and_kept_with_the_line_that_replays_it(tmp_path: Path, jobs: int) -> None:
+    hunted = hunt(PAIR, seed=1, seconds=60, folder=tmp_path / "new", jobs=jobs, confirm=False, run=hates_kills)
+    assert (hunted.verdict, hunted.steps, hunted.broke) == ("broke", 2, ["confirm: lost", "order: and more"])
+    assert hunted.found is not None
+    assert hunted.found.worker < jobs
+    again = next(itertools.islice(drawn(PAIR, seed=1, worker=hunted.found.worker), hunted.found.number, None))
+    assert again == hunted.found.scenario, "the report says which it was"
+    kept = load_scenario(tmp_path / "new" / "regression.json")
+    assert (kept, kept.why) == (hunted.smallest, "confirm: lost; order: and more")
+    assert hates_kills(kept)
+    assert hunted.replay == f"python -m sim replay {tmp_path / 'new' / 'regression.json'} --virtual"
+    assert f"{steps(hunted.found.scenario)} steps, shrunk to 2" in hunted.sentence
+    assert "not tried on processes" in hunted.sentence
+
+
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_a_hunt_that_finds_nothing_ends_with_its_time_and_leaves_nothing(tmp_path: Path, jobs: int) -> None:
+    told: list[Progress] = []
+    hunted = hunt(PAIR, seed=1, seconds=2.5, folder=tmp_path / "new", jobs=jobs, run=holds, say=told.append)
+    assert (hunted.verdict, hunted.found, hunted.smallest) == ("held", None, None)
+    assert hunted.played > 0
+    assert not (tmp_path / "new").exists()
+    assert {one.phase for one in told} == {"hunting"}
+    assert told[-1].played <= hunted.played
+
+
+def test_what_only_virtual_time_has_is_not_tried_on_processes(tmp_path: Path) -> None:
+    def hates_drops(scenario: Scenario) -> list[str]:
+        return ["confirm: lost"] if any(fault.drop for fault in scenario.topology.faults) else []
+
+    hunted = hunt(PAIR, seed=1, seconds=60, folder=tmp_path, jobs=1, run=hates_drops)
+    assert hunted.processes == "virtual time alone: there is no drop on processes"
+    assert hunted.smallest is not None
+    assert only_virtual(hunted.smallest) == ["drop"]
+
+
+def test_what_virtual_time_alone_shows_was_tried_on_processes(tmp_path: Path) -> None:
+    """A find that is none: processes hold, each time."""
+    hunted = hunt(PAIR, seed=1, seconds=60, folder=tmp_path, jobs=1, run=hates_kills, tries=1)
+    assert hunted.processes == "virtual time alone: processes held 1 time"
+    assert (tmp_path / "processes-0" / "journal").is_dir()
+
+
+def test_ctrl_c_while_it_shrinks_keeps_the_smallest_by_then(tmp_path: Path) -> None:
+    failed: list[Scenario] = []
+
+    def interrupted(scenario: Scenario) -> list[str]:
+        if not failed and steps(scenario) < 6:
+            return []  # what is found is to be large
+        broke = hates_kills(scenario)
+        failed.extend([scenario] if broke else [])
+        if broke and len(failed) == 4:
+            raise KeyboardInterrupt
+        return broke
+
+    hunted = hunt(PAIR, seed=1, seconds=60, folder=tmp_path, jobs=1, run=interrupted)
+    assert (hunted.verdict, hunted.processes) == ("broke", "not tried on processes")
+    kept = load_scenario(tmp_path / "regression.json")
+    assert hates_kills(kept)
+    assert steps(kept) < steps(failed[0])
+
+
+def test_a_worker_that_ends_by_itself_is_told(tmp_path: Path) -> None:
+    with pytest.raises(RuntimeError, match=r"worker \d of the hunt ended by itself"):
+        hunt(PAIR, seed=1, seconds=60, folder=tmp_path, jobs=2, run=falls)
+
+
+def test_whatever_is_raised_in_virtual_time_is_a_find(monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_: Any, **__: Any) -> Any:
+        raise KeyError("rig_9")
+
+    monkeypatch.setattr("sim.search.trial.conduct", broken)
+    assert run_virtually(Scenario(topology=PAIR, seed=1)) == ["raised: KeyError in test_hunt.py, broken: 'rig_9'"]
+
+
+def test_a_scenario_of_a_healthy_lab_holds_in_virtual_time() -> None:
+    faults = (Fault(at_s=0.5, kill="rig_1", restart_after_s=0.5),)
+    lab = msgspec.structs.replace(PAIR, faults=faults, expect=type(PAIR.expect)())
+    sent = Example(ops=(Send(frm="T", to="rig_1", burst=5),), at_s=0.4)
+    assert run_virtually(Scenario(topology=lab, seed=1, examples=(sent,))) == []
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [("90s", 90.0), ("5m", 300.0), ("1h", 3600.0), ("30", 30.0), ("1.5m", 90.0)]
+    + [(text, None) for text in ("", "0s", "-5s", "5d", "five", "1e9h", "nan")],
+)
+def test_how_long_a_hunt_takes_is_told_in_seconds_minutes_or_hours(text: str, seconds: float | None) -> None:
+    assert seconds_of(text) == seconds
+
+
+# -- the command -----------------------------------------------------------------------------------------------------
+
+
+def command(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "sim", "hunt", *arguments, "--report", str(folder)],
+        cwd=ROOT,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        timeout=100,
+        check=False,
+    )
+
+
+def test_the_command_says_how_much_it_looked_at(tmp_path: Path) -> None:
+    done = command(tmp_path, "topologies/pair.yaml", "--for", "2s", "--seed", "1", "--jobs", "1", "--json")
+    hunted = msgspec.json.decode(done.stdout, type=Hunted)
+    assert (done.returncode, hunted.verdict, hunted.seed, hunted.jobs) == (0, "held", 1, 1), hunted.sentence
+    assert hunted.played > 0
+    assert list(tmp_path.iterdir()) == [], "there is nothing to keep"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["topologies/nowhere.yaml"], "there is no such file"),
+        (["topologies/pair.yaml", "--for", "soon"], "--for soon: a time above 0"),
+        (["topologies/pair.yaml", "--jobs", "0"], "--jobs 0: at least one has to look"),
+    ],
+)
+def test_a_wrong_command_is_refused_in_a_sentence(tmp_path: Path, arguments: list[str], sentence: str) -> None:
+    done = command(tmp_path, *arguments)
+    assert done.returncode == 2
+    assert sentence in done.stderr
+
+
+def test_ctrl_c_ends_it_and_its_workers(tmp_path: Path) -> None:
+    hunting = subprocess.Popen(
+        [sys.executable, "-m", "sim", "hunt", "topologies/pair.yaml", "--for", "90s", "--report", str(tmp_path)],
+        cwd=ROOT,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    try:
+        while not list(tmp_path.iterdir()):
+            assert hunting.poll() is None
+        os.killpg(hunting.pid, signal.SIGINT)
+        said, complained = hunting.communicate(timeout=60)
+    finally:
+        hunting.kill()
+    assert hunting.returncode == 130
+    assert "INTERRUPTED" in said + complained

@@ -1,0 +1,47 @@
+"""The topologies that ship hold, and the largest is up in time."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests import ROOT
+
+CAMPUS_UP_S = 15.0
+
+
+def rehearse(lab: str, reports: Path, *words: str) -> tuple[int, dict[str, Any]]:
+    done = subprocess.run(
+        [sys.executable, "-m", "sim", f"topologies/{lab}.yaml", "--report", str(reports), "--json", *words],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=110,
+        check=False,
+    )
+    assert done.stdout, done.stderr
+    return done.returncode, json.loads(done.stdout)
+
+
+@pytest.mark.parametrize("lab", ["boxroom", "campus"])
+def test_a_large_lab_holds_in_a_short_session(tmp_path: Path, lab: str) -> None:
+    code, report = rehearse(lab, tmp_path, "--duration", "3", "--examples", "3")
+    assert (code, report["verdict"]) == (0, "held"), report["broke"]
+    if lab == "campus":
+        assert len(report["machines"]) == 40
+        assert report["up_s"] < CAMPUS_UP_S
+
+
+def test_a_session_with_a_graduation_and_files_to_fetch_holds(tmp_path: Path) -> None:
+    """lab.yaml as it is, but for a shorter session: rig_2 graduates after 6 s."""
+    code, report = rehearse("lab", tmp_path, "--duration", "7", "--examples", "3")
+    assert (code, report["verdict"]) == (0, "held"), report["broke"]
+    assert any(event["what"] == "graduation" and event["machine"] == "rig_2" for event in report["timeline"])
+    fetched = (tmp_path / "latest" / "files" / "rig_1" / "L.wav").read_bytes()
+    assert fetched == (tmp_path / "latest" / "files" / "T" / "L.wav").read_bytes()
+    assert len(fetched) == 256_000
