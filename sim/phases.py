@@ -42,7 +42,6 @@ class Conducted(Struct, kw_only=True):
     """What a run has come to: whole when `conduct` returns, and as far as it came when that raises."""
 
     scenario: Scenario
-    graph: Any = None  # nx.DiGraph, parent -> child
     actions: tuple[Action, ...] = ()
     journal: Journal = field(default_factory=Journal)
     played: dict[int, Example] = field(default_factory=dict)
@@ -60,7 +59,6 @@ class Conducted(Struct, kw_only=True):
         self.journal.traces.sort(key=lambda trace: trace.t)
         return Evidence(
             topology=self.scenario.topology,
-            graph=self.graph,
             seed=self.scenario.seed,
             journal=self.journal,
             examples=self.played,
@@ -101,7 +99,7 @@ def conduct(
     `Conducted` that it goes `into`. Raises ValueError where storms are to be drawn without `draw`.
     """
     conducted = Conducted(scenario=scenario) if into is None else into
-    conducted.graph, conducted.died = world.graph, world.died
+    conducted.died = world.died
     conducted.actions = conducted.actions or actions(scenario.topology, seed=scenario.seed)
     try:
         _Conduct(world, conducted, say, draw).all(crash=crash)

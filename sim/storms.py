@@ -36,7 +36,6 @@ def play_storm(world: World, example: Example, number: int, seed: int) -> Storme
     chunk = world.more()
     evidence = Evidence(
         topology=world.topology,
-        graph=world.graph,
         seed=seed,
         journal=Journal(entries=chunk.example(number), traces=chunk.traces),
         examples={number: example},

@@ -21,7 +21,6 @@ class World(Protocol):
     """One lab. The methods are called in this order, by one thread; each waits until what it is for has happened."""
 
     topology: Topology
-    graph: Any  # nx.DiGraph, parent -> child
     died: list[str]  # participants that ended by themselves
 
     def start(self) -> None:

@@ -190,12 +190,12 @@ def _refusal(index: Index, made: Entry) -> str | None:
 
 def why_missing(index: Index, made: Entry) -> Outage | None:
     """The outage that a message nobody repeats was lost to: from where it came last, when it was there, to its end."""
-    way, since = index.path(made.by, made.to), made.t
+    way, since = index.tree.path(made.by, made.to), made.t
     for n, edge in enumerate(index.edges(made.by, made.to)):
         sent = index.sent.get((made.id, *edge))
         if not sent:
             break
-        way, since = index.path(made.by, made.to)[n:], sent[-1]
+        way, since = index.tree.path(made.by, made.to)[n:], sent[-1]
     return index.outages.explain(way, since, ids=[made.id])
 
 
@@ -258,12 +258,12 @@ def way_through(index: Index, made: Entry) -> list[str]:
     """
     topology = index.evidence.topology
     terminal = topology.terminal.id
-    way = index.path(made.by, made.to)
+    way = index.tree.path(made.by, made.to)
     end = machine_behind(made.to)
     if made.key in ("DATA", "STATE", "HANDSHAKE", "ERROR", "CONTINUOUS"):
-        return [*way, *index.path(end, terminal)[1:], "_" + terminal]
+        return [*way, *index.tree.path(end, terminal)[1:], "_" + terminal]
     if made.key in ("START", "STOP", "CHILD", "PARAM", "STOPALL"):
-        return [*way, *_all_below(index, end), *index.path(end, terminal), "_" + terminal]
+        return [*way, *_all_below(index, end), *index.tree.path(end, terminal), "_" + terminal]
     return way
 
 

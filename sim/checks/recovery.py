@@ -108,21 +108,21 @@ class _Proofs:
         way = self._way(_sender_of(entry), entry.by)
         if outage.kind == "link":
             lower = outage.machine
-            upper = self._index.evidence.topology.machine(lower).parent
+            upper = self._index.tree.parent(lower)
             return lower in way and upper in way
         return len(way) > 1 and any(process_of(name) == (outage.kind, outage.machine) for name in way)
 
     def _way(self, frm: str, by: str) -> list[str]:
         if (frm, by) not in self._ways:
-            known = machine_behind(frm) in self._index.evidence.graph
-            way = self._index.path(frm, by) if known and not frm.startswith("actor.") else []
+            known = machine_behind(frm) in self._index.tree
+            way = self._index.tree.path(frm, by) if known and not frm.startswith("actor.") else []
             self._ways[frm, by] = [*way, by] if by.startswith("_") and way else way
         return self._ways[frm, by]
 
     def _struck_until(self, outage: Outage, since: int, until: int) -> int:
         """The end of what else struck the way from there to the terminal's program in that time."""
         terminal = self._index.evidence.topology.terminal.id
-        way = ["_" + outage.machine, *self._index.path(outage.machine, terminal), "_" + terminal]
+        way = ["_" + outage.machine, *self._index.tree.path(outage.machine, terminal), "_" + terminal]
         others = [o for o in self._index.outages.on(way, both_ways=True) if o is not outage and o.verb in SILENT]
         ends = [o.ends for o in others if o.ends is not None and o.begins < until]
         return max([since, *ends])
@@ -167,10 +167,10 @@ def _wrong_routes(index: Index, station: str, said: dict[str, Any]) -> Iterator[
     machine = index.evidence.topology.machine(station)
     beside = ["_" + station, *machine.children, *([machine.parent] if machine.parent is not None else [])]
     yield from (f"{station} has lost {name}, which is beside it" for name in beside if name not in neighbours)
-    below = [name for child in machine.children for name in index.below(child)]
+    below = [name for child in machine.children for name in index.tree.subtree(child)]
     yield from (
         f"{station} knows no way to {name}" for name in below if name not in routes and name not in neighbours
     )
     for name, neighbour in sorted(routes.items()):
-        if machine_behind(name) in index.evidence.graph and neighbour != (right := index.next_hop(station, name)):
+        if machine_behind(name) in index.tree and neighbour != (right := index.next_hop(station, name)):
             yield f"{station} takes {name} to be behind {neighbour}, and it is behind {right}"

@@ -129,7 +129,7 @@ def check_hops(index: Index) -> Check:
     for entry in made:
         wrong, why = _wrong_hops(index, entry)
         broke, explained = broke + wrong, explained + why
-        who = index.path(entry.by, entry.to)[-1]
+        who = index.tree.path(entry.by, entry.to)[-1]
         others = {other.by for other in index.handled[entry.id]} - {who}
         broke += [f"{entry.id} to {entry.to} was handled by {other}" for other in sorted(others)]
     count = len(made)
@@ -173,14 +173,13 @@ def _why_astray(
     index: Index, entry: Entry, edges: list[tuple[str, str]], expected: list[tuple[str, str]]
 ) -> str | None:
     """A station that has lost what lies below it passes up what is for there: excused where a fault made it forget."""
-    station, neighbour = next((edge for edge in edges if edge not in expected), (None, None))
-    right = dict(expected).get(station or "")
-    machines = {machine.id: machine.parent for machine in index.evidence.topology.machines}
-    if station is None or right is None or machines.get(station) != neighbour:
+    station, neighbour = next((edge for edge in edges if edge not in expected), ("", ""))
+    right = dict(expected).get(station)
+    if right is None or index.tree.link(station, neighbour) != (station, True):
         return None
-    if station not in (machines.get(right), machine_behind(right)):  # of a machine below, or of a node on its own
-        return None
-    at = index.sent[entry.id, station, str(neighbour)][-1]
+    if index.tree.link(station, right) != (right, False) and machine_behind(right) != station:
+        return None  # it belongs neither to a machine below, nor to a node of this one
+    at = index.sent[entry.id, station, neighbour][-1]
     struck = (outage for outage in index.outages.on([station, right], both_ways=True) if outage.overlaps(at, at))
     return next((outage.words for outage in struck), None)
 
@@ -206,7 +205,7 @@ def _wrong_opaque(index: Index, number: int, n: int, op: Opaque) -> tuple[list[s
     if came != [True]:
         left, reached = went[-1] if went else (op.at, op.at)
         sentence = f"{name} did not arrive as they were sent: they came as far as {reached}"
-        way = index.path(op.at, op.to)
+        way = index.tree.path(op.at, op.to)
         sent = [e.t for e in index.evidence.journal.of("made opaque") if (e.example, e.n) == (number, n)]
         is_on_way = bool(sent) and left in way
         outage = index.outages.explain(way[way.index(left) :], sent[0], ids=[]) if is_on_way else None
@@ -247,7 +246,7 @@ def _wrong_twice(index: Index, entry: Entry) -> tuple[list[str], list[str]]:
     lost = [] if handled else [f"{name} was never handled"]
     if told is None or told.value != "confirmed":
         lost.append(f"{name} was never confirmed")
-    there = index.path(machine_behind(entry.by), entry.to)
+    there = index.tree.path(machine_behind(entry.by), entry.to)
     ids = [entry.id, f"{entry.to}_"]  # it, or its confirmation
     outage = index.outages.explain([*there, *reversed(there)], entry.t, ids=ids) if lost else None
     return (broke, [f"{said}: {outage.words}" for said in lost]) if outage is not None else ([*broke, *lost], [])

@@ -203,7 +203,7 @@ def _may_differ(index: Index, machine: str, heard: Entry, said: list[Entry]) -> 
     if heard.value["state"] is None:
         return index.outages.killed(machine, 0, heard.t) is not None  # it was started again, and not told since
     terminal = index.evidence.topology.terminal.id
-    way = ["_" + machine, *index.path(machine, terminal), "_" + terminal]
+    way = ["_" + machine, *index.tree.path(machine, terminal), "_" + terminal]
     since = heard.t - seconds(index.evidence.topology.repeat_interval_s)
     is_struck = any(outage.overlaps(since, heard.t) for outage in index.outages.on(way, both_ways=True))
     before = [entry.value for entry in said if entry.t <= heard.t]

@@ -165,7 +165,7 @@ def _reported(index: Index, items: Items) -> int:
 
 def _way_to(index: Index, items: Items) -> list[str]:
     """From the program to the station that reads the batches."""
-    return index.path(items.sender, items.stop)
+    return index.tree.path(items.sender, items.stop)
 
 
 def _way_on(index: Index, items: Items) -> list[str]:
@@ -173,7 +173,7 @@ def _way_on(index: Index, items: Items) -> list[str]:
     stop = machine_behind(items.stop)
     if not items.to.startswith("_"):
         return [items.to]
-    return [*index.path(stop, machine_behind(items.to)), items.to]
+    return [*index.tree.path(stop, machine_behind(items.to)), items.to]
 
 
 def _whole_way(index: Index, items: Items) -> list[str]:

@@ -16,7 +16,8 @@ from sim.diagram.timescale import Scale
 from sim.evidence.index import Evidence
 from sim.evidence.journal import Journal
 from sim.evidence.spells import Spell, spells_of, why_lost
-from sim.lab.topology import Machine, Topology
+from sim.lab.topology import Topology
+from sim.lab.tree import Tree
 
 __all__ = ["diagram_of"]
 
@@ -64,7 +65,7 @@ class _Picture:
         bars = [bar for one in self.spells for bar in self._bars(one, with_programs)]
         lines = [
             Line(machine=m.id, parent=m.parent, programs=m.id in with_programs)
-            for m in _in_order(self.story.topology)
+            for m in map(self.story.topology.machine, Tree(self.story.topology).depth_first())
             if m.id in self.machines
         ]
         return Diagram(
@@ -155,30 +156,8 @@ def _machines(story: Story, names: Iterable[str]) -> set[str]:
     """Those that take part, and those on the way between them, in the tree."""
     names = [*names, *(name for f in story.flights for name in (f.at, f.peer, f.head.sender, f.head.to))]
     taking = {machine for name in names if (machine := machine_of(name, story.topology)) is not None}
-    parents = {machine.id: machine.parent for machine in story.topology.machines}
-    ways = {machine: _way_up(machine, parents) for machine in taking}
-    shared = set.intersection(*map(set, ways.values())) if ways else set()
-    top = max(shared, key=lambda machine: len(_way_up(machine, parents)), default=None)
-    return {one for way in ways.values() for one in way if one not in shared or one == top}
-
-
-def _way_up(machine: str, parents: dict[str, str | None]) -> list[str]:
-    way: list[str] = []
-    at: str | None = machine
-    while at is not None:
-        way.append(at)
-        at = parents[at]
-    return way
-
-
-def _in_order(topology: Topology) -> list[Machine]:
-    """As the tree: the terminal, then each machine with all that is below it."""
-    below: dict[str | None, list[Machine]] = {}
-    for machine in topology.machines:
-        below.setdefault(machine.parent, []).append(machine)
-    found: list[Machine] = []
-    todo = [topology.terminal]
-    while todo:
-        found.append(todo.pop())
-        todo += reversed(below.get(found[-1].id, []))
-    return found
+    tree = Tree(story.topology)
+    paths = [tree.upward(machine) for machine in taking]
+    shared = set.intersection(*map(set, paths)) if paths else set()
+    top = max(shared, key=tree.depth, default=None)
+    return {one for path in paths for one in path if one not in shared or one == top}

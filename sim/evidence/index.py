@@ -13,13 +13,13 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-import networkx as nx
 from msgspec import Struct, field
 
 from sim.evidence.journal import Entry, Journal, Trace
 from sim.evidence.outages import Outages, seconds
-from sim.lab.names import is_node, machine_behind
+from sim.lab.names import machine_behind
 from sim.lab.topology import Topology
+from sim.lab.tree import Tree
 from sim.scenario import Example
 from sim.verdict import Check
 
@@ -35,7 +35,6 @@ class Evidence(Struct, kw_only=True):
     """All that a verdict rests on."""
 
     topology: Topology
-    graph: Any  # nx.DiGraph, parent -> child
     seed: int
     journal: Journal
     examples: dict[int, Example] = field(default_factory=dict)
@@ -51,7 +50,7 @@ class Index:
     def __init__(self, evidence: Evidence) -> None:
         self.evidence = evidence
         self._durable = {machine.id for machine in evidence.topology.machines if machine.durable}
-        self._tree = evidence.graph.to_undirected(as_view=True)
+        self.tree = Tree(evidence.topology)
         self.made = [entry for entry in evidence.journal.of("made") if entry.by]
         self.made_by: dict[str, list[Entry]] = defaultdict(list)
         for entry in self.made:
@@ -115,38 +114,18 @@ class Index:
         every = [raised(entry) for entry in self.evidence.journal.of("exception")]
         return list({(one["machine"], one["exception"]): one for one in every}.values())
 
-    def path(self, frm: str, to: str) -> list[str]:
-        """The participants from one to the other, both included, as the tree has them.
-
-        What goes to a program from elsewhere is its station's.
-        """
-        start, end = machine_behind(frm), machine_behind(to)
-        stations = [str(name) for name in nx.shortest_path(self._tree, start, end)]
-        first = [] if frm == start else [frm]
-        last = [to] if is_node(to) and not to.startswith("_") else []
-        return [*first, *stations, *last]
-
     def edges(self, frm: str, to: str) -> list[tuple[str, str]]:
-        """The links a message crosses, in order."""
-        path = self.path(frm, to)
-        return list(itertools.pairwise(path))
+        """The connections that a message crosses, in order."""
+        return list(itertools.pairwise(self.tree.path(frm, to)))
 
     def durable(self, name: str) -> bool:
         """Whether what a participant promised outlives its process."""
         machine = machine_behind(name)
         return machine in self._durable and not name.endswith(".probe")
 
-    def depth(self, machine: str) -> int:
-        """How far below the terminal."""
-        return int(self.evidence.graph.nodes[machine]["depth"])
-
-    def below(self, machine: str) -> list[str]:
-        """It, and all machines below it."""
-        return [machine, *sorted(map(str, nx.descendants(self.evidence.graph, machine)))]
-
     def next_hop(self, station: str, name: str) -> str:
         """Behind which neighbour of a station somebody is; what is beside it is behind itself."""
-        path = self.path(station, name)
+        path = self.tree.path(station, name)
         return path[1] if len(path) > 1 else name
 
     def excused(self, machines: Sequence[tuple[str, str]]) -> tuple[list[str], list[str]]:
@@ -158,7 +137,7 @@ class Index:
         orders = [entry.t for entry in self.made if entry.key in ("START", "STOP")] or [0]
         enough = seconds(self.evidence.topology.repeat_interval_s + OBEYS_S)
         for machine, sentence in machines:
-            stations = self.path("_" + self.evidence.topology.terminal.id, machine)[1:]
+            stations = self.tree.path("_" + self.evidence.topology.terminal.id, machine)[1:]
             way = [name for station in stations for name in (station, "_" + station, station)]
             longest, struck = self.outages.unbroken(way, min(orders), max(orders))
             if struck is not None and longest < enough:
@@ -169,7 +148,7 @@ class Index:
 
     def way(self, machine: str) -> list[str]:
         """The machines from below the terminal down to `machine`."""
-        return self.path(self.evidence.topology.terminal.id, machine)[1:]
+        return self.tree.path(self.evidence.topology.terminal.id, machine)[1:]
 
     def _transmit(self, trace: Trace) -> None:
         edge = (trace.at, trace.peer)

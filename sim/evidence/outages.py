@@ -14,8 +14,9 @@ from typing import Literal
 from msgspec import Struct
 
 from sim.evidence.journal import Entry
-from sim.lab.names import Process, machine_behind, process_of
+from sim.lab.names import Process, process_of
 from sim.lab.topology import Topology
+from sim.lab.tree import Tree
 
 __all__ = ["BEFORE_S", "SILENT", "Outage", "Outages", "seconds"]
 
@@ -98,7 +99,7 @@ class Outages:
         self._lost: dict[tuple[str, str], list[int]] = {}
         self._lost_by: dict[tuple[str, str], list[int]] = {}
         self._unnamed: list[tuple[str, int]] = []
-        self._parents = {machine.id: machine.parent for machine in topology.machines}
+        self._tree = Tree(topology)
         self._open: dict[tuple[Kind, str, bool, str], Outage] = {}
         self._restarted: dict[Process, int] = {}  # which are dead, and have been started, at this time
         self._started: dict[Process, Entry] = {}
@@ -126,10 +127,10 @@ class Outages:
             return []
         found = {id(outage): outage for name in way for outage in self._at.get(process_of(name), ())}
         for a, b in pairwise(way):
-            for lower, up in self._links(a, b):
-                for outage in self._at.get(("link", lower), ()):
-                    if both_ways or outage.up is up or outage.deafens:
-                        found[id(outage)] = outage
+            lower, up = self._tree.link(a, b) or ("", True)
+            for outage in self._at.get(("link", lower), ()):
+                if both_ways or outage.up is up or outage.deafens:
+                    found[id(outage)] = outage
         return sorted(found.values(), key=lambda outage: outage.begins)
 
     def explain(
@@ -192,13 +193,6 @@ class Outages:
         return next((kill for kill in kills if kill is not None), None)
 
     # -- below ---------------------------------------------------------------------------------------------------------
-
-    def _links(self, a: str, b: str) -> list[tuple[str, bool]]:
-        """The link between two neighbours by its lower end, and whether the way goes up it; none within a machine."""
-        lower, upper = machine_behind(a), machine_behind(b)
-        if self._parents.get(lower) == upper:
-            return [(lower, True)]
-        return [(upper, False)] if self._parents.get(upper) == lower else []
 
     def _can_lose(self, outage: Outage, ids: Collection[str], since: int, until: int) -> bool:
         if outage.verb != "drop":
@@ -290,7 +284,7 @@ class Outages:
         """A link is blocked while the connections on it are to be made anew: then none is, in whatever direction."""
         if outage.kind != "link" or outage.verb not in ("cut", "hold"):
             return outage
-        ends = {("link", outage.machine), ("station", outage.machine), ("station", self._parents.get(outage.machine))}
+        ends = {("link", outage.machine), ("station", outage.machine), ("station", self._tree.parent(outage.machine))}
         since, until = outage.begins - seconds(CONNECT_S), outage.ends
         breaks = [o for o in self.all if o.verb in ("reset", "kill") and (o.kind, o.machine) in ends]
         if not any(since <= (o.ends or o.begins) and (until is None or o.begins <= until) for o in breaks):
@@ -307,7 +301,7 @@ class Outages:
 
     def _name(self, kind: Kind, machine: str, what: str) -> str:
         if kind == "link":
-            return f"the link from {machine} up to {self._parents.get(machine)}"
+            return f"the link from {machine} up to {self._tree.parent(machine)}"
         return machine if what == "machine" else f"the {what} of {machine}"
 
 

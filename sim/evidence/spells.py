@@ -147,8 +147,8 @@ def _is_struck(name: str, one: Spell) -> bool:
 
 
 def _why_on_link(flight: Flight, topology: Topology, one: Spell) -> str:
-    parents = {machine.id: machine.parent for machine in topology.machines}
-    ways = {"up": (one.machine, parents.get(one.machine)), "down": (parents.get(one.machine), one.machine)}
+    parent = topology.machine(one.machine).parent
+    ways = {"up": (one.machine, parent), "down": (parent, one.machine)}
     is_on = any((flight.at, flight.peer) == ends and one.way in ("both", way) for way, ends in ways.items())
     is_off = one.verb in ("cut", "hold") and one.covers(flight.t)
     return f"the link of {one.machine} was {one.state}" if is_on and is_off else ""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterable, Iterator
-from typing import TYPE_CHECKING, TypeVar
+from typing import TypeVar
 
 import msgspec
 from msgspec import Struct
@@ -12,9 +12,8 @@ from msgspec.structs import replace
 
 from sim.faults.actions import ENDS, Action, Verb
 from sim.lab.fault import ON_LINKS, Fault, Several, named, target_of, verb_of
-
-if TYPE_CHECKING:
-    from sim.lab.topology import Machine, Topology
+from sim.lab.topology import Machine, Topology
+from sim.lab.tree import Tree
 
 __all__ = ["REBOOT_S", "STORM_S", "actions"]
 
@@ -116,19 +115,12 @@ def _targets(
     if links:
         meant = [machine for machine in meant if machine.parent is not None]
     if isinstance(target, Several) and target.depth is not None:
-        depths = _depths(topology)
-        meant = [machine for machine in meant if depths[machine.id] == target.depth]
+        tree = Tree(topology)
+        meant = [machine for machine in meant if tree.depth(machine.id) == target.depth]
     if isinstance(target, Several) and target.random is not None:
         drawn = chance.shuffled((machine.id for machine in meant), "target")[: target.random]
         meant = [machine for machine in meant if machine.id in drawn]
     return tuple(meant)
-
-
-def _depths(topology: Topology) -> dict[str, int]:
-    depths: dict[str, int] = {}
-    for machine in topology.machines:
-        depths[machine.id] = 0 if machine.parent is None else depths[machine.parent] + 1
-    return depths
 
 
 def _steps(case: Case) -> list[Action]:
@@ -208,21 +200,18 @@ def _shape(
 
 def _power_cut(case: Case) -> Iterator[Action]:
     """Silence first, so that no neighbour hears a dying machine close its connections."""
-    dark = {machine.id for machine in case.targets}
-    for machine in case.topology.machines:
-        if machine.parent in dark:
-            dark.add(machine.id)
-    whole = [machine for machine in case.topology.machines if machine.id in dark]
-    links = {machine.id for machine in whole if machine.parent is not None}
-    yield from (Action(at_us=0, verb="cut", target=machine.id) for machine in whole if machine.id in links)
-    yield from (Action(at_us=0, verb="kill", target=machine.id) for machine in whole)
+    tree = Tree(case.topology)
+    dark = tree.subtree(*(machine.id for machine in case.targets))
+    links = [id for id in dark if tree.parent(id) is not None]
+    yield from (Action(at_us=0, verb="cut", target=id) for id in links)
+    yield from (Action(at_us=0, verb="kill", target=id) for id in dark)
     if case.fault.restart_after_s is None:
         return
     back_us = _us(case.fault.restart_after_s)
-    for machine in whole:
-        if machine.id in links:
-            yield Action(at_us=back_us, verb="heal", target=machine.id)
-        yield Action(at_us=back_us, verb="restart", target=machine.id)
+    for id in dark:
+        if id in links:
+            yield Action(at_us=back_us, verb="heal", target=id)
+        yield Action(at_us=back_us, verb="restart", target=id)
 
 
 def _wifi_bad(case: Case) -> Iterator[Action]:

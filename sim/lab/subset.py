@@ -7,6 +7,7 @@ from collections.abc import Collection
 from msgspec.structs import replace
 
 from sim.lab.topology import Expect, Fault, Machine, Stream, Topology
+from sim.lab.tree import Tree
 
 __all__ = ["of_machines", "with_faults", "with_machines"]
 
@@ -16,21 +17,14 @@ def of_machines(topology: Topology, kept: Collection[str]) -> Topology:
 
     `kept` names one machine at least. Faults stay as they are: whom they name may be gone.
     """
-    parents = {machine.id: machine.parent for machine in topology.machines}
+    tree = Tree(topology)
     here = {topology.terminal.id, *kept}
-
-    def above(id: str) -> list[str]:
-        found, at = [], parents[id]
-        while at is not None:
-            found += [at] if at in here else []
-            at = parents[at]
-        return found
-
     machines = []
     for machine in topology.machines:
         if machine.id in here:
-            ways = above(machine.id)
-            machines.append(replace(machine, parent=ways[0] if ways else None, streams=_streams(machine, ways)))
+            above = [id for id in tree.upward(machine.id)[1:] if id in here]
+            parent = above[0] if above else None
+            machines.append(replace(machine, parent=parent, streams=_streams(machine, above)))
     return with_machines(topology, machines)
 
 

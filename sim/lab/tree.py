@@ -1,39 +1,94 @@
-"""PURE. The way from one participant of a lab to another, as the tree has it."""
+"""The machines of a lab as a tree: who is above whom, and which way a message takes.
+
+A *path* is every participant that a message passes, sender and recipient included. *Hops* are what a sender names to
+send by a path of its own: the stations between, then the recipient. A *link* is named by the machine at its lower end.
+"""
 
 from __future__ import annotations
 
-from sim.evidence.index import machine_behind
-from sim.lab.topology import Topology
+from functools import cached_property
+from typing import TYPE_CHECKING
 
-__all__ = ["hops_between", "machines_between"]
+from sim.lab.names import is_node, machine_behind
+from sim.lab.topology import Topology, graph
 
+if TYPE_CHECKING:
+    import networkx as nx
 
-def hops_between(topology: Topology, frm: str, to: str) -> tuple[str, ...]:
-    """The hops that a sender names to send by a way of its own: the stations between, then the recipient."""
-    parents = {machine.id: machine.parent for machine in topology.machines}
-    start, end = machine_behind(frm), machine_behind(to)
-    stations = _path(parents, start, end)
-    through = stations if frm != start else stations[1:]
-    return (*through, to) if to != end else tuple(through)
+__all__ = ["Tree"]
 
 
-def machines_between(topology: Topology, frm: str, to: str) -> list[str]:
-    """The machines that what one participant sends another passes, the first and the last of them included."""
-    parents = {machine.id: machine.parent for machine in topology.machines}
-    return _path(parents, machine_behind(frm), machine_behind(to))
+class Tree:
+    """One lab's. Raises KeyError for what is on no machine of it."""
 
+    def __init__(self, topology: Topology) -> None:
+        self._topology = topology
+        self._parents = {machine.id: machine.parent for machine in topology.machines}
 
-def _path(parents: dict[str, str | None], start: str, end: str) -> list[str]:
-    """The machines from one to the other, both included."""
-    up, down = _above(parents, start), _above(parents, end)
-    while len(up) > 1 and len(down) > 1 and up[-2] == down[-2]:
-        del up[-1], down[-1]
-    return [*up, *reversed(down[:-1])]
+    def __contains__(self, machine: str) -> bool:
+        return machine in self._parents
 
+    @cached_property
+    def graph(self) -> nx.DiGraph[str]:
+        """The same for networkx: edges from parent to child."""
+        return graph(self._topology)
 
-def _above(parents: dict[str, str | None], machine: str) -> list[str]:
-    """The machine, its parent, and so on to the terminal."""
-    found = [machine]
-    while (parent := parents[found[-1]]) is not None:
-        found.append(parent)
-    return found
+    def parent(self, machine: str) -> str | None:
+        """The machine above it; None for the terminal."""
+        return self._parents[machine]
+
+    def upward(self, machine: str) -> list[str]:
+        """The machine, its parent, and so on to the terminal."""
+        found = [machine]
+        while (parent := self._parents[found[-1]]) is not None:
+            found.append(parent)
+        return found
+
+    def depth(self, machine: str) -> int:
+        """How many links it is below the terminal."""
+        return len(self.upward(machine)) - 1
+
+    def subtree(self, *machines: str) -> list[str]:
+        """These machines and all below them, in the order of the file."""
+        found = set(machines)
+        for machine, parent in self._parents.items():  # every parent stands before its children
+            if parent in found:
+                found.add(machine)
+        return [machine for machine in self._parents if machine in found]
+
+    def depth_first(self) -> list[str]:
+        """The terminal, then each machine followed by all that is below it."""
+        children: dict[str | None, list[str]] = {}
+        for machine, parent in self._parents.items():
+            children.setdefault(parent, []).append(machine)
+        found, todo = list[str](), children[None]
+        while todo:
+            found.append(todo.pop())
+            todo += reversed(children.get(found[-1], []))
+        return found
+
+    def machines_between(self, frm: str, to: str) -> list[str]:
+        """The machines that a message from one participant to another passes, first and last included."""
+        up, down = self.upward(machine_behind(frm)), self.upward(machine_behind(to))
+        while len(up) > 1 and len(down) > 1 and up[-2] == down[-2]:
+            del up[-1], down[-1]
+        return [*up, *reversed(down[:-1])]
+
+    def path(self, frm: str, to: str) -> list[str]:
+        """The participants from one to the other. What goes to a machine's program from elsewhere is its station's."""
+        first = [] if frm == machine_behind(frm) else [frm]
+        last = [to] if is_node(to) and not to.startswith("_") else []
+        return [*first, *self.machines_between(frm, to), *last]
+
+    def hops(self, frm: str, to: str) -> tuple[str, ...]:
+        """What a sender names to send by the tree's own path: the stations between, then the recipient."""
+        stations = self.machines_between(frm, to)
+        through = stations if frm != machine_behind(frm) else stations[1:]
+        return (*through, to) if to != machine_behind(to) else tuple(through)
+
+    def link(self, frm: str, to: str) -> tuple[str, bool] | None:
+        """The link between two neighbours and whether frm → to goes up it; None within a machine, or where none is."""
+        lower, upper = machine_behind(frm), machine_behind(to)
+        if self._parents.get(lower) == upper:
+            return lower, True
+        return (upper, False) if self._parents.get(upper) == lower else None

@@ -27,7 +27,8 @@ from sim.evidence.journal import Journal, Reader, Writer
 from sim.faults.actions import Action, healing
 from sim.faults.compile import actions
 from sim.lab.fault import ON_LINKS
-from sim.lab.topology import Link, Topology, graph
+from sim.lab.topology import Link, Topology
+from sim.lab.tree import Tree
 from sim.processes import reaper
 from sim.processes.relay_process import LinkError, Links, Relayed
 from sim.processes.storms import Storms, Underway
@@ -56,7 +57,7 @@ class Lab:
 
     def __init__(self, topology: Topology, *, seed: int, folder: Path, relayed: Iterable[str] = ()) -> None:
         self.topology = topology
-        self.graph = graph(topology)
+        self.tree = Tree(topology)
         self.folder = folder
         self.died: list[str] = []
         self.settle_s = 3.0 + 7 * topology.repeat_interval_s
@@ -96,7 +97,7 @@ class Lab:
         self._hold_ports()
         upward = self._start_links(place)
         self._crew = Crew(place, self._journal, ports=self._ports, upward=upward, died=self.died)
-        self._storms = Storms(self._crew, self._journal, ports=self._ports, path=self.path)
+        self._storms = Storms(self._crew, self._journal, ports=self._ports, path=self.tree.machines_between)
         for name in [*self._stations, *self._programs]:
             self._crew.start(name)
         self._await_ready()
@@ -256,7 +257,7 @@ class Lab:
 
     def _owe(self, name: str) -> None:
         """Who has to shake hands again when `name` has started: its machine, and behind a station all that is below."""
-        machines = [name[1:]] if name.startswith("_") else self._subtree(name)
+        machines = [name[1:]] if name.startswith("_") else self.tree.subtree(name)
         for machine in machines:
             if machine != self.topology.terminal.id:
                 self._owed[machine] = self.crew.shook[machine]
@@ -320,7 +321,7 @@ class Lab:
 
     def _await_crash(self, op: Crash) -> None:
         """Wait for the station to be killed in its handler, start it again, and wait until all below is known again."""
-        below = [name for name in self._subtree(op.to) if name != self.topology.terminal.id]
+        below = [name for name in self.tree.subtree(op.to) if name != self.topology.terminal.id]
         before = {name: self.crew.shook[name] for name in below}
         facts = {"what": "station", "way": "both", "fault": -1}
         self._journal.write("fault", key="kill", to=op.to, value=facts)
@@ -332,20 +333,9 @@ class Lab:
         self._await_ready()
         self.crew.wait(lambda: all(self.crew.shook[name] > before[name] for name in below), self.settle_s)
 
-    def path(self, frm: str, to: str) -> list[str]:
-        """The machines from one to another, both included, by the tree."""
-        import networkx as nx
-
-        return [str(name) for name in nx.shortest_path(self.graph.to_undirected(as_view=True), frm, to)]
-
     def more(self) -> Journal:
         """What was written down since the last call."""
         return self._reader.more()
-
-    def _subtree(self, machine: str) -> list[str]:
-        import networkx as nx
-
-        return [machine, *sorted(nx.descendants(self.graph, machine))]
 
     # -- down ----------------------------------------------------------------------------------------------------
 

@@ -121,7 +121,7 @@ def machine_rows(index: Index, checks: Sequence[Check]) -> list[MachineRow]:
                 id=machine.id,
                 parent=machine.parent,
                 kind=machine.kind,
-                depth=index.depth(machine.id),
+                depth=index.tree.depth(machine.id),
                 fared="badly" if why else "unknown" if doubt else "well",
                 why=why or doubt,
                 sent=sent[machine.id],

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from sim.lab.fault import Fault, Several, What
 from sim.lab.topology import Topology
+from sim.lab.tree import Tree
 from sim.search.draw import chance, pick, some
 
 __all__ = ["aimed", "ends", "faults"]
@@ -186,7 +187,5 @@ def _ids(topology: Topology, *, with_terminal: bool) -> list[str]:
 
 def _depths(topology: Topology) -> list[int]:
     """How far below the terminal each machine is, but for the terminal."""
-    depths = {topology.terminal.id: 0}
-    for machine in topology.machines[1:]:
-        depths[machine.id] = depths[str(machine.parent)] + 1
-    return [depth for depth in depths.values() if depth]
+    tree = Tree(topology)
+    return [tree.depth(machine.id) for machine in topology.machines[1:]]

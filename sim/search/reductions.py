@@ -16,7 +16,7 @@ from sim.faults.compile import actions
 from sim.lab.fault import OPTIONS, Fault, Several, target_of, verb_of
 from sim.lab.subset import of_machines, with_machines
 from sim.lab.topology import Machine, Session, Topology
-from sim.lab.tree import hops_between
+from sim.lab.tree import Tree
 from sim.scenario import Example, Flow, Op, Opaque, Scenario, Send, Twice
 from sim.scenario.payloads import Payload
 
@@ -59,7 +59,7 @@ def _of_machines(scenario: Scenario, kept: list[str]) -> Scenario:
 
     def op_along(op: Op) -> Op:
         along = isinstance(op, Send) and op.hops
-        return replace(op, hops=hops_between(topology, op.frm, op.to)) if along else op  # type: ignore[union-attr]
+        return replace(op, hops=Tree(topology).hops(op.frm, op.to)) if along else op  # type: ignore[union-attr]
 
     examples = tuple(replace(example, ops=tuple(map(op_along, example.ops))) for example in scenario.examples)
     return replace(scenario, topology=topology, examples=examples)

@@ -22,7 +22,7 @@ from msgspec.structs import replace
 from sim.lab.names import probe_of
 from sim.lab.subset import with_faults
 from sim.lab.topology import Fault, Topology
-from sim.lab.tree import hops_between, machines_between
+from sim.lab.tree import Tree
 from sim.scenario import Example, Flow, Op, Opaque, Scenario, Send, Twice
 from sim.scenario.payloads import ArraySpec, Payload
 from sim.search.draw import chance, pick
@@ -119,7 +119,7 @@ def _faults(draw: st.DrawFn, topology: Topology, moments: list[float], *, virtua
 def _aimed(draw: st.DrawFn, topology: Topology, storm: Example, *, virtual: bool) -> list[Fault]:
     op = pick(draw, storm.ops)
     frm = op.at if isinstance(op, Twice | Opaque) else op.frm
-    way = machines_between(topology, frm, op.to)
+    way = Tree(topology).machines_between(frm, op.to)
     return draw(aimed(topology, way, at_s=storm.at_s or 0.0, virtual=virtual))
 
 
@@ -169,7 +169,7 @@ class _Lab:
     """Who may speak to whom in one lab."""
 
     def __init__(self, topology: Topology) -> None:
-        self._topology = topology
+        self._tree = Tree(topology)
         self._machines = [machine.id for machine in topology.machines]
         self._speakers = [_Speaker(m, name) for m in self._machines for name in (m, "_" + m, probe_of(m))]
 
@@ -182,7 +182,7 @@ class _Lab:
         return Send(
             frm=frm.name,
             to=to.name,
-            hops=hops_between(self._topology, frm.name, to.name) if along else (),
+            hops=self._tree.hops(frm.name, to.name) if along else (),
             sought=not chance(draw, 3),
             payload=draw(carried),
             burst=draw(st.integers(1, min(most, 20))),

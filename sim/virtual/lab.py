@@ -25,7 +25,8 @@ from sim.emulator.session import seed_of
 from sim.evidence.journal import Entry, Journal, Trace
 from sim.faults.actions import Action, healing
 from sim.lab.names import machine_behind
-from sim.lab.topology import Machine, Topology, graph
+from sim.lab.topology import Machine, Topology
+from sim.lab.tree import Tree
 from sim.scenario import Example
 from sim.scenario.assignments import parts
 from sim.scenario.payloads import noise
@@ -69,7 +70,7 @@ class VirtualLab:
                 "`program: null` in the file ours takes its place"
             )
         self.topology = topology
-        self.graph = graph(topology)
+        self.tree = Tree(topology)
         self.seed = seed
         self.has_probes = probes
         self._machines = {machine.id: machine for machine in topology.machines}

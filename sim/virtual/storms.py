@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-import networkx as nx
-
 from sim.scenario import Example, Opaque, Twice, twice_id
 from sim.scenario.assignments import parts
 from sim.scenario.payloads import opaque_bytes
@@ -47,8 +45,7 @@ class Storms:
                 self._journal.write("made twice", by=actor.name, id=said, key="STORM", to=op.to, example=number, n=n)
             elif isinstance(op, Opaque):
                 actor, other = self._actor(op.at), self._actor(op.to, "b")
-                tree = self._lab.graph.to_undirected(as_view=True)
-                way = [str(name) for name in nx.shortest_path(tree, op.at, op.to)]
+                way = self._lab.tree.machines_between(op.at, op.to)
                 self._journal.write("made opaque", by=actor.name, to=other.name, example=number, n=n)
                 actor.opaque(opaque_bytes(op.size, op.seed, number, n), way, other.name)
 

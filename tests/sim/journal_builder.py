@@ -8,7 +8,7 @@ from sim.checks.registry import check_all
 from sim.evidence.index import Evidence
 from sim.evidence.journal import Entry
 from sim.lab.fault import Fault
-from sim.lab.topology import Machine, Stream, Topology, Trials, graph
+from sim.lab.topology import Machine, Stream, Topology, Trials
 from sim.verdict import Check
 from tests.sim.checks.test_registry import MS, SEED, Story
 
@@ -87,7 +87,7 @@ def evidence(tale: Tale, *, durable: bool = False, session: bool = False, **keys
     topology = small_lab(durable=durable, **keys)
     tale.journal.entries.sort(key=lambda entry: entry.t)
     tale.journal.traces.sort(key=lambda trace: trace.t)
-    return Evidence(topology=topology, graph=graph(topology), seed=SEED, journal=tale.journal, session=session)
+    return Evidence(topology=topology, seed=SEED, journal=tale.journal, session=session)
 
 
 def checked(name: str, tale: Tale, **keys: Any) -> Check:

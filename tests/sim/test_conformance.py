@@ -17,7 +17,7 @@ from msgspec import Struct
 from sim.evidence.index import Evidence, Index
 from sim.evidence.journal import Entry
 from sim.lab.fault import Fault
-from sim.lab.topology import Topology, graph, load
+from sim.lab.topology import Topology, load
 from sim.labtest import LabUnderTest, Played
 from sim.rehearse import WorldName
 from sim.scenario import Example, Flow, Opaque, Send, Twice
@@ -113,8 +113,7 @@ class Outcome(Struct):
 def outcome(played: Played) -> Outcome:
     """What is the same in every world."""
     journal, scenario = played.journal, played.scenario
-    tree = graph(scenario.topology)
-    index = Index(Evidence(topology=scenario.topology, graph=tree, seed=scenario.seed, journal=journal))
+    index = Index(Evidence(topology=scenario.topology, seed=scenario.seed, journal=journal))
     return Outcome(
         verdict=played.verdict,
         checks={check.name: check.result for check in played.report.checks},

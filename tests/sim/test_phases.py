@@ -10,7 +10,7 @@ import pytest
 from sim.evidence.journal import Entry, Journal
 from sim.faults.actions import Action
 from sim.lab.fault import Fault
-from sim.lab.topology import Machine, Topology, graph
+from sim.lab.topology import Machine, Topology
 from sim.phases import Conducted, Told, conduct
 from sim.scenario import Crash, Example, Scenario, Send
 from sim.search.draw_storms import draw_storms
@@ -27,7 +27,6 @@ class Asked:
 
     def __init__(self, topology: Topology = LAB, **answers: Any) -> None:
         self.topology = topology
-        self.graph = graph(topology)
         self.died: list[str] = []
         self.asked: list[Any] = []
         self.answers = answers

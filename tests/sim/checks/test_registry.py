@@ -17,7 +17,7 @@ from sim.checks.streams import stream_rows
 from sim.emulator.session import item_of, stream_name
 from sim.evidence.index import Evidence, Index, digest
 from sim.evidence.journal import Entry, Journal, Trace
-from sim.lab.topology import Expect, Limits, Machine, Stream, Topology, Trials, graph
+from sim.lab.topology import Expect, Limits, Machine, Stream, Topology, Trials
 from sim.scenario import Crash, Example, Flow, Opaque, Send, Twice, twice_id
 from sim.scenario.payloads import fingerprint, opaque_bytes
 from sim.verdict import Check, StreamRow
@@ -134,7 +134,7 @@ def healthy() -> Evidence:
             streams={"wheel": Limits(missing=0), "rig_1.camera": Limits(missing_pct=10.0)},
         )
     )
-    return Evidence(topology=topology, graph=graph(topology), seed=SEED, journal=story.journal, examples=STORMS)
+    return Evidence(topology=topology, seed=SEED, journal=story.journal, examples=STORMS)
 
 
 def _session(story: Story) -> None:
@@ -270,24 +270,6 @@ def test_a_storm_says_which_check_it_broke(run: Evidence) -> None:
     assert check_storm(replace(run, journal=journal, examples={0: STORMS[0]})) == [
         "confirm: STORM rig_1.probe_1 from rig_1.probe to T.probe was confirmed, and never handled"
     ]
-
-
-@pytest.mark.parametrize(
-    ("frm", "to", "way"),
-    [
-        ("rig_1", "T", "rig_1 T"),
-        ("_rig_1", "rig_1", "_rig_1 rig_1"),
-        ("rig_1.probe", "_rig_1", "rig_1.probe rig_1"),  # what is for a program is its station's
-        ("T", "T.probe", "T T.probe"),
-        ("_cam", "wheel.probe", "_cam cam rig_1 wheel wheel.probe"),  # across, by way of the parent
-        ("rig_2", "_cam", "rig_2 T rig_1 cam"),
-    ],
-)
-def test_a_message_is_expected_on_the_one_path_there_is(frm: str, to: str, way: str) -> None:
-    more = [Machine("cam", parent="rig_1"), Machine("wheel", parent="rig_1"), Machine("rig_2", parent="T")]
-    topology = lab(*more)
-    index = Index(Evidence(topology=topology, graph=graph(topology), seed=SEED, journal=Journal()))
-    assert index.path(frm, to) == way.split()
 
 
 # -- programs --------------------------------------------------------------------------------------------------------
@@ -685,7 +667,7 @@ def test_a_childs_stream_is_expected_where_the_topology_sends_it() -> None:
         story = Story()
         shown = fingerprint(item_of(SEED, "cam", name, child.streams[name], 0, 0))
         story.item(stream_name("cam", name, 0), 0, by="_cam", to="rig_1", at=at, shown=shown)
-        run = Evidence(topology=topology, graph=graph(topology), seed=SEED, journal=story.journal)
+        run = Evidence(topology=topology, seed=SEED, journal=story.journal)
         rows[name] = row_of(run, f"{name}/0")
     assert {name: (row.to, row.missing, row.wrong) for name, row in rows.items()} == {
         "top": ("_rig_1", [], 0),
@@ -706,7 +688,7 @@ def test_a_stream_may_have_any_name_that_a_topology_may_give_it(name: str) -> No
     story = Story()
     shown = fingerprint(item_of(SEED, "rig_1", name, WHEEL, 0, 0))
     story.item(stream_name("rig_1", name, 0), 0, by="_rig_1", to="T", at="_T", shown=shown)
-    run = Evidence(topology=topology, graph=graph(topology), seed=SEED, journal=story.journal)
+    run = Evidence(topology=topology, seed=SEED, journal=story.journal)
     assert check_of(run, "streams").result == "pass"
 
 
@@ -726,7 +708,7 @@ def with_own_program(said: Any, *, came: int) -> Evidence:
     story.clock("rig_1", 0.0, 0.001)
     for _ in range(came):
         story.note("item_got", "_T", first_sender="_rig_1_wheel")
-    run = Evidence(topology=topology, graph=graph(topology), seed=SEED, journal=story.journal)
+    run = Evidence(topology=topology, seed=SEED, journal=story.journal)
     run.expected = {"rig_1": said}
     return run
 
@@ -811,7 +793,7 @@ def test_one_slow_trial_of_a_hundred_is_not_the_99th_percentile() -> None:
     story = Story()
     for n in range(100):
         story.relayed(f"_rig_1_{n}", ["_rig_1", "rig_1", "T"], by="_T", key="DATA")
-    run = Evidence(topology=topology, graph=graph(topology), seed=SEED, journal=story.journal)
+    run = Evidence(topology=topology, seed=SEED, journal=story.journal)
     found(run, "made", id="_rig_1_0").t -= 10**9
     assert check_of(run, "expect").violations == []
     found(run, "made", id="_rig_1_1").t -= 10**9
@@ -827,7 +809,7 @@ def test_a_lab_without_limits_has_no_such_check(run: Evidence) -> None:
 
 def test_a_check_that_finds_nothing_to_look_at_has_not_passed() -> None:
     topology = lab()
-    run = Evidence(topology=topology, graph=graph(topology), seed=SEED, journal=Journal())
+    run = Evidence(topology=topology, seed=SEED, journal=Journal())
     assert {check.name: check.result for check in check_all(run)} == {
         "programs": "pass",  # it was told of no end of a process
         "handshake": "fail",
@@ -844,14 +826,13 @@ def test_a_check_that_finds_nothing_to_look_at_has_not_passed() -> None:
 def test_storms_that_left_no_trace_are_unknown() -> None:
     topology = lab()
     examples = {0: Example(ops=())}
-    run = Evidence(topology=topology, graph=graph(topology), seed=SEED, journal=Journal(), examples=examples)
+    run = Evidence(topology=topology, seed=SEED, journal=Journal(), examples=examples)
     assert check_of(run, "hops").result == "unknown"
 
 
 def test_a_rig_that_made_no_trial_is_named_though_others_did(run: Evidence) -> None:
     idle = Machine("rig_2", parent="T", trials=Trials())
     run.topology = replace(run.topology, machines=(*run.topology.machines, idle))
-    run.graph = graph(run.topology)
     check = check_of(run, "trials")
     assert (check.result, check.violations) == ("unknown", ["not known: whether trials of rig_2 arrive: it made none"])
 

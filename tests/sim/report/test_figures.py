@@ -9,7 +9,7 @@ import pytest
 from sim.checks.registry import check_all
 from sim.evidence.index import Evidence, Index
 from sim.evidence.journal import Entry, Journal, Trace
-from sim.lab.topology import Machine, Topology, graph
+from sim.lab.topology import Machine, Topology
 from sim.report.figures import advice_for, latencies, link_rows, machine_rows, rates, sentence_for, timeline
 from sim.verdict import Check, LinkRow
 from tests.sim.checks.test_registry import forget, found, healthy
@@ -26,7 +26,7 @@ def run() -> Evidence:
 def lab(*machines: Machine) -> Evidence:
     """A run of these machines below a terminal, of which nothing is written down yet."""
     topology = Topology(name="some", path="some.yaml", machines=(Machine("T"), *machines))
-    return Evidence(topology=topology, graph=graph(topology), seed=1, journal=Journal())
+    return Evidence(topology=topology, seed=1, journal=Journal())
 
 
 def check(*violations: str, name: str = "hops", result: Literal["pass", "fail", "unknown"] = "fail") -> Check:

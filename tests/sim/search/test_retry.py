@@ -49,7 +49,6 @@ class PlayedLab:
 
     def __init__(self, topology: Topology, *, seed: int, folder: Path, breaks: Breaks = lambda _: False) -> None:
         self.topology = topology
-        self.graph = graph(topology)
         self.folder = folder
         self.died: list[str] = []
         self.played: list[Example] = []
@@ -57,7 +56,7 @@ class PlayedLab:
         self.is_up = True
         self.missing: list[str] = []
         self.breaks = breaks
-        self._tree = self.graph.to_undirected()
+        self._tree = graph(topology).to_undirected()
         (folder / "journal").mkdir(parents=True)
         self._reader = Reader(folder / "journal")
 
