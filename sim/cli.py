@@ -29,7 +29,7 @@ from sim.processes.lab import uninterrupted
 from sim.rehearse import EXIT, WorldName, left_out, refusal, rehearse
 from sim.scenario import Scenario, load_scenario, save_scenario
 from sim.search.determinism import digests
-from sim.verdict import Report
+from sim.verdict import Report, to_json
 from sim.virtual.event_loop import rest_collector
 
 __all__ = ["main"]
@@ -303,7 +303,7 @@ def _rehearse(scenario: Scenario, reports: Path, *, world: WorldName, as_json: b
     with uninterrupted():
         page = _write(report, folder, reports)
     if as_json:
-        sys.stdout.buffer.write(msgspec.json.encode(report) + b"\n")
+        sys.stdout.buffer.write(to_json(report) + b"\n")
         return EXIT[report.verdict]
     _show(console, report, page)
     _last_line(report)

@@ -47,7 +47,7 @@ class Played:
         self.report = report
         self.world = world
         self.folder = folder
-        self.unsettled = list(conducted.unsettled)
+        self.unsettled = [doubt.text for doubt in conducted.unsettled]
 
     @property
     def held(self) -> bool:
@@ -62,7 +62,7 @@ class Played:
     @property
     def broke(self) -> list[str]:
         """Every sentence of every check that failed, with the check's name before it."""
-        return [f"{c.name}: {what}" for c in self.report.checks if c.result == "fail" for what in c.violations]
+        return [str(violation) for check in self.report.checks for violation in check.broke]
 
     @property
     def explained(self) -> list[str]:

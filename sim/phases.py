@@ -11,10 +11,12 @@ from collections.abc import Callable, Mapping
 from typing import Any, Literal, Protocol
 
 from msgspec import Struct, field
+from msgspec.structs import replace
 
 from sim.checks.registry import check_all
 from sim.evidence.index import Evidence
 from sim.evidence.journal import Journal
+from sim.evidence.violation import Violation
 from sim.faults.actions import Action
 from sim.faults.compile import actions
 from sim.lab.topology import Topology
@@ -45,7 +47,7 @@ class Conducted(Struct, kw_only=True):
     actions: tuple[Action, ...] = ()
     journal: Journal = field(default_factory=Journal)
     played: dict[int, Example] = field(default_factory=dict)
-    unsettled: list[str] = field(default_factory=list)
+    unsettled: list[Violation] = field(default_factory=list)
     expected: dict[str, Any] = field(default_factory=dict)
     died: list[str] = field(default_factory=list)
     failure: Failure | None = None
@@ -140,6 +142,9 @@ class _Conduct:
     def _is_calm(self) -> bool:
         return not (self.run.unsettled or self.world.died or self.run.failure)
 
+    def _doubt(self, *doubts: Violation) -> None:
+        self.run.unsettled += [replace(doubt, check="unsettled") for doubt in doubts]
+
     def _up(self) -> None:
         begun = time.monotonic()
         self.say(Told("up"))
@@ -149,7 +154,7 @@ class _Conduct:
         missing = self.world.await_handshakes()
         self.run.up_s = round(time.monotonic() - begun, 2)
         total = len(self.scenario.topology.machines) - 1
-        self.run.unsettled += [f"whether {name} will ever shake hands" for name in missing]
+        self._doubt(*(Violation("", (name,), (), f"whether {name} will ever shake hands") for name in missing))
         self.say(Told("handshakes", f"{total - len(missing)}/{total}", ended=True, ok=not missing))
 
     # -- the session, the faults and the storms that have a time -------------------------------------------------
@@ -165,7 +170,7 @@ class _Conduct:
         self.say(Told(phase, "playing"))
         self.run.played |= timed
         if not self.world.play(actions, timed, session=session):
-            self.run.unsettled.append("how the session ends: it did not come to its end")
+            self._doubt(Violation("", (), (), "how the session ends: it did not come to its end"))
         if faults:  # though none of them may have happened
             self._heal()
         self.say(Told(phase, "settling"))
@@ -180,12 +185,13 @@ class _Conduct:
         begun = time.monotonic()
         self.say(Told("recovery"))
         wrong = self.world.heal()
-        self.run.unsettled += [f"whether the lab is ever whole again: {what}" for what in wrong]
+        self._doubt(*(Violation("", (), (), f"whether the lab is ever whole again: {what}") for what in wrong))
         self.say(Told("recovery", f"{time.monotonic() - begun:.1f} s", ended=True, ok=not wrong))
 
     def _settle(self, token: str, told: Mapping[str, None]) -> dict[str, None]:
         left = dict.fromkeys(self.world.settle(token))
-        self.run.unsettled += [f"what became of {what}" for what in left if what not in told]
+        open_ids = [what for what in left if what not in told]
+        self._doubt(*(Violation("", (), (what,), f"what became of {what}") for what in open_ids))
         return left
 
     # -- storms on a calm lab ------------------------------------------------------------------------------------
@@ -200,7 +206,7 @@ class _Conduct:
             self._told(done, len(calm), example)
             stormed = self._storm(number, example)
             if not stormed.settled:
-                self.run.unsettled.append(f"what became of storm {number}")
+                self._doubt(Violation("", (), (), f"what became of storm {number}"))
             if stormed.broke or not stormed.settled:
                 break
         self.say(Told("storms", str(len(calm)), ended=True, ok=not (self.run.unsettled or stormed.broke)))
@@ -246,5 +252,6 @@ class _Conduct:
         self.say(Told("crash", victim))
         stormed = self._storm(number, Example(ops=(Crash(frm=topology.terminal.id, to=victim),)))
         if not stormed.settled:
-            self.run.unsettled.append(f"what became of the message that {victim} was killed in")
+            text = f"what became of the message that {victim} was killed in"
+            self._doubt(Violation("", (victim,), (), text))
         self.say(Told("crash", victim, ended=True, ok=stormed.settled and not stormed.broke))

@@ -19,11 +19,12 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from sim.checks.clocks import clock_rows
-from sim.checks.registry import trial_rows
+from sim.checks.session import trial_rows
 from sim.checks.streams import stream_rows
 from sim.diagram.build import diagram_of
 from sim.diagram.model import Diagram
 from sim.evidence.index import Evidence, Index
+from sim.evidence.violation import Violation
 from sim.faults.actions import Action
 from sim.faults.describe import describe
 from sim.lab.topology import Topology
@@ -168,7 +169,7 @@ def _report(scenario: Scenario, run: _Run, sampler: Sampler, folder: Path) -> Re
         verdict=verdict,
         sentence=sentence_for(verdict, checks, machines=len(topology.machines)),
         advice=advice_for(verdict, checks, has_exception=bool(exceptions)),
-        broke=[f"{check.name}: {what}" for check in checks if check.result == "fail" for what in check.violations[:3]],
+        broke=[str(violation) for check in checks for violation in check.broke[:3]],
         exceptions=exceptions,
         replay=_keep(scenario, run, folder) if verdict in ("broke", "unsettled") else None,
         versions=_versions(),
@@ -194,15 +195,15 @@ def _picture(evidence: Evidence, checks: list[Check], retrial: Retrial | None) -
     smallest = _smallest_picture(evidence, retrial) if retrial else None
     if smallest is not None:
         return smallest
-    found = [check for result in ("fail", "unknown") for check in checks if check.result == result]
-    return diagram_of(evidence, evidence.topology, [what for check in found for what in check.violations])
+    found = [wrong for check in checks for wrong in check.broke] + [doubt for check in checks for doubt in check.doubts]
+    return diagram_of(evidence, evidence.topology, found) if found else None
 
 
 def _smallest_picture(evidence: Evidence, retrial: Retrial) -> Diagram | None:
     """Of the storm that failed, the last time it did on a fresh lab: nothing else was played on that."""
     if retrial.shown is None:
         return None
-    diagram = diagram_of(retrial.shown.journal, evidence.topology, retrial.shown.broke or ["it did not settle"])
+    diagram = diagram_of(retrial.shown.journal, evidence.topology, retrial.shown.broke)
     if diagram is not None:
         diagram.of = f"the storm that failed, on a fresh lab: {retrial.sentence}"
     return diagram
@@ -211,7 +212,7 @@ def _smallest_picture(evidence: Evidence, retrial: Retrial) -> Diagram | None:
 def _up_check(fell: str) -> list[Check]:
     if not fell:
         return []
-    return [Check(name="up", looked_at="the lab", count=1, result="fail", violations=[fell])]
+    return [Check(name="up", looked_at="the lab", count=1, result="fail", broke=[Violation("up", (), (), fell)])]
 
 
 def _verdict(checks: list[Check], run: _Run) -> Verdict:
@@ -231,7 +232,7 @@ def _keep(scenario: Scenario, run: _Run, folder: Path) -> str:
         kept = replace(scenario, examples=tuple(run.conducted.played.values()), draw=0)
     else:
         smallest = run.retrial.example if run.retrial else failure.example
-        why = "; ".join(failure.broke[:3]) or "it did not settle"
+        why = "; ".join(map(str, failure.broke[:3])) or "it did not settle"
         kept = replace(scenario, examples=(smallest,), draw=0, session=False, why=why)
     save_scenario(kept, folder / "smallest.json")
     return f"python -m sim replay {folder / 'smallest.json'}"

@@ -7,6 +7,7 @@ from msgspec import Struct
 from sim.checks.registry import check_storm
 from sim.evidence.index import Evidence
 from sim.evidence.journal import Journal
+from sim.evidence.violation import Violation
 from sim.scenario import Example, Flow, Send
 from sim.world import World
 
@@ -18,14 +19,14 @@ class Failure(Struct):
 
     number: int
     example: Example
-    broke: list[str]  # what the checks said; empty if it only did not settle
+    broke: list[Violation]  # empty if it only did not settle
     settled: bool
 
 
 class Stormed(Struct):
     """What came of one storm."""
 
-    broke: list[str]  # what the checks said
+    broke: list[Violation]
     settled: bool
     journal: Journal  # what was written down meanwhile
 

@@ -1,12 +1,14 @@
-"""What a run came to, as one value: what checks find, what the report shows and what `--json` prints. No behaviour."""
+"""What a run came to, as one value: what checks find, what the report shows and what `--json` prints."""
 
 from __future__ import annotations
 
 from typing import Literal
 
+import msgspec
 from msgspec import Struct, field
 
 from sim.diagram.model import Diagram
+from sim.evidence.violation import Violation
 
 __all__ = [
     "Check",
@@ -21,6 +23,8 @@ __all__ = [
     "Report",
     "StreamRow",
     "TrialRow",
+    "Violation",
+    "to_json",
 ]
 
 Result = Literal["pass", "fail", "unknown"]
@@ -34,8 +38,14 @@ class Check(Struct, kw_only=True):
     count: int  # how many it looked at; a check that looked at nothing has not passed
     result: Result
     figures: str = ""  # "0 lost, 0 twice, p99 41 ms"
-    violations: list[str] = field(default_factory=list)  # a sentence each, with names and ids
+    broke: list[Violation] = field(default_factory=list)
+    doubts: list[Violation] = field(default_factory=list)  # what could not be decided
     explained: list[str] = field(default_factory=list)  # what is missing because of a fault: a sentence each
+
+    @property
+    def violations(self) -> list[str]:
+        """What broke, then what could not be decided: a sentence each."""
+        return [found.text for found in (*self.broke, *self.doubts)]
 
 
 class MachineRow(Struct, kw_only=True):
@@ -177,3 +187,11 @@ class Report(Struct, kw_only=True):
     storm: str = ""  # "25 examples of up to 200 messages: 3,412 messages"
     pace: str = ""  # of a run in virtual time: how much of it passed, and how fast
     not_proven: list[str] = field(default_factory=list)
+
+
+def to_json(report: Report) -> bytes:
+    """What `--json` prints: all fields, and the `violations` of each check as sentences."""
+    told = msgspec.to_builtins(report)
+    for check, printed in zip(report.checks, told["checks"], strict=True):
+        printed["violations"] = check.violations
+    return msgspec.json.encode(told)

@@ -1,10 +1,11 @@
-"""PURE. What each machine said of its clock, held against the one clock that all processes of a rehearsal share."""
+"""What each machine said of its clock, held against the one clock that all processes of a rehearsal share."""
 
 from __future__ import annotations
 
 from collections import defaultdict
 
-from sim.evidence.index import Index, many, result_of
+from sim.checks.result import about_machine, excused, many, result_of
+from sim.evidence.index import Index
 from sim.verdict import Check, ClockRow
 
 __all__ = ["check_clocks", "clock_rows"]
@@ -15,15 +16,18 @@ def check_clocks(index: Index) -> Check:
     told = _told(index)
     machines = [machine.id for machine in index.evidence.topology.machines[1:]]
     broke = [
-        f"{machine} took its clock to be {1e3 * offset:.2f} ms ± {1e3 * uncertainty:.2f} ms from the terminal's, "
-        "and here it is the same clock"
+        about_machine(
+            machine,
+            f"{machine} took its clock to be {1e3 * offset:.2f} ms ± {1e3 * uncertainty:.2f} ms from the terminal's, "
+            "and here it is the same clock",
+        )
         for machine in machines
         for offset, uncertainty in told[machine]
         if abs(offset) > uncertainty
     ]
-    explained, silent = index.excused(
-        [(id, f"how far the clock of {id} is from the terminal's: it never said") for id in machines if not told[id]]
-    )
+    idle = [id for id in machines if not told[id]]
+    text = "how far the clock of {} is from the terminal's: it never said"
+    explained, silent = excused(index, [about_machine(id, text.format(id)) for id in idle])
     widest = max((row.uncertainty_ms for row in clock_rows(index) if row.uncertainty_ms is not None), default=0.0)
     count = len(machines) - len(silent)
     figures = f"± {widest:.2f} ms at most"

@@ -1,19 +1,22 @@
-"""PURE. The lab's own limits, held against what was measured. They count everything, whatever fault explains it."""
+"""The lab's own limits, held against what was measured. They count everything, whatever fault explains it."""
 
 from __future__ import annotations
 
 import math
 from collections import Counter
 from collections.abc import Callable
+from typing import TypeGuard
 
 from msgspec import Struct
 
-from sim.checks.delivery import HANDLED
+from sim.checks.message_fates import HANDLED
 from sim.checks.recovery import recoveries
+from sim.checks.result import many, result_of
 from sim.checks.session import trial_rows
 from sim.checks.streams import stream_rows, stream_times
-from sim.evidence.index import Index, many, result_of
+from sim.evidence.index import Index
 from sim.evidence.journal import Entry
+from sim.evidence.violation import Violation
 from sim.lab.schema import Limits
 from sim.verdict import Check
 
@@ -24,6 +27,7 @@ class Measured(Struct, kw_only=True):
     """What one class of traffic came to."""
 
     name: str  # "trials", "START", "rig_1 camera/0:"
+    machine: str = ""  # of a stream
     unit: str = ""  # "items " of a stream
     made: int
     lost: int
@@ -37,27 +41,37 @@ class _Found(Struct):
     """What the limits came to."""
 
     count: int = 0
-    broke: list[str] = []
-    unknown: list[str] = []
+    broke: list[Violation] = []
+    unknown: list[Violation] = []
 
-    def most(self, what: str, figure: float | None, limit: float | None, *, unit: str = "", note: str = "") -> None:
-        """Hold a figure against what it may be at most."""
-        self._hold(what, figure, limit, figure is not None and limit is not None and figure > limit, ">", unit, note)
-
-    def least(self, what: str, figure: float | None, limit: float | None) -> None:
-        """Hold a figure against what it must be at least."""
-        self._hold(what, figure, limit, figure is not None and limit is not None and figure < limit, "<", "", "")
-
-    def _hold(
-        self, what: str, figure: float | None, limit: float | None, is_broken: bool, sign: str, unit: str, note: str
+    def most(
+        self, what: str, figure: float | None, limit: float | None, *, unit: str = "", note: str = "", machine: str = ""
     ) -> None:
-        if limit is None:
-            return
+        """Hold a figure against what it may be at most."""
+        if limit is not None and self._is_there(figure, limit, what, unit, machine) and figure > limit:
+            self._tell(f"{what}: {_digits(figure)}{unit} > {_digits(limit)}{unit}{note}", machine)
+
+    def least(self, what: str, figure: float | None, limit: float | None, *, machine: str = "") -> None:
+        """Hold a figure against what it must be at least."""
+        if limit is not None and self._is_there(figure, limit, what, "", machine) and figure < limit:
+            self._tell(f"{what}: {_digits(figure)} < {_digits(limit)}", machine)
+
+    def _is_there(
+        self, figure: float | None, limit: float, what: str, unit: str, machine: str
+    ) -> TypeGuard[float]:
+        """Whether there is a figure to hold against a limit. A limit without one is not known to hold."""
         self.count += 1
         if figure is None:
-            self.unknown.append(f"{what}: there was nothing to hold against {_digits(limit)}{unit}")
-        elif is_broken:
-            self.broke.append(f"{what}: {_digits(figure)}{unit} {sign} {_digits(limit)}{unit}{note}")
+            text = f"{what}: there was nothing to hold against {_digits(limit)}{unit}"
+            self.unknown.append(_about(machine, text))
+        return figure is not None
+
+    def _tell(self, text: str, machine: str) -> None:
+        self.broke.append(_about(machine, text))
+
+
+def _about(machine: str, text: str) -> Violation:
+    return Violation("", (machine,) if machine else (), (), text)
 
 
 def check_expect(index: Index) -> Check:
@@ -79,14 +93,15 @@ def _hold_all(found: _Found, limits: Limits, measure: Callable[[], Measured]) ->
     traffic = measure()
     name, made, took = traffic.name, traffic.made, traffic.took_ms
     is_there = made > 0
-    unit = traffic.unit
-    found.most(f"{name} {unit}lost", traffic.lost if is_there else None, limits.lost)
-    found.most(f"{name} {unit}handled twice", traffic.twice if is_there else None, limits.twice)
-    found.most(f"{name} {unit}missing", traffic.missing if is_there else None, limits.missing)
-    found.most(f"{name} % missing", 100 * traffic.missing / made if is_there else None, limits.missing_pct)
-    found.most(f"{name} p50 ms", _quantile(took, 0.5), limits.p50_ms)
-    found.most(f"{name} p99 ms", _quantile(took, 0.99), limits.p99_ms)
-    found.least(f"{name} Hz", _rate(traffic.came), limits.rate_hz)
+    unit, of = traffic.unit, traffic.machine
+    found.most(f"{name} {unit}lost", traffic.lost if is_there else None, limits.lost, machine=of)
+    found.most(f"{name} {unit}handled twice", traffic.twice if is_there else None, limits.twice, machine=of)
+    found.most(f"{name} {unit}missing", traffic.missing if is_there else None, limits.missing, machine=of)
+    missing_pct = 100 * traffic.missing / made if is_there else None
+    found.most(f"{name} % missing", missing_pct, limits.missing_pct, machine=of)
+    found.most(f"{name} p50 ms", _quantile(took, 0.5), limits.p50_ms, machine=of)
+    found.most(f"{name} p99 ms", _quantile(took, 0.99), limits.p99_ms, machine=of)
+    found.least(f"{name} Hz", _rate(traffic.came), limits.rate_hz, machine=of)
 
 
 # -- messages ----------------------------------------------------------------------------------------------------------
@@ -148,6 +163,7 @@ def _hold_streams(index: Index, found: _Found) -> None:
         known = times.get((row.machine, row.stream))
         traffic = Measured(
             name=f"{row.machine} {row.stream}:",
+            machine=row.machine,
             unit="items ",
             made=row.sent,
             lost=missing if row.reliable else 0,
@@ -183,10 +199,12 @@ def _hold_last(found: _Found, what: str, took: dict[str, float | None], limit: f
     never = sorted(machine for machine, seconds in took.items() if seconds is None)
     if never:
         found.count += 1
-        found.broke.append(f"{what}: never of {', '.join(never[:5])}, and {_digits(limit)} s is the limit")
+        text = f"{what}: never of {', '.join(never[:5])}, and {_digits(limit)} s is the limit"
+        found.broke.append(Violation("", tuple(never), (), text))
         return
     last = max(took, key=lambda machine: took[machine] or 0.0, default=None)
-    found.most(what, took[last] if last is not None else None, limit, unit=" s", note=f", {last} the last")
+    slowest = took[last] if last is not None else None
+    found.most(what, slowest, limit, unit=" s", note=f", {last} the last", machine=last or "")
 
 
 def _shook(index: Index) -> dict[str, float | None]:
@@ -213,14 +231,15 @@ def _hold_recoveries(index: Index, found: _Found, limit: float) -> None:
     slowest: dict[str, float] = {}
     for recovery in recoveries(index):
         if recovery.took_s is None:
-            found.unknown.append(f"whether {recovery.machine} is back within {_digits(limit)} s: it never was, here")
+            text = f"whether {recovery.machine} is back within {_digits(limit)} s: it never was, here"
+            found.unknown.append(_about(recovery.machine, text))
         else:
             slowest[recovery.machine] = max(recovery.took_s, slowest.get(recovery.machine, 0.0))
     found.count += 1
     if not slowest and not found.unknown:
-        found.unknown.append(f"whether anything is back within {_digits(limit)} s of a fault: none struck")
+        found.unknown.append(_about("", f"whether anything is back within {_digits(limit)} s of a fault: none struck"))
     found.broke += [
-        f"{machine} back after {_digits(took)} s > {_digits(limit)} s"
+        _about(machine, f"{machine} back after {_digits(took)} s > {_digits(limit)} s")
         for machine, took in sorted(slowest.items())
         if took > limit
     ]

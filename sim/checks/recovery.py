@@ -1,4 +1,4 @@
-"""PURE. After the faults: how soon what was struck worked again, and whether the lab is whole once it has healed."""
+"""After the faults: how soon what was struck worked again, and whether the lab is whole once it has healed."""
 
 from __future__ import annotations
 
@@ -9,9 +9,11 @@ from typing import Any
 
 from msgspec import Struct
 
-from sim.evidence.index import Index, many, result_of
+from sim.checks.result import about_machine, many, result_of
+from sim.evidence.index import Index
 from sim.evidence.journal import Entry
 from sim.evidence.outages import SILENT, Outage
+from sim.evidence.violation import Violation
 from sim.lab.names import is_node, machine_behind, process_of
 from sim.verdict import Check
 
@@ -45,13 +47,14 @@ def check_recovery(index: Index) -> Check:
         done.setdefault(outage.words.partition(",")[0], outage)
     counts = Counter(outage.verb for outage in done.values())
     found = recoveries(index)
-    dead = sorted({f"whether {r.machine} works again: {r.outage.words}" for r in found if r.took_s is None})
+    dead = {(f"whether {r.machine} works again: {r.outage.words}", r.machine) for r in found if r.took_s is None}
     figures = ", ".join(many(count, NAMES.get(verb, verb)) for verb, count in counts.items())
     slowest = max((r for r in found if r.took_s is not None), key=lambda r: r.took_s or 0.0, default=None)
     if slowest is not None:
         figures += f"; slowest {slowest.machine} after {slowest.took_s:.1f} s"
     count = sum(counts.values())
-    return result_of("recovery", many(count, "fault"), count, [], unknown=dead, figures=figures)
+    unknown = [about_machine(machine, text) for text, machine in sorted(dead)]
+    return result_of("recovery", many(count, "fault"), count, [], unknown=unknown, figures=figures)
 
 
 def recoveries(index: Index) -> list[Recovery]:
@@ -143,22 +146,29 @@ def check_whole(index: Index) -> Check:
     said = {entry.by: entry.value for entry in index.evidence.journal.of("whole") if isinstance(entry.value, dict)}
     machines = [machine.id for machine in index.evidence.topology.machines]
     participants = [name for machine in machines for name in (machine, "_" + machine)]
-    broke = [sentence for name in participants if name in said for sentence in _wrong(index, name, said[name])]
-    silent = [f"whether {name} is whole again: it did not say" for name in participants if name not in said]
+    broke = [wrong for name in participants if name in said for wrong in _wrong(index, name, said[name])]
+    silent = [
+        about_machine(machine_behind(name), f"whether {name} is whole again: it did not say")
+        for name in participants
+        if name not in said
+    ]
     terminal = index.evidence.topology.terminal.id
     if terminal in said:
         known = said[terminal].get("known") or []
-        broke += [f"{name} is not known to {terminal}" for name in machines[1:] if name not in known]
+        broke += [
+            about_machine(name, f"{name} is not known to {terminal}") for name in machines[1:] if name not in known
+        ]
     return result_of("whole", many(len(participants), "participant"), len(participants), broke, unknown=silent)
 
 
-def _wrong(index: Index, name: str, said: dict[str, Any]) -> Iterator[str]:
+def _wrong(index: Index, name: str, said: dict[str, Any]) -> Iterator[Violation]:
     outbox = [str(id) for id in said.get("outbox") or []]
     if outbox:
         shown = ", ".join(outbox[:5]) + (" …" if len(outbox) > 5 else "")
-        yield f"{name} still waits for the confirmation of {many(len(outbox), 'message')}: {shown}"
+        text = f"{name} still waits for the confirmation of {many(len(outbox), 'message')}: {shown}"
+        yield about_machine(machine_behind(name), text, messages=tuple(outbox))
     if not is_node(name):
-        yield from _wrong_routes(index, name, said)
+        yield from (about_machine(name, sentence) for sentence in _wrong_routes(index, name, said))
 
 
 def _wrong_routes(index: Index, station: str, said: dict[str, Any]) -> Iterator[str]:

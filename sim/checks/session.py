@@ -1,15 +1,17 @@
-"""PURE. The session: every trial at the terminal, states as they were said, and every copy proven whole."""
+"""The session: every trial at the terminal, states as they were said, and every copy proven whole."""
 
 from __future__ import annotations
 
 from collections import Counter, defaultdict
 from difflib import SequenceMatcher
 
-from sim.checks.delivery import Fate, fate_of, message_words, way_through
+from sim.checks.message_fates import fate_of, way_through
+from sim.checks.result import about_machine, excused, many, message_words, result_of
 from sim.emulator.session import subject_of
-from sim.evidence.index import Index, many, result_of
+from sim.evidence.index import Index
 from sim.evidence.journal import Entry
 from sim.evidence.outages import seconds
+from sim.evidence.violation import Violation
 from sim.lab.names import is_node
 from sim.verdict import Check, TrialRow
 
@@ -22,28 +24,35 @@ def check_trials(index: Index) -> Check:
     made = sum(row.made for row in rows)
     fates = {entry.id: fate_of(index, entry) for entry in index.made if entry.key == "DATA"}
     lost = {row.rig: [id for id in row.missing if not fates[id].is_explained] for row in rows}
-    twice = {row.rig: sum(1 for entry in _trials(index, row.rig) if _is_twice(fates[entry.id])) for row in rows}
+    twice = {row.rig: sum(1 for entry in _trials(index, row.rig) if fates[entry.id].is_twice) for row in rows}
     missing = sum(len(row.missing) for row in rows) - sum(map(len, lost.values()))
     figures = f"{sum(map(len, lost.values()))} lost, {sum(twice.values())} twice"
     figures += f", {missing} explained" if missing else ""
-    broke = [
-        f"{row.rig}: {len(lost[row.rig])} of {row.made} lost, first {lost[row.rig][0]}" for row in rows if lost[row.rig]
+    broke = [_lost(row, lost[row.rig]) for row in rows if lost[row.rig]]
+    broke += [
+        about_machine(row.rig, f"{row.rig}: {twice[row.rig]} of {row.made} handled twice")
+        for row in rows
+        if twice[row.rig]
     ]
-    broke += [f"{row.rig}: {twice[row.rig]} of {row.made} handled twice" for row in rows if twice[row.rig]]
-    excused, idle = index.excused(
-        [(row.rig, f"whether trials of {row.rig} arrive: it made none") for row in rows if not row.made]
+    explained, idle = excused(
+        index,
+        [
+            about_machine(row.rig, f"whether trials of {row.rig} arrive: it made none")
+            for row in rows
+            if not row.made
+        ],
     )
     looked_at = f"{many(made, 'message')} of {many(len(rows), 'rig')}"
-    return result_of("trials", looked_at, made, broke, unknown=idle, explained=excused, figures=figures)
+    return result_of("trials", looked_at, made, broke, unknown=idle, explained=explained, figures=figures)
+
+
+def _lost(row: TrialRow, ids: list[str]) -> Violation:
+    text = f"{row.rig}: {len(ids)} of {row.made} lost, first {ids[0]}"
+    return about_machine(row.rig, text, messages=(ids[0],))
 
 
 def _trials(index: Index, rig: str) -> list[Entry]:
     return [entry for entry in index.made_by["_" + rig] if entry.key == "DATA"]
-
-
-def _is_twice(fate: Fate) -> bool:
-    """Whether it was handled twice in one life, and nothing excuses that."""
-    return any("in one life" in sentence for sentence in fate.broke)
 
 
 def trial_rows(index: Index) -> list[TrialRow]:
@@ -72,7 +81,7 @@ def trial_rows(index: Index) -> list[TrialRow]:
 def check_session(index: Index) -> Check:
     """Every START began one task, the states are the machine's own and in order, and every copy is proven whole."""
     evidence = index.evidence
-    broke: list[str] = []
+    broke: list[Violation] = []
     explained: list[str] = []
     heard = index.heard_states
     for machine in evidence.topology.machines[1:]:
@@ -97,14 +106,14 @@ def check_session(index: Index) -> Check:
 # -- states ------------------------------------------------------------------------------------------------------------
 
 
-def _wrong_states(index: Index, machine: str) -> tuple[list[str], list[str]]:
+def _wrong_states(index: Index, machine: str) -> tuple[list[Violation], list[str]]:
     """What the terminal heard of a program, against what it said: all of it, in order. Only a fault excuses."""
     said = index.said_states["_" + machine]
     heard = [entry for entry in index.heard_states[machine] if entry.first_sender == "_" + machine]
     words = [entry.value for entry in said], [entry.value["state"] for entry in heard]
     if words[0] == words[1]:
         return [], []
-    broke = [f"{machine} said {words[0]}, and the terminal heard {words[1]}"]
+    broke = [about_machine(machine, f"{machine} said {words[0]}, and the terminal heard {words[1]}")]
     if not index.outages:
         return broke, []
     made = _messages_of(index, machine, said)
@@ -177,13 +186,13 @@ def _why_unheard(index: Index, said: Entry, message: Entry | None) -> str | None
     fate = fate_of(index, message)
     if fate.is_confirmed or fate.broke or fate.unknown:
         return None
-    if fate.explained:
-        return fate.explained[0].rpartition(": ")[2]
+    if fate.lost_to:
+        return fate.lost_to
     kill = index.outages.killed(said.by, said.t)  # else it would be unknown
     return kill.words if kill is not None and not index.durable(said.by) else None
 
 
-def _wrong_station_states(index: Index, machine: str) -> list[str]:
+def _wrong_station_states(index: Index, machine: str) -> list[Violation]:
     """What the station says by itself is its program's state, as far as faults let the terminal know that."""
     said = index.said_states["_" + machine]
     last = None
@@ -192,7 +201,8 @@ def _wrong_station_states(index: Index, machine: str) -> list[str]:
         if entry.first_sender == "_" + machine:
             last = state
         elif state != last and not _may_differ(index, machine, entry, said):
-            return [f"the station {machine} called its own state {state} while its program's was {last}"]
+            text = f"the station {machine} called its own state {state} while its program's was {last}"
+            return [about_machine(machine, text)]
     return []
 
 
@@ -213,7 +223,7 @@ def _may_differ(index: Index, machine: str, heard: Entry, said: list[Entry]) -> 
 # -- tasks, and what was proven ----------------------------------------------------------------------------------------
 
 
-def _wrong_tasks(index: Index, machine: str) -> list[str]:
+def _wrong_tasks(index: Index, machine: str) -> list[Violation]:
     """A session is begun once: by its START in one life, and gone on with in the next."""
     begun: set[int] = set()
     runs = Counter(entry.life for entry in index.said_states["_" + machine] if entry.value == "RUNNING")
@@ -226,18 +236,19 @@ def _wrong_tasks(index: Index, machine: str) -> list[str]:
         fresh = orders[life] - begun
         begun |= orders[life]
         if runs[life] > len(fresh) + (life > 0):
-            broke.append(f"{machine} began {runs[life]} tasks in one life, and was to begin {len(fresh)}")
+            text = f"{machine} began {runs[life]} tasks in one life, and was to begin {len(fresh)}"
+            broke.append(about_machine(machine, text))
     return broke
 
 
-def _wrong_coherence(index: Index) -> tuple[int, list[str], list[str]]:
+def _wrong_coherence(index: Index) -> tuple[int, list[Violation], list[str]]:
     """Each session of each rig that makes trials: did its machine prove what it sent, and did the terminal have it?"""
     topology = index.evidence.topology
     answers = {
         (e.value["pilot"], e.value["session"], e.value["subject"]): e.value for e in index.evidence.journal.of("cohere")
     }
     graduations = Counter(graduation.pilot for graduation in topology.session.graduate)
-    broke: list[str] = []
+    broke: list[Violation] = []
     explained: list[str] = []
     asked = 0
     for rig in (pilot for pilot in topology.pilots if pilot.trials is not None and pilot.program is None):
@@ -246,16 +257,17 @@ def _wrong_coherence(index: Index) -> tuple[int, list[str], list[str]]:
             asked += 1
             answer = answers.get((rig.id, str(session), subject_of(rig, session)))
             if answer is None:
-                broke.append(f"{rig.id} never proved what it sent of session {session}")
+                broke.append(about_machine(rig.id, f"{rig.id} never proved what it sent of session {session}"))
                 continue
             proven += answer["count"]
             if not answer["agrees"]:
                 said = f"{rig.id} sent {answer['count']} of session {session}, the terminal has {answer['here']}"
                 why = _why_apart(index, rig.id, answer["count"], answer["here"])
-                broke, explained = ([*broke, said], explained) if why is None else (broke, [*explained, said + why])
+                broke += [about_machine(rig.id, said)] if why is None else []
+                explained += [said + why] if why is not None else []
         made = len(_vouched(index, rig.id))
         if proven != made:
-            broke.append(f"{rig.id} made {made} messages and vouches for {proven}")
+            broke.append(about_machine(rig.id, f"{rig.id} made {made} messages and vouches for {proven}"))
     return asked, broke, explained
 
 

@@ -1,4 +1,4 @@
-"""PURE. What became of the items of one stream: which are missing and why, and which came again and may have.
+"""What became of the items of one stream: which are missing and why, and which came again and may have.
 
 A reliable stream is confirmed traffic, so that only the death of its sender costs it something, or a way that was gone
 for longer than anything is tried. One that is not may lose what was under way when a fault struck, and whoever can know
@@ -12,11 +12,12 @@ from collections import defaultdict
 
 from msgspec import Struct, field
 
-from sim.checks.delivery import LATE_S, TTL, may_be_under_way
-from sim.evidence.index import Index, machine_behind, many
+from sim.checks.message_fates import LATE_S, TTL, may_be_under_way
+from sim.checks.result import many
+from sim.evidence.index import Index
 from sim.evidence.journal import Entry
 from sim.evidence.outages import Outage, seconds
-from sim.lab.names import is_node
+from sim.lab.names import is_node, machine_behind
 
 __all__ = ["Items", "Lost", "judge_copies", "judge_missing", "runs"]
 

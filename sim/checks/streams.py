@@ -1,19 +1,23 @@
-"""PURE. Streams: every item once, in order, equal bit for bit, tail included; or missing, and reported as missing."""
+"""Streams: every item once, in order, equal bit for bit, tail included; or missing, and reported as missing."""
 
 from __future__ import annotations
 
 import itertools
 import math
 from collections import Counter, defaultdict
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 from msgspec import Struct
 
+from sim.checks.result import about_machine, excused, many, result_of
 from sim.checks.stream_items import Items, Lost, judge_copies, judge_missing, runs
 from sim.emulator.session import item_of, route_of
-from sim.evidence.index import Evidence, Index, machine_behind, many, result_of
+from sim.evidence.index import Evidence, Index
 from sim.evidence.journal import Entry
+from sim.evidence.violation import Violation
+from sim.lab.names import machine_behind
 from sim.lab.topology import Machine, Stream, Topology
 from sim.scenario.payloads import fingerprint
 from sim.verdict import Check, StreamRow
@@ -42,18 +46,18 @@ class StreamTimes(Struct, frozen=True):
 def check_streams(index: Index) -> Check:
     """All streams, the session's, the storms' and those of the lab's own programs."""
     judged = _all_judged(index)
-    broke = [sentence for row, lost, wrong in judged for sentence in _faults(row, lost, wrong)]
+    broke = [wrong for row, lost, twice in judged for wrong in _wrong(row, lost, twice)]
     others = _lab_rows(index)
-    broke += [sentence for row in others for sentence in _faults(row, Lost(), _twice(row))]
+    broke += [wrong for row in others for wrong in _wrong(row, Lost(), _twice(row))]
     broke += [
-        f"{machine} says that {name} had {count!r} items, which is no number"
+        about_machine(machine, f"{machine} says that {name} had {count!r} items, which is no number")
         for machine, name, count in _said(index.evidence)
         if not isinstance(count, int)
     ]
     rows = [*(row for row, _, _ in judged), *others]
     items = sum(row.sent for row in rows)
     explained = [f"{row.machine} {row.stream}: {said}" for row, lost, _ in judged for said in lost.explained]
-    excused, idle = index.excused(_idle(index.evidence, rows))
+    kept_away, idle = excused(index, _idle(index.evidence, rows))
     count = sum(lost.count for _, lost, _ in judged)
     return result_of(
         "streams",
@@ -61,7 +65,7 @@ def check_streams(index: Index) -> Check:
         items,
         broke,
         unknown=idle,
-        explained=[*explained, *excused],
+        explained=[*explained, *kept_away],
         figures=f"{count:,} explained" if count else "",
     )
 
@@ -151,21 +155,25 @@ def _judged(index: Index, stream: _Stream) -> tuple[StreamRow, Lost, list[str]]:
     return row, lost, wrong
 
 
-def _faults(row: StreamRow, lost: Lost, wrong: list[str]) -> list[str]:
-    name = f"{row.machine} {row.stream}"
-    broke = []
+def _wrong(row: StreamRow, lost: Lost, wrong: list[str]) -> Iterator[Violation]:
+    for sentence in [*_absent(row, lost), *wrong, *_spoilt(row)]:
+        yield about_machine(row.machine, f"{row.machine} {row.stream}: {sentence}")
+
+
+def _absent(row: StreamRow, lost: Lost) -> Iterator[str]:
     missing = runs(lost.unexplained) or (row.missing if not lost.count else [])
     if missing and (row.reliable or not row.where.startswith("reported")):
         count = len(lost.unexplained) or row.sent - row.received
-        broke.append(f"{name}: {count} of {row.sent} items missing at {row.to}: {', '.join(missing[:5])} ({row.where})")
+        yield f"{count} of {row.sent} items missing at {row.to}: {', '.join(missing[:5])} ({row.where})"
     elif row.where.startswith(ASTRAY):
-        broke.append(f"{name}: items for {row.to} went elsewhere too ({row.where})")
-    broke += [f"{name}: {sentence}" for sentence in wrong]
+        yield f"items for {row.to} went elsewhere too ({row.where})"
+
+
+def _spoilt(row: StreamRow) -> Iterator[str]:
     if row.out_of_order:
-        broke.append(f"{name}: {many(row.out_of_order, 'item')} came after a later one to {row.to}")
+        yield f"{many(row.out_of_order, 'item')} came after a later one to {row.to}"
     if row.wrong:
-        broke.append(f"{name}: {many(row.wrong, 'item')} came to {row.to} with other content than was made")
-    return broke
+        yield f"{many(row.wrong, 'item')} came to {row.to} with other content than was made"
 
 
 def _twice(row: StreamRow) -> list[str]:
@@ -226,12 +234,12 @@ def _is_ours(entry: Entry, planned: set[str]) -> bool:
     return entry.example >= 0 or entry.stream.rpartition("/")[0] in planned
 
 
-def _idle(evidence: Evidence, rows: list[StreamRow]) -> list[tuple[str, str]]:
+def _idle(evidence: Evidence, rows: list[StreamRow]) -> list[Violation]:
     """What cannot be said of streams that a session should have had items of, and had none."""
     made = {f"{row.machine}/{row.stream.rpartition('/')[0]}" for row in rows}
     idle = sorted(_planned(evidence.topology) - made) if evidence.session else []
     sentence = "whether items of {} arrive: it made none"
-    return [(name.partition("/")[0], sentence.format(name.replace("/", " "))) for name in idle]
+    return [about_machine(name.partition("/")[0], sentence.format(name.replace("/", " "))) for name in idle]
 
 
 def _said(evidence: Evidence) -> list[tuple[str, str, Any]]:

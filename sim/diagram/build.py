@@ -1,4 +1,4 @@
-"""PURE. Journal -> the diagram of what went wrong: where each thing of the story stands on the picture.
+"""Journal -> the diagram of what went wrong: where each thing of the story stands on the picture.
 
 Whose story it is, is in `selection.py`; what crossed which link in `flights.py`, what faults did in `spells.py`, the
 axis in `timescale.py`.
@@ -11,23 +11,23 @@ from typing import Any
 
 from sim.diagram.flights import Flight
 from sim.diagram.model import Arrow, Bar, Diagram, Line, Node, Spot, Told
-from sim.diagram.selection import Event, Story, events_of, machine_of, outcome_of, story_of
+from sim.diagram.selection import Event, Story, events_of, outcome_of, story_of
 from sim.diagram.timescale import Scale
 from sim.evidence.index import Evidence
 from sim.evidence.journal import Journal
 from sim.evidence.spells import Spell, spells_of, why_lost
+from sim.evidence.violation import Violation
 from sim.lab.topology import Topology
-from sim.lab.tree import Tree
 
 __all__ = ["diagram_of"]
 
 CHANGED_NOTHING = "it changed nothing there, so that its arrival left no trace"
 
 
-def diagram_of(evidence: Evidence | Journal, topology: Topology, violations: Sequence[str]) -> Diagram | None:
-    """The picture of what `violations` say, sentences as checks make them; None if there is nothing to draw."""
+def diagram_of(evidence: Evidence | Journal, topology: Topology, violations: Sequence[Violation]) -> Diagram | None:
+    """The picture of the messages of `violations`, or else of what did not go well; None if there is none to draw."""
     journal = evidence.journal if isinstance(evidence, Evidence) else evidence
-    story = story_of(journal, topology, violations) if violations else None
+    story = story_of(journal, topology, violations)
     if story is None:
         return None
     events = list(events_of(story))
@@ -65,7 +65,7 @@ class _Picture:
         bars = [bar for one in self.spells for bar in self._bars(one, with_programs)]
         lines = [
             Line(machine=m.id, parent=m.parent, programs=m.id in with_programs)
-            for m in map(self.story.topology.machine, Tree(self.story.topology).depth_first())
+            for m in map(self.story.topology.machine, self.story.tree.depth_first())
             if m.id in self.machines
         ]
         return Diagram(
@@ -155,9 +155,8 @@ class _Picture:
 def _machines(story: Story, names: Iterable[str]) -> set[str]:
     """Those that take part, and those on the way between them, in the tree."""
     names = [*names, *(name for f in story.flights for name in (f.at, f.peer, f.head.sender, f.head.to))]
-    taking = {machine for name in names if (machine := machine_of(name, story.topology)) is not None}
-    tree = Tree(story.topology)
-    paths = [tree.upward(machine) for machine in taking]
+    taking = {machine for name in names if (machine := story.tree.machine_of(name)) is not None}
+    paths = [story.tree.upward(machine) for machine in taking]
     shared = set.intersection(*map(set, paths)) if paths else set()
-    top = max(shared, key=tree.depth, default=None)
+    top = max(shared, key=story.tree.depth, default=None)
     return {one for path in paths for one in path if one not in shared or one == top}

@@ -1,4 +1,4 @@
-"""PURE. Traces -> flights: which frame went from whom to whom when, and when it was seen to have come.
+"""Traces -> flights: which frame went from whom to whom when, and when it was seen to have come.
 
 A trace says what was sent, not what came in. That a frame came is known by what its reader did next: it sent the same
 bytes on, it handed the message to its handler, it answered, or it took it for confirmed.
@@ -14,8 +14,8 @@ from collections.abc import Callable, Iterable, Sequence
 
 from msgspec import Struct
 
-from sim.evidence.index import machine_behind
 from sim.evidence.journal import Entry, Journal, Trace
+from sim.lab.names import machine_behind
 
 __all__ = ["Flight", "Head", "Origins", "flights_of"]
 

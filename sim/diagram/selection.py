@@ -1,4 +1,4 @@
-"""PURE. Whose story is told: the messages of it, what crossed which link, and what happened to them.
+"""Whose story is told: the messages of it, what crossed which link, and what happened to them.
 
 It is that of the messages that violations name; if they name none, of those that did not go well, else of those of
 storms and trials.
@@ -6,7 +6,6 @@ storms and trials.
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 
@@ -14,11 +13,12 @@ from msgspec import Struct, field
 
 from sim.diagram.flights import Flight, Origins, flights_of
 from sim.diagram.model import Node
-from sim.evidence.index import machine_behind, raised
-from sim.evidence.journal import Entry, Journal, Trace
+from sim.evidence.journal import Entry, Journal, Trace, raised
+from sim.evidence.violation import Violation
 from sim.lab.topology import Topology
+from sim.lab.tree import Tree
 
-__all__ = ["Event", "Story", "events_of", "machine_of", "outcome_of", "story_of"]
+__all__ = ["Event", "Story", "events_of", "outcome_of", "story_of"]
 
 MOST_ARROWS = 60
 MOST_DROPS = 20
@@ -26,7 +26,6 @@ SHOWN = ("STORM", "CRASH", "START", "STOP", "DATA")
 HANDLED = ("handled", "state", "cohere", "shook")  # what programs write down of those that they handled
 WRITTEN = (*SHOWN, "STATE", "COHERE", "HANDSHAKE")
 MARGIN_NS = 10**9  # what was so long before the story, or after it, is part of it
-APART = re.compile(r"[\s→,:;()\[\]'\"]+")
 
 
 class Event(Struct, kw_only=True):
@@ -43,6 +42,7 @@ class Story(Struct, kw_only=True):
     """What is told: messages by the id under which they began, and everything about them."""
 
     topology: Topology
+    tree: Tree
     journal: Journal
     roots: list[str]
     origins: Origins
@@ -64,27 +64,18 @@ class Story(Struct, kw_only=True):
 
     def node(self, name: str) -> Node | None:
         """Where a participant is; None of somebody who is on no machine."""
-        machine = machine_of(name, self.topology)
+        machine = self.tree.machine_of(name)
         return None if machine is None else Node(machine, name != machine)
-
-
-def machine_of(name: str, topology: Topology) -> str | None:
-    """The machine a participant is on: a station, its program, its probe, an actor, a stream's own endpoint."""
-    behind = machine_behind(name)
-    ids = [machine.id for machine in topology.machines]
-    if behind in ids:
-        return behind
-    return max((id for id in ids if behind.startswith((id + "_", id + "."))), key=len, default=None)
 
 
 # -- whose story -----------------------------------------------------------------------------------------------------
 
 
-def story_of(journal: Journal, topology: Topology, violations: Sequence[str]) -> Story | None:
-    """The story of what these sentences say; None if no message was ever made."""
+def story_of(journal: Journal, topology: Topology, violations: Sequence[Violation]) -> Story | None:
+    """The story of the messages that these are about; None if no message was ever made."""
     origins = Origins(journal)
     made = {entry.id: entry for entry in journal.of("made", "made twice")}
-    named = [word.rstrip(".") for sentence in violations for word in APART.split(sentence)]
+    named = [id for violation in violations for id in violation.messages]
     found = [[id] if id in made else origins.roots(id) for id in named if id in made or id in origins]
     roots = list(dict.fromkeys(root for some in found for root in some))
     if not roots:
@@ -93,7 +84,7 @@ def story_of(journal: Journal, topology: Topology, violations: Sequence[str]) ->
         roots = [id for id in shown if id not in well] or shown
     if not roots:
         return None
-    story = Story(topology=topology, journal=journal, roots=roots, origins=origins)
+    story = Story(topology=topology, tree=Tree(topology), journal=journal, roots=roots, origins=origins)
     story.numbers = {root: n for n, root in enumerate(roots, 1)}
     story.flights = flights_of(journal, lambda id, t: bool(story.number(id, t)))
     _make_room(story)

@@ -1,4 +1,4 @@
-"""PURE. Times -> places from left to right: a step an event, and long times with nothing in them cut out.
+"""Times -> places from left to right: a step an event, and long times with nothing in them cut out.
 
 Microseconds between two hops and seconds between two repeats are on one picture; on a true scale only one would show.
 """

@@ -1,4 +1,4 @@
-"""PURE. What was planned and what was written down, put side by side so that checks can look things up.
+"""What was planned and what was written down, put side by side so that checks can look things up.
 
 Nothing here asks the library what should have happened: paths come from the graph, contents from the plan.
 """
@@ -10,22 +10,20 @@ import itertools
 import json
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
 from typing import Any
 
 from msgspec import Struct, field
 
-from sim.evidence.journal import Entry, Journal, Trace
-from sim.evidence.outages import Outages, seconds
+from sim.evidence.journal import Entry, Journal, Trace, raised
+from sim.evidence.outages import Outages
+from sim.evidence.violation import Violation
 from sim.lab.names import machine_behind
 from sim.lab.topology import Topology
 from sim.lab.tree import Tree
 from sim.scenario import Example
-from sim.verdict import Check
 
-__all__ = ["Evidence", "Index", "digest", "facts_told", "fault_told", "machine_behind", "many", "raised", "result_of"]
+__all__ = ["Evidence", "Index", "digest"]
 
-OBEYS_S = 2.0  # how long it may take from an order that comes until something is done
 CAME = ("handled", "shook", "state", "cohere")
 SAID = re.compile(r'"to": ?"([^"]*)", ?"sender": ?"[^"]*", ?"key": ?"(CONFIRM|GONE|BACK)", ?"value": ?"([^"]*)"')
 ID = re.compile(r'\{"id": ?("(?:[^"\\]|\\.)*")')
@@ -39,7 +37,7 @@ class Evidence(Struct, kw_only=True):
     journal: Journal
     examples: dict[int, Example] = field(default_factory=dict)
     session: bool = True  # whether one was played
-    unsettled: list[str] = field(default_factory=list)  # what did not settle, in words
+    unsettled: list[Violation] = field(default_factory=list)  # what did not settle
     expected: dict[str, Any] = field(default_factory=dict)  # by the lab's own programs; None of one that does not say
     died: list[str] = field(default_factory=list)  # processes that ended and should not have
 
@@ -128,24 +126,6 @@ class Index:
         path = self.tree.path(station, name)
         return path[1] if len(path) > 1 else name
 
-    def excused(self, machines: Sequence[tuple[str, str]]) -> tuple[list[str], list[str]]:
-        """Sentences about machines that did nothing: those of one that faults kept from all of it, and the others.
-
-        For as long as the session went on there was no time in which an order could have come to it and been obeyed.
-        """
-        excused, others = [], []
-        orders = [entry.t for entry in self.made if entry.key in ("START", "STOP")] or [0]
-        enough = seconds(self.evidence.topology.repeat_interval_s + OBEYS_S)
-        for machine, sentence in machines:
-            stations = self.tree.path("_" + self.evidence.topology.terminal.id, machine)[1:]
-            way = [name for station in stations for name in (station, "_" + station, station)]
-            longest, struck = self.outages.unbroken(way, min(orders), max(orders))
-            if struck is not None and longest < enough:
-                excused.append(f"{sentence}: {struck.words}")
-            else:
-                others.append(sentence)
-        return excused, others
-
     def way(self, machine: str) -> list[str]:
         """The machines from below the terminal down to `machine`."""
         return self.tree.path(self.evidence.topology.terminal.id, machine)[1:]
@@ -162,62 +142,6 @@ class Index:
         if said and said[1] == trace.peer:
             about = said[3] if said[2] == "CONFIRM" else ""
             self.words[about, trace.peer].append(trace.t)
-
-
-def result_of(
-    name: str,
-    looked_at: str,
-    count: int,
-    broke: list[str],
-    *,
-    unknown: Iterable[str] = (),
-    explained: Iterable[str] = (),
-    figures: str = "",
-) -> Check:
-    """A check's outcome: what broke comes first, then what could not be decided."""
-    doubts, excused = [f"not known: {sentence}" for sentence in unknown], list(explained)
-    if not (count or broke or excused):
-        doubts.append("there was nothing to look at")
-    return Check(
-        name=name,
-        looked_at=looked_at,
-        count=count,
-        result="fail" if broke else "unknown" if doubts else "pass",
-        figures=figures,
-        violations=[*broke, *doubts],
-        explained=excused,
-    )
-
-
-def many(count: int, what: str) -> str:
-    """'1 rig', '1,204 items'."""
-    return f"{count:,} {what}" if count == 1 else f"{count:,} {what}s"
-
-
-def raised(entry: Entry) -> dict[str, str]:
-    """Machine, exception and traceback. A lab's program may send ERROR by itself, with whatever in it."""
-    value = entry.value if isinstance(entry.value, dict) else {}
-    return {
-        "machine": str(value.get("machine") or machine_behind(entry.first_sender or entry.by)),
-        "exception": str(value.get("exception") or entry.value),
-        "traceback": str(value.get("traceback") or ""),
-    }
-
-
-def facts_told(value: Any) -> str:
-    """'bytes_up 1,204, for_s 3': the facts of an entry in words, without what is empty."""
-    if not isinstance(value, dict):
-        return "" if value is None else str(value)
-    told = {name: fact for name, fact in value.items() if fact not in (None, "", [], {})}
-    return ", ".join(f"{name} {fact:,}" if type(fact) is int else f"{name} {fact}" for name, fact in told.items())
-
-
-def fault_told(entry: Entry) -> str:
-    """What there is to say of a fault beside its verb and whom it struck; nothing if all of it is as usual."""
-    usual = {"what": "machine", "way": "both", "probability": 1.0}
-    value = entry.value if isinstance(entry.value, dict) else {}
-    told = {name: fact for name, fact in value.items() if usual.get(name) != fact}
-    return facts_told({name: fact for name, fact in told.items() if name not in ("at_us", "fault")})
 
 
 def digest(payload: bytes) -> str:

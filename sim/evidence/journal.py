@@ -17,7 +17,9 @@ from typing import Any
 import msgspec
 from msgspec import Struct, field
 
-__all__ = ["Entry", "Journal", "Reader", "Trace", "Writer"]
+from sim.lab.names import machine_behind
+
+__all__ = ["Entry", "Journal", "Reader", "Trace", "Writer", "facts_told", "fault_told", "raised"]
 
 BEGINS = re.compile(rb'\{"t":\d+,"(?:by|at)":')
 
@@ -139,3 +141,32 @@ def _decoded(line: bytes, decoder: Any) -> Any:
     except msgspec.DecodeError:
         *_, start = [0, *(found.start() for found in BEGINS.finditer(line))]
         return decoder.decode(line[start:])
+
+
+# -- what an entry says ----------------------------------------------------------------------------------------------
+
+
+def raised(entry: Entry) -> dict[str, str]:
+    """Machine, exception and traceback. A lab's program may send ERROR by itself, with whatever in it."""
+    value = entry.value if isinstance(entry.value, dict) else {}
+    return {
+        "machine": str(value.get("machine") or machine_behind(entry.first_sender or entry.by)),
+        "exception": str(value.get("exception") or entry.value),
+        "traceback": str(value.get("traceback") or ""),
+    }
+
+
+def facts_told(value: Any) -> str:
+    """'bytes_up 1,204, for_s 3': the facts of an entry in words, without what is empty."""
+    if not isinstance(value, dict):
+        return "" if value is None else str(value)
+    told = {name: fact for name, fact in value.items() if fact not in (None, "", [], {})}
+    return ", ".join(f"{name} {fact:,}" if type(fact) is int else f"{name} {fact}" for name, fact in told.items())
+
+
+def fault_told(entry: Entry) -> str:
+    """What there is to say of a fault beside its verb and whom it struck; nothing if all of it is as usual."""
+    usual = {"what": "machine", "way": "both", "probability": 1.0}
+    value = entry.value if isinstance(entry.value, dict) else {}
+    told = {name: fact for name, fact in value.items() if usual.get(name) != fact}
+    return facts_told({name: fact for name, fact in told.items() if name not in ("at_us", "fault")})

@@ -1,4 +1,4 @@
-"""PURE. When what was struck by which fault, from what the journal says was done; and what that may have kept away.
+"""When what was struck by which fault, from what the journal says was done; and what that may have kept away.
 
 An outage is a span of time in which a station, a program or one direction of a link was dead, stood still, or did not
 carry everything. It explains only what was under way there and then: on its way, and in its time.

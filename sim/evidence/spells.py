@@ -1,4 +1,4 @@
-"""PURE. From when to when a machine was down or a link was cut, for the picture, and which frames that explains.
+"""From when to when a machine was down or a link was cut, for the picture, and which frames that explains.
 
 A link is named by the lower of its two machines. A kill and a restart may be written down twice: as the fault that
 asked for it, and by whoever carried it out.
@@ -13,8 +13,8 @@ from msgspec import Struct
 
 from sim.diagram.flights import Flight
 from sim.diagram.model import Node
-from sim.evidence.index import fault_told, machine_behind
-from sim.evidence.journal import Entry, Journal
+from sim.evidence.journal import Entry, Journal, fault_told
+from sim.lab.names import machine_behind
 from sim.lab.topology import Topology
 
 __all__ = ["Spell", "spells_of", "why_lost"]

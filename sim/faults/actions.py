@@ -1,4 +1,4 @@
-"""PURE. What is done to one machine or to one link at one time, as both worlds carry it out; and what ends it all.
+"""What is done to one machine or to one link at one time, as both worlds carry it out; and what ends it all.
 
 Where actions come from is `compile.py`'s.
 """

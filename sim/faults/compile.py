@@ -1,4 +1,4 @@
-"""PURE. From faults to actions: who is struck, by the seed, and what each fault consists of."""
+"""From faults to actions: who is struck, by the seed, and what each fault consists of."""
 
 from __future__ import annotations
 

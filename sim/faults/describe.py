@@ -1,4 +1,4 @@
-"""PURE. A fault as a sentence, for reports."""
+"""A fault as a sentence, for reports."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""PURE. `Fault`, as it stands in a topology or a scenario: what goes wrong, with whom and when.
+"""`Fault`, as it stands in a topology or a scenario: what goes wrong, with whom and when.
 
 One vocabulary for real processes and for virtual time. A link is named by the machine at its lower end.
 """

@@ -1,4 +1,4 @@
-"""PURE. Who takes part, by name: which machine somebody is on, and which process speaks for him."""
+"""Who takes part, by name: which machine somebody is on, and which process speaks for him."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""PURE. A smaller lab out of a lab: fewer machines, and machines that do less. Whatever comes out is a lab again."""
+"""A smaller lab out of a lab: fewer machines, and machines that do less. Whatever comes out is a lab again."""
 
 from __future__ import annotations
 

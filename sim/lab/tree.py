@@ -33,6 +33,14 @@ class Tree:
         """The same for networkx: edges from parent to child."""
         return graph(self._topology)
 
+    def machine_of(self, name: str) -> str | None:
+        """The machine of a participant, of a stream's own endpoint, or of who made a message of that id; None if none.
+        """
+        behind = machine_behind(name)
+        if behind in self._parents:
+            return behind
+        return max((id for id in self._parents if behind.startswith((id + "_", id + "."))), key=len, default=None)
+
     def parent(self, machine: str) -> str | None:
         """The machine above it; None for the terminal."""
         return self._parents[machine]

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
-import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 
-from sim.evidence.index import Evidence, Index, facts_told, fault_told, machine_behind, raised
-from sim.evidence.journal import Entry
+from sim.evidence.index import Evidence, Index
+from sim.evidence.journal import Entry, facts_told, fault_told, raised
+from sim.evidence.violation import Violation
+from sim.lab.names import machine_behind
+from sim.lab.tree import Tree
 from sim.verdict import Check, Event, Latency, LinkRow, MachineRow, Rate
 
 __all__ = ["advice_for", "latencies", "link_rows", "machine_rows", "rates", "sentence_for", "timeline"]
@@ -110,9 +112,8 @@ def machine_rows(index: Index, checks: Sequence[Check]) -> list[MachineRow]:
         if trace.do == "Deliver":
             handled[machine_behind(trace.at)] += 1
     machines = index.evidence.topology.machines
-    ids = [machine.id for machine in machines]
-    broke = _first_naming(ids, (said for check in checks if check.result == "fail" for said in check.violations))
-    doubts = _first_naming(ids, (said for check in checks if check.result == "unknown" for said in check.violations))
+    broke = _first_about((violation for check in checks for violation in check.broke), index.tree)
+    doubts = _first_about((doubt for check in checks for doubt in check.doubts), index.tree)
     rows = []
     for machine in machines:
         why, doubt = broke.get(machine.id, ""), doubts.get(machine.id, "")
@@ -163,15 +164,13 @@ def advice_for(verdict: str, checks: Sequence[Check], *, has_exception: bool) ->
     return "Rehearse again when the lab's file changes. Below is also what a rehearsal on one machine cannot prove."
 
 
-def _first_naming(machines: Sequence[str], sentences: Iterable[str]) -> dict[str, str]:
-    """The first sentence that names each machine, a participant on it or a message of theirs."""
+def _first_about(violations: Iterable[Violation], tree: Tree) -> dict[str, str]:
+    """The first sentence that is about each machine, or about a message or stream of its participants."""
     first: dict[str, str] = {}
-    for sentence in sentences:
-        for word in re.split(r"[\s→,:()\[\]'\"]+", sentence):
-            name = word.removeprefix("actor.").removeprefix("_")
-            named = [id for id in machines if name == id or name.startswith((id + "_", id + "."))]
-            if named:  # the longest: a child's id often begins with its parent's
-                first.setdefault(max(named, key=len), sentence)
+    for violation in violations:
+        senders = (tree.machine_of(id) for id in violation.messages)
+        for machine in (*violation.machines, *(sender for sender in senders if sender is not None)):
+            first.setdefault(machine, violation.text)
     return first
 
 

@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from sim.verdict import to_json
+
 if TYPE_CHECKING:
     from sim.verdict import Report
 
@@ -30,7 +32,7 @@ def write(report: Report, folder: Path) -> Path:
     most of a second.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    _replace(folder / "report.json", msgspec.json.format(msgspec.json.encode(report)) + b"\n")
+    _replace(folder / "report.json", msgspec.json.format(to_json(report)) + b"\n")
     page = folder / "report.html"
     _replace(page, _render(report).encode())
     return page

@@ -1,4 +1,4 @@
-"""PURE. Who has which part in a storm: what each process is to send, and how much is to reach each."""
+"""Who has which part in a storm: what each process is to send, and how much is to reach each."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""PURE. What storms and streams carry: specified as data, built when sent, and told apart by a fingerprint of our own.
+"""What storms and streams carry: specified as data, built when sent, and told apart by a fingerprint of our own.
 
 The fingerprint is computed from values, by the standard library and numpy alone: it must not agree with the library
 under test by sharing its code.

@@ -22,8 +22,9 @@ import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
+from sim.checks.result import many
 from sim.emulator.session import seed_of
-from sim.evidence.index import many
+from sim.evidence.violation import Violation
 from sim.lab.topology import Topology
 from sim.scenario import Scenario, save_scenario
 from sim.search.draw import draws
@@ -34,7 +35,7 @@ from sim.virtual.event_loop import rest_collector
 
 __all__ = ["Found", "Hunted", "Progress", "drawn", "hunt"]
 
-Run = Callable[[Scenario], list[str]]
+Run = Callable[[Scenario], list[Violation]]
 
 MACHINES = 5  # at most, in one scenario: few show as much as many, and sooner
 ROUND = 10  # scenarios that are drawn together: see `draws`
@@ -49,7 +50,7 @@ class Found(Struct, kw_only=True):
     worker: int
     number: int  # which of that worker's it was
     scenario: Scenario
-    broke: list[str]  # what it broke; each sentence begins with the check that says so
+    broke: list[Violation]
 
 
 class Hunted(Struct, kw_only=True):
@@ -247,22 +248,23 @@ def _follow_up(state: _Hunt, found: Found, folder: Path, *, tries: int, shrink_s
         broke = state.run(smallest) or found.broke
     except KeyboardInterrupt:
         interrupted = True
-    kept = replace(smallest, why="; ".join(broke[:3]))
+    told = [str(violation) for violation in broke]
+    kept = replace(smallest, why="; ".join(told[:3]))
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / "regression.json"
     save_scenario(kept, path)
     processes = "not tried on processes"
     if tries and not interrupted:
-        processes = _confirmed(state, kept, folder, tries)
+        processes = _confirmed(state, kept, kinds(broke)[0], folder, tries)
     was, now = steps(found.scenario), steps(kept)
-    sentence = f"{broke[0]} (worker {found.worker}, scenario {found.number}; {was} steps, shrunk to {now}; {processes})"
+    sentence = f"{told[0]} (worker {found.worker}, scenario {found.number}; {was} steps, shrunk to {now}; {processes})"
     return state.told(
         "broke",
         sentence,
         found=found,
         smallest=kept,
         steps=now,
-        broke=broke,
+        broke=told,
         processes=processes,
         replay=f"python -m sim replay {path} --virtual",
     )
@@ -290,12 +292,11 @@ def _shrunk(state: _Hunt, found: Found, shrink_s: float) -> tuple[Scenario, bool
     return smallest, interrupted
 
 
-def _confirmed(state: _Hunt, scenario: Scenario, folder: Path, tries: int) -> str:
+def _confirmed(state: _Hunt, scenario: Scenario, kind: str, folder: Path, tries: int) -> str:
     """Whether processes show it, in words. They are not deterministic."""
     hidden = only_virtual(scenario)
     if hidden:
         return f"virtual time alone: there is no {' and no '.join(hidden)} on processes"
-    kind = kinds([scenario.why])[0]
     for number in range(tries):
         state.say("on processes", f"{number + 1} of {tries}")
         try:

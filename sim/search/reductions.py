@@ -10,10 +10,10 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from sim.evidence.index import machine_behind
 from sim.faults.actions import Action
 from sim.faults.compile import actions
 from sim.lab.fault import OPTIONS, Fault, Several, target_of, verb_of
+from sim.lab.names import machine_behind
 from sim.lab.subset import of_machines, with_machines
 from sim.lab.topology import Machine, Session, Topology
 from sim.lab.tree import Tree

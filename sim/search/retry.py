@@ -12,7 +12,7 @@ from typing import Any
 from msgspec import Struct
 from msgspec.structs import replace
 
-from sim.evidence.index import many
+from sim.checks.result import many
 from sim.scenario import Example, Flow, Op, Send
 from sim.scenario.payloads import Payload
 from sim.storms import Failure, Stormed, play_storm

@@ -12,6 +12,7 @@ from typing import Any
 import msgspec
 from msgspec.structs import replace
 
+from sim.evidence.violation import Violation
 from sim.scenario import Example, Flow, Op, Scenario, Send, Twice
 from sim.scenario.payloads import Payload
 from sim.search.reductions import (
@@ -36,12 +37,12 @@ def steps(scenario: Scenario) -> int:
     return ops + len(scenario.topology.faults) + scenario.session
 
 
-def kinds(broke: list[str]) -> list[str]:
-    """The checks that said so, each once; their sentences begin with their names."""
-    return list(dict.fromkeys(sentence.partition(":")[0] for sentence in broke))
+def kinds(broke: list[Violation]) -> list[str]:
+    """The names of the checks that broke, each once."""
+    return list(dict.fromkeys(violation.check for violation in broke))
 
 
-def alike(run: Callable[[Scenario], list[str]], broke: list[str]) -> Fails:
+def alike(run: Callable[[Scenario], list[Violation]], broke: list[Violation]) -> Fails:
     """Whether a scenario breaks, among other things, what was broken first: else one bug would pass for another."""
     first = kinds(broke)[0]
     return lambda scenario: first in kinds(run(scenario))

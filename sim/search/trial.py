@@ -5,6 +5,9 @@ from __future__ import annotations
 import traceback
 from pathlib import Path
 
+from msgspec.structs import replace
+
+from sim.evidence.violation import Violation
 from sim.lab.fault import verb_of
 from sim.phases import Conducted, conduct, judge
 from sim.scenario import Scenario
@@ -12,10 +15,10 @@ from sim.scenario import Scenario
 __all__ = ["broken", "only_virtual", "run_on_processes", "run_virtually"]
 
 
-def run_virtually(scenario: Scenario) -> list[str]:
-    """What it broke in virtual time; each sentence begins with the check that says so.
+def run_virtually(scenario: Scenario) -> list[Violation]:
+    """What it broke in virtual time.
 
-    What did not settle begins with `unsettled`, what was raised where nothing should be with `raised`.
+    The check of what did not settle is `unsettled`, of what was raised where nothing should be `raised`.
     """
     from sim.virtual.lab import VirtualLab
 
@@ -23,10 +26,11 @@ def run_virtually(scenario: Scenario) -> list[str]:
         return broken(conduct(VirtualLab(scenario.topology, seed=scenario.seed), scenario))
     except Exception as error:  # noqa: BLE001  # whatever the core raises is a find
         last = traceback.extract_tb(error.__traceback__)[-1]
-        return [f"raised: {type(error).__name__} in {Path(last.filename).name}, {last.name}: {error}"]
+        text = f"{type(error).__name__} in {Path(last.filename).name}, {last.name}: {error}"
+        return [Violation("raised", (), (), text)]
 
 
-def run_on_processes(scenario: Scenario, folder: Path) -> list[str]:
+def run_on_processes(scenario: Scenario, folder: Path) -> list[Violation]:
     """The same on real processes, which takes as long as it takes."""
     from sim.processes.lab import Lab, preload
 
@@ -36,13 +40,13 @@ def run_on_processes(scenario: Scenario, folder: Path) -> list[str]:
         return broken(conduct(lab, scenario))
 
 
-def broken(conducted: Conducted) -> list[str]:
+def broken(conducted: Conducted) -> list[Violation]:
     """What the checks of a run say, then what did not settle."""
     if conducted.fell:
-        return [f"up: {conducted.fell}"]
-    checks = [check for check in judge(conducted.evidence()) if check.result == "fail"]
-    said = [f"{check.name}: {one}" for check in checks for one in check.violations if not one.startswith("not known")]
-    return [*said, *(f"unsettled: it is not known {what}" for what in conducted.unsettled)]
+        return [Violation("up", (), (), conducted.fell)]
+    broke = [violation for check in judge(conducted.evidence()) for violation in check.broke]
+    open_still = [replace(doubt, text=f"it is not known {doubt.text}") for doubt in conducted.unsettled]
+    return [*broke, *open_still]
 
 
 def only_virtual(scenario: Scenario) -> list[str]:

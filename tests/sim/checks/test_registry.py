@@ -12,7 +12,8 @@ import pytest
 from msgspec.structs import replace
 
 from sim.checks.clocks import clock_rows
-from sim.checks.registry import check_all, check_storm, trial_rows
+from sim.checks.registry import check_all, check_storm
+from sim.checks.session import trial_rows
 from sim.checks.streams import stream_rows
 from sim.emulator.session import item_of, stream_name
 from sim.evidence.index import Evidence, Index, digest
@@ -21,6 +22,7 @@ from sim.lab.topology import Expect, Limits, Machine, Stream, Topology, Trials
 from sim.scenario import Crash, Example, Flow, Opaque, Send, Twice, twice_id
 from sim.scenario.payloads import fingerprint, opaque_bytes
 from sim.verdict import Check, StreamRow
+from tests.sim.findings import violation
 
 MS = 10**6
 SEED = 7
@@ -267,7 +269,9 @@ def test_a_healthy_storm_broke_nothing(run: Evidence) -> None:
 def test_a_storm_says_which_check_it_broke(run: Evidence) -> None:
     forget(run, "handled", id="rig_1.probe_1")
     journal = Journal(entries=run.journal.example(0), traces=run.journal.traces)
-    assert check_storm(replace(run, journal=journal, examples={0: STORMS[0]})) == [
+    found = check_storm(replace(run, journal=journal, examples={0: STORMS[0]}))
+    assert [(broken.machines, broken.messages) for broken in found] == [(("rig_1", "T"), ("rig_1.probe_1",))]
+    assert [str(broken) for broken in found] == [
         "confirm: STORM rig_1.probe_1 from rig_1.probe to T.probe was confirmed, and never handled"
     ]
 
@@ -535,7 +539,7 @@ def test_a_rig_vouches_for_all_that_it_made(run: Evidence) -> None:
 
 
 def test_a_session_that_did_not_settle_is_unknown(run: Evidence) -> None:
-    run.unsettled = ["what became of _rig_1_7"]
+    run.unsettled = [violation("unsettled: what became of _rig_1_7")]
     assert broke(run) == {}
     assert checked(run, "unknown") == {"session": ["not known: what became of _rig_1_7"]}
 

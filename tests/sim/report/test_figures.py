@@ -9,6 +9,7 @@ import pytest
 from sim.checks.registry import check_all
 from sim.evidence.index import Evidence, Index
 from sim.evidence.journal import Entry, Journal, Trace
+from sim.evidence.violation import Violation
 from sim.lab.topology import Machine, Topology
 from sim.report.figures import advice_for, latencies, link_rows, machine_rows, rates, sentence_for, timeline
 from sim.verdict import Check, LinkRow
@@ -29,8 +30,16 @@ def lab(*machines: Machine) -> Evidence:
     return Evidence(topology=topology, seed=1, journal=Journal())
 
 
-def check(*violations: str, name: str = "hops", result: Literal["pass", "fail", "unknown"] = "fail") -> Check:
-    return Check(name=name, looked_at="3 messages", count=3, result=result, violations=list(violations))
+def check(
+    *texts: str,
+    name: str = "hops",
+    result: Literal["pass", "fail", "unknown"] = "fail",
+    machines: tuple[str, ...] = (),
+    messages: tuple[str, ...] = (),
+) -> Check:
+    found = [Violation(name, machines, messages, text) for text in texts]
+    broke, doubts = (found, []) if result == "fail" else ([], found)
+    return Check(name=name, looked_at="3 messages", count=3, result=result, broke=broke, doubts=doubts)
 
 
 # -- latencies -------------------------------------------------------------------------------------------------------
@@ -200,35 +209,32 @@ FAMILY = (
     Machine("rig_5_cam", parent="rig_5"),
     Machine("rig_50", parent="T"),
 )
-SENTENCES = {
-    "rig_5 never shook hands with the terminal": {"rig_5"},
-    "rig_5_cam: ValueError: no pin 7": {"rig_5_cam"},
-    "the process _rig_50 ended by itself": {"rig_50"},
-    "rig_50_7 from rig_50 to rig_5 went astray: rig_50 → T, T → rig_5_cam": {"rig_50", "rig_5", "rig_5_cam", "T"},
-    "rig_5_cam.probe_3 from rig_5_cam.probe to T.probe came no further than T": {"rig_5_cam", "T"},
-    "DATA _rig_5_12 from _rig_5 to T was never confirmed: expired": {"rig_5", "T"},
-    "rig_5_cam storm 0.3: 2 of 5 items missing at _T: 3-4 (at the end)": {"rig_5_cam", "T"},
-    "rig_5_cam top/0: items for _rig_5 went elsewhere too (they came to _rig_50)": {"rig_5_cam", "rig_5", "rig_50"},
-    "the process rig_5_cam_2 ended by itself": {"rig_5_cam"},
-    "actor.rig_50.a_0.1, which a bare peer sent to rig_5 twice, was never handled": {"rig_50", "rig_5"},
-    "rig_500 shook hands, and is not in the lab": set(),
-    "trials lost: 3 > 0": set(),
-}
+ABOUT = [
+    (("rig_5",), (), {"rig_5"}),
+    (("rig_5_cam", "T"), (), {"rig_5_cam", "T"}),
+    ((), ("rig_50_7",), {"rig_50"}),  # a message of its station
+    ((), ("_rig_5_12",), {"rig_5"}),  # of its program
+    ((), ("rig_5_cam.probe_3",), {"rig_5_cam"}),
+    ((), ("actor.rig_50.a_0.1",), {"rig_50"}),
+    ((), ("_rig_5_cam_top",), {"rig_5_cam"}),  # a stream of it: the longest id that fits
+    (("rig_500",), (), set[str]()),  # it is not in the lab
+    ((), (), set[str]()),
+]
 
 
-@pytest.mark.parametrize(("sentence", "named"), SENTENCES.items())
-def test_a_machine_fared_badly_where_a_violation_names_it_or_a_participant_on_it(
-    sentence: str, named: set[str]
+@pytest.mark.parametrize(("machines", "messages", "named"), ABOUT)
+def test_a_machine_fared_badly_where_a_violation_is_about_it_or_a_message_of_it(
+    machines: tuple[str, ...], messages: tuple[str, ...], named: set[str]
 ) -> None:
-    rows = machine_rows(Index(lab(*FAMILY)), [check(sentence)])
-    assert {row.id: row.why for row in rows if row.fared == "badly"} == dict.fromkeys(named, sentence)
+    rows = machine_rows(Index(lab(*FAMILY)), [check("it broke", machines=machines, messages=messages)])
+    assert {row.id: row.why for row in rows if row.fared == "badly"} == dict.fromkeys(named, "it broke")
 
 
 def test_the_first_violation_that_names_a_machine_is_why_and_a_doubt_counts_for_less() -> None:
     checks = [
-        check("whether rig_50 and rig_5 …", result="unknown"),
-        check("rig_5: first", "rig_5: second"),
-        check("rig_5_cam: all went well", result="pass"),
+        check("whether rig_50 and rig_5 …", result="unknown", machines=("rig_50", "rig_5")),
+        check("rig_5: first", "rig_5: second", machines=("rig_5",)),
+        check(result="pass"),
     ]
     rows = {row.id: (row.fared, row.why) for row in machine_rows(Index(lab(*FAMILY)), checks)}
     assert rows == {

@@ -27,6 +27,7 @@ from sim.verdict import (
     StreamRow,
     TrialRow,
 )
+from tests.sim.findings import violation
 
 ORDER = [
     "verdict",
@@ -160,7 +161,7 @@ def broke(held: Report) -> Report:
                 looked_at="812 trials",
                 count=812,
                 result="fail",
-                violations=[f"violation {n} {EVIL}." for n in range(25)],
+                broke=[violation(f"trials: violation {n} {EVIL}.") for n in range(25)],
                 explained=[f"trial {n} is missing: {EVIL} was killed" for n in range(7)],
             )
         ],

@@ -13,6 +13,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from sim.evidence.violation import Violation
 from sim.lab.fault import Fault
 from sim.lab.topology import Topology, load
 from sim.scenario import Example, Scenario, Send, load_scenario
@@ -21,24 +22,25 @@ from sim.search.hunt_progress import seconds_of
 from sim.search.shrink import steps
 from sim.search.trial import only_virtual, run_virtually
 from tests import ROOT
+from tests.sim.findings import violation
 
 PAIR = load(ROOT / "topologies" / "pair.yaml")
 
 
-def holds(scenario: Scenario) -> list[str]:
+def holds(scenario: Scenario) -> list[Violation]:
     """A world in which nothing ever goes wrong."""
     del scenario
     return []
 
 
-def hates_kills(scenario: Scenario) -> list[str]:
+def hates_kills(scenario: Scenario) -> list[Violation]:
     """A world in which a kill loses a message."""
     killed = any(fault.kill is not None for fault in scenario.topology.faults)
     sent = any(isinstance(op, Send) for example in scenario.examples for op in example.ops)
-    return ["confirm: lost", "order: and more"] if killed and sent else []
+    return [violation("confirm: lost"), violation("order: and more")] if killed and sent else []
 
 
-def falls(scenario: Scenario) -> list[str]:
+def falls(scenario: Scenario) -> list[Violation]:
     """A world that ends its process."""
     del scenario
     os._exit(3)
@@ -109,8 +111,8 @@ def test_a_hunt_that_finds_nothing_ends_with_its_time_and_leaves_nothing(tmp_pat
 
 
 def test_what_only_virtual_time_has_is_not_tried_on_processes(tmp_path: Path) -> None:
-    def hates_drops(scenario: Scenario) -> list[str]:
-        return ["confirm: lost"] if any(fault.drop for fault in scenario.topology.faults) else []
+    def hates_drops(scenario: Scenario) -> list[Violation]:
+        return [violation("confirm: lost")] if any(fault.drop for fault in scenario.topology.faults) else []
 
     hunted = hunt(PAIR, seed=1, seconds=60, folder=tmp_path, jobs=1, run=hates_drops)
     assert hunted.processes == "virtual time alone: there is no drop on processes"
@@ -128,7 +130,7 @@ def test_what_virtual_time_alone_shows_was_tried_on_processes(tmp_path: Path) ->
 def test_ctrl_c_while_it_shrinks_keeps_the_smallest_by_then(tmp_path: Path) -> None:
     failed: list[Scenario] = []
 
-    def interrupted(scenario: Scenario) -> list[str]:
+    def interrupted(scenario: Scenario) -> list[Violation]:
         if not failed and steps(scenario) < 6:
             return []  # what is found is to be large
         broke = hates_kills(scenario)
@@ -154,7 +156,8 @@ def test_whatever_is_raised_in_virtual_time_is_a_find(monkeypatch: pytest.Monkey
         raise KeyError("rig_9")
 
     monkeypatch.setattr("sim.search.trial.conduct", broken)
-    assert run_virtually(Scenario(topology=PAIR, seed=1)) == ["raised: KeyError in test_hunt.py, broken: 'rig_9'"]
+    (found,) = run_virtually(Scenario(topology=PAIR, seed=1))
+    assert str(found) == "raised: KeyError in test_hunt.py, broken: 'rig_9'"
 
 
 def test_a_scenario_of_a_healthy_lab_holds_in_virtual_time() -> None:

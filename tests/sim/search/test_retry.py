@@ -26,6 +26,7 @@ from sim.storms import Failure, play_storm
 from sim.world import LabError
 from tests import ROOT
 from tests.sim.checks.test_registry import Story, append_to
+from tests.sim.findings import violation
 
 Breaks = Callable[[Op], bool]
 LAB = Topology(
@@ -181,7 +182,7 @@ def test_the_first_storm_that_breaks_something_ends_it_and_is_not_played_again(l
     assert 0 < len(lab.played) < 100
     assert lab.played == list(played.values())
     assert (failure.number, failure.example, failure.settled) == (len(played) - 1, lab.played[-1], True)
-    assert all("items missing at" in sentence for sentence in failure.broke)
+    assert all("items missing at" in broken.text for broken in failure.broke)
 
 
 def test_a_storm_that_does_not_settle_ends_it(lab: PlayedLab, draw: Any) -> None:
@@ -236,7 +237,7 @@ def test_a_storm_is_judged_by_what_is_new_in_the_journal(lab: PlayedLab, op: Op,
     lab.breaks = lambda broken: broken == op and len(lab.played) == 2
     verdicts = [play_storm(lab, storm, n, seed=1).broke for n, storm in enumerate(storms)]  # type: ignore[arg-type]
     assert list(map(bool, verdicts)) == [False, True, False]
-    assert all(sentence.startswith(f"{check}: ") for sentence in verdicts[1])
+    assert {broken.check for broken in verdicts[1]} == {check}
 
 
 # -- trying again ----------------------------------------------------------------------------------------------------
@@ -271,7 +272,7 @@ def retry(labs: FreshLabs) -> Callable[..., tuple[Retrial, list[str]]]:
 
     def retry(seconds: float = 60.0) -> tuple[Retrial, list[str]]:
         told: list[str] = []
-        failure = Failure(number=3, example=Example(ops=OPS), broke=["it broke"], settled=True)
+        failure = Failure(number=3, example=Example(ops=OPS), broke=[violation("hops: it broke")], settled=True)
         retrial = confirm_and_shrink(failure, labs, seed=1, seconds=seconds, said=told.append)
         return retrial, told
 
@@ -291,7 +292,7 @@ def test_it_is_known_what_came_of_the_smallest_when_it_failed(labs: FreshLabs, r
     """Not of the last that was tried, if that held."""
     labs.is_broken = lambda _, op: isinstance(op, Flow)
     retrial, _ = retry()
-    assert [sentence.partition(":")[0] for sentence in retrial.shown.broke] == ["streams"]
+    assert [broken.check for broken in retrial.shown.broke] == ["streams"]
     assert {entry.what for entry in retrial.shown.journal.entries} == {"item_made"}
 
 

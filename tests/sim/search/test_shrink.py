@@ -10,6 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
+from sim.evidence.violation import Violation
 from sim.faults.compile import actions
 from sim.lab.fault import Fault, Several, verb_of
 from sim.lab.topology import Link, Machine, Session, Stream, Topology, Trials, load
@@ -19,6 +20,7 @@ from sim.search.draw import draws
 from sim.search.shrink import alike, kinds, shrink, steps
 from sim.search.strategies import parts, scenarios
 from tests import ROOT
+from tests.sim.findings import violation
 from tests.sim.search.test_strategies import check_lab, check_send
 
 LAB = load(ROOT / "topologies" / "lab.yaml")
@@ -149,9 +151,11 @@ def test_a_flow_that_need_not_be_one_is_a_message() -> None:
 def test_it_stays_the_same_kind_of_failure() -> None:
     """A smaller scenario that breaks something else is another bug: this one is looked for on."""
 
-    def run(one: Scenario) -> list[str]:
+    order, lost = violation("order: two changed places"), violation("confirm: lost")
+
+    def run(one: Scenario) -> list[Violation]:
         many = len(ops(one))
-        return ["order: two changed places", "confirm: lost"] if many >= 2 else ["confirm: lost"] if many else []
+        return [order, lost] if many >= 2 else [lost] if many else []
 
     big = scenario(storm(*[Send(frm="T", to="a")] * 5))
     least = shrink(big, alike(run, run(big)))

@@ -55,7 +55,8 @@ class Run:
     def broke(self) -> list[str]:
         """What the checks say, and what did not settle."""
         said = [what for check in self.checks.values() if check.result != "pass" for what in check.violations]
-        return [what for what in said if "nothing to look at" not in what] + self.conducted.unsettled
+        doubts = [doubt.text for doubt in self.conducted.unsettled]
+        return [what for what in said if "nothing to look at" not in what] + doubts
 
     @property
     def explained(self) -> list[str]:

@@ -1,0 +1,115 @@
+"""Hops: each message of a storm went through the stations of its path, in order, and through nothing else."""
+
+from __future__ import annotations
+
+from sim.checks.message_fates import fate_of
+from sim.checks.result import about_message, many, result_of
+from sim.evidence.index import Index, digest
+from sim.evidence.journal import Entry
+from sim.evidence.violation import Violation
+from sim.lab.names import machine_behind
+from sim.scenario import Opaque
+from sim.scenario.payloads import opaque_bytes
+from sim.verdict import Check
+
+__all__ = ["check_hops"]
+
+
+def check_hops(index: Index) -> Check:
+    """Each storm message went through the stations of its path, in order, and through nothing else."""
+    broke: list[Violation] = []
+    explained: list[str] = []
+    made = [entry for entry in index.made if entry.key == "STORM"]
+    for entry in made:
+        wrong, why = _wrong_hops(index, entry)
+        broke, explained = broke + wrong, explained + why
+        who = index.tree.path(entry.by, entry.to)[-1]
+        others = {other.by for other in index.handled[entry.id]} - {who}
+        broke += [
+            about_message(entry, f"{entry.id} to {entry.to} was handled by {other}") for other in sorted(others)
+        ]
+    count = len(made)
+    skips = list(index.evidence.journal.of("skipped"))
+    skipped = {(entry.example, entry.n) for entry in skips if entry.sender.startswith("actor.")}
+    for number, example in sorted(index.evidence.examples.items()):
+        for n, op in enumerate(example.ops):
+            if isinstance(op, Opaque) and (number, n) not in skipped:
+                count += 1
+                wrong, why = _wrong_opaque(index, number, n, op)
+                broke, explained = broke + wrong, explained + why
+    explained += [f"what {entry.sender or entry.to} was to send was skipped: it was down" for entry in skips]
+    return result_of("hops", many(count, "message"), count + len(skips), broke, explained=explained)
+
+
+def _wrong_hops(index: Index, entry: Entry) -> tuple[list[Violation], list[str]]:
+    """What is wrong with the way of one message, and what of it a fault explains."""
+    expected = index.edges(entry.by, entry.to)
+    name = f"{entry.id} from {entry.by} to {entry.to}"
+    complete = False
+    detours = []
+    for edges in index.sendings[entry.id].values():
+        if _is_on_path(edges, expected, is_doubled=entry.id in index.outages.doubled):
+            complete = complete or expected[-1] in edges
+            continue
+        why = _why_astray(index, entry, edges, expected)
+        if why is None:
+            astray = [f"{a} → {b}" for a, b in edges if (a, b) not in expected] or [f"{a} → {b}" for a, b in edges]
+            return [about_message(entry, f"{name} went astray: {', '.join(astray)}")], []
+        detours.append(f"{name} was passed up, as a station did not know better: {why}")
+        complete = complete or expected[-1] in edges
+    fate = fate_of(index, entry)
+    if complete or fate.is_explained or (fate.told is None and index.outages.killed(entry.by, entry.t)):
+        return [], detours
+    longest = max(index.sendings[entry.id].values(), key=len, default=[])
+    stopped = longest[-1][1] if longest else entry.by
+    return [about_message(entry, f"{name} came no further than {stopped}")], detours
+
+
+def _why_astray(
+    index: Index, entry: Entry, edges: list[tuple[str, str]], expected: list[tuple[str, str]]
+) -> str | None:
+    """A station that has lost what lies below it passes up what is for there: excused where a fault made it forget."""
+    station, neighbour = next((edge for edge in edges if edge not in expected), ("", ""))
+    right = dict(expected).get(station)
+    if right is None or index.tree.link(station, neighbour) != (station, True):
+        return None
+    if index.tree.link(station, right) != (right, False) and machine_behind(right) != station:
+        return None  # it belongs neither to a machine below, nor to a node of this one
+    at = index.sent[entry.id, station, neighbour][-1]
+    struck = (outage for outage in index.outages.on([station, right], both_ways=True) if outage.overlaps(at, at))
+    return next((outage.words for outage in struck), None)
+
+
+def _is_on_path(edges: list[tuple[str, str]], expected: list[tuple[str, str]], *, is_doubled: bool) -> bool:
+    """Whether these bytes took the path, link by link, as far as they came.
+
+    A repeat after a path has come back is the same bytes once more, and may be on its way beside the first: so no link
+    may be crossed more often than the one before it, and none before it. But for what a link doubled.
+    """
+    first_times = list(dict.fromkeys(edges))
+    counts = [edges.count(edge) for edge in expected]
+    in_turn = is_doubled or counts == sorted(counts, reverse=True)
+    return first_times == expected[: len(first_times)] and in_turn
+
+
+def _wrong_opaque(index: Index, number: int, n: int, op: Opaque) -> tuple[list[Violation], list[str]]:
+    """What is wrong with bytes of a bare peer, and what is explained by a fault."""
+    told = [e for e in index.evidence.journal.of("opaque") if (e.example, e.n) == (number, n)]
+    came = [e.value for e in told]
+    name = f"bytes that are no message, from a bare peer at {op.at} to one at {op.to},"
+    went = index.by_digest[digest(opaque_bytes(op.size, op.seed, number, n))]
+    if came != [True]:
+        left, reached = went[-1] if went else (op.at, op.at)
+        sentence = f"{name} did not arrive as they were sent: they came as far as {reached}"
+        way = index.tree.path(op.at, op.to)
+        sent = [e.t for e in index.evidence.journal.of("made opaque") if (e.example, e.n) == (number, n)]
+        is_on_way = bool(sent) and left in way
+        outage = index.outages.explain(way[way.index(left) :], sent[0], ids=[]) if is_on_way else None
+        if outage is not None:
+            return [], [f"{sentence}: {outage.words}"]
+        return [Violation("", (op.at, op.to), (), sentence)], []
+    expected = index.edges(op.at, op.to)
+    edges = [edge for edge in went if not edge[1].startswith("actor.")]
+    if edges == expected:
+        return [], []
+    return [Violation("", (op.at, op.to), (), f"{name} went {edges}, not {expected}")], []

@@ -1,0 +1,290 @@
+"""What became of each message, held against what was promised: a rule each, and what a fault excuses.
+
+An excuse names the fault, and is one only where the message was on the way that the fault struck, when it struck.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+
+from msgspec import Struct, field
+
+from sim.checks.result import about_message, message_words
+from sim.evidence.index import Index
+from sim.evidence.journal import Entry
+from sim.evidence.outages import BEFORE_S, Outage, seconds
+from sim.evidence.violation import Violation
+from sim.lab.names import is_node, machine_behind
+
+__all__ = ["HANDLED", "Fate", "fate_of", "may_be_under_way", "way_through"]
+
+# Of these it is written down that they were handled.
+HANDLED = ("STORM", "CRASH", "CALM", "DATA", "START", "STOP")
+TTL = 5
+TICK_S = 0.2  # how far from its time a repeat may be, by the clock
+LATE_S = 2.0  # how long a repeat may take on a way that is whole
+COMMIT_S = 0.5  # from writing down that a message is made until its durable sender has promised it
+
+
+class Fate(Struct):
+    """What became of one message."""
+
+    made: Entry
+    handled: list[Entry]
+    told: Entry | None
+    broke: list[Violation] = field(default_factory=list)
+    unknown: list[Violation] = field(default_factory=list)
+    explained: list[str] = field(default_factory=list)
+    lost_to: str = ""  # what explains that it was lost or never confirmed, in words
+    is_twice: bool = False  # handled twice in one life, and nothing excuses that
+
+    @property
+    def is_confirmed(self) -> bool:
+        """Whether its sender was told that it was handled."""
+        return self.told is not None and self.told.value == "confirmed"
+
+    @property
+    def is_explained(self) -> bool:
+        """Whether that it is missing is a fault's doing."""
+        return not self.handled and bool(self.explained)
+
+
+def fate_of(index: Index, made: Entry) -> Fate:
+    """Judge one message that was made."""
+    known = index.fates.get(made.id)
+    if known is None or known.made is not made:
+        known = Fate(made=made, handled=index.handled[made.id], told=index.settled.get((made.by, made.id)))
+        if made.sought and not known.is_confirmed:
+            _judge_settling(index, known)
+        if made.sought:
+            _judge_patience(index, known)
+        if made.key in HANDLED:
+            _judge_handling(index, known)
+        index.fates[made.id] = known
+    return known
+
+
+def _break(fate: Fate, sentence: str) -> None:
+    fate.broke.append(about_message(fate.made, f"{message_words(fate.made)} {sentence}"))
+
+
+def _explain(fate: Fate, sentence: str, outage: Outage) -> None:
+    """That it was lost, or never confirmed, is the doing of a fault."""
+    fate.explained.append(f"{message_words(fate.made)} {sentence}: {outage.words}")
+    fate.lost_to = fate.lost_to or outage.words
+
+
+# -- confirmed, expired, or neither ------------------------------------------------------------------------------------
+
+
+def _judge_settling(index: Index, fate: Fate) -> None:
+    made, told = fate.made, fate.told
+    if told is None:
+        _judge_unsettled(index, fate)
+        return
+    outage = _why_expired(index, fate, told.t)
+    if outage is None:
+        _break(fate, f"was never confirmed: {told.value}")
+    elif made.key in HANDLED and not fate.handled:
+        _explain(fate, "was lost, and expired", outage)
+    else:
+        _explain(fate, "was never confirmed", outage)
+
+
+def _judge_unsettled(index: Index, fate: Fate) -> None:
+    """Its sender was never told. It may have been killed: then it is for its next life, if it is durable."""
+    made, name = fate.made, message_words(fate.made)
+    kill = index.outages.killed(made.by, made.t)
+    if kill is None:
+        fate.unknown.append(about_message(made, f"whether {name} was handled: it has not settled"))
+    elif fate.handled or made.key not in HANDLED:
+        return
+    elif not _is_kept(index, made, kill):
+        if not may_be_under_way(index, way_through(index, made), made.t, kill):
+            _break(fate, f"was never handled, long before its sender died: {kill.words}")
+            return
+        _explain(fate, "was lost with its sender", kill)
+    elif kill.ends is None:
+        fate.unknown.append(about_message(made, f"whether {name} will be handled: {kill.words}"))
+    elif (given_up := index.given_up.get(made.id)) and (outage := _why_expired(index, fate, given_up)):
+        _explain(fate, "was lost, and given up by the next life of its sender", outage)
+    else:
+        _break(fate, f"is promised by a durable sender, and was never handled: {kill.words}")
+
+
+def may_be_under_way(index: Index, way: list[str], since: int, kill: Outage) -> bool:
+    """Whether what set out on `way` at `since` may not have arrived yet when its sender was killed."""
+    if kill.begins - since <= seconds(index.evidence.topology.repeat_interval_s + LATE_S):
+        return True
+    before = kill.begins - seconds(2 * BEFORE_S)  # not the kill itself, nor what struck with it
+    return any(outage.overlaps(since, before) for outage in index.outages.on(way, both_ways=True))
+
+
+def _is_kept(index: Index, made: Entry, kill: Outage) -> bool:
+    """Whether the sender had promised, on its disk, what it said that it made."""
+    if not index.durable(made.by):
+        return False
+    return bool(index.sendings.get(made.id)) or kill.begins - made.t > seconds(COMMIT_S)
+
+
+def _why_expired(index: Index, fate: Fate, at: int) -> Outage | None:
+    """What kept it, or its confirmation, away for as long as it was tried: any repeat on a whole way ends a failure."""
+    made, topology = fate.made, index.evidence.topology
+    since = max(made.t, at - seconds(TTL * topology.repeat_interval_s))
+    longest, outage = index.outages.unbroken(way_through(index, made), since, at)
+    if outage is None or longest > seconds(topology.repeat_interval_s + LATE_S):
+        return None
+    is_missing = made.key in HANDLED and not fate.handled and not outage.is_crawl  # it may be under way yet
+    # From when it was made: one whose recipient may be Autopilot's own is asked about, and not sent again.
+    if is_missing and index.outages.explain(way_through(index, made), made.t, until=at, ids=[made.id]) is None:
+        return None
+    return outage
+
+
+def _judge_patience(index: Index, fate: Fate) -> None:
+    """Repeats by the clock in one life, with no word from the recipient between, are as many as its ttl and no more."""
+    made = fate.made
+    interval = seconds(index.evidence.topology.repeat_interval_s)
+    moment = min(seconds(TICK_S), interval // 4)  # what goes out in one burst is no repeat by the clock
+    run: list[int] = []
+    for t in index.sent.get((made.id, *(index.edges(made.by, made.to) or [("", "")])[0]), []):
+        is_repeat = bool(run) and abs(t - run[-1] - interval) <= moment
+        is_repeat = is_repeat and not any(run[-1] <= met <= t for met in index.met[made.by])  # a meeting costs no ttl
+        is_same_life = not run or index.outages.killed(made.by, run[-1], t) is None
+        run = [*run, t] if is_repeat and is_same_life else [t]
+        if len(run) > TTL + 1 and not _has_word(index, made, run[0], t):
+            sentence = f"was sent {len(run)} times with no word of it, and its ttl is {TTL}"
+            _break(fate, sentence)
+            return
+
+
+def _has_word(index: Index, made: Entry, since: int, until: int) -> bool:
+    """Whether its recipient said that it has it, or a station that there is no way: then no patience is spent."""
+    words = [t for about in (made.id, "") for t in index.words.get((about, made.by), [])]
+    return any(since <= t <= until for t in words)
+
+
+# -- handled -----------------------------------------------------------------------------------------------------------
+
+
+def _judge_handling(index: Index, fate: Fate) -> None:
+    made = fate.made
+    if not fate.handled:
+        _judge_missing(index, fate)
+        return
+    if fate.told is not None and fate.is_confirmed and fate.told.t < fate.handled[0].t:
+        _break(fate, "was confirmed before it was handled")
+    if made.key in ("STORM", "DATA") and any(entry.print != made.print for entry in fate.handled):
+        _break(fate, "arrived with another content than it was sent with")
+    _judge_copies(index, fate)
+    _judge_lives(index, fate)
+
+
+def _judge_missing(index: Index, fate: Fate) -> None:
+    name = message_words(fate.made)
+    refusal = _refusal(index, fate.made)
+    if fate.is_confirmed and refusal:
+        fate.explained.append(f"{name} was not begun, and that was told: {refusal}")
+    elif fate.is_confirmed:
+        _break(fate, "was confirmed, and never handled")
+    elif not fate.made.sought:
+        outage = why_missing(index, fate.made)
+        if outage is None:
+            _break(fate, "was never handled")
+        else:
+            _explain(fate, "was lost", outage)
+
+
+def _refusal(index: Index, made: Entry) -> str | None:
+    """What a station told at home instead of handing a START to its program. Whether it may is for `programs`."""
+    begins = f"{made.key} was not begun on {machine_behind(made.to)}: "
+    told = (raised["exception"] for raised in index.exceptions())
+    return next((said for said in told if said.startswith(begins)), None)
+
+
+def why_missing(index: Index, made: Entry) -> Outage | None:
+    """The outage that a message nobody repeats was lost to: from where it came last, when it was there, to its end."""
+    way, since = index.tree.path(made.by, made.to), made.t
+    for n, edge in enumerate(index.edges(made.by, made.to)):
+        sent = index.sent.get((made.id, *edge))
+        if not sent:
+            break
+        way, since = index.tree.path(made.by, made.to)[n:], sent[-1]
+    return index.outages.explain(way, since, ids=[made.id])
+
+
+def _judge_copies(index: Index, fate: Fate) -> None:
+    """Handled once in a life; again only where a station that passes it on was killed between, and it is marked."""
+    name = message_words(fate.made)
+    copies: dict[tuple[str, int], list[Entry]] = defaultdict(list)
+    for entry in fate.handled:
+        copies[entry.by, entry.life].append(entry)
+    for (by, _), entries in sorted(copies.items()):
+        if len(entries) < 2:
+            continue
+        why = [why_again(index, fate.made, entry) for entry in entries[1:]]
+        if None in why:
+            _break(fate, f"was handled {len(entries)} times by {by} in one life")
+            fate.is_twice = True
+        else:
+            fate.explained += [f"{name} was handled again by {by}, {said}" for said in why if said]
+
+
+def why_again(index: Index, made: Entry, copy: Entry) -> str | None:
+    """What excuses that a message was handled again in one life of its recipient; None if nothing does."""
+    if not made.sought:
+        return "since a link doubled it, and nobody was to confirm it" if made.id in index.outages.doubled else None
+    relay = machine_behind(copy.by)
+    if not copy.redelivered or not copy.first or not is_node(copy.by):
+        return None
+    kill = index.outages.relays_killed([relay], made.t, copy.t)
+    return f"marked redelivered: {kill.words}" if kill is not None else None
+
+
+def _judge_lives(index: Index, fate: Fate) -> None:
+    """What is handled in one life and again in the next is marked, there."""
+    if not fate.made.sought:
+        return
+    began = {entry.life for entry in index.began[fate.made.id]}
+    first = fate.handled[0]
+    again = [entry for entry in fate.handled if entry.by == first.by and entry.life != first.life]
+    is_marked = all(entry.redelivered for entry in again) and (
+        len(began) < 2 or any(entry.redelivered for entry in fate.handled)
+    )
+    if not is_marked:
+        sentence = "was handled again in a next life, and not marked redelivered"
+        _break(fate, sentence)
+    for entry in again:
+        kill = index.outages.killed(entry.by, first.t)
+        written = kill is not None and kill.begins - first.t > seconds(COMMIT_S)
+        if written and index.durable(entry.by) and not entry.first and entry.t > first.t:
+            sentence = f"was handled again in a next life of {entry.by}, which had written down that it was"
+            _break(fate, sentence)
+
+
+# -- where a message goes ----------------------------------------------------------------------------------------------
+
+
+def way_through(index: Index, made: Entry) -> list[str]:
+    """All participants that must do their part until a message is confirmed, each beside one that it talks to.
+
+    What a station hands on counts as handled when it is handled there: a trial by the terminal's program, a state and
+    a handshake too; an order by the program, by all below it, and when the state that it led to is known above.
+    """
+    topology = index.evidence.topology
+    terminal = topology.terminal.id
+    way = index.tree.path(made.by, made.to)
+    end = machine_behind(made.to)
+    if made.key in ("DATA", "STATE", "HANDSHAKE", "ERROR", "CONTINUOUS"):
+        return [*way, *index.tree.path(end, terminal)[1:], "_" + terminal]
+    if made.key in ("START", "STOP", "CHILD", "PARAM", "STOPALL"):
+        return [*way, *_all_below(index, end), *index.tree.path(end, terminal), "_" + terminal]
+    return way
+
+
+def _all_below(index: Index, machine: str) -> list[str]:
+    """The program of a machine and all that is below it, there and back."""
+    around = [machine, "_" + machine, machine]
+    for child in index.evidence.topology.machine(machine).children:
+        around += [*_all_below(index, child), machine]
+    return around

@@ -1,0 +1,86 @@
+"""What a check came to: findings put together into one `Check`, and how they are worded."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from msgspec.structs import replace
+
+from sim.evidence.index import Index
+from sim.evidence.journal import Entry
+from sim.evidence.outages import seconds
+from sim.evidence.violation import Violation
+from sim.lab.names import machine_behind
+from sim.verdict import Check
+
+__all__ = ["about_machine", "about_message", "excused", "many", "message_words", "result_of"]
+
+OBEYS_S = 2.0  # how long it may take from an order that comes until something is done
+
+
+def result_of(
+    name: str,
+    looked_at: str,
+    count: int,
+    broke: Iterable[Violation],
+    *,
+    unknown: Iterable[Violation] = (),
+    explained: Iterable[str] = (),
+    figures: str = "",
+) -> Check:
+    """The outcome of the check `name`, which looked at `count` things. It is given to each violation as its check."""
+    found = [replace(violation, check=name) for violation in broke]
+    doubts = [replace(doubt, check=name, text=f"not known: {doubt.text}") for doubt in unknown]
+    excused = list(explained)
+    if not (count or found or excused):
+        doubts.append(Violation(name, (), (), "there was nothing to look at"))
+    return Check(
+        name=name,
+        looked_at=looked_at,
+        count=count,
+        result="fail" if found else "unknown" if doubts else "pass",
+        figures=figures,
+        broke=found,
+        doubts=doubts,
+        explained=excused,
+    )
+
+
+def about_machine(machine: str, text: str, *, messages: tuple[str, ...] = ()) -> Violation:
+    """A finding about one machine. `result_of` adds the check's name."""
+    return Violation("", (machine,), messages, text)
+
+
+def about_message(made: Entry, text: str) -> Violation:
+    """A finding about one message, and so about the machines of its sender and its recipient."""
+    machines = dict.fromkeys((machine_behind(made.by), machine_behind(made.to)))
+    return Violation("", tuple(machines), (made.id,), text)
+
+
+def excused(index: Index, idle: Sequence[Violation]) -> tuple[list[str], list[Violation]]:
+    """Of machines that did nothing: sentences for those that faults kept from all of it, and the others.
+
+    It is excused if its path to the terminal was never whole for as long as an order takes to come and be obeyed.
+    """
+    explained, others = [], []
+    orders = [entry.t for entry in index.made if entry.key in ("START", "STOP")] or [0]
+    enough = seconds(index.evidence.topology.repeat_interval_s + OBEYS_S)
+    for violation in idle:
+        stations = index.tree.path("_" + index.evidence.topology.terminal.id, violation.machines[0])[1:]
+        path = [name for station in stations for name in (station, "_" + station, station)]
+        longest, struck = index.outages.unbroken(path, min(orders), max(orders))
+        if struck is not None and longest < enough:
+            explained.append(f"{violation.text}: {struck.words}")
+        else:
+            others.append(violation)
+    return explained, others
+
+
+def message_words(made: Entry) -> str:
+    """What a message is called in sentences."""
+    return f"{made.key} {made.id} from {made.by} to {made.to}"
+
+
+def many(count: int, what: str) -> str:
+    """'1 rig', '1,204 items'."""
+    return f"{count:,} {what}" if count == 1 else f"{count:,} {what}s"
