@@ -17,7 +17,7 @@ from msgspec.structs import replace
 from sim.evidence.journal import Entry
 from sim.faults.compile import actions
 from sim.faults.describe import describe
-from sim.lab.fault import OPTIONS, Fault, verb_of
+from sim.lab.fault import VERBS, Fault, verb_of
 from sim.lab.topology import Topology
 from sim.phases import Conducted
 from sim.processes.lab import IMPOSSIBLE
@@ -189,7 +189,7 @@ def _refuse_idle(fault: Fault, topology: Topology, world: WorldName) -> None:
 
 
 def _why_idle(fault: Fault, verb: str, topology: Topology, world: WorldName) -> str:
-    takes = {verb, *COMMON, *OPTIONS[verb]}
+    takes = {verb, *COMMON, *VERBS[verb].options}
     others = [name for name in Fault.__struct_fields__ if name not in takes]
     idle = [name for name in others if getattr(fault, name) != getattr(UNSET, name)]
     if idle:

@@ -7,7 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from sim.lab.fault import OPTIONS
+from sim.lab.fault import VERBS
 from sim.lab.topology import load
 from tests import ROOT
 
@@ -62,7 +62,7 @@ def test_the_faults_it_shows_are_those_of_a_file_and_no_verb_is_left_out(tmp_pat
     lab.write_text(f"pilots: {pilots}\nsession: {{duration_s: 12}}\n{shown}")
     assert len(load(lab).faults) == 4
     _, _, table = README.partition("| strikes | verbs |")
-    assert set(re.findall(r"`([a-z_]+)`", table.partition("\n\n")[0])) == set(OPTIONS)
+    assert set(re.findall(r"`([a-z_]+)`", table.partition("\n\n")[0])) == set(VERBS)
 
 
 def test_every_room_of_the_table_is_there() -> None:

@@ -6,11 +6,10 @@ Both worlds carry out the same `Action`s. `compile` makes them from `Fault`s, `d
 from sim.faults.actions import Action, Verb, healing
 from sim.faults.compile import actions
 from sim.faults.describe import describe
-from sim.lab.fault import ON_LINKS, OPTIONS, Fault, Link, Several, Way, What, named, target_of, verb_of
+from sim.lab.fault import VERBS, Fault, Link, Several, Way, What, named, target_of, verb_of
 
 __all__ = [
-    "ON_LINKS",
-    "OPTIONS",
+    "VERBS",
     "Action",
     "Fault",
     "Link",

@@ -6,11 +6,11 @@ Where actions come from is `compile.py`'s.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, cast, get_args
 
 import msgspec
 
-from sim.lab.fault import Way, What
+from sim.lab.fault import ACTION_VERBS, Way, What
 
 if TYPE_CHECKING:
     from sim.lab.topology import Topology
@@ -22,15 +22,11 @@ Verb = Literal[
 ]  # fmt: skip
 
 ENDS: dict[Verb, Verb] = {
-    "kill": "restart",
-    "pause": "resume",
-    "cut": "heal",
-    "shape": "heal",
-    "drop": "heal",
-    "duplicate": "heal",
-    "hold": "release",
+    verb: cast("Verb", facts.ended_by)
+    for verb in get_args(Verb)
+    if (facts := ACTION_VERBS[verb]).ended_by
 }
-"""What lasts, and what ends it. A reset is over as soon as it is done."""
+"""What lasts, and what ends it."""
 
 
 class Action(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
@@ -82,7 +78,7 @@ def _happen(lasting: dict[tuple[str, Verb, str], int], action: Action, part: str
 
 
 def _ending(lasting: dict[tuple[str, Verb, str], int], target: str, verb: Verb, at_us: int) -> Iterator[Action]:
-    of_machine = verb in {"restart", "resume"}
+    of_machine = ACTION_VERBS[verb].on == "machine"
     parts = ("station", "program") if of_machine else ("up", "down")
     faults = {part: lasting[target, verb, part] for part in parts if (target, verb, part) in lasting}
     if len(faults) == len(parts):
@@ -94,6 +90,6 @@ def _ending(lasting: dict[tuple[str, Verb, str], int], target: str, verb: Verb, 
 
 
 def _parts(action: Action) -> tuple[str, ...]:
-    if action.verb in {"kill", "restart", "pause", "resume"}:
+    if ACTION_VERBS[action.verb].on == "machine":
         return ("station", "program") if action.what == "machine" else (action.what,)
     return ("up", "down") if action.way == "both" else (action.way,)

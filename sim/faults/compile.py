@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterable, Iterator
-from typing import TypeVar
+from typing import TypeVar, cast
 
 import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
 from sim.faults.actions import ENDS, Action, Verb
-from sim.lab.fault import ON_LINKS, Fault, Several, named, target_of, verb_of
+from sim.lab.fault import VERBS, Fault, Several, named, target_of, verb_of
 from sim.lab.topology import Machine, Topology
 from sim.lab.tree import Tree
 
@@ -93,12 +93,12 @@ def _words(fault: Fault) -> bytes:
 
 def _one(topology: Topology, fault: Fault, index: int, chance: Chance) -> Iterator[Action]:
     verb = verb_of(fault)
-    if verb not in {"drop", "duplicate"} and chance.share("happens") >= fault.probability:
+    if not VERBS[verb].is_of_messages and chance.share("happens") >= fault.probability:
         return
     begin_s = fault.at_s or 0.0
     if fault.between_s is not None:
         begin_s = chance.between(*fault.between_s, "time")
-    targets = _targets(topology, target_of(fault), chance, links=verb in ON_LINKS)
+    targets = _targets(topology, target_of(fault), chance, links=VERBS[verb].on == "link")
     case = Case(fault=fault, verb=verb, targets=targets, topology=topology, chance=chance)
     for action in _steps(case) if targets else ():
         yield replace(action, at_us=action.at_us + round(begin_s * 1_000_000), fault=index)
@@ -132,31 +132,13 @@ def _steps(case: Case) -> list[Action]:
 
 # One verb, and its end
 
-_DONE: dict[str, Verb] = {
-    "kill": "kill",
-    "restart": "restart",
-    "pause": "pause",
-    "resume": "resume",
-    "cut": "cut",
-    "heal": "heal",
-    "hold": "hold",
-    "release": "release",
-    "stall": "hold",
-    "reset": "reset",
-    "slow": "shape",
-    "drop": "drop",
-    "duplicate": "duplicate",
-    "switch_dies": "cut",
-}
-
-
 def _plain(case: Case) -> Iterator[Action]:
-    fault, verb = case.fault, _DONE[case.verb]
+    fault, kind = case.fault, VERBS[case.verb]
+    verb = cast("Verb", kind.acts[0])
     for machine in case.targets:
         yield _begun(case, verb, machine)
-    after_s = {"kill": fault.restart_after_s, "pause": fault.resume_after_s, "hold": fault.release_after_s}
-    end_s = fault.heal_after_s if case.verb == "stall" else after_s.get(case.verb, fault.heal_after_s)
-    if end_s is None or verb not in ENDS:
+    end_s = getattr(fault, kind.until) if kind.until else None
+    if end_s is None:
         return
     for machine in case.targets:
         yield Action(at_us=_us(end_s), verb=ENDS[verb], target=machine.id, what=fault.what, way=fault.way)
@@ -167,7 +149,7 @@ def _begun(case: Case, verb: Verb, machine: Machine) -> Action:
     if verb == "shape":
         shape = _shape(machine, 0, latency_ms=fault.latency_ms, jitter_ms=fault.jitter_ms, rate_mbit=fault.rate_mbit)
         return replace(shape, way=fault.way)
-    if verb not in {"drop", "duplicate"}:
+    if not VERBS[case.verb].is_of_messages:
         return Action(at_us=0, verb=verb, target=machine.id, what=fault.what, way=fault.way)
     return Action(
         at_us=0,

@@ -5,25 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from sim.faults.compile import REBOOT_S, STORM_S
-from sim.lab.fault import Fault, Several, target_of, verb_of
+from sim.lab.fault import ACTION_VERBS, VERBS, Fault, Several, target_of, verb_of
 
 __all__ = ["describe"]
 
-_DONE = {
-    "kill": "killed",
-    "restart": "restarted",
-    "pause": "paused",
-    "resume": "resumed",
-    "cut": "cut",
-    "heal": "healed",
-    "hold": "held",
-    "release": "released",
-    "stall": "held",
-    "reset": "reset",
-    "switch_dies": "cut together",
-    "power_cut": "without power",
-    "rolling_reboot": "rebooted in turn",
-}
+_ENDED = {"restart": "back", "resume": "resumed", "release": "released", "heal": "healed"}
 
 
 def describe(fault: Fault) -> str:
@@ -32,19 +18,19 @@ def describe(fault: Fault) -> str:
     who, several = _who(target_of(fault))
     tell = _OTHERS.get(verb, _done)
     chance = f", with a probability of {fault.probability:g}" if fault.probability < 1 else ""
-    return tell(fault, verb, who, several) + ("" if verb in {"drop", "duplicate"} else chance)
+    return tell(fault, verb, who, several) + ("" if VERBS[verb].is_of_messages else chance)
 
 
 def _done(fault: Fault, verb: str, who: str, several: bool) -> str:
     """Most are something that is done to somebody."""
-    if verb in {"kill", "restart", "pause", "resume", "power_cut", "rolling_reboot"}:
+    if VERBS[verb].on == "machine":
         subject = who if fault.what == "machine" else f"the {fault.what}{'s' * several} of {who}"
     else:
         subject = _link(fault, who, several)
     if verb == "power_cut":
         subject, several = f"{who} and all below", True
     is_ = "are" if several else "is"
-    return f"{subject} {is_} {_DONE[verb]} {_time(fault)}{_end(fault, verb)}"
+    return f"{subject} {is_} {VERBS[verb].done} {_time(fault)}{_end(fault, verb)}"
 
 
 def _slow(fault: Fault, verb: str, who: str, several: bool) -> str:
@@ -62,7 +48,7 @@ def _messages(fault: Fault, verb: str, who: str, several: bool) -> str:
     if fault.first is not None:
         some, most = (some, f", {fault.first} at most,") if some else (f"the first {fault.first} ", "")
     key = f"{fault.key} " if fault.key is not None else ""
-    what = {"drop": "lost", "duplicate": "doubled"}[verb]
+    what = VERBS[verb].done
     lasts = f", for {fault.heal_after_s:g} s" if fault.heal_after_s is not None else ""
     since = f"{_time(fault, since=True)}{lasts}"
     return f"{some}{key}messages on {_link(fault, who, several)} are {what}{most} {since}"
@@ -125,10 +111,6 @@ def _end(fault: Fault, verb: str) -> str:
     if verb == "rolling_reboot":
         gone = REBOOT_S if fault.restart_after_s is None else fault.restart_after_s
         return f", each back after {gone:g} s" + (f", within {fault.for_s:g} s" if fault.for_s is not None else "")
-    ends = (
-        ("back", fault.restart_after_s),
-        ("resumed", fault.resume_after_s),
-        ("released", fault.release_after_s),
-        ("released" if verb == "stall" else "healed", fault.heal_after_s),
-    )
-    return "".join(f", {word} after {after:g} s" for word, after in ends if after is not None)
+    kind = VERBS[verb]
+    after_s = getattr(fault, kind.until) if kind.until else None
+    return "" if after_s is None else f", {_ENDED[ACTION_VERBS[kind.acts[0]].ended_by]} after {after_s:g} s"

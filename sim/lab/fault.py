@@ -10,14 +10,16 @@ from fnmatch import fnmatchcase
 from typing import Annotated, Literal
 
 import msgspec
-from msgspec import Meta
+from msgspec import Meta, Struct
 
 from sim.lab.types import After, Late, Natural, NotNegative, Positive, Share
 
 __all__ = [
-    "ON_LINKS",
-    "OPTIONS",
+    "ACTION_VERBS",
+    "VERBS",
+    "ActionVerb",
     "Fault",
+    "FaultVerb",
     "Link",
     "Several",
     "Target",
@@ -146,35 +148,169 @@ class Fault(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaul
     first: Annotated[Natural | None, Meta(description="Of drop and duplicate: so many, and no more.")] = None
 
 
-OPTIONS: dict[str, tuple[str, ...]] = {
-    "kill": ("what", "restart_after_s"),
-    "restart": ("what",),
-    "pause": ("what", "resume_after_s"),
-    "resume": ("what",),
-    "cut": ("way", "heal_after_s"),
-    "heal": ("way",),
-    "hold": ("way", "release_after_s"),
-    "release": ("way",),
-    "stall": ("way", "heal_after_s"),
-    "reset": (),
-    "slow": ("way", "latency_ms", "jitter_ms", "rate_mbit", "heal_after_s"),
-    "drop": ("way", "key", "first", "heal_after_s"),
-    "duplicate": ("way", "key", "first", "heal_after_s"),
-    "power_cut": ("restart_after_s",),
-    "switch_dies": ("heal_after_s",),
-    "wifi_bad": ("for_s",),
-    "swizzle": ("for_s",),
-    "rolling_reboot": ("restart_after_s", "for_s"),
-}
-"""What each verb takes beside its target, a time and a probability."""
+class ActionVerb(Struct, frozen=True, kw_only=True):
+    """What is done to one machine or link at one time, and all that others must know of it."""
 
-ON_LINKS = frozenset(OPTIONS) - {"kill", "restart", "pause", "resume", "power_cut", "rolling_reboot"}
-"""The verbs that strike links, of which the terminal has none."""
+    on: Literal["machine", "link"]
+    ended_by: str = ""  # the action that ends it; empty: it does not last
+    gives_way_to: str = ""  # another that ends it too: the next life of a killed machine does not stand still
+    undoes: str = ""  # of what ends others: what those do, as in "no fault kills rig_2 before that"
+    state: str = ""  # what a machine or link is meanwhile
+    told: tuple[str, str, str] = ("", "", "")  # what happened, how it ended, and that it never did
+    name: str = ""  # in counts, where the verb will not do
+    is_silent: bool = False  # nothing gets through, and who is behind it may have to find out by itself
+    is_slow: bool = False  # what was under way then may get through, later
+    is_harmless: bool = False  # what it strikes is late or comes twice, but it is there
+    is_virtual: bool = False  # TCP would hide it: there are no processes on which it can be done
+
+
+ACTION_VERBS: dict[str, ActionVerb] = {
+    "kill": ActionVerb(
+        on="machine",
+        ended_by="restart",
+        state="down",
+        told=("was killed at", ", back at", ", never back"),
+        is_silent=True,
+    ),
+    "restart": ActionVerb(on="machine", undoes="kills"),
+    "pause": ActionVerb(
+        on="machine",
+        ended_by="resume",
+        gives_way_to="kill",
+        state="paused",
+        told=("was paused at", ", on again at", ", never on again"),
+        is_silent=True,
+        is_slow=True,
+    ),
+    "resume": ActionVerb(on="machine", undoes="pauses"),
+    "cut": ActionVerb(
+        on="link",
+        ended_by="heal",
+        state="cut",
+        told=("was cut at", ", whole again at", ", never whole again"),
+        is_silent=True,
+        is_slow=True,
+    ),
+    "heal": ActionVerb(on="link", undoes="cuts or slows"),
+    "hold": ActionVerb(
+        on="link",
+        ended_by="release",
+        state="held",
+        told=("was held at", ", released at", ", never released"),
+        is_silent=True,
+        is_slow=True,
+    ),
+    "release": ActionVerb(on="link", undoes="holds"),
+    "reset": ActionVerb(on="link", state="reset", told=("lost its connections at", "", "")),
+    "shape": ActionVerb(
+        on="link",
+        ended_by="heal",
+        gives_way_to="shape",
+        state="slow",
+        told=("was slow from", " to", ""),
+        name="slow link",
+        is_slow=True,
+        is_harmless=True,
+    ),
+    "drop": ActionVerb(
+        on="link",
+        ended_by="heal",
+        state="losing messages",
+        told=("lost messages from", " to", ""),
+        name="lossy link",
+        is_virtual=True,
+    ),
+    "duplicate": ActionVerb(
+        on="link",
+        ended_by="heal",
+        state="doubling messages",
+        told=("doubled messages from", " to", ""),
+        name="doubling link",
+        is_harmless=True,
+        is_virtual=True,
+    ),
+}
+"""What the verbs of actions mean, which both worlds carry out. `reset` is over as soon as it is done."""
+
+
+class FaultVerb(Struct, frozen=True, kw_only=True):
+    """What there is to know of one verb of `Fault`."""
+
+    acts: tuple[str, ...]  # the actions that it begins: one, or those of a storm
+    options: tuple[str, ...] = ()  # what it takes beside its target, a time and a probability
+    until: str = ""  # the option after which it ends by itself
+    needs: tuple[str, ...] = ()  # at least one of these must be given
+    without: str = ""  # what is said of it where none of these is
+    done: str  # as in "rig_2 is killed"
+    is_storm: bool = False  # it stands for several faults
+
+    @property
+    def on(self) -> Literal["machine", "link"]:
+        """What its targets stand for. A machine has no link up if it is the terminal."""
+        return ACTION_VERBS[self.acts[0]].on
+
+    @property
+    def ended_by(self) -> frozenset[str]:
+        """The actions that end it, or some of it."""
+        return frozenset(end for act in self.acts if (end := ACTION_VERBS[act].ended_by))
+
+    @property
+    def is_of_messages(self) -> bool:
+        """Whether it happens to single messages, and its probability is that of each."""
+        return "first" in self.options
+
+
+_SLOWNESS = ("latency_ms", "jitter_ms", "rate_mbit")
+_EACH = ("way", "key", "first", "heal_after_s")
+
+VERBS: dict[str, FaultVerb] = {
+    "kill": FaultVerb(acts=("kill",), options=("what", "restart_after_s"), until="restart_after_s", done="killed"),
+    "restart": FaultVerb(acts=("restart",), options=("what",), done="restarted"),
+    "pause": FaultVerb(acts=("pause",), options=("what", "resume_after_s"), until="resume_after_s", done="paused"),
+    "resume": FaultVerb(acts=("resume",), options=("what",), done="resumed"),
+    "cut": FaultVerb(acts=("cut",), options=("way", "heal_after_s"), until="heal_after_s", done="cut"),
+    "heal": FaultVerb(acts=("heal",), options=("way",), done="healed"),
+    "hold": FaultVerb(acts=("hold",), options=("way", "release_after_s"), until="release_after_s", done="held"),
+    "release": FaultVerb(acts=("release",), options=("way",), done="released"),
+    "stall": FaultVerb(
+        acts=("hold",),
+        options=("way", "heal_after_s"),
+        until="heal_after_s",
+        needs=("heal_after_s",),
+        without="needs `heal_after_s`; what does not end by itself is a `hold`",
+        done="held",
+    ),
+    "reset": FaultVerb(acts=("reset",), done="reset"),
+    "slow": FaultVerb(
+        acts=("shape",),
+        options=("way", *_SLOWNESS, "heal_after_s"),
+        until="heal_after_s",
+        needs=_SLOWNESS,
+        without=f"does not say how slow; give at least one of {', '.join(_SLOWNESS)}",
+        done="slowed",
+    ),
+    "drop": FaultVerb(acts=("drop",), options=_EACH, until="heal_after_s", done="lost"),
+    "duplicate": FaultVerb(acts=("duplicate",), options=_EACH, until="heal_after_s", done="doubled"),
+    "power_cut": FaultVerb(
+        acts=("kill", "cut"), options=("restart_after_s",), until="restart_after_s", done="without power", is_storm=True
+    ),
+    "switch_dies": FaultVerb(
+        acts=("cut",), options=("heal_after_s",), until="heal_after_s", done="cut together", is_storm=True
+    ),
+    "wifi_bad": FaultVerb(acts=("hold", "shape"), options=("for_s",), until="for_s", done="bad", is_storm=True),
+    "swizzle": FaultVerb(acts=("cut",), options=("for_s",), until="for_s", done="cut one by one", is_storm=True),
+    "rolling_reboot": FaultVerb(
+        acts=("kill",), options=("restart_after_s", "for_s"), until="for_s", done="rebooted in turn", is_storm=True
+    ),
+}
+"""The verbs of `Fault`, in the order in which the file's documentation has them. A new one is a row here, its key in
+`Fault`, and, where no action does it yet, what each of the two worlds does.
+"""
 
 
 def verb_of(fault: Fault) -> str:
     """The one verb of a fault. Raises ValueError if it has none, or several."""
-    verbs = [verb for verb in OPTIONS if getattr(fault, verb) is not None]
+    verbs = [verb for verb in VERBS if getattr(fault, verb) is not None]
     if len(verbs) != 1:
         raise ValueError(f"a fault has exactly one verb, not {len(verbs)}: {fault}")
     return verbs[0]

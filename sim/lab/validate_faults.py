@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from sim.lab.expand import Found
-from sim.lab.fault import ON_LINKS, OPTIONS, Fault, named
+from sim.lab.fault import ACTION_VERBS, VERBS, Fault, named
 from sim.lab.schema import did_you_mean
 from sim.lab.yaml_nodes import Mistakes, Node, show
 
@@ -16,15 +16,6 @@ __all__ = ["check_faults"]
 Tell = Callable[[int, str], None]
 
 _COMMON = ("at_s", "between_s", "probability")
-_SLOWNESS = ("latency_ms", "jitter_ms", "rate_mbit")
-
-# What begins what an ending verb ends, and how one says that.
-_BEGINNINGS: dict[str, tuple[set[str], str]] = {
-    "restart": ({"kill", "power_cut", "rolling_reboot"}, "kills"),
-    "resume": ({"pause"}, "pauses"),
-    "heal": ({"cut", "slow", "drop", "duplicate", "power_cut", "switch_dies", "wifi_bad", "swizzle"}, "cuts or slows"),
-    "release": ({"hold", "stall", "wifi_bad"}, "holds"),
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,13 +55,13 @@ def check_faults(machines: list[Found], root: Node, mistakes: Mistakes) -> None:
 def _endless(faults: list[_Read]) -> Iterator[tuple[int, str]]:
     """What ends something that has certainly not begun by then."""
     for end in faults:
-        if end.verb not in _BEGINNINGS or not end.struck:
+        strikes = ACTION_VERBS[VERBS[end.verb].acts[0]].undoes
+        if not strikes or not end.struck:
             continue
-        verbs, strikes = _BEGINNINGS[end.verb]
-        begun = (one for one in faults if one.verb in verbs and one.earliest_s <= end.latest_s)
+        begun = (one for one in faults if end.verb in VERBS[one.verb].ended_by and one.earliest_s <= end.latest_s)
         if not any(one.struck & end.struck for one in begun):
             who = " or ".join(show(id) for id in sorted(end.struck)[:3])
-            link = "the link of " if end.verb in ON_LINKS else ""
+            link = "the link of " if VERBS[end.verb].on == "link" else ""
             yield end.line, f"there is nothing to {end.verb} at {end.time}: no fault {strikes} {link}{who} before that."
 
 
@@ -104,14 +95,14 @@ class _Fault:
         return _Read(verb, self._node.line, earliest, latest, struck)
 
     def _verb(self) -> str | None:
-        verbs = [verb for verb in OPTIONS if verb in self._keys]
+        verbs = [verb for verb in VERBS if verb in self._keys]
         if len(verbs) == 1:
             return verbs[0]
         if verbs:
             both = " and ".join(f"`{verb}`" for verb in verbs)
             self._tell(self._node.line, f"the fault has {both}; give each an entry of its own.")
         elif self._node.whole:  # else one of its keys may be a verb with a slip of the finger, and was told
-            self._tell(self._node.line, f"the fault does not say what goes wrong; give one of {', '.join(OPTIONS)}.")
+            self._tell(self._node.line, f"the fault does not say what goes wrong; give one of {', '.join(VERBS)}.")
         return None
 
     # -- when ----------------------------------------------------------------------------------------------------
@@ -142,15 +133,14 @@ class _Fault:
 
     def _check_options(self, verb: str) -> None:
         known = Fault.__struct_fields__
-        takes = OPTIONS[verb]
+        kind = VERBS[verb]
+        takes = kind.options
         for key, under in self._keys.items():
             if key in known and key not in (verb, *_COMMON, *takes):
                 fits = f"it takes {', '.join(takes)}." if takes else "it takes none but a time and a probability."
                 self._tell(under.line, f"`{key}` means nothing to `{verb}`; {fits}")
-        if verb == "slow" and self._node.whole and not any(key in self._keys for key in _SLOWNESS):
-            self._tell(self._node.line, f"`slow` does not say how slow; give at least one of {', '.join(_SLOWNESS)}.")
-        if verb == "stall" and self._node.whole and "heal_after_s" not in self._keys:
-            self._tell(self._node.line, "`stall` needs `heal_after_s`; what does not end by itself is a `hold`.")
+        if kind.needs and self._node.whole and not any(key in self._keys for key in kind.needs):
+            self._tell(self._node.line, f"`{verb}` {kind.without}.")
 
     # -- whom ----------------------------------------------------------------------------------------------------
 
@@ -184,7 +174,7 @@ class _Fault:
             nobody = f"no id is like {show(text)}" if pattern else f"there is no machine {show(text)}"
             close = did_you_mean(text, dict.fromkeys(self._people))
             self._tell(word.line, f"`{verb}` strikes nobody: {nobody}; {close}")
-        elif verb in ON_LINKS and terminal in meant:
+        elif VERBS[verb].on == "link" and terminal in meant:
             why = f"{show(terminal)} is the terminal, and has no link up that `{verb}` could strike"
             self._tell(word.line, f"{why}; name machines below it.")
         return meant

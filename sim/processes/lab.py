@@ -26,7 +26,7 @@ from sim.emulator.sender import Place
 from sim.evidence.journal import Journal, Reader, Writer
 from sim.faults.actions import Action, healing
 from sim.faults.compile import actions
-from sim.lab.fault import ON_LINKS
+from sim.lab.fault import ACTION_VERBS
 from sim.lab.topology import Link, Topology
 from sim.lab.tree import Tree
 from sim.processes import reaper
@@ -39,13 +39,13 @@ from sim.world import LabError
 
 __all__ = ["IMPOSSIBLE", "Lab", "LabError", "preload", "uninterrupted"]
 
-IMPOSSIBLE = frozenset({"drop", "duplicate"})
+IMPOSSIBLE = frozenset(verb for verb, facts in ACTION_VERBS.items() if facts.is_virtual)
 """What cannot be done to processes: TCP would hide it."""
 
 STOP_S = 3.0
 READY_S = 60.0
 AGAIN_S = 0.2  # until a lab that is not yet whole is asked again
-LINK_VERBS = {"shape", *ON_LINKS} - IMPOSSIBLE
+LINK_VERBS = {verb for verb, facts in ACTION_VERBS.items() if facts.on == "link"} - IMPOSSIBLE
 
 
 class Lab:
@@ -216,7 +216,7 @@ class Lab:
     def _do(self, action: Action) -> None:
         """Do one thing, and write it down before. What is so already is not done again."""
         names = [name for name in self._struck(action) if self._can(action.verb, name)]
-        if action.verb in ("kill", "restart", "pause", "resume"):
+        if ACTION_VERBS[action.verb].on == "machine":
             if names:
                 self._note(action)
                 self._strike(action.verb, names)

@@ -10,7 +10,7 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from sim.lab.fault import Fault, Several, What
+from sim.lab.fault import ACTION_VERBS, VERBS, Fault, Several, What, target_of, verb_of
 from sim.lab.topology import Topology
 from sim.lab.tree import Tree
 from sim.search.draw import chance, pick, some
@@ -28,45 +28,35 @@ _END_S = (None, *_AFTER_S)
 _WAY = ("both", "up", "down")
 _WHAT: tuple[What, ...] = ("machine", "station", "program")
 _FOR_S = (1.0, 0.5, 2.0, 3.0)
-_EACH_MESSAGE = {
+_VALUES: dict[str, tuple[Any, ...]] = {
+    "what": _WHAT,
+    "way": _WAY,
     "probability": (1.0, 0.5, 0.1),
     "key": (None, None, None, *KEYS),
     "first": (None, 1, 2, 3),
-    "way": _WAY,
-    "heal_after_s": _END_S,
+    "latency_ms": (1.0, 20.0, 200.0),
+    "jitter_ms": (None, 1.0, 50.0),
+    "rate_mbit": (None, 10.0, 1.0),
+    "for_s": _FOR_S,
+    **dict.fromkeys(("restart_after_s", "resume_after_s", "heal_after_s", "release_after_s"), _END_S),
 }
+_BEGIN = [verb for verb, kind in VERBS.items() if not ACTION_VERBS[kind.acts[0]].undoes]
+_OF_MESSAGES = [verb for verb in _BEGIN if VERBS[verb].is_of_messages]
+_STORMS = [verb for verb in _BEGIN if VERBS[verb].is_storm]
+_SINGLE = [verb for verb in _BEGIN if verb not in (*_OF_MESSAGES, *_STORMS)]
+_VERBS = (*_SINGLE * 2, *_STORMS)
+_VIRTUAL_VERBS = (*_SINGLE * 2, *_OF_MESSAGES * 4, *_STORMS)
 
-_MACHINES: dict[str, dict[str, tuple[Any, ...]]] = {
-    "kill": {"what": _WHAT, "restart_after_s": _END_S},
-    "pause": {"what": _WHAT, "resume_after_s": _END_S},
-}
-_LINKS: dict[str, dict[str, tuple[Any, ...]]] = {
-    "cut": {"way": _WAY, "heal_after_s": _END_S},
-    "reset": {},
-    "hold": {"way": _WAY, "release_after_s": _END_S},
-    "stall": {"way": _WAY, "heal_after_s": _AFTER_S},
-    "slow": {
-        "latency_ms": (1.0, 20.0, 200.0),
-        "jitter_ms": (None, 1.0, 50.0),
-        "rate_mbit": (None, 10.0, 1.0),
-        "way": _WAY,
-        "heal_after_s": _END_S,
-    },
-}
-_SEVERAL: dict[str, dict[str, tuple[Any, ...]]] = {
-    "switch_dies": {"heal_after_s": _END_S},
-    "swizzle": {"for_s": _FOR_S},
-    "rolling_reboot": {"restart_after_s": _AFTER_S, "for_s": (None, *_FOR_S)},
-    "wifi_bad": {"for_s": _FOR_S},
-    "power_cut": {"restart_after_s": _END_S},
-}
-_OPTIONS = {**_MACHINES, **_LINKS, **_SEVERAL, "drop": _EACH_MESSAGE, "duplicate": _EACH_MESSAGE}
 
-_COMMON = (*_MACHINES, *_LINKS)
-_VERBS = (*_COMMON * 2, *_SEVERAL)
-_VIRTUAL_VERBS = (*_COMMON * 2, *("drop", "drop", "drop", "duplicate") * 2, *_SEVERAL)
-_ENDS = {"kill": "restart", "pause": "resume", "cut": "heal", "slow": "heal", "drop": "heal", "hold": "release"}
-_LASTS = ("restart_after_s", "resume_after_s", "heal_after_s", "release_after_s")
+def _values(verb: str) -> dict[str, tuple[Any, ...]]:
+    """What to draw each option of a verb from. A fault that must end by itself does: the rest of the run waits."""
+    kind = VERBS[verb]
+    drawn = {name: _VALUES[name] for name in (*kind.options, *(("probability",) if kind.is_of_messages else ()))}
+    if kind.until in kind.needs:
+        drawn[kind.until] = _AFTER_S
+    if verb == "rolling_reboot":
+        drawn |= {"restart_after_s": _AFTER_S, "for_s": (None, *_FOR_S)}
+    return drawn
 
 
 @st.composite
@@ -76,27 +66,29 @@ def faults(draw: st.DrawFn, topology: Topology, *, virtual: bool = True, around_
     It is at about `around_s` seconds into the session, or at any time of it. What ends others is drawn by `ends`.
     """
     verb = pick(draw, _VIRTUAL_VERBS if virtual else _VERBS)
-    keys = {name: pick(draw, values) for name, values in _OPTIONS[verb].items()}
+    keys = {name: pick(draw, values) for name, values in _values(verb).items()}
     if "probability" not in keys and chance(draw, 10):
         keys["probability"] = 0.5
-    one_alone = verb not in _SEVERAL and not chance(draw, 5)
-    target = pick(draw, _TARGETS[:1] if one_alone else _TARGETS)(draw, topology, verb in _MACHINES)
+    one_alone = not VERBS[verb].is_storm and not chance(draw, 5)
+    with_terminal = verb in _SINGLE and VERBS[verb].on == "machine"
+    target = pick(draw, _TARGETS[:1] if one_alone else _TARGETS)(draw, topology, with_terminal)
     return Fault(**{verb: target}, **_time(draw, topology, around_s), **keys)
 
 
 @st.composite
 def ends(draw: st.DrawFn, topology: Topology, fault: Fault) -> Fault | None:
     """What ends `fault`, some time after it; None where it ends by itself, or there is no time left."""
-    end = next((end for verb, end in _ENDS.items() if getattr(fault, verb) is not None), None)
+    kind = VERBS[verb_of(fault)]
+    end = None if kind.is_storm or kind.until in kind.needs else next(iter(kind.ended_by), None)
     begun_s = fault.at_s or 0.0
     at_s = round(begun_s + pick(draw, _AFTER_S), 3)
     if end is None or fault.between_s or at_s >= topology.session.duration_s:
         return None
-    if any(getattr(fault, lasts) is not None for lasts in _LASTS):
+    if getattr(fault, kind.until) is not None:
         return None
-    keys = {"what": fault.what} if end in {"restart", "resume"} else {"way": fault.way}
-    target = next(getattr(fault, verb) for verb in _ENDS if getattr(fault, verb) is not None)
-    return Fault(**{end: target}, at_s=at_s, **keys)
+    keys: dict[str, Any] = {"what": fault.what} if kind.on == "machine" else {"way": fault.way}
+    keys |= {end: target_of(fault), "at_s": at_s}
+    return Fault(**keys)
 
 
 @st.composite

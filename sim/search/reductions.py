@@ -10,9 +10,9 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from sim.faults.actions import Action
+from sim.faults.actions import ENDS, Action
 from sim.faults.compile import actions
-from sim.lab.fault import OPTIONS, Fault, Several, target_of, verb_of
+from sim.lab.fault import VERBS, Fault, Several, target_of, verb_of
 from sim.lab.names import machine_behind
 from sim.lab.subset import of_machines, with_machines
 from sim.lab.topology import Machine, Session, Topology
@@ -30,11 +30,7 @@ __all__ = [
     "simpler_times",
 ]
 
-STORMS = ("power_cut", "switch_dies", "wifi_bad", "swizzle", "rolling_reboot")
-ENDS = {"restart": "restart_after_s", "resume": "resume_after_s", "heal": "heal_after_s", "release": "release_after_s"}
-ENDED_BY = {"kill": "restart", "pause": "resume", "cut": "heal", "slow": "heal", "drop": "heal", "duplicate": "heal"}
-ENDED_BY |= {"hold": "release"}
-LASTS = ("restart_after_s", "resume_after_s", "heal_after_s", "release_after_s", "for_s")
+LASTS = tuple(dict.fromkeys(kind.until for kind in VERBS.values() if kind.until))
 ROUND_S = (0.1, 0.5, 1.0, 2.0)
 
 
@@ -160,7 +156,7 @@ def names_several(fault: Fault) -> bool:
     """Whether it stands for several: a storm of faults, or more machines than one."""
     target = target_of(fault)
     several = isinstance(target, Several) or (len(target) > 1 if isinstance(target, tuple) else "*" in target)
-    return several or verb_of(fault) in STORMS
+    return several or VERBS[verb_of(fault)].is_storm
 
 
 def plain_faults(scenario: Scenario, number: int) -> tuple[Fault, ...]:
@@ -175,20 +171,19 @@ def plain_faults(scenario: Scenario, number: int) -> tuple[Fault, ...]:
             if end is not None:
                 ended.add(end)
                 lasts = round((whole[end].at_us - action.at_us) / 1e6, 3)
-                fault = replace(fault, **{ENDS[whole[end].verb]: lasts})
+                fault = replace(fault, **{VERBS[verb_of(fault)].until: lasts})
             found.append(fault)
     return tuple(found)
 
 
 def _ends(end: Action, begun: Action) -> bool:
-    verb = "slow" if begun.verb == "shape" else begun.verb
     same = (end.target, end.what, end.way) == (begun.target, begun.what, begun.way)
-    return same and ENDED_BY.get(verb) == end.verb
+    return same and ENDS.get(begun.verb) == end.verb
 
 
 def _plain(action: Action) -> Fault:
-    verb = "slow" if action.verb == "shape" else action.verb
-    names = (*OPTIONS[verb], "probability")
+    verb = next(verb for verb, kind in VERBS.items() if kind.acts == (action.verb,))
+    names = (*VERBS[verb].options, "probability")
     takes: dict[str, Any] = {name: getattr(action, name) for name in names if hasattr(action, name)}
     return Fault(at_s=round(action.at_us / 1e6, 6), **{**takes, verb: action.target})
 
@@ -212,10 +207,10 @@ def _simpler(scenario: Scenario, number: int, fault: Fault) -> Iterator[Fault]:
         yield from (replace(fault, **{verb: id}) for id in struck)
     values = {"probability": 1.0, "what": "machine", "way": "both", "key": None, "jitter_ms": None, "rate_mbit": None}
     yield from _changed(fault, **{name: value for name, value in values.items() if name != verb})
-    yield from (replace(fault, first=first) for first in (None, 1, 2) if verb in {"drop", "duplicate"})
+    yield from (replace(fault, first=first) for first in (None, 1, 2) if VERBS[verb].is_of_messages)
     for lasts in LASTS:
         if (now_s := getattr(fault, lasts)) is not None:
-            if verb != "stall":
+            if lasts not in VERBS[verb].needs:
                 yield replace(fault, **{lasts: None})
             yield from (replace(fault, **{lasts: at_s}) for at_s in ROUND_S if at_s != now_s)
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from msgspec.structs import replace
 
 from sim.evidence.violation import Violation
-from sim.lab.fault import verb_of
+from sim.lab.fault import VERBS, verb_of
 from sim.phases import Conducted, conduct, judge
 from sim.scenario import Scenario
 
@@ -51,4 +51,4 @@ def broken(conducted: Conducted) -> list[Violation]:
 
 def only_virtual(scenario: Scenario) -> list[str]:
     """The verbs of its faults that there are in virtual time alone."""
-    return sorted({verb_of(fault) for fault in scenario.topology.faults} & {"drop", "duplicate"})
+    return sorted({verb for verb in map(verb_of, scenario.topology.faults) if VERBS[verb].is_of_messages})

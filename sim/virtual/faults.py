@@ -11,6 +11,7 @@ from autopilot_net import Delivery
 from autopilot_net.message import Message
 from sim.emulator.sender import Speaker
 from sim.faults.actions import Action
+from sim.lab.fault import ACTION_VERBS
 from sim.virtual.connections import Wire, Wires
 from sim.virtual.links import ID
 from sim.virtual.machines import Station
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
 __all__ = ["Faults"]
 
 CRASH_US = (200_000, 300_000)  # when a station that is told to is killed in its handler, and when it is back
-ON_MACHINES = ("kill", "restart", "pause", "resume")
 
 
 class Faults:
@@ -42,7 +42,7 @@ class Faults:
         told = {name: value for name, value in msgspec.to_builtins(action).items() if name not in ("verb", "target")}
         told |= {"what": action.what, "way": action.way, "fault": action.fault}
         self._journal.write("fault", key=action.verb, to=action.target, value=told)
-        if action.verb not in ON_MACHINES:
+        if ACTION_VERBS[action.verb].on == "link":
             self._lab.wires.strike(action)
         elif action.verb == "restart":
             self._lab.restart(action.target, action.what)

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from sim.faults.actions import ENDS, Action, healing
 from sim.faults.compile import actions
 from sim.faults.describe import describe
-from sim.lab.fault import ON_LINKS, OPTIONS, Fault, Link, Several, verb_of
+from sim.lab.fault import VERBS, Fault, Link, Several, verb_of
 from sim.lab.topology import Machine, Topology, TopologyError, load
 from tests import ROOT
 
@@ -73,7 +73,7 @@ def test_a_machine_may_have_an_id_that_looks_like_a_pattern() -> None:
     assert [one.target for one in actions(topology, seed=1)] == ["rig[1]", "rig1"]
 
 
-@pytest.mark.parametrize("verb", sorted(ON_LINKS))
+@pytest.mark.parametrize("verb", sorted(verb for verb, kind in VERBS.items() if kind.on == "link"))
 def test_the_terminal_has_no_link_that_could_be_struck(verb: str) -> None:
     keys: dict[str, Any] = {verb: "T"}
     assert done(Fault(at_s=1, **keys)) == []
@@ -353,10 +353,10 @@ VALUES: dict[str, st.SearchStrategy[Any]] = {
 
 @st.composite
 def any_fault(draw: st.DrawFn) -> Fault:
-    verb = draw(st.sampled_from(sorted(OPTIONS)))
+    verb = draw(st.sampled_from(sorted(VERBS)))
     at = draw(st.floats(0, 30) | st.tuples(st.floats(0, 9), st.floats(9, 30)))
     keys: dict[str, Any] = {verb: draw(TARGETS), ("between_s" if isinstance(at, tuple) else "at_s"): at}
-    options = {option: draw(VALUES[option]) for option in OPTIONS[verb]}
+    options = {option: draw(VALUES[option]) for option in VERBS[verb].options}
     return Fault(**keys, **options, probability=draw(st.sampled_from([1.0, 0.5])))
 
 
@@ -374,7 +374,7 @@ def test_actions_are_whole_in_order_and_the_same_again(faults: list[Fault], seed
         assert one.at_us >= 0
         assert one.target in TREE
         assert one.target != "T" or one.verb in {"kill", "restart", "pause", "resume"}
-        assert verb_of(faults[one.fault]) in OPTIONS
+        assert verb_of(faults[one.fault]) in VERBS
         assert " s" in describe(faults[one.fault])
         assert msgspec.json.decode(msgspec.json.encode(one), type=Action) == one
     assert actions(msgspec.json.decode(msgspec.json.encode(topology), type=Topology), seed=seed) == found

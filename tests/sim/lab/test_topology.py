@@ -19,7 +19,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from sim.faults.compile import actions
-from sim.lab.fault import OPTIONS, Fault, Link
+from sim.lab.fault import VERBS, Fault, Link
 from sim.lab.topology import Limits, Stream, Topology, TopologyError, Trials, graph, load, schema
 from tests import ROOT
 
@@ -1049,7 +1049,7 @@ FAULT_VALUES = (
 @given(
     faults=st.lists(
         st.tuples(
-            st.dictionaries(st.sampled_from([*OPTIONS]), WHOM | WHOM | FAULT_VALUES, min_size=1, max_size=1),
+            st.dictionaries(st.sampled_from([*VERBS]), WHOM | WHOM | FAULT_VALUES, min_size=1, max_size=1),
             st.sampled_from([("at_s", 1), ("at_s", 2.5), ("between_s", [1, 2])]),
             st.just({}) | st.dictionaries(st.sampled_from(Fault.__struct_fields__), FAULT_VALUES, max_size=2),
         ).map(lambda parts: {**parts[0], **dict([parts[1]]), **parts[2]}),
