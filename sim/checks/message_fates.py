@@ -12,7 +12,7 @@ from msgspec import Struct, field
 from sim.checks.result import about_message, message_words
 from sim.evidence.index import Index
 from sim.evidence.journal import Entry
-from sim.evidence.outages import BEFORE_S, Outage, seconds
+from sim.evidence.outage import BEFORE_S, Outage, seconds
 from sim.evidence.violation import Violation
 from sim.lab.names import is_node, machine_behind
 

@@ -12,15 +12,15 @@ from msgspec import Struct
 from sim.checks.result import about_machine, many, result_of
 from sim.evidence.index import Index
 from sim.evidence.journal import Entry
-from sim.evidence.outages import SILENT, Outage
+from sim.evidence.outage import Outage
 from sim.evidence.violation import Violation
+from sim.lab.fault import ACTION_VERBS
 from sim.lab.names import is_node, machine_behind, process_of
 from sim.verdict import Check
 
 __all__ = ["Recovery", "check_recovery", "check_whole", "has_healing", "recoveries"]
 
 
-NAMES = {"shape": "slow link", "drop": "lossy link", "duplicate": "doubling link"}
 
 
 class Recovery(Struct, frozen=True):
@@ -48,7 +48,7 @@ def check_recovery(index: Index) -> Check:
     counts = Counter(outage.verb for outage in done.values())
     found = recoveries(index)
     dead = {(f"whether {r.machine} works again: {r.outage.words}", r.machine) for r in found if r.took_s is None}
-    figures = ", ".join(many(count, NAMES.get(verb, verb)) for verb, count in counts.items())
+    figures = ", ".join(many(count, ACTION_VERBS[verb].name or verb) for verb, count in counts.items())
     slowest = max((r for r in found if r.took_s is not None), key=lambda r: r.took_s or 0.0, default=None)
     if slowest is not None:
         figures += f"; slowest {slowest.machine} after {slowest.took_s:.1f} s"
@@ -63,7 +63,7 @@ def recoveries(index: Index) -> list[Recovery]:
     return [
         Recovery(outage.machine, outage, index_of.took(outage))
         for outage in index.outages.all
-        if outage.verb in SILENT or outage.verb == "reset"
+        if ACTION_VERBS[outage.verb].is_silent or outage.verb == "reset"
     ]
 
 
@@ -126,8 +126,9 @@ class _Proofs:
         """The end of what else struck the way from there to the terminal's program in that time."""
         terminal = self._index.evidence.topology.terminal.id
         way = ["_" + outage.machine, *self._index.tree.path(outage.machine, terminal), "_" + terminal]
-        others = [o for o in self._index.outages.on(way, both_ways=True) if o is not outage and o.verb in SILENT]
-        ends = [o.ends for o in others if o.ends is not None and o.begins < until]
+        others = [other for other in self._index.outages.on(way, both_ways=True) if other is not outage]
+        silent = [other for other in others if ACTION_VERBS[other.verb].is_silent]
+        ends = [other.ends for other in silent if other.ends is not None and other.begins < until]
         return max([since, *ends])
 
 

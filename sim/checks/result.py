@@ -8,7 +8,7 @@ from msgspec.structs import replace
 
 from sim.evidence.index import Index
 from sim.evidence.journal import Entry
-from sim.evidence.outages import seconds
+from sim.evidence.outage import seconds
 from sim.evidence.violation import Violation
 from sim.lab.names import machine_behind
 from sim.verdict import Check

@@ -10,7 +10,7 @@ from sim.checks.result import about_machine, excused, many, message_words, resul
 from sim.emulator.session import subject_of
 from sim.evidence.index import Index
 from sim.evidence.journal import Entry
-from sim.evidence.outages import seconds
+from sim.evidence.outage import seconds
 from sim.evidence.violation import Violation
 from sim.lab.names import is_node
 from sim.verdict import Check, TrialRow

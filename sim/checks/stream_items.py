@@ -16,7 +16,7 @@ from sim.checks.message_fates import LATE_S, TTL, may_be_under_way
 from sim.checks.result import many
 from sim.evidence.index import Index
 from sim.evidence.journal import Entry
-from sim.evidence.outages import Outage, seconds
+from sim.evidence.outage import Outage, seconds
 from sim.lab.names import is_node, machine_behind
 
 __all__ = ["Items", "Lost", "judge_copies", "judge_missing", "runs"]

@@ -1,6 +1,6 @@
 """Journal -> the diagram of what went wrong: where each thing of the story stands on the picture.
 
-Whose story it is, is in `selection.py`; what crossed which link in `flights.py`, what faults did in `spells.py`, the
+Whose story it is, is in `selection.py`; what crossed which link in `flights.py`, what faults did in `losses.py`, the
 axis in `timescale.py`.
 """
 
@@ -10,12 +10,13 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from sim.diagram.flights import Flight
+from sim.diagram.losses import Spell, spells_of, why_lost
 from sim.diagram.model import Arrow, Bar, Diagram, Line, Node, Spot, Told
 from sim.diagram.selection import Event, Story, events_of, outcome_of, story_of
 from sim.diagram.timescale import Scale
 from sim.evidence.index import Evidence
 from sim.evidence.journal import Journal
-from sim.evidence.spells import Spell, spells_of, why_lost
+from sim.evidence.outages import Outages
 from sim.evidence.violation import Violation
 from sim.lab.topology import Topology
 
@@ -43,14 +44,15 @@ class _Picture:
         self.zero = min((entry.t for entry in story.journal.entries), default=begin)
         self.machines = _machines(story, [event.by for event in events if event.id])
         self.events = [event for event in events if begin <= event.t <= end and self._shows(event)]
-        found = spells_of(story.journal)
-        self.spells = [one for one in found if one.machine in self.machines and one.is_within(begin, end)]
+        spells = spells_of(Outages(story.journal.entries, story.topology).every)
+        self.spells = [one for one in spells if one.node.machine in self.machines and one.is_within(begin, end)]
         drops = [one for one in story.journal.of("frame") if one.key == "drop"]
-        self.lost = {id(flight): why_lost(flight, story.topology, found, drops) for flight in story.flights}
+        self.lost = {id(flight): why_lost(flight, story.tree, spells, drops) for flight in story.flights}
+        struck = [t for one in self.spells for t in (one.outage.begins, one.outage.ends) if t is not None]
         self.scale = Scale(
             [t for flight in story.flights for t in (flight.t, flight.ended)]
             + [event.t for event in self.events]
-            + [t for one in self.spells for t in (one.t, one.ended) if t is not None and begin <= t <= end],
+            + [t for t in struck if begin <= t <= end],
             flying=[flight.ended - flight.t for flight in story.flights if flight.ended is not None],
         )
 
@@ -58,7 +60,7 @@ class _Picture:
         """The picture."""
         arrows = [self._arrow(flight) for flight in self.story.flights]
         spots = [self._spot(event) for event in self.events]
-        spots += [self._fault(one, t, what) for one in self.spells for t, what in one.told() if self.scale.has(t)]
+        spots += [self._fault(one, t, what) for one in self.spells for t, what in one.marks() if self.scale.has(t)]
         spots.sort(key=lambda spot: (spot.x, spot.on.machine, spot.what))
         with_programs = {node.machine for arrow in arrows for node in (arrow.frm, arrow.to) if node.program}
         with_programs |= {spot.on.machine for spot in spots if spot.on.program}
@@ -133,13 +135,15 @@ class _Picture:
         )
 
     def _fault(self, one: Spell, t: int, what: str) -> Spot:
-        return Spot(on=one.nodes[0], x=self.scale.place(t), at_s=self._seconds(t), what=what, note=one.note)
+        return Spot(on=one.node, x=self.scale.place(t), at_s=self._seconds(t), what=what, note=one.outage.words)
 
     def _bars(self, one: Spell, with_programs: set[str]) -> Iterator[Bar]:
-        x1 = self.scale.width if one.ended is None else self.scale.place(one.ended)
-        for node in one.nodes:
-            if not node.program or node.machine in with_programs:
-                yield Bar(on=node, link=one.link, x0=self.scale.place(one.t), x1=x1, what=one.state, note=one.note)
+        if one.node.program and one.node.machine not in with_programs:
+            return
+        outage = one.outage
+        x0 = self.scale.place(outage.begins)
+        x1 = self.scale.width if outage.ends is None else self.scale.place(outage.ends)
+        yield Bar(on=one.node, link=one.is_on_link, x0=x0, x1=x1, what=one.state, note=outage.words)
 
     def _told(self, root: str) -> Told:
         made = next((entry for entry in self.story.journal.of("made", "made twice") if entry.id == root), None)

@@ -405,7 +405,7 @@ def test_a_machine_that_is_killed_is_down_until_it_is_restarted_and_what_went_th
     tape.sent(2004, "rig_1", "T", trial(), bytes_="again")
     diagram = tape.diagram()
     assert [(_name(bar.on), bar.link, bar.what, bar.note) for bar in diagram.bars] == [
-        ("T", False, "down", "kill T (restart_after_s 2)")
+        ("T", False, "down", "T was killed at 0.0 s, back at 2.0 s")
     ]
     assert whats(diagram) == [("T", "killed"), ("T", "restarted")]
     down = diagram.bars[0]
@@ -422,8 +422,9 @@ def test_a_machine_that_stays_down_is_down_to_the_end(tape: Tape) -> None:
     tape.sent(2, "_rig_1", "rig_1", trial())
     tape.sent(3, "rig_1", "T", trial())
     diagram = tape.diagram()
+    note = "the station of T was killed at 0.0 s, never back"
     assert diagram.bars == [
-        Bar(on=Node("T"), link=False, x0=1.0, x1=diagram.width, what="down", note="kill T")
+        Bar(on=Node("T"), link=False, x0=1.0, x1=diagram.width, what="down", note=note)
     ]
 
 
@@ -475,6 +476,26 @@ def test_a_machine_may_be_killed_in_part(tape: Tape, what: str, down: list[str],
     assert [_name(bar.on) for bar in diagram.bars] == down
     assert whats(diagram) == [(down[0], "killed")]
     assert diagram.arrows[0].note.endswith(f"it did not arrive: {lost}")
+
+
+def test_a_machine_that_stands_still_does_so_though_its_program_is_killed(tape: Tape) -> None:
+    """The pause of the station goes on; that of the program ends with the program."""
+    made(tape)
+    tape.sent(2, "_rig_1", "rig_1", trial())
+    tape.note(3, "fault", key="pause", to="rig_1", value={"what": "machine"})
+    tape.note(4, "fault", key="kill", to="rig_1", value={"what": "program"})
+    tape.sent(5, "_rig_1", "rig_1", trial(), bytes_="again")
+    tape.note(6, "fault", key="resume", to="rig_1", value={"what": "machine"})
+    diagram = tape.diagram()
+    assert [(_name(bar.on), bar.what) for bar in diagram.bars] == [
+        ("rig_1", "paused"),
+        ("_rig_1", "paused"),
+        ("_rig_1", "down"),
+    ]
+    station, program, down = diagram.bars
+    assert program.x1 == down.x0 < station.x1
+    assert whats(diagram)[:2] == [("rig_1", "paused"), ("_rig_1", "killed")]
+    assert diagram.arrows[1].note.endswith("it did not arrive: rig_1 was paused")
 
 
 def test_a_fault_long_before_or_on_others_is_not_of_the_story(tape: Tape) -> None:
@@ -548,7 +569,7 @@ def busy(tape: Tape) -> Diagram:
                 tape.sent(2 + 200 * again + n, at, peer, trial(f"{sender}_2"), bytes_=f"{sender} {again}")
     tape.note(2.5, "fault", key="kill", to="T")
     tape.note(250, "fault", key="restart", to="T")
-    tape.note(260, "fault", key="cut", to="rig_1", value={"note": EVIL})
+    tape.note(260, "fault", key="cut", to="rig_1")
     tape.trace(404.5, "Deliver", "T", id="_rig_5_cam_2")
     tape.note(406, "handled", "T", id="_rig_5_cam_2", key="DATA")
     tape.trace(407, "Expired", "_rig_1", id="_rig_1_2", to="T", reason=EVIL)
@@ -566,7 +587,7 @@ def test_the_drawing_is_one_picture_that_says_all_in_words_and_believes_no_text(
     titles = [title.text or "" for title in svg.iter("title")]
     for arrow in busy.arrows:
         assert arrow.note in titles
-    assert sum(EVIL in title for title in titles) == 2
+    assert sum(EVIL in title for title in titles) == 1
     shapes = [element.get("d") for element in svg.iter("path")]
     for mark in marks_of(busy):
         assert mark.path in shapes, mark.words

@@ -1,0 +1,213 @@
+"""One outage, and how a run's are read from the journal.
+
+An outage is a span of time in which a station, a program or one direction of a link was dead, stood still, or did not
+carry everything. What is done to a whole machine is an outage of its station and one of its program: each has an end of
+its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Literal
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from sim.evidence.journal import Entry
+from sim.lab.fault import ACTION_VERBS
+from sim.lab.names import Process, process_of
+from sim.lab.topology import Topology
+from sim.lab.tree import Tree
+
+__all__ = ["BEFORE_S", "CONNECT_S", "DEAF_S", "Outage", "OutageReader", "seconds"]
+
+Kind = Literal["station", "program", "link"]
+
+# How long after an outage something may still be lost to it. Whoever stands behind a connection that died in silence
+# gives it up after seven seconds, looked at once a second; a router, after three questions of the system's, two seconds
+# apart. Then it connects anew, within a second, shakes hands, and what was unconfirmed goes out again.
+DEAF_S = 8.0
+SILENT_S = 6.0
+CONNECT_S = 2.0
+NOTICE_S = max(DEAF_S, SILENT_S) + CONNECT_S
+BEFORE_S = 0.5  # a fault is written down when it is done, by another process than those whom it strikes
+
+OPENS = {verb for verb, facts in ACTION_VERBS.items() if facts.state}
+CLOSES: dict[str, set[str]] = {  # a kill ends when the process is up, which it writes down itself
+    end: {
+        verb
+        for verb, facts in ACTION_VERBS.items()
+        if verb != "kill" and end in (facts.ended_by, facts.gives_way_to)
+    }
+    for end in ACTION_VERBS
+}
+
+
+class Outage(Struct, frozen=True, kw_only=True):
+    """One thing that was not as it should be from `begins` to `ends` (ns); None: to the end of the run."""
+
+    kind: Kind
+    machine: str  # of a link, the one at its lower end
+    verb: str
+    up: bool = True  # of a link: the direction; both ways are two of these
+    begins: int
+    ends: int | None = None
+    ended_by: str = ""  # the verb of the action that ended it, `start` or `healed`
+    fault: int = 0  # which of the topology's
+    what: str = "machine"  # of a process: whether the whole machine was struck, or its station or program alone
+    is_apart: bool = False  # of a link: its connections had broken, and none could be made meanwhile, either way
+    is_crawl: bool = False  # of a slow link: an answer may take longer than it is waited for
+    excuses: bool = True  # not the kill that a storm on a calm lab asks for, which costs nobody else anything
+    words: str = ""  # "rig_2 was killed at 15.0 s, back at 35.1 s"
+
+    @property
+    def state(self) -> str:
+        """What it was meanwhile: down, paused, cut, held, slow, …"""
+        return ACTION_VERBS[self.verb].state
+
+    def covers(self, t: int) -> bool:
+        """Whether it was on at `t` (ns)."""
+        return self.begins <= t and (self.ends is None or t < self.ends)
+
+    @property
+    def notice(self) -> int:
+        """Nanoseconds after its end in which something may be lost to it yet."""
+        return seconds(NOTICE_S if ACTION_VERBS[self.verb].is_silent else CONNECT_S)
+
+    def overlaps(self, since: int, until: int) -> bool:
+        """Whether something that was under way from `since` to `until` may have met it."""
+        return self.begins - seconds(BEFORE_S) <= until and (self.ends is None or since <= self.ends + self.notice)
+
+    @property
+    def deafens(self) -> bool:
+        """Whether it costs the other direction too: the connection was taken for deaf, or was to be made anew."""
+        is_long = self.ends is None or self.ends - self.begins >= seconds(DEAF_S - 1)
+        return self.is_apart or (ACTION_VERBS[self.verb].is_silent and is_long)
+
+
+class OutageReader:
+    """Reads a journal's entries, in the order of time.
+
+    `calm`: no storm was played amid the session and its faults, in which a station may be killed.
+    """
+
+    def __init__(self, entries: Iterable[Entry], topology: Topology, tree: Tree, *, calm: bool) -> None:
+        self.found: list[Outage] = []  # in the order in which they ended
+        self.doubled: set[str] = set()  # ids of messages that came twice over a link, and `sender_` of each
+        # Where and when messages were taken out of a link, one by one: by id, by `sender_`, and what was no message.
+        self.lost: dict[tuple[str, str], list[int]] = {}
+        self.unnamed: list[tuple[str, int]] = []
+        self.started: dict[Process, Entry] = {}
+        self._calm = calm and not topology.faults
+        self._waits_s = topology.repeat_interval_s
+        self._tree = tree
+        self._open: dict[tuple[Kind, str, bool, str], Outage] = {}
+        self._restarted: dict[Process, int] = {}  # which are dead, and have been started, at this time
+        self._begun: int | None = None
+        for entry in entries:
+            self._begun = entry.t if self._begun is None else self._begun
+            self._read(entry)
+        for key, outage in list(self._open.items()):
+            restarted = self._restarted.get(key[:2]) if outage.verb == "kill" else None
+            self._close(outage, restarted, "restart" if restarted is not None else "")
+
+    def _read(self, entry: Entry) -> None:
+        if entry.what == "frame":
+            self._read_frame(entry)
+        elif entry.what == "start":
+            kind, machine = process_of(entry.by)
+            self._end({"kill", "pause"}, kind, machine, True, entry.t, "start")
+            if entry.life:
+                self.started[kind, machine] = entry
+        elif entry.what == "healed":
+            self._calm = True  # from here on
+            for outage in [o for o in self._open.values() if o.verb != "kill"]:
+                self._close(outage, entry.t, "healed")
+        elif entry.what in ("fault", "kill", "restart") and entry.to in self._tree:
+            facts = entry.value if isinstance(entry.value, dict) else {}
+            is_order = entry.what == "fault"  # else whoever carried it out wrote it down
+            self._fault(entry, entry.key if is_order else entry.what, facts if is_order else {"what": "station"})
+
+    def _read_frame(self, entry: Entry) -> None:
+        if entry.key == "duplicate":
+            self.doubled |= {entry.id, _sender_part(entry.id)}
+        elif entry.id:
+            self.lost.setdefault((entry.to, entry.id), []).append(entry.t)
+            self.lost.setdefault((entry.to, _sender_part(entry.id)), []).append(entry.t)
+        else:
+            self.unnamed.append((entry.to, entry.t))
+
+    def _fault(self, entry: Entry, verb: str, facts: dict[str, object]) -> None:
+        what = str(facts.get("what") or "machine")
+        for kind, up in _struck(verb, what, str(facts.get("way") or "both")):
+            self._end(CLOSES.get(verb, set()), kind, entry.to, up, entry.t, verb)
+            if verb == "restart" and (kind, entry.to, up, "kill") in self._open:  # else it lives, and goes on living
+                self._restarted[kind, entry.to] = entry.t
+            elif verb == "kill" and (kind, entry.to) in self._restarted:
+                restarted = self._restarted[kind, entry.to]  # and killed again before it was up
+                self._end({"kill"}, kind, entry.to, up, restarted, "restart")
+            key = (kind, entry.to, up, verb)
+            if verb not in OPENS or key in self._open:
+                continue
+            number = facts.get("fault")
+            outage = Outage(
+                kind=kind,
+                machine=entry.to,
+                verb=verb,
+                up=up,
+                begins=entry.t,
+                fault=number if isinstance(number, int) else -1,
+                what=what,
+                is_crawl=verb == "shape" and self._is_crawl(facts),
+                excuses=not self._calm,
+                words=self._name(kind, entry.to, what),
+            )
+            self._open[key] = outage
+            if verb == "reset":
+                self._close(outage, entry.t, verb)
+
+    def _end(self, verbs: set[str], kind: Kind, machine: str, up: bool, t: int, by: str) -> None:
+        for verb in sorted(verbs):
+            outage = self._open.get((kind, machine, up, verb))
+            if outage is not None:
+                self._close(outage, t, by)
+
+    def _close(self, outage: Outage, t: int | None, by: str) -> None:
+        self._open.pop((outage.kind, outage.machine, outage.up, outage.verb), None)
+        if outage.verb == "kill":
+            self._restarted.pop((outage.kind, outage.machine), None)
+        did, ended, never = ACTION_VERBS[outage.verb].told
+        words = f"{outage.words} {did} {self._clock(outage.begins)}"
+        words += never if t is None else f"{ended} {self._clock(t)}" if ended else ""
+        self.found.append(replace(outage, ends=t, ended_by=by, words=words))
+
+    def _is_crawl(self, facts: dict[str, object]) -> bool:
+        numbers = [facts.get(name) for name in ("latency_ms", "jitter_ms")]
+        late_ms = sum(number for number in numbers if isinstance(number, int | float))
+        return facts.get("rate_mbit") is not None or 2 * late_ms / 1e3 >= self._waits_s
+
+    def _clock(self, t: int) -> str:
+        return f"{(t - (self._begun or 0)) / 1e9:.1f} s"
+
+    def _name(self, kind: Kind, machine: str, what: str) -> str:
+        if kind == "link":
+            return f"the link from {machine} up to {self._tree.parent(machine)}"
+        return machine if what == "machine" else f"the {what} of {machine}"
+
+
+def _struck(verb: str, what: str, way: str) -> list[tuple[Kind, bool]]:
+    """What an action of this verb concerns: processes, or directions of a link."""
+    if ACTION_VERBS[verb].on == "machine":
+        kinds: list[Kind] = ["station", "program"]
+        return [(kind, True) for kind in kinds if what in ("machine", kind)]
+    return [("link", up) for up in (True, False) if way in ("both", "up" if up else "down")]
+
+
+def _sender_part(id: str) -> str:
+    """`rig_1_` of `rig_1_17`, and of `rig_1_17.1`, which a later life sent."""
+    return id.rpartition("_")[0] + "_"
+
+
+def seconds(value: float) -> int:
+    """Seconds as nanoseconds."""
+    return int(value * 1e9)
