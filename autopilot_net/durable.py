@@ -23,8 +23,8 @@ from typing import Any
 import msgspec
 
 from autopilot_net.errors import DurableRefused
+from autopilot_net.protocol.durable_records import REMEMBER, Handled, Kept, Life, Record, Saved, SeenUnnumbered
 from autopilot_net.protocol.effects import Effect, Forget, Store
-from autopilot_net.protocol.records import REMEMBER, Handled, Kept, Life, Record, Saved, Seen
 
 __all__ = ["Durable"]
 
@@ -54,7 +54,7 @@ MARKED = [
 RECORDS: list[tuple[str, type[Record]]] = [
     ("SELECT record FROM kept WHERE endpoint = ?", Kept),
     ("SELECT record FROM handled WHERE endpoint = ? ORDER BY rowid", Handled),  # the latest is last
-    ("SELECT record FROM seen WHERE endpoint = ? ORDER BY number", Seen),
+    ("SELECT record FROM seen WHERE endpoint = ? ORDER BY number", SeenUnnumbered),
 ]
 IN_USE = ("SQLITE_BUSY", "SQLITE_LOCKED")
 NO_ROOM = ("SQLITE_CANTOPEN", "SQLITE_FULL", "SQLITE_IOERR", "SQLITE_PERM", "SQLITE_READONLY")
@@ -264,10 +264,11 @@ def compact(batch: Batch) -> Batch:
         what = effect.record if isinstance(effect, Store) else effect
         if isinstance(what, Handled):
             return what.seq >= lows[endpoint, what.life]
-        return isinstance(what, Seen) or (endpoint, what.to, what.seq) not in over
+        return isinstance(what, SeenUnnumbered) or (endpoint, what.to, what.seq) not in over
 
     needed = [(endpoint, effect) for endpoint, effect in batch if is_needed(endpoint, effect)]
-    seen = [n for n, (_, effect) in enumerate(needed) if isinstance(effect, Store) and isinstance(effect.record, Seen)]
+    stores = [(n, effect.record) for n, (_, effect) in enumerate(needed) if isinstance(effect, Store)]
+    seen = [n for n, record in stores if isinstance(record, SeenUnnumbered)]
     old = set(seen[:-REMEMBER])
     return [one for n, one in enumerate(needed) if n not in old]
 

@@ -19,7 +19,7 @@ from autopilot_net.coroutines import Loop, finished
 from autopilot_net.delivery import Delivery, settles
 from autopilot_net.message import Message
 
-__all__ = ["Handlers", "Host"]
+__all__ = ["Handlers", "Callbacks"]
 
 logger = logging.getLogger("autopilot_net")
 
@@ -30,7 +30,7 @@ Call = Callable[[], Any]
 OBJECT_BYTES = 2_000  # about what a small message costs in memory beyond its bytes
 
 
-class Host(Protocol):
+class Callbacks(Protocol):
     """Who is behind a driver: a node or a station. Called in the handler thread, unless a listen is concurrent."""
 
     def on_message(self, message: Message) -> Any:
@@ -58,7 +58,7 @@ class Handlers:
     def __init__(
         self,
         name: str,
-        host: Host,
+        host: Callbacks,
         *,
         slow_handler_s: float,
         behind_bytes: int,
@@ -147,7 +147,7 @@ class Handlers:
 
         self.put([tell])
 
-    def twins(self, peer: str, addresses: tuple[str, str]) -> Call:
+    def duplicate_id(self, peer: str, addresses: tuple[str, str]) -> Call:
         """The call that tells of two under one id."""
         return lambda: self._timed(f"the news of two {peer}", lambda: self._host.on_twins(peer, addresses))
 

@@ -22,7 +22,7 @@ import zmq
 
 from autopilot_net.protocol.identity import connection_of, id_of
 
-__all__ = ["Arrival", "Inbound"]
+__all__ = ["InboundMessage", "Inbound"]
 
 FRAMES = 64  # of one message: the hops of a very deep tree. What has more is not of this protocol
 CONNECTIONS = 8_192  # at once; whoever comes beyond is hung up on
@@ -33,7 +33,7 @@ QUIET_S = 0.2  # a connection whose place was taken, and that brings nothing for
 DRAIN_S = 2.0  # so is one that goes on for so long; and if it then is silent for so long, its end is not waited for
 
 
-class Arrival(NamedTuple):
+class InboundMessage(NamedTuple):
     """One message that came in. `is_new`: it is the first by its connection, and nothing of a former one is left."""
 
     peer: str
@@ -157,7 +157,7 @@ class Inbound:
 
     # -- messages ------------------------------------------------------------------------------------------------
 
-    def read(self, first: zmq.Frame, rest: list[bytes], watch: Callable[[], None]) -> Iterator[Arrival]:
+    def read(self, first: zmq.Frame, rest: list[bytes], watch: Callable[[], None]) -> Iterator[InboundMessage]:
         """What is to be handed on by now that a message came in: `first` names its connection.
 
         `watch` asks the monitor, which speaks of a connection before the first message of it can be read.
@@ -173,7 +173,7 @@ class Inbound:
             and rest != [b""]
             and len(rest) <= FRAMES
         ):
-            yield Arrival(peer, rest, False)
+            yield InboundMessage(peer, rest, False)
             return
         watch()
         if peer is None:
@@ -189,18 +189,20 @@ class Inbound:
         if self._ending:
             yield from self._advance(is_empty=False)
 
-    def emptied(self) -> Iterator[Arrival]:
+    def emptied(self) -> Iterator[InboundMessage]:
         """Nothing is left to be read: connections that are over are done with."""
         yield from self._advance(is_empty=True)
 
-    def _take(self, peer: str, fd: int, identity: bytes, first: zmq.Frame, rest: list[bytes]) -> Iterator[Arrival]:
+    def _take(
+        self, peer: str, fd: int, identity: bytes, first: zmq.Frame, rest: list[bytes]
+    ) -> Iterator[InboundMessage]:
         chain = self._chains.get(peer, ())
         is_probe = rest == [b""]
         last = self._last.pop(peer, None)
         if last is not None and self._is_late(last, identity, fd, is_probe=is_probe):
             self._last[peer] = last
             self.gone.append(peer)  # which by this looks alive
-            yield Arrival(peer, rest, False)
+            yield InboundMessage(peer, rest, False)
             return
         if last is not None:
             self._retire(last)
@@ -224,10 +226,10 @@ class Inbound:
             return False
         return last.brought(identity, fd, is_probe=is_probe, is_live=is_live)
 
-    def _hand_on(self, known: _Connection, rest: list[bytes]) -> Arrival:
+    def _hand_on(self, known: _Connection, rest: list[bytes]) -> InboundMessage:
         is_new, known.is_new = known.is_new, False
         self._handed[known.peer] = known
-        return Arrival(known.peer, rest, is_new)
+        return InboundMessage(known.peer, rest, is_new)
 
     def _begin(self, peer: str, identity: bytes, fd: int, first: zmq.Frame, *, probes: bool) -> _Connection:
         """The first message by a new connection of an id."""
@@ -255,7 +257,7 @@ class Inbound:
                 _shut_down(former.fd, former.far_end, socket.SHUT_RDWR)
             self._end(former)
 
-    def _advance(self, *, is_empty: bool) -> Iterator[Arrival]:
+    def _advance(self, *, is_empty: bool) -> Iterator[InboundMessage]:
         """Go on from connections of which all is read to those that wait behind them.
 
         zmq reads from its connections in turn: one from which nothing came in two rounds has nothing left. It hears of

@@ -26,7 +26,7 @@ def shown(text: object, *, at_most: int = SHOWN) -> str:
     return cut if cut.isprintable() else repr(cut)[1:-1]
 
 
-class _Kind:
+class _DropCount:
     """Drops for one reason, at one neighbour, since the last line about them."""
 
     __slots__ = ("count", "due", "names", "others")
@@ -57,7 +57,7 @@ class Drops:
     def __init__(self, name: str, say: Callable[[str], object]) -> None:
         self._name = name
         self._say = say
-        self._kinds: dict[tuple[str, str, str], _Kind] = {}
+        self._kinds: dict[tuple[str, str, str], _DropCount] = {}
         self._beyond = 0
         self._beyond_due = 0.0
 
@@ -72,7 +72,7 @@ class Drops:
                 self._beyond += count
                 self._beyond_due = self._beyond_due or now + EVERY_S
                 return
-            kind = self._kinds[key] = _Kind(now + GATHER_S)
+            kind = self._kinds[key] = _DropCount(now + GATHER_S)
         kind.add(recipient, count)
 
     def due(self) -> float | None:
@@ -92,7 +92,7 @@ class Drops:
             self._say(f"{self._name} dropped {self._beyond:,} more, for reasons or neighbours beyond count")
             self._beyond, self._beyond_due = 0, 0.0
 
-    def _line(self, where: str, peer: str, reason: str, kind: _Kind) -> str:
+    def _line(self, where: str, peer: str, reason: str, kind: _DropCount) -> str:
         at = f" {where} {shown(peer)}" if peer and peer != self._name else ""
         names = "".join(f": {shown(name)!r}" for name in list(kind.names)[:1])
         more = len(kind.names) - 1 + kind.others

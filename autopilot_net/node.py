@@ -18,15 +18,11 @@ import zmq
 from autopilot_net.arguments import check_id, check_listens, port_of, seconds_of
 from autopilot_net.batches import handle_items
 from autopilot_net.closable import Port, Sock
-from autopilot_net.coroutines import refuse_generators
-from autopilot_net.delivery import Delivery, unheard
-from autopilot_net.errors import AutopilotNetError, WindowFull
-from autopilot_net.message import Message, expand_fields
-from autopilot_net.participant import (
+from autopilot_net.core import (
+    Core,
     Flags,
     Listen,
-    Participant,
-    Wants,
+    SignatureCache,
     address,
     find_listen,
     gone,
@@ -36,10 +32,14 @@ from autopilot_net.participant import (
     tell_of_twins,
     timestamp,
 )
+from autopilot_net.coroutines import refuse_generators
+from autopilot_net.delivery import Delivery, unheard
+from autopilot_net.errors import AutopilotNetError, WindowFull
+from autopilot_net.message import Message, expand_fields
 from autopilot_net.protocol.clock import ClockOffset
 from autopilot_net.protocol.endpoint import Settings
 from autopilot_net.protocol.outbox import Window
-from autopilot_net.roles.coherence import Ledger
+from autopilot_net.roles.ledger import Ledger
 from autopilot_net.stream import Stream
 
 __all__ = ["Net_Node"]
@@ -128,14 +128,14 @@ class Net_Node:  # noqa: N801  # the name that labs' programs import
         self.ledger = Ledger()
         self._ledger_lock = threading.Lock()
         self._expand = expand_on_receive
-        self._wants = Wants()
+        self._wants = SignatureCache()
         self.upstream_ip = "127.0.0.1" if upstream_ip == "localhost" else upstream_ip
         self.listen_ip = listen_ip
         self.router_port = None if router_port is None else port_of(router_port, f"the router_port of node {id}")
         self._refuse_twin()
         self.context = zmq.Context.instance() if instance else zmq.Context()
         self._owns_context = not instance
-        self._core = Participant(
+        self._core = Core(
             id,
             self,
             upstream=self.upstream or None,
@@ -184,9 +184,9 @@ class Net_Node:  # noqa: N801  # the name that labs' programs import
         """Make the sockets; once, when the node is made. Override it to do more then."""
         if self.loop_thread.ident:
             raise AutopilotNetError(f"{self.id} is connected; sockets are made once, before its I/O thread starts")
-        pipes = self._core.line.pipes
+        sockets = self._core.attachment.sockets
         if self.router_port is not None:
-            self.router_port = pipes.bind(self.listen_ip, self.router_port)
+            self.router_port = sockets.bind(self.listen_ip, self.router_port)
             if self.listen_ip == "127.0.0.1" and self.upstream and self.upstream_ip != "127.0.0.1":
                 logger.warning(
                     "node %s listens at %d on loopback alone, so nodes on other machines cannot reach it; give it "
@@ -195,7 +195,7 @@ class Net_Node:  # noqa: N801  # the name that labs' programs import
                     self.router_port,
                 )
         if self.upstream:
-            pipes.connect(self.upstream, self.upstream_ip, self.port)
+            sockets.connect(self.upstream, self.upstream_ip, self.port)
 
     @property
     def connected(self) -> bool:
@@ -315,7 +315,7 @@ class Net_Node:  # noqa: N801  # the name that labs' programs import
         """Send again what is due; it happens by itself, and more often does no harm."""
         core = self._core
         core.refuse_fork()
-        core.driver.run(core.line, lambda now: core.endpoint.handle_timer(now=now))
+        core.driver.run(core.attachment, lambda now: core.endpoint.handle_timer(now=now))
 
     def _send_data(self, msg: Message, wait: bool, options: dict[str, Any]) -> Delivery:
         """Send, and note in the ledger what was sent and nothing else, in the order in which it went.
@@ -377,11 +377,11 @@ class Net_Node:  # noqa: N801  # the name that labs' programs import
         q_size = q_size or max(1_000, min_size)
         if min_size < 1 or q_size < min_size:
             raise AutopilotNetError(f"a stream needs min_size >= 1 and q_size >= min_size, not {min_size} and {q_size}")
-        line = self._core.branch(name, upstream, ip or self.upstream_ip, port, durable=reliable)
+        attachment = self._core.branch(name, upstream, ip or self.upstream_ip, port, durable=reliable)
         headers = {"subject": subject, "pilot": pilot or self._machine(), "continuous": True}
         stream = Stream(
             self._core.driver,
-            line,
+            attachment,
             to=to,
             key=key,
             headers=headers,
@@ -393,8 +393,8 @@ class Net_Node:  # noqa: N801  # the name that labs' programs import
             numbers=self._core.numbers,
             now=timestamp,
         )
-        line.source = stream
-        self._core.driver.add(line)
+        attachment.source = stream
+        self._core.driver.add(attachment)
         self.streams[id] = stream
         return stream
 
@@ -426,7 +426,7 @@ class Net_Node:  # noqa: N801  # the name that labs' programs import
 
     def _is_settled(self) -> bool:
         endpoint = self._core.endpoint
-        is_out = not (endpoint.post.holds_back() or len(endpoint.outbox))
+        is_out = not (endpoint.router.holds_back() or len(endpoint.outbox))
         return is_out and all(stream.is_sent() for stream in self.streams.values())
 
     # -- receiving -----------------------------------------------------------------------------------------------

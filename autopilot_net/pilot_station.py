@@ -7,14 +7,14 @@ from collections.abc import Iterable, Mapping
 from typing import Any, ClassVar, Self
 
 from autopilot_net.arguments import check_id, check_listens, seconds_of
+from autopilot_net.core import Listen, refuse_closed
 from autopilot_net.coroutines import refuse_generators
 from autopilot_net.message import Message
-from autopilot_net.participant import Listen, refuse_closed
 from autopilot_net.prefs import Source, pilot_settings
-from autopilot_net.rolehost import RoleHost, delegate
-from autopilot_net.roles.fetch import TIMEOUT_S
+from autopilot_net.roles.file_client import TIMEOUT_S
 from autopilot_net.roles.pilot import Pilot
 from autopilot_net.station import INSTEAD, Station
+from autopilot_net.station_host import StationHost, delegate
 
 __all__ = ["Pilot_Station"]
 
@@ -82,7 +82,7 @@ class Pilot_Station(Station):  # noqa: N801  # the name that labs' programs impo
     def begin_role(self) -> None:
         """Begin to say that it is there."""
         self._role = Pilot(
-            RoleHost(self, self.file_dir),
+            StationHost(self, self.file_dir),
             terminal=self.terminal_id,
             ip=self.ip,
             ping_interval=self.ping_interval,

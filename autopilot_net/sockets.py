@@ -21,7 +21,7 @@ from autopilot_net.inbound import Inbound
 from autopilot_net.protocol.identity import identity_of
 from autopilot_net.reach import host_of
 
-__all__ = ["Pipes", "Sent", "dealer", "router"]
+__all__ = ["Sockets", "SendResult", "dealer", "router"]
 
 BATCH = 200  # messages read in one go before anything else has its turn
 LINGER_MS = 500  # how long what was sent last, a CONFIRM say, may take to leave after closing
@@ -58,7 +58,7 @@ class _Load:
         self._under_way.append((tracker, size))
 
 
-class Sent(Enum):
+class SendResult(Enum):
     """What became of one send."""
 
     YES = "yes"
@@ -131,7 +131,7 @@ def has_v6() -> bool:
     return True
 
 
-class Pipes:
+class Sockets:
     """The sockets of one endpoint: a ROUTER bound for those below, a DEALER connected to its upstream, or both."""
 
     def __init__(self, context: zmq.Context[zmq.Socket[bytes]], identity: str) -> None:
@@ -212,7 +212,7 @@ class Pipes:
         self.hang_up()
         self._open(connection)
 
-    def sockets(self) -> list[zmq.Socket[bytes]]:
+    def readable(self) -> list[zmq.Socket[bytes]]:
         """What to poll for reading."""
         every = (self._router_monitor, self._dealer_monitor, self._router, self._dealer)
         return [socket for socket in every if socket is not None]
@@ -227,12 +227,12 @@ class Pipes:
         self._close(self._dealer, self._dealer_monitor, linger=LINGER_MS)
         self._router = self._dealer = self._router_monitor = self._dealer_monitor = None
 
-    def send(self, peer: str, frames: tuple[bytes, ...]) -> Sent:
+    def send(self, peer: str, frames: tuple[bytes, ...]) -> SendResult:
         """Send without ever waiting: a ROUTER at high water would block every other neighbour too."""
         is_up = peer == self._upstream and self._dealer is not None
         socket = self._dealer if is_up else self._router
         if socket is None:
-            return Sent.GONE
+            return SendResult.GONE
         if is_up:
             self.blocked = False
         parts = frames if is_up else (self.inbound.identity(peer), *frames)
@@ -242,23 +242,23 @@ class Pipes:
             socket.send_multipart(parts, zmq.DONTWAIT)
         except zmq.Again:
             self.blocked = self.blocked or is_up
-            return Sent.FULL
+            return SendResult.FULL
         except zmq.ZMQError as error:
             if error.errno == zmq.EHOSTUNREACH:
-                return Sent.GONE
+                return SendResult.GONE
             raise
-        return Sent.YES
+        return SendResult.YES
 
-    def _send_large(self, socket: zmq.Socket[bytes], peer: str, parts: tuple[bytes, ...]) -> Sent:
+    def _send_large(self, socket: zmq.Socket[bytes], peer: str, parts: tuple[bytes, ...]) -> SendResult:
         load = self._loads.get(peer) or _Load()
         size = len(parts[-1])
         if not load.takes(size):
-            return Sent.LATE
+            return SendResult.LATE
         tracker = socket.send_multipart(parts, zmq.DONTWAIT, copy=False, track=True)
         if tracker is not None:
             load.add(tracker, size)
             self._loads[peer] = load
-        return Sent.YES
+        return SendResult.YES
 
     def changes(self) -> Iterator[tuple[str, bool]]:
         """The neighbours that came (True) or went (False), in order. To be asked after each `receive`."""

@@ -1,4 +1,4 @@
-"""Station: one machine's post office, in a process of its own.
+"""Station: forwards for one machine, in a process of its own.
 
 The object is made in the parent; `run` builds everything that lives in the child.
 """
@@ -24,16 +24,10 @@ from msgspec.structs import replace
 
 from autopilot_net.arguments import check_id, check_listens, port_of, seconds_of
 from autopilot_net.batches import handle_items
-from autopilot_net.coroutines import finished, refuse_generators
-from autopilot_net.delivery import Delivery, unheard
-from autopilot_net.errors import AutopilotNetError, DurableRefused
-from autopilot_net.loglimit import shown
-from autopilot_net.message import Message
-from autopilot_net.node import own_ip
-from autopilot_net.participant import (
+from autopilot_net.core import (
+    Core,
     Flags,
     Listen,
-    Participant,
     address,
     find_listen,
     gone,
@@ -42,6 +36,12 @@ from autopilot_net.participant import (
     refuse_closed,
     tell_of_twins,
 )
+from autopilot_net.coroutines import finished, refuse_generators
+from autopilot_net.delivery import Delivery, unheard
+from autopilot_net.errors import AutopilotNetError, DurableRefused
+from autopilot_net.loglimit import shown
+from autopilot_net.message import Message
+from autopilot_net.node import own_ip
 from autopilot_net.protocol.clock import ClockOffset
 from autopilot_net.protocol.endpoint import Settings
 from autopilot_net.protocol.outbox import Window
@@ -129,7 +129,7 @@ class Station(multiprocessing.Process):
         self._durable = None if durable is None else os.fspath(durable)
         self._sync = sync
         self._slow_handler_s = slow_handler_s
-        self._core: Participant | None = None
+        self._core: Core | None = None
 
     _instead: ClassVar[Mapping[str, str]] = INSTEAD
 
@@ -222,9 +222,9 @@ class Station(multiprocessing.Process):
             raise SystemExit(BROKEN)  # what it was is in the log
         context.term()
 
-    def init_networking(self, context: zmq.Context[zmq.Socket[bytes]]) -> Participant:
+    def init_networking(self, context: zmq.Context[zmq.Socket[bytes]]) -> Core:
         """Make the sockets; in the station's process. Override it to add to them."""
-        core = Participant(
+        core = Core(
             self.id,
             self,
             upstream=self.push_id if self.pusher else None,
@@ -236,10 +236,10 @@ class Station(multiprocessing.Process):
             sync=self._sync,
             slow_handler_s=self._slow_handler_s,
         )
-        self._bound.value = core.line.pipes.bind(self.listen_ip, self.listen_port)
+        self._bound.value = core.attachment.sockets.bind(self.listen_ip, self.listen_port)
         if self.pusher:
             push_ip = "127.0.0.1" if self.push_ip == "localhost" else str(self.push_ip)
-            core.line.pipes.connect(str(self.push_id), push_ip, int(self.push_port or 0))
+            core.attachment.sockets.connect(str(self.push_id), push_ip, int(self.push_port or 0))
         return core
 
     def begin_role(self) -> None:
@@ -261,7 +261,7 @@ class Station(multiprocessing.Process):
         self.closing.set()
 
     @property
-    def core(self) -> Participant:
+    def core(self) -> Core:
         """What lives in the station's process. Raises `AutopilotNetError` in any other."""
         if self._core is None or not self._core.is_here:
             raise refuse_closed(self.id)
@@ -381,7 +381,7 @@ class Station(multiprocessing.Process):
     def repeat(self) -> None:
         """Send again what is due; it happens by itself, and more often does no harm."""
         core = self.core
-        core.driver.run(core.line, lambda now: core.endpoint.handle_timer(now=now))
+        core.driver.run(core.attachment, lambda now: core.endpoint.handle_timer(now=now))
 
     # -- receiving, in the station's process ---------------------------------------------------------------------
 

@@ -7,15 +7,15 @@ import queue
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
+from autopilot_net.core import gone
 from autopilot_net.errors import AutopilotNetError, BadMessage, WindowFull
 from autopilot_net.message import Message, plain_json
-from autopilot_net.participant import gone
 from autopilot_net.protocol.effects import Dropped, Effect
 from autopilot_net.protocol.streams import END, Batcher
 
 if TYPE_CHECKING:
+    from autopilot_net.attachment import Attachment
     from autopilot_net.driver import Driver
-    from autopilot_net.line import Line
 
 __all__ = ["Stream"]
 
@@ -51,7 +51,7 @@ class Stream:
     def __init__(
         self,
         driver: Driver,
-        line: Line,
+        attachment: Attachment,
         *,
         to: str,
         key: str,
@@ -64,13 +64,13 @@ class Stream:
         numbers: Iterator[int],
         now: Any,
     ) -> None:
-        self.id = line.endpoint.id
+        self.id = attachment.endpoint.id
         self._pid = os.getpid()
         self.to = to
         self.key = key
         self.dropped = 0
         self._driver = driver
-        self._line = line
+        self._line = attachment
         self._headers = headers
         self._q_size = q_size
         self._reliable = reliable
@@ -179,7 +179,7 @@ class Stream:
         if self._reliable:
             return endpoint.outbox.room(self.to)
         # What waits elsewhere is lost with its socket.
-        return endpoint.routes.was_up and not endpoint.post.waiting_peers()
+        return endpoint.routes.was_up and not endpoint.router.waiting_peers()
 
     def _leave(self, now: float) -> list[Effect]:
         """Close the socket once what was sent last has left it: closed, it lingers for less than a slow link takes."""
@@ -198,7 +198,7 @@ class Stream:
     def is_sent(self) -> bool:
         """Whether every item is sent and, of a reliable stream, settled. Called under the lock."""
         endpoint = self._line.endpoint
-        return not (len(self._batcher) or len(endpoint.outbox) or endpoint.post.waiting_peers())
+        return not (len(self._batcher) or len(endpoint.outbox) or endpoint.router.waiting_peers())
 
     def _end(self, now: float) -> list[Effect]:
         if not self.ended:

@@ -8,12 +8,12 @@ from collections.abc import Iterable, Mapping
 from typing import Any, ClassVar, Self
 
 from autopilot_net.arguments import check_id, check_listens
+from autopilot_net.core import Listen, refuse_closed
 from autopilot_net.coroutines import refuse_generators
-from autopilot_net.participant import Listen, refuse_closed
 from autopilot_net.prefs import Source, terminal_settings
-from autopilot_net.rolehost import RoleHost, delegate
 from autopilot_net.roles.terminal import Terminal
 from autopilot_net.station import INSTEAD, Station
+from autopilot_net.station_host import StationHost, delegate
 
 __all__ = ["Terminal_Station"]
 
@@ -66,7 +66,7 @@ class Terminal_Station(Station):  # noqa: N801  # the name that labs' programs i
 
     def begin_role(self) -> None:
         """Warn once, loudly, where pilots elsewhere could not reach it."""
-        self._role = Terminal(RoleHost(self, self.file_dir), pilots=self.pilots, data_fps=self.data_fps)
+        self._role = Terminal(StationHost(self, self.file_dir), pilots=self.pilots, data_fps=self.data_fps)
         self.pilots = self._role.pilots
         elsewhere = [n for n, facts in self.pilots.items() if not _is_here(facts)]
         if self.listen_ip == "127.0.0.1" and elsewhere:

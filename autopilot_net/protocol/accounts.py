@@ -26,7 +26,7 @@ class Losses(Struct, frozen=True):
     unknown: int = 0
 
 
-class _Sent:
+class _SentRuns:
     """What was given to one connection. `runs` are the numbers, first to last, of what nobody repeats."""
 
     __slots__ = ("is_told_first", "runs", "total")
@@ -64,8 +64,8 @@ class Account:
     def __init__(self) -> None:
         self.connection = ""  # the name of the open one, once it is known: the lower end names it
         self.read = 0
-        self._sent = _Sent()
-        self._untold: OrderedDict[str, _Sent] = OrderedDict()  # former ones, of which the neighbour has yet to tell
+        self._sent = _SentRuns()
+        self._untold: OrderedDict[str, _SentRuns] = OrderedDict()  # former ones, of which the neighbour has yet to tell
         self._read_of: OrderedDict[str, int] = OrderedDict()
         self._life = ""  # the neighbour's
 
@@ -94,7 +94,7 @@ class Account:
             losses = Losses(unknown=losses.unknown + self._untold.popitem(last=False)[1].left())
         if len(self._read_of) > REMEMBER:
             self._read_of.popitem(last=False)
-        self.connection, self.read, self._sent = connection, 0, _Sent(is_told_first=is_told_first)
+        self.connection, self.read, self._sent = connection, 0, _SentRuns(is_told_first=is_told_first)
         return losses
 
     def read_of(self) -> dict[str, int]:

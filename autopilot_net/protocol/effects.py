@@ -7,7 +7,7 @@ from enum import Enum
 from msgspec import Struct
 
 from autopilot_net.message import Message
-from autopilot_net.protocol.records import Record
+from autopilot_net.protocol.durable_records import Record
 
 __all__ = [
     "Confirmed",
@@ -17,18 +17,18 @@ __all__ = [
     "Expired",
     "Forget",
     "Gap",
-    "Kind",
-    "Lost",
-    "Met",
+    "Traffic",
+    "PeerDown",
+    "PeerUp",
     "Reconnect",
     "Silent",
     "Store",
     "Transmit",
-    "Twins",
+    "DuplicateId",
 ]
 
 
-class Kind(Enum):
+class Traffic(Enum):
     """What it means when a message is lost on its way to a neighbour."""
 
     DATA = "data"  # nobody here repeats it, so that its loss is counted
@@ -41,7 +41,7 @@ class Transmit(Struct, frozen=True):
 
     peer: str
     frames: tuple[bytes, ...]
-    kind: Kind = Kind.DATA
+    kind: Traffic = Traffic.DATA
 
 
 class Deliver(Struct, frozen=True):
@@ -93,13 +93,13 @@ class Gap(Struct, frozen=True):
     missing: int
 
 
-class Met(Struct, frozen=True):
+class PeerUp(Struct, frozen=True):
     """The neighbour `peer` is there, or there again."""
 
     peer: str
 
 
-class Lost(Struct, frozen=True):
+class PeerDown(Struct, frozen=True):
     """The neighbour `peer` went away."""
 
     peer: str
@@ -118,7 +118,7 @@ class Silent(Struct, frozen=True):
     seconds: float
 
 
-class Twins(Struct, frozen=True):
+class DuplicateId(Struct, frozen=True):
     """Two that live take the id `peer` from one another, at these addresses, which may be the same one."""
 
     peer: str
@@ -139,5 +139,17 @@ class Forget(Struct, frozen=True):
 
 
 Effect = (
-    Transmit | Deliver | Confirmed | Expired | Dropped | Gap | Met | Lost | Silent | Reconnect | Twins | Store | Forget
+    Transmit
+    | Deliver
+    | Confirmed
+    | Expired
+    | Dropped
+    | Gap
+    | PeerUp
+    | PeerDown
+    | Silent
+    | Reconnect
+    | DuplicateId
+    | Store
+    | Forget
 )

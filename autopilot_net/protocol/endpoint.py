@@ -2,7 +2,7 @@
 
 Frames and time come in, effects come out. It composes the parts beside it and adds what none of them may know of the
 others: a route decides whether a channel is open, a packet for me becomes a delivery, a handled ticket a CONFIRM.
-Where a packet goes is the post's to say.
+`router.py` decides where a packet goes.
 """
 
 from __future__ import annotations
@@ -16,34 +16,34 @@ from autopilot_net.errors import BadMessage
 from autopilot_net.message import Message
 from autopilot_net.protocol.accounts import Account, Losses
 from autopilot_net.protocol.clock import Clock, ClockOffset
-from autopilot_net.protocol.courier import Courier
+from autopilot_net.protocol.control import Control
+from autopilot_net.protocol.duplicate_ids import DuplicateIdWatch
+from autopilot_net.protocol.durable_records import Saved
 from autopilot_net.protocol.effects import (
     Deliver,
     Dropped,
+    DuplicateId,
     Effect,
     Expired,
     Gap,
-    Kind,
-    Lost,
-    Met,
+    PeerDown,
+    PeerUp,
     Reconnect,
     Silent,
+    Traffic,
     Transmit,
-    Twins,
 )
 from autopilot_net.protocol.frames import Packet, read_frames
 from autopilot_net.protocol.inbox import via_of
 from autopilot_net.protocol.liveness import Liveness, Move
-from autopilot_net.protocol.notices import Notices
 from autopilot_net.protocol.numbers import as_int
 from autopilot_net.protocol.outbox import Outbox, Window
-from autopilot_net.protocol.post import Post
 from autopilot_net.protocol.probes import PROBE, ProbeState, read_state
+from autopilot_net.protocol.reachability import Reachability
 from autopilot_net.protocol.reasons import refusal
-from autopilot_net.protocol.records import Saved
+from autopilot_net.protocol.reliable import Reliable
+from autopilot_net.protocol.router import Router
 from autopilot_net.protocol.streams import GapWatch
-from autopilot_net.protocol.twins import TwinWatch
-from autopilot_net.protocol.voice import Voice
 
 __all__ = ["Endpoint", "Settings"]
 
@@ -95,17 +95,17 @@ class Endpoint:
         self.forwards = forwards
         self.incarnation = incarnation
         self.settings = settings or Settings()
-        self.post = Post(id, upstream=upstream, forwards=forwards, backlog_bytes=self.settings.backlog_bytes)
-        self.routes, self.ours = self.post.routes, self.post.ours
+        self.router = Router(id, upstream=upstream, forwards=forwards, backlog_bytes=self.settings.backlog_bytes)
+        self.routes, self.ours = self.router.routes, self.router.ours
         self.outbox = Outbox(
             incarnation=incarnation, repeat_interval=self.settings.repeat_interval, window=self.settings.window
         )
         self._gaps = GapWatch()
-        self._voice = Voice(self.post, incarnation=incarnation, epoch=epoch)
-        self._courier = Courier(self.post, self._voice, self.outbox, saved=saved)
-        self._notices = Notices(self.post, self._voice)
+        self._control = Control(self.router, incarnation=incarnation, epoch=epoch)
+        self._reliable = Reliable(self.router, self._control, self.outbox, saved=saved)
+        self._reachability = Reachability(self.router, self._control)
         self._special = {"GONE": self._read_gone, "BACK": self._read_back, "CLOCK": self._read_clock}
-        self._twins = TwinWatch()
+        self._duplicate_ids = DuplicateIdWatch()
         self._clock = Clock(interval=self.settings.clock_s or 0.0)
         self._liveness = Liveness(self.settings.liveness_s, seed=f"{id} {incarnation}")
         self._accounts: dict[str, Account] = {}
@@ -118,11 +118,11 @@ class Endpoint:
     @property
     def epoch(self) -> float:
         """The wall-clock time at `now == 0`. Whoever runs this sets it anew when the wall clock is set."""
-        return self._voice.epoch
+        return self._control.epoch
 
     @epoch.setter
     def epoch(self, epoch: float) -> None:
-        self._voice.epoch = epoch
+        self._control.epoch = epoch
 
     # -- what this endpoint's own program does -------------------------------------------------------------------
 
@@ -144,19 +144,19 @@ class Endpoint:
         if not isinstance(message.to, str):
             raise BadMessage(f"message {message.get('id')} is to {message.to!r}; hops are given apart")
         message["inc"] = self.incarnation
-        hops = self.post.from_here(hops)
+        hops = self.router.from_here(hops)
         if hops or self._is_far(message.to):
-            message["via"] = self.post.way_back(hops, message.to)
+            message["via"] = self.router.way_back(hops, message.to)
         if repeat is None:
             repeat = "NOREPEAT" not in message.flags and self._can_confirm(message.to)
         if not repeat:
             message.flags["NOREPEAT"] = True
-            return self.post.send(message.to, hops, message.serialize(pack=self._packs(message)))
+            return self.router.send(message.to, hops, message.serialize(pack=self._packs(message)))
         message.flags.pop("NOREPEAT", None)
         wrong = self.routes.wrong_turn(hops)
         if wrong is not None:
             return [Expired(message.id, message.to, refusal(wrong) or "")]
-        return self._courier.send(message, hops, pack=self._packs(message), expires_after=expires_after, now=now)
+        return self._reliable.send(message, hops, pack=self._packs(message), expires_after=expires_after, now=now)
 
     def handled(self, ticket: int, *, failed: bool = False, relays: Iterable[str] = (), now: float) -> list[Effect]:
         """The handler of a `Deliver` returned or raised; `failed`: something that it passed on has expired.
@@ -164,7 +164,7 @@ class Endpoint:
         `relays` are the messages of this endpoint's that it passed on and that are under way: the sender is told once
         they are settled.
         """
-        return self._courier.handled(ticket, failed=failed, relays=relays, now=now)
+        return self._reliable.handled(ticket, failed=failed, relays=relays, now=now)
 
     # -- what the wire does --------------------------------------------------------------------------------------
 
@@ -174,23 +174,23 @@ class Endpoint:
             return [Dropped(TAKEN, peer, "")]
         effects = [] if self.routes.has(peer) else self.meet(peer, now=now)
         if peer == self.routes.upstream and self._liveness.hear():
-            self.post.is_upstream_silent = False
-            effects += [Silent(peer, 0.0), *self._notices.back(peer, now=now, kept=True)]
+            self.router.is_upstream_silent = False
+            effects += [Silent(peer, 0.0), *self._reachability.back(peer, now=now, kept=True)]
         if frames and not frames[-1]:
             return effects + self._read_probe(peer, frames, now)
         self._account(peer).received()
-        self.post.hear(peer)
+        self.router.hear(peer)
         try:
             packet = read_frames(frames, me=self.id)
         except ValueError as error:
             return [*effects, Dropped(f"frames that cannot be read: {error}", peer, "")]
-        if self.post.is_mine(packet, peer):
+        if self.router.is_mine(packet, peer):
             return effects + self._read(packet, peer, now)
         return effects + self._forward(packet, peer, now)
 
     def meet(self, peer: str, *, now: float) -> list[Effect]:
         """The neighbour `peer` is there, or there again."""
-        is_first = self.post.is_to_come(peer)
+        is_first = self.router.is_to_come(peer)
         if not self.routes.meet(peer):
             return []
         begun: list[Effect] = []
@@ -199,8 +199,8 @@ class Endpoint:
             self._clock.meet(now=now)
             begun = self._begin_connection(peer)
         if is_first:  # what was sent so far waits in one queue
-            return [Met(peer), *begun, *self.ready(peer), *self._courier.open_closed(now=now)]
-        return [Met(peer), *begun, *self.ready(peer), *self._reopen(peer, now)]
+            return [PeerUp(peer), *begun, *self.ready(peer), *self._reliable.open_closed(now=now)]
+        return [PeerUp(peer), *begun, *self.ready(peer), *self._reopen(peer, now)]
 
     def connected(self, peer: str, address: str, *, took_over: bool, connection: str = "") -> list[Effect]:
         """`peer` below came by a new connection from `address`. `took_over`: its former one had not gone by then.
@@ -208,8 +208,8 @@ class Endpoint:
         All that was received by the former one has been handed in before. `connection` is its name, if it has one yet.
         """
         losses = self._tell_losses(peer, self._account(peer).renew(connection))
-        twins = self._twins.connected(peer, address, took_over=took_over)
-        return [*losses, Twins(peer, twins)] if twins else losses
+        twins = self._duplicate_ids.connected(peer, address, took_over=took_over)
+        return [*losses, DuplicateId(peer, twins)] if twins else losses
 
     def is_late(self, peer: str, *, now: float) -> bool:
         """Whether what was sent to the neighbour `peer` lately may lie there unread: of the upstream that is known."""
@@ -227,32 +227,32 @@ class Endpoint:
     def sent(self, effect: Transmit) -> None:
         """The socket has taken the message of `effect`: it is gone if its connection breaks."""
         if effect.frames[-1]:
-            self._account(effect.peer).sent(counts=effect.kind is Kind.DATA)
+            self._account(effect.peer).sent(counts=effect.kind is Traffic.DATA)
 
     def lose(self, peer: str, *, now: float) -> list[Effect]:
         """The neighbour `peer` went away, with all that lay behind it."""
         del now
         if not self.routes.lose(peer):
             return []
-        self._notices.askers.lose(peer)
+        self._reachability.interest.lose(peer)
         if peer == self.routes.upstream:
             self._liveness.lose()
-            self.post.is_upstream_silent = False
-        dropped = self.post.lose(peer)
-        self._courier.close_what_has_no_path()
-        return [Lost(peer), *dropped]
+            self.router.is_upstream_silent = False
+        dropped = self.router.lose(peer)
+        self._reliable.close_what_has_no_path()
+        return [PeerDown(peer), *dropped]
 
     def learn(self, name: str, peer: str, *, now: float) -> list[Effect]:
         """`name` lies behind the neighbour `peer`."""
         return self._reopen(name, now) if self.routes.learn(name, peer) else []
 
     def full(self, peer: str, refused: Iterable[Transmit]) -> None:
-        """See `Post.full`."""
-        self.post.full(peer, refused)
+        """See `Router.full`."""
+        self.router.full(peer, refused)
 
     def ready(self, peer: str) -> list[Effect]:
-        """See `Post.ready`."""
-        return self.post.ready(peer)
+        """See `Router.ready`."""
+        return self.router.ready(peer)
 
     def flush(self, *, now: float) -> list[Effect]:
         """Have the upstream say, by sending a probe back, that it has read what was sent to it: see `is_flushed`."""
@@ -270,7 +270,7 @@ class Endpoint:
 
     def handle_timer(self, *, now: float) -> list[Effect]:
         """Whatever is due by now."""
-        effects = self._courier.handle_timer(now=now, is_stuck=lambda target: self._is_stuck(target, now))
+        effects = self._reliable.handle_timer(now=now, is_stuck=lambda target: self._is_stuck(target, now))
         if self._retry_at is not None and now >= self._retry_at:
             effects += self._try_beyond(now)
         if self._liveness.probe_at is not None and now >= self._liveness.probe_at:
@@ -300,7 +300,7 @@ class Endpoint:
         return not self.forwards and to != self.routes.upstream
 
     def _can_confirm(self, to: str) -> bool:
-        return not self.forwards or self.post.is_known(to)
+        return not self.forwards or self.router.is_known(to)
 
     def _packs(self, message: Message) -> bool:
         return bool(message.blosc) or message.to.removeprefix("_") not in self.ours
@@ -311,12 +311,12 @@ class Endpoint:
         if not self.forwards and peer == self.routes.upstream:
             return [Dropped("not for this node", peer, packet.recipient)]
         wrong = self.routes.wrong_turn((*packet.hops, packet.recipient))
-        told = self._notices.wrong_turn(packet, wrong, now=now) if wrong else []
+        told = self._reachability.wrong_turn(packet, wrong, now=now) if wrong else []
         if wrong and told:
             return [*told, Dropped(wrong, peer, packet.recipient)]
-        self._notices.askers.note(packet.recipient, peer)
-        effects = self.post.pass_on(packet, from_above=peer == self.routes.upstream, peer=peer)
-        return effects + self._notices.passed_on(packet, peer, effects, now=now)
+        self._reachability.interest.note(packet.recipient, peer)
+        effects = self.router.pass_on(packet, from_above=peer == self.routes.upstream, peer=peer)
+        return effects + self._reachability.passed_on(packet, peer, effects, now=now)
 
     def _read(self, packet: Packet, peer: str, now: float) -> list[Effect]:
         if packet.payload == CLOSING:
@@ -340,13 +340,13 @@ class Endpoint:
         """A message for this endpoint: by its key, ours to act on, or for a handler."""
         message.came_from = peer
         if "inc" in message:
-            self.post.is_ours(message.sender)
+            self.router.is_ours(message.sender)
         effects = self._place(message, peer, now) + self._hear_life(message, peer)
         if message.key == "CONFIRM" and message.to == "_" + self.id and peer != message.to and "asks" not in message:
             passed = Packet((), message.to, packet.payload)
-            return effects + self.post.pass_on(passed, from_above=True, peer=peer, kind=Kind.CONTROL)
+            return effects + self.router.pass_on(passed, from_above=True, peer=peer, kind=Traffic.CONTROL)
         if message.key == "CONFIRM":
-            return effects + self._courier.read_confirm(message, now=now)
+            return effects + self._reliable.read_confirm(message, now=now)
         special = self._special.get(message.key)
         if special is not None and "inc" in message and "NOREPEAT" in message.flags:  # else it is a lab's own
             return effects + special(message, peer, now)
@@ -354,7 +354,7 @@ class Endpoint:
         # program likes, and no node of theirs looks for a confirmation of it.
         if "NOREPEAT" in message.flags or ("repeat" in message and "seq" not in message):
             return effects + self._read_unconfirmed(message, peer, len(packet.payload))
-        return effects + self._courier.arrive(message, peer, now=now)
+        return effects + self._reliable.arrive(message, peer, now=now)
 
     def _place(self, message: Message, peer: str, now: float) -> list[Effect]:
         """Note where a sender is, and the stations on its way here, of which one of Autopilot's own tells nobody.
@@ -372,8 +372,8 @@ class Endpoint:
         life = message.get("inc")
         if message.sender != peer or peer == self.routes.upstream or not isinstance(life, str):
             return []
-        twins = self._twins.hear(peer, life)
-        return [Twins(peer, twins)] if twins else []
+        twins = self._duplicate_ids.hear(peer, life)
+        return [DuplicateId(peer, twins)] if twins else []
 
     def _read_unconfirmed(self, message: Message, peer: str, size: int) -> list[Effect]:
         first, count = as_int(message.get("first")), as_int(message.get("items"))
@@ -391,17 +391,17 @@ class Endpoint:
         if not isinstance(name, str):
             return []
         if peer == self.routes.upstream:
-            self.routes.beyond.add(name)
+            self.routes.unreachable_above.add(name)
             # Not before we have probed: till then it would not tell us again, and a try would cost patience.
             wait = max(self.settings.repeat_interval, 2 * self.settings.liveness_s)
             self._retry_at = self._retry_at or now + wait
-            self._courier.close_what_has_no_path()
-            is_by_it = self.post.next_hop(name) == peer
-            return self._notices.no_way(name, self._notices.askers.of(name), now=now) if is_by_it else []
+            self._reliable.close_what_has_no_path()
+            is_by_it = self.router.next_hop(name) == peer
+            return self._reachability.no_way(name, self._reachability.interest.of(name), now=now) if is_by_it else []
         if not self.routes.forget(name, peer):
             return []
-        self._courier.close_what_has_no_path()
-        return self._notices.gone(name, now=now)
+        self._reliable.close_what_has_no_path()
+        return self._reachability.gone(name, now=now)
 
     def _read_back(self, message: Message, peer: str, now: float) -> list[Effect]:
         """There is a way again, by `peer`: what went astray meanwhile goes out again, ours and that of who asks us."""
@@ -412,10 +412,10 @@ class Endpoint:
             self.routes.found_above(name)
         else:
             self.routes.learn(name, peer)
-        if self.post.next_hop(name) != peer:
+        if self.router.next_hop(name) != peer:
             return []
         if message.get("kept") is True:  # it was late, and nothing is lost
-            return [*self._courier.resume(name, now=now), *self._notices.back(name, now=now, kept=True)]
+            return [*self._reliable.resume(name, now=now), *self._reachability.back(name, now=now, kept=True)]
         return self._reopen(name, now)
 
     def _read_clock(self, message: Message, peer: str, now: float) -> list[Effect]:
@@ -427,18 +427,18 @@ class Endpoint:
         if known is None or message.sender != peer:
             return []
         told = [self.epoch + now, known.offset, known.uncertainty]
-        return self._voice.say(peer, "CLOCK", told, now=now, re=message.id)
+        return self._control.say(peer, "CLOCK", told, now=now, re=message.id)
 
     # -- paths ---------------------------------------------------------------------------------------------------
 
     def _reopen(self, name: str, now: float) -> list[Effect]:
         """There is a new way to `name`: for what is ours, and for what others send by way of us."""
-        return [*self._courier.reopen(name, now=now), *self._notices.back(name, now=now)]
+        return [*self._reliable.reopen(name, now=now), *self._reachability.back(name, now=now)]
 
     def _try_beyond(self, now: float) -> list[Effect]:
         """That there is a way again may have been said and lost: so it is tried, now and then."""
-        names, self._retry_at = sorted(self.routes.beyond), None
-        self.routes.beyond.clear()
+        names, self._retry_at = sorted(self.routes.unreachable_above), None
+        self.routes.unreachable_above.clear()
         return [effect for name in names for effect in self._reopen(name, now)]
 
     # -- timers --------------------------------------------------------------------------------------------------
@@ -446,24 +446,24 @@ class Endpoint:
     def _probe(self, now: float) -> list[Effect]:
         upstream = self.routes.upstream or ""
         effects: list[Effect] = []
-        is_full = upstream in self.post.waiting_peers()
+        is_full = upstream in self.router.waiting_peers()
         for move in self._liveness.move(now=now, is_ours=upstream in self.ours, is_full=is_full):
             if move is Move.TELL:
-                self.post.is_upstream_silent = True
+                self.router.is_upstream_silent = True
                 effects.append(Silent(upstream, round(self._liveness.silence(now=now), 1)))
             elif move is Move.PROBE:
-                probe = Transmit(upstream, self._probe_frames(now=now), Kind.CONTROL)
-                effects += self.post.transmit(probe, source=self.id)
+                probe = Transmit(upstream, self._probe_frames(now=now), Traffic.CONTROL)
+                effects += self.router.transmit(probe, source=self.id)
             else:
                 effects.append(Reconnect(upstream))
         return effects
 
     def _is_stuck(self, target: str, now: float) -> bool:
         """Whether what goes toward `target` waits here, or may lie unread at the next neighbour: it is under way."""
-        if self.post.is_stuck(target):
+        if self.router.is_stuck(target):
             return True
         answers = self.is_upstream_new or not self._liveness.is_new
-        return answers and self._liveness.is_behind(now=now) and self.post.next_hop(target) == self.routes.upstream
+        return answers and self._liveness.is_behind(now=now) and self.router.next_hop(target) == self.routes.upstream
 
     def _ask_at(self) -> float | None:
         """When to ask the upstream for the time: it is there, and can tell it. Autopilot's own cannot."""
@@ -472,10 +472,10 @@ class Endpoint:
 
     def _ask_clock(self, now: float) -> list[Effect]:
         upstream = self.routes.upstream or ""
-        question = self._voice.message(upstream, "CLOCK", None, now=now)
+        question = self._control.message(upstream, "CLOCK", None, now=now)
         question["id"] = f"{self.id}_{self.incarnation}_{now!r}"  # the answer to a former life's may come yet
         self._clock.ask(question.id, now=now)
-        return self.post.send(upstream, (), question.serialize(), Kind.CONTROL)
+        return self.router.send(upstream, (), question.serialize(), Traffic.CONTROL)
 
     # -- probes, and what they tell of connections -----------------------------------------------------------------
 
@@ -484,14 +484,14 @@ class Endpoint:
         state = read_state(frames)
         if peer == self.routes.upstream:
             return self._read_answer(peer, state, now)
-        self.post.is_ours(peer)
-        self._notices.askers.tell_anew(peer)
+        self.router.is_ours(peer)
+        self._reachability.interest.tell_anew(peer)
         if state is None:
-            return self.post.transmit(Transmit(peer, tuple(frames), Kind.CONTROL), source=self.id)
+            return self.router.transmit(Transmit(peer, tuple(frames), Traffic.CONTROL), source=self.id)
         account = self._account(peer)
         account.connection = state.connection[:64]
-        answer = Transmit(peer, self._state(peer, re=state.number).frames(), Kind.CONTROL)
-        return [*self._tell_losses(peer, account.hear(state)), *self.post.transmit(answer, source=self.id)]
+        answer = Transmit(peer, self._state(peer, re=state.number).frames(), Traffic.CONTROL)
+        return [*self._tell_losses(peer, account.hear(state)), *self.router.transmit(answer, source=self.id)]
 
     def _read_answer(self, upstream: str, state: ProbeState | None, now: float) -> list[Effect]:
         if state is None or state.life == self.life:  # bare, or our own words, as Autopilot's own send them back
@@ -505,7 +505,7 @@ class Endpoint:
             self._liveness.echo(state.re, now=now)
         self.is_upstream_new, self.upstream_is = True, state.id
         self.routes.above = tuple(dict.fromkeys((upstream, *state.above[:DEEP])))
-        self.post.is_ours(upstream)
+        self.router.is_ours(upstream)
         return self._tell_losses(upstream, self._account(upstream).hear(state))
 
     def _begin_connection(self, upstream: str) -> list[Effect]:
@@ -518,7 +518,7 @@ class Endpoint:
 
     def _introduce(self, upstream: str) -> list[Effect]:
         """Say who we are, and how this connection is called. One of ours answers likewise."""
-        return [Transmit(upstream, self._state(upstream).frames(), Kind.CONTROL)]
+        return [Transmit(upstream, self._state(upstream).frames(), Traffic.CONTROL)]
 
     def _probe_frames(self, *, now: float) -> tuple[bytes, ...]:
         number = self._liveness.next_number(now=now)

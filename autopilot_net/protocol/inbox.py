@@ -15,10 +15,10 @@ from typing import Any
 from msgspec import Struct, field
 
 from autopilot_net.message import Message, why_refused
+from autopilot_net.protocol.durable_records import LIVES, Handled, Saved, SeenUnnumbered
 from autopilot_net.protocol.numbers import as_int
-from autopilot_net.protocol.records import LIVES, Handled, Saved, Seen
 
-__all__ = ["Arrival", "Inbox", "Outcome", "Receipt", "Verdict"]
+__all__ = ["Reception", "Inbox", "Outcome", "Receipt", "Verdict"]
 
 Key = tuple[Any, ...]
 Pair = tuple[str, str]  # sender and recipient: a station is `rig_1` and `_rig_1`, and each has numbers of its own
@@ -41,7 +41,7 @@ class Receipt(Struct, frozen=True):
     re: tuple[str, int] | None = None
 
 
-class Arrival(Struct):
+class Reception(Struct):
     """What came of one message that came in."""
 
     deliver: list[tuple[int, Message]] = field(default_factory=list)  # in the order to handle them, with their tickets
@@ -55,10 +55,10 @@ class Outcome(Struct):
     """What came of one ticket: whom to tell, and what to remember across a restart."""
 
     receipt: Receipt
-    record: Handled | Seen
+    record: Handled | SeenUnnumbered
 
 
-class _Channel:
+class _SenderChannel:
     """One life of one sender."""
 
     __slots__ = ("done", "expected", "fresh_from", "held", "horizon", "low", "open_tickets", "skipped", "whys")
@@ -90,20 +90,20 @@ class Inbox:
         self._hold = hold
         self._senders = senders
         self._remember = remember
-        self._lives: OrderedDict[Pair, OrderedDict[str, _Channel]] = OrderedDict()
+        self._lives: OrderedDict[Pair, OrderedDict[str, _SenderChannel]] = OrderedDict()
         self._seen: OrderedDict[Key, Verdict] = OrderedDict()
         self._tickets: dict[int, tuple[Receipt, Key]] = {}
         self._in_handlers: dict[int, Message] = {}
         self._last_ticket = 0
 
-    def arrive(self, message: Message, receipt: Receipt) -> Arrival:
+    def arrive(self, message: Message, receipt: Receipt) -> Reception:
         """One message that seeks a confirmation has come in."""
         if receipt.re is None:
             return self._unnumbered(message, receipt)
         inc, seq = receipt.re
         low = as_int(message.get("low", seq), 1, seq + 1)
         if low is None:
-            return Arrival(dropped="numbered, but not so that it can be put in order")
+            return Reception(dropped="numbered, but not so that it can be put in order")
         channel, flushed = self._channel((receipt.sender, str(message.to)), inc, low)
         arrival = self._numbered(channel, message, seq, low)
         arrival.deliver[:0] = flushed
@@ -128,7 +128,7 @@ class Inbox:
         if receipt.re is None:
             if key in self._seen:
                 self._seen[key] = verdict
-            return Outcome(receipt, Seen(*key))
+            return Outcome(receipt, SeenUnnumbered(*key))
         (sender, to), inc, seq = key
         channel = self._lives[sender, to][inc]  # it was busy, and what is busy is not forgotten
         del channel.open_tickets[seq]
@@ -152,7 +152,7 @@ class Inbox:
         for records in saved.handled.values():
             for record in records.values():
                 lives = self._lives.setdefault((record.sender, record.to), OrderedDict())
-                channel = lives.setdefault(record.inc, _Channel(record.low))
+                channel = lives.setdefault(record.inc, _SenderChannel(record.low))
                 self._advance_low(channel, record.low)
                 channel.done.add(record.seq)
                 channel.horizon = max(channel.horizon, record.seq)
@@ -170,8 +170,8 @@ class Inbox:
 
     # -- numbered ------------------------------------------------------------------------------------------------
 
-    def _numbered(self, channel: _Channel, message: Message, seq: int, low: int) -> Arrival:
-        arrival = Arrival(deliver=self._advance_low(channel, low))
+    def _numbered(self, channel: _SenderChannel, message: Message, seq: int, low: int) -> Reception:
+        arrival = Reception(deliver=self._advance_low(channel, low))
         again = bool(message.get("again"))
         if not again and channel.fresh_from is None:
             channel.fresh_from = seq
@@ -193,14 +193,14 @@ class Inbox:
         arrival.deliver += self._hand_on(channel)
         return arrival
 
-    def _old(self, channel: _Channel, seq: int) -> tuple[Verdict | None, str | None]:
+    def _old(self, channel: _SenderChannel, seq: int) -> tuple[Verdict | None, str | None]:
         if seq < channel.low:
             return None, "a late copy of what its sender has settled"
         if seq in channel.skipped:
             return None, "too late: what followed it has been handled"
         return channel.open_tickets.get(seq, Verdict.HANDLED), None
 
-    def _advance_low(self, channel: _Channel, low: int) -> list[tuple[int, Message]]:
+    def _advance_low(self, channel: _SenderChannel, low: int) -> list[tuple[int, Message]]:
         """The sender repeats nothing below `low`: what is held below it goes out now, and gaps there are closed."""
         if low <= channel.low:
             return []
@@ -217,7 +217,7 @@ class Inbox:
         channel.horizon = max(channel.horizon, low - 1)
         return out + self._hand_on(channel)
 
-    def _hand_on(self, channel: _Channel) -> list[tuple[int, Message]]:
+    def _hand_on(self, channel: _SenderChannel) -> list[tuple[int, Message]]:
         out = []
         while channel.expected in channel.held or channel.expected in channel.done:
             if channel.expected in channel.held:
@@ -226,13 +226,13 @@ class Inbox:
             channel.expected += 1
         return out
 
-    def _issue(self, channel: _Channel, seq: int, message: Message) -> tuple[int, Message]:
+    def _issue(self, channel: _SenderChannel, seq: int, message: Message) -> tuple[int, Message]:
         channel.open_tickets[seq] = Verdict.RECEIVED
         receipt = receipt_of(message)
         key = ((receipt.sender, str(message.to)), message.inc, seq)
         return self._ticket(receipt, key, message), message
 
-    def _channel(self, pair: Pair, inc: str, low: int) -> tuple[_Channel, list[tuple[int, Message]]]:
+    def _channel(self, pair: Pair, inc: str, low: int) -> tuple[_SenderChannel, list[tuple[int, Message]]]:
         """The channel of this life of a sender; with a new life, what its former ones left behind a gap goes on."""
         lives = self._lives.get(pair)
         if lives is None:
@@ -243,12 +243,12 @@ class Inbox:
         if channel is not None:
             return channel, []
         flushed = [item for former in lives.values() for item in self._flush(former)]
-        channel = lives[inc] = _Channel(low)
+        channel = lives[inc] = _SenderChannel(low)
         while len(lives) > LIVES and not next(iter(lives.values())).busy():
             lives.popitem(last=False)
         return channel, flushed
 
-    def _flush(self, channel: _Channel) -> list[tuple[int, Message]]:
+    def _flush(self, channel: _SenderChannel) -> list[tuple[int, Message]]:
         """Nobody will fill the gaps of a life that is over; what came after them is still data, and keeps its order.
 
         But not what that life passed on: whoever sent it first sends it again by the new one, in its place after what
@@ -273,16 +273,16 @@ class Inbox:
 
     # -- not numbered --------------------------------------------------------------------------------------------
 
-    def _unnumbered(self, message: Message, receipt: Receipt) -> Arrival:
+    def _unnumbered(self, message: Message, receipt: Receipt) -> Reception:
         key = (receipt.sender, receipt.id, str(message.get("timestamp")))
         known = self._seen.get(key)
         if known is not None:
             self._seen.move_to_end(key)
-            return Arrival(tell=known)
+            return Reception(tell=known)
         self._seen[key] = Verdict.RECEIVED
         if len(self._seen) > self._remember:
             self._seen.popitem(last=False)
-        return Arrival(deliver=[(self._ticket(receipt, key, message), message)])
+        return Reception(deliver=[(self._ticket(receipt, key, message), message)])
 
     def _ticket(self, receipt: Receipt, key: Key, message: Message | None = None) -> int:
         self._last_ticket += 1

@@ -16,10 +16,10 @@ from msgspec import Struct
 
 from autopilot_net.errors import BadMessage
 from autopilot_net.message import Message
+from autopilot_net.protocol.durable_records import Kept, Saved
 from autopilot_net.protocol.numbers import as_int
-from autopilot_net.protocol.records import Kept, Saved
 
-__all__ = ["Entry", "Outbox", "Window"]
+__all__ = ["OutboxEntry", "Outbox", "Window"]
 
 WAITS = 2  # times the slowest confirmation of late are waited for, before a message is sent again
 FADES = 0.9  # what is left of the slowest at each that was faster
@@ -35,11 +35,11 @@ class Window(Struct, frozen=True):
     size_bytes: int = 8 << 20
 
 
-class Entry:
+class OutboxEntry:
     """One message that awaits confirmation, encoded once: what changes from one sending to the next is its tail."""
 
     __slots__ = (
-        *("again", "body", "channel", "due", "hops", "is_first", "message", "patience", "sent_at", "seq", "ttl"),
+        *("is_resend", "body", "channel", "due", "hops", "is_first", "message", "patience", "sent_at", "seq", "ttl"),
         "until",
     )
 
@@ -50,22 +50,22 @@ class Entry:
         del message["ttl"]
         self.body = message.serialize(pack=pack)[:-1]
         message["ttl"] = self.ttl
-        self.channel: _Channel
+        self.channel: _RecipientChannel
         self.seq = 0
         self.due = self.sent_at = 0.0
         self.until: float | None = None  # when its time is up
-        self.again = False
+        self.is_resend = False
         self.is_first = True  # whether this life has yet to send it
 
     @classmethod
-    def kept(cls, record: Kept) -> Entry:
+    def kept(cls, record: Kept) -> OutboxEntry:
         """What a former life had yet to deliver. It may have been sent, and says so when it is sent now."""
         entry = cls.__new__(cls)
         entry.message = Message(record.body + b"}")
         entry.message["ttl"] = entry.ttl = entry.patience = record.ttl
         entry.hops, entry.body, entry.seq = record.hops, record.body, record.seq
         entry.due = entry.sent_at = 0.0
-        entry.until, entry.again, entry.is_first = None, True, True
+        entry.until, entry.is_resend, entry.is_first = None, True, True
         return entry
 
     def record(self, until: float | None) -> Kept:
@@ -85,7 +85,7 @@ class Entry:
 
     def wire(self) -> bytes:
         """The message as it is to be sent now, with the numbers that hold now."""
-        again = ',"again":true' if self.again else ""
+        again = ',"again":true' if self.is_resend else ""
         tail = f',"ttl":{self.ttl},"seq":{self.seq},"low":{self.channel.low()}{again}}}'
         return self.body + tail.encode()
 
@@ -124,13 +124,13 @@ class _Budget:
         return True
 
 
-class _Channel:
-    """What awaits confirmation from one recipient. `flying` is in the order in which repeats fall due."""
+class _RecipientChannel:
+    """What awaits confirmation from one recipient. `in_flight` is in the order in which repeats fall due."""
 
     __slots__ = (
         "armed",
         "doubted",
-        "flying",
+        "in_flight",
         "next_seq",
         "open",
         "recipient",
@@ -148,29 +148,29 @@ class _Channel:
         self.open = is_open
         self.armed = False
         self.next_seq = 1
-        self.flying: dict[int, Entry] = {}
-        self.seqs: deque[int] = deque()  # ascending; its head is the lowest of `flying`, once what is done is popped
+        self.in_flight: dict[int, OutboxEntry] = {}
+        self.seqs: deque[int] = deque()  # ascending; its head is the lowest of `in_flight`, once what is done is popped
         self.size = 0  # of what flies
         self.doubted = 0.0  # the most that is believed of one that was sent again
         self.slowest = 0.0  # how long a confirmation took, of late, in seconds
         self.waiting_size = 0
-        self.waiting: deque[Entry] = deque()
+        self.waiting: deque[OutboxEntry] = deque()
 
     def low(self) -> int:
-        while self.seqs and self.seqs[0] not in self.flying:
+        while self.seqs and self.seqs[0] not in self.in_flight:
             self.seqs.popleft()
         return self.seqs[0] if self.seqs else self.next_seq
 
-    def confirmed(self, entry: Entry, now: float) -> None:
+    def confirmed(self, entry: OutboxEntry, now: float) -> None:
         """The recipient has handled it. Where it was sent again, which copy is not known, and not much is concluded."""
         took = now - entry.sent_at
-        self.slowest = max(min(took, self.doubted) if entry.again else took, FADES * self.slowest)
+        self.slowest = max(min(took, self.doubted) if entry.is_resend else took, FADES * self.slowest)
 
     def has_room(self, window: Window) -> bool:
-        return not self.flying or (len(self.flying) < window.messages and self.size < window.size_bytes)
+        return not self.in_flight or (len(self.in_flight) < window.messages and self.size < window.size_bytes)
 
     def takes(self, window: Window) -> bool:
-        count = len(self.flying) + len(self.waiting)
+        count = len(self.in_flight) + len(self.waiting)
         return not count or (count < window.messages and self.size + self.waiting_size < window.size_bytes)
 
 
@@ -181,8 +181,8 @@ class Outbox:
         self.incarnation = incarnation
         self.repeat_interval = repeat_interval
         self.window = window
-        self._channels: dict[str, _Channel] = {}
-        self._by_id: dict[str, Entry] = {}
+        self._channels: dict[str, _RecipientChannel] = {}
+        self._by_id: dict[str, OutboxEntry] = {}
         self._budget = _Budget(repeat_interval)
         self._due: list[tuple[float, str]] = []  # at most one per channel that flies
         self._bounded: list[tuple[float, str]] = []  # (when its time is up, message id)
@@ -190,11 +190,11 @@ class Outbox:
     def restore(self, saved: Saved, *, epoch: float) -> None:
         """Begin with what a former life had yet to deliver, under the numbers that it had; `epoch` as in Endpoint."""
         for recipient, next_seq in saved.next_seq.items():
-            self._channels[recipient] = _Channel(recipient, is_open=False)
+            self._channels[recipient] = _RecipientChannel(recipient, is_open=False)
             self._channels[recipient].next_seq = next_seq
         for record in sorted(saved.kept.values(), key=lambda kept: kept.seq):
             until = None if record.until is None else record.until - epoch
-            self._append(self._channels[record.to], Entry.kept(record), until)
+            self._append(self._channels[record.to], OutboxEntry.kept(record), until)
 
     def __len__(self) -> int:
         return len(self._by_id)
@@ -208,7 +208,8 @@ class Outbox:
 
     def recipients(self, *, is_open: bool) -> list[tuple[str, str]]:
         """Those whose path is up, or is down, and for whom something waits; each with the id whose path it takes."""
-        return [(name, c.target) for name, c in self._channels.items() if c.open is is_open and (c.flying or c.waiting)]
+        channels = [c for c in self._channels.values() if c.open is is_open and (c.in_flight or c.waiting)]
+        return [(channel.recipient, channel.target) for channel in channels]
 
     def room(self, recipient: str) -> bool:
         """Whether one more message to `recipient` is within the window: of what is under way, or waits for its path."""
@@ -218,16 +219,18 @@ class Outbox:
     def count(self, recipient: str) -> int:
         """How many messages to `recipient` await their confirmation."""
         channel = self._channels.get(recipient)
-        return 0 if channel is None else len(channel.flying) + len(channel.waiting)
+        return 0 if channel is None else len(channel.in_flight) + len(channel.waiting)
 
     # -- what the sender does ------------------------------------------------------------------------------------
 
-    def put(self, entry: Entry, *, now: float, is_open: bool, expires_at: float | None = None) -> list[Entry]:
+    def put(
+        self, entry: OutboxEntry, *, now: float, is_open: bool, expires_at: float | None = None
+    ) -> list[OutboxEntry]:
         """Number a message, and send it if the window and the path allow."""
         recipient = entry.message.to
         channel = self._channels.get(recipient)
         if channel is None:
-            channel = self._channels[recipient] = _Channel(recipient, is_open=is_open)
+            channel = self._channels[recipient] = _RecipientChannel(recipient, is_open=is_open)
             channel.doubted = self.repeat_interval
         entry.seq = channel.next_seq
         channel.next_seq += 1
@@ -239,7 +242,9 @@ class Outbox:
 
     # -- what the recipient says ---------------------------------------------------------------------------------
 
-    def confirm(self, message_id: str, recipient: str, re: Any, *, now: float) -> tuple[Entry | None, list[Entry]]:
+    def confirm(
+        self, message_id: str, recipient: str, re: Any, *, now: float
+    ) -> tuple[OutboxEntry | None, list[OutboxEntry]]:
         """`recipient` has handled `message_id`; what that settles, if anything, and what may go out now."""
         entry = self._find(message_id, recipient, re)
         if entry is None:
@@ -253,42 +258,42 @@ class Outbox:
         if entry:
             entry.ttl = entry.patience
 
-    def missing(self, recipient: str, re: Any, first: int, last: int, *, now: float) -> list[Entry]:
+    def missing(self, recipient: str, re: Any, first: int, last: int, *, now: float) -> list[OutboxEntry]:
         """`recipient` lacks the numbers `first` to `last`. What has no patience left waits: a copy may be under way."""
         channel = self._channels.get(recipient)
         if channel is None or not channel.open or not self._is_mine(re):
             return []
-        lacking = [e for e in channel.flying.values() if first <= e.seq <= last and e.ttl > 0]
+        lacking = [e for e in channel.in_flight.values() if first <= e.seq <= last and e.ttl > 0]
         return self._repeat(lacking, now)[0]
 
-    def nudge(self, recipient: str) -> list[Entry]:
+    def nudge(self, recipient: str) -> list[OutboxEntry]:
         """Something that `recipient` never saw is settled: the oldest that is under way tells it to wait no more."""
         channel = self._channels[recipient]
-        oldest = channel.flying.get(channel.low()) if channel.open else None
+        oldest = channel.in_flight.get(channel.low()) if channel.open else None
         if oldest is None:
             return []
-        oldest.again = True
+        oldest.is_resend = True
         return [oldest]
 
     # -- what time and the path do -------------------------------------------------------------------------------
 
-    def open(self, recipient: str, *, now: float) -> list[Entry]:
+    def open(self, recipient: str, *, now: float) -> list[OutboxEntry]:
         """The path is up again: what is unconfirmed goes out at once, in order, for a meeting costs no patience."""
         channel = self._channels[recipient]
         channel.open = True
-        again = sorted(channel.flying.values(), key=lambda entry: entry.seq)
-        channel.flying = {}
+        again = sorted(channel.in_flight.values(), key=lambda entry: entry.seq)
+        channel.in_flight = {}
         for entry in again:
-            entry.again = True
+            entry.is_resend = True
             entry.sent_at = now
             self._launch(channel, entry, now)
         return again + self._fill(channel, now)
 
-    def resume(self, recipient: str, *, now: float) -> list[Entry]:
+    def resume(self, recipient: str, *, now: float) -> list[OutboxEntry]:
         """The path was only late: what is unconfirmed is on it, and falls due anew; what waits goes out."""
         channel = self._channels[recipient]
         channel.open = True
-        under_way, channel.flying = sorted(channel.flying.values(), key=lambda entry: entry.seq), {}
+        under_way, channel.in_flight = sorted(channel.in_flight.values(), key=lambda entry: entry.seq), {}
         for entry in under_way:
             self._launch(channel, entry, now)
         return self._fill(channel, now)
@@ -299,14 +304,14 @@ class Outbox:
 
     def handle_timer(
         self, *, now: float, is_stuck: Callable[[str], bool] = lambda _: False
-    ) -> tuple[list[Entry], list[Entry]]:
+    ) -> tuple[list[OutboxEntry], list[OutboxEntry]]:
         """What to send by now, and what has expired: its repeats are used up, or its time is.
 
         What waits in a full pipe, or unread at the next neighbour (`is_stuck`, of the id whose path it takes), is
         under way, and is not repeated.
         """
-        sent: list[Entry] = []
-        expired: list[Entry] = []
+        sent: list[OutboxEntry] = []
+        expired: list[OutboxEntry] = []
         while self._bounded and self._bounded[0][0] <= now:
             until, message_id = heapq.heappop(self._bounded)
             entry = self._by_id.get(message_id)
@@ -333,7 +338,7 @@ class Outbox:
 
     # -- below ---------------------------------------------------------------------------------------------------
 
-    def _append(self, channel: _Channel, entry: Entry, expires_at: float | None) -> None:
+    def _append(self, channel: _RecipientChannel, entry: OutboxEntry, expires_at: float | None) -> None:
         entry.channel = channel
         self._by_id[entry.message.id] = entry
         entry.until = expires_at
@@ -343,7 +348,7 @@ class Outbox:
         channel.waiting_size += entry.size
         channel.target = entry.target
 
-    def _find(self, message_id: str, recipient: str, re: Any) -> Entry | None:
+    def _find(self, message_id: str, recipient: str, re: Any) -> OutboxEntry | None:
         entry = self._by_id.get(message_id)
         if entry is None or (re is not None and not self._is_mine(re)):
             return None  # a confirmation of what a former life sent under the same id confirms nothing of this one
@@ -353,8 +358,8 @@ class Outbox:
     def _is_mine(self, re: Any) -> bool:
         return isinstance(re, list) and bool(re) and bool(re[0] == self.incarnation)
 
-    def _fill(self, channel: _Channel, now: float) -> list[Entry]:
-        out: list[Entry] = []
+    def _fill(self, channel: _RecipientChannel, now: float) -> list[OutboxEntry]:
+        out: list[OutboxEntry] = []
         while channel.waiting and channel.open and channel.has_room(self.window):
             entry = channel.waiting.popleft()
             channel.seqs.append(entry.seq)
@@ -366,50 +371,50 @@ class Outbox:
             out.append(entry)
         return out
 
-    def _affordable(self, channel: _Channel, now: float) -> list[Entry]:
+    def _affordable(self, channel: _RecipientChannel, now: float) -> list[OutboxEntry]:
         """What is due for a repeat, and within the budget. The rest falls due anew."""
-        due = [entry for entry in channel.flying.values() if entry.due <= now]
-        affordable: list[Entry] = []
+        due = [entry for entry in channel.in_flight.values() if entry.due <= now]
+        affordable: list[OutboxEntry] = []
         for entry in due:
             if not affordable or entry.ttl <= 0 or self._budget.take(now=now):
                 affordable.append(entry)
             else:
-                del channel.flying[entry.seq]
+                del channel.in_flight[entry.seq]
                 self._launch(channel, entry, now)
         return affordable
 
-    def _launch(self, channel: _Channel, entry: Entry, now: float) -> None:
+    def _launch(self, channel: _RecipientChannel, entry: OutboxEntry, now: float) -> None:
         # One whose answers are late is alive, and busy: what it has is not sent to it again.
         entry.due = now + max(self.repeat_interval, min(WAITS * channel.slowest, LONGEST_S))
-        channel.flying[entry.seq] = entry
+        channel.in_flight[entry.seq] = entry
         self._arm(channel)
 
-    def _arm(self, channel: _Channel, at: float | None = None) -> None:
-        if channel.flying and not channel.armed:
+    def _arm(self, channel: _RecipientChannel, at: float | None = None) -> None:
+        if channel.in_flight and not channel.armed:
             channel.armed = True
-            due = next(iter(channel.flying.values())).due if at is None else at
+            due = next(iter(channel.in_flight.values())).due if at is None else at
             heapq.heappush(self._due, (due, channel.recipient))
 
-    def _repeat(self, entries: Iterable[Entry], now: float) -> tuple[list[Entry], list[Entry]]:
-        again: list[Entry] = []
-        expired: list[Entry] = []
-        freed: list[Entry] = []
+    def _repeat(self, entries: Iterable[OutboxEntry], now: float) -> tuple[list[OutboxEntry], list[OutboxEntry]]:
+        again: list[OutboxEntry] = []
+        expired: list[OutboxEntry] = []
+        freed: list[OutboxEntry] = []
         for entry in list(entries):
             if entry.ttl <= 0:
                 expired.append(entry)
                 freed += self._remove(entry, now)
                 continue
             entry.ttl -= 1
-            entry.message["ttl"], entry.again = entry.ttl, True
-            del entry.channel.flying[entry.seq]
+            entry.message["ttl"], entry.is_resend = entry.ttl, True
+            del entry.channel.in_flight[entry.seq]
             self._launch(entry.channel, entry, now)
             again.append(entry)
         return again + freed, expired
 
-    def _remove(self, entry: Entry, now: float) -> list[Entry]:
+    def _remove(self, entry: OutboxEntry, now: float) -> list[OutboxEntry]:
         del self._by_id[entry.message.id]
         channel = entry.channel
-        if channel.flying.pop(entry.seq, None):
+        if channel.in_flight.pop(entry.seq, None):
             channel.size -= entry.size
         else:
             channel.waiting.remove(entry)

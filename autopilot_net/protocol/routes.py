@@ -22,8 +22,9 @@ class Routes:
         self.met = {upstream}  # who is, or once was, a neighbour: no station is between
         self.below: dict[str, None] = {}  # a dict keeps the order in which they came, which a set would not
         self.behind: dict[str, str] = {}
-        self.away: set[str] = set()  # what was below until its neighbour was lost, and has not been heard of since
-        self.beyond: set[str] = set()  # what our upstream has said that it cannot reach
+        # What was below until its neighbour was lost, and has not been heard of since.
+        self.unreachable_below: set[str] = set()
+        self.unreachable_above: set[str] = set()  # what our upstream has said that it cannot reach
 
     def meet(self, peer: str) -> bool:
         """Note that a neighbour is there; whether that is news."""
@@ -32,7 +33,7 @@ class Routes:
             news, self.up, self.was_up = not self.up, True, True
             return news
         news = peer not in self.below
-        self.away -= {peer, "_" + peer}
+        self.unreachable_below -= {peer, "_" + peer}
         self.below[peer] = None
         self.behind.pop(peer, None)
         return news
@@ -41,11 +42,11 @@ class Routes:
         """Forget a neighbour and all that lay behind it; whether it was there."""
         if peer == self.upstream:
             news, self.up = self.up, False
-            self.beyond.clear()
+            self.unreachable_above.clear()
             return news
         was_below = self.below.pop(peer, peer) is None
         if was_below:
-            self.away |= {peer, *(name for name, via in self.behind.items() if via == peer)}
+            self.unreachable_below |= {peer, *(name for name, via in self.behind.items() if via == peer)}
         self.behind = {name: via for name, via in self.behind.items() if via != peer}
         return was_below
 
@@ -62,19 +63,19 @@ class Routes:
         """Note that `name` lies behind the neighbour `peer`; whether that is news."""
         if peer not in self.below or name in self.below or self.behind.get(name) == peer or self.is_fixed(name):
             return False
-        self.away -= {name, "_" + name}
+        self.unreachable_below -= {name, "_" + name}
         self.behind[name] = peer
         return True
 
     def is_away(self, name: str) -> bool:
         """Whether `name` was below, and its path is known to be down: what is our own waits for it."""
-        return name in self.away or name.removeprefix("_") in self.away
+        return name in self.unreachable_below or name.removeprefix("_") in self.unreachable_below
 
     def found_above(self, name: str) -> bool:
         """`name` can be reached by way of our upstream, so that is where it is now; whether it was away."""
-        was_away = self.is_away(name) or name in self.beyond
-        self.away -= {name, name.removeprefix("_")}
-        self.beyond.discard(name)
+        was_away = self.is_away(name) or name in self.unreachable_above
+        self.unreachable_below -= {name, name.removeprefix("_")}
+        self.unreachable_above.discard(name)
         return was_away
 
     def forget(self, name: str, peer: str) -> bool:

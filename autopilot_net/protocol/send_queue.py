@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterable
 
-from autopilot_net.protocol.effects import Kind, Transmit
+from autopilot_net.protocol.effects import Traffic, Transmit
 
 __all__ = ["SendQueue"]
 
@@ -64,7 +64,7 @@ class SendQueue:
         Whoever has most waiting loses its newest: a flood costs the one that floods.
         """
         self._add(effect)
-        if effect.kind is Kind.CONTROL:
+        if effect.kind is Traffic.CONTROL:
             self._control.append(effect)
             return self._shed(self._control) if len(self._control) > CONTROLS else None
         lane = self._lanes.setdefault(source, _Lane())
@@ -80,7 +80,7 @@ class SendQueue:
     def put_back(self, refused: Iterable[Transmit]) -> None:
         """Return to the front, in their order, messages that the pipe refused after all. They were counted before."""
         for effect in reversed(list(refused)):
-            (self._control if effect.kind is Kind.CONTROL else self._returned).appendleft(effect)
+            (self._control if effect.kind is Traffic.CONTROL else self._returned).appendleft(effect)
             self._add(effect)
 
     def take(self, at_most: int) -> list[Transmit]:

@@ -13,7 +13,7 @@ from autopilot_net.protocol.ids import DERIVED_BYTES, why_no_id
 from autopilot_net.protocol.numbers import as_int
 from autopilot_net.protocol.reasons import Refusal, refusal
 
-__all__ = ["UNASKED", "Files", "Handle", "Host", "Role"]
+__all__ = ["UNASKED", "Files", "Handle", "RoleHost", "Role"]
 __all__ += ["count_of", "follow", "id_in", "is_sought", "machine_of", "origin_of"]
 
 T = TypeVar("T")
@@ -44,7 +44,7 @@ class Handle(Protocol):
 class Files(Protocol):
     """The folder that task files are read from and written to. Every method raises `FileRefused` in a sentence.
 
-    All but `lacks` and `part_size` take as long as a disk takes: they are for `Host.beside`.
+    All but `lacks` and `part_size` take as long as a disk takes: they are for `RoleHost.beside`.
     """
 
     def read(self, path: str, offset: int, length: int) -> bytes:
@@ -66,7 +66,7 @@ class Files(Protocol):
         """Give the file its name if it is what was digested; else throw the part away, and say False."""
 
 
-class Host(Protocol):
+class RoleHost(Protocol):
     """The station around a role. Called from listens and from what `after` calls, and from nowhere else."""
 
     id: str
@@ -114,7 +114,7 @@ class Host(Protocol):
 class Role:
     """What a terminal and a pilot have in common."""
 
-    def __init__(self, host: Host) -> None:
+    def __init__(self, host: RoleHost) -> None:
         self.host = host
         self.program = "_" + host.id
 

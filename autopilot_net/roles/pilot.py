@@ -8,8 +8,8 @@ from typing import Any
 
 from autopilot_net.errors import FileRefused
 from autopilot_net.message import Message
-from autopilot_net.roles.fetch import TIMEOUT_S, Fetch, files_of
-from autopilot_net.roles.host import Handle, Host, Role, follow, id_in, is_sought, machine_of, origin_of
+from autopilot_net.roles.file_client import TIMEOUT_S, FileClient, files_of
+from autopilot_net.roles.host import Handle, Role, RoleHost, follow, id_in, is_sought, machine_of, origin_of
 from autopilot_net.roles.terminal import CLOCK, DISCONNECTED, way_of
 
 __all__ = ["Pilot"]
@@ -22,7 +22,7 @@ class Pilot(Role):
 
     def __init__(
         self,
-        host: Host,
+        host: RoleHost,
         *,
         terminal: str = "T",
         ip: str = "",
@@ -39,7 +39,7 @@ class Pilot(Role):
         self.expected = list(expected)  # children that are told what children are told, here or not
         self.ping_interval = ping_interval
         self._file_timeout = file_timeout
-        self._fetch = Fetch(host, terminal, timeout=file_timeout)
+        self._fetch = FileClient(host, terminal, timeout=file_timeout)
         self._held: deque[Callable[[], None]] = deque()  # what the program must get after a START that waits for files
         self._fetching = False
         self._overdue: Callable[[], None] | None = None  # a STOP among them that waits no longer

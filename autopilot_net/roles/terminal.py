@@ -9,8 +9,8 @@ from autopilot_net.errors import BadMessage
 from autopilot_net.message import Message
 from autopilot_net.protocol.ids import why_no_id
 from autopilot_net.protocol.numbers import is_number
-from autopilot_net.roles.host import Host, Role, id_in, is_sought, machine_of, origin_of
-from autopilot_net.roles.serve import Serve
+from autopilot_net.roles.file_server import FileServer
+from autopilot_net.roles.host import Role, RoleHost, id_in, is_sought, machine_of, origin_of
 
 __all__ = ["CLOCK", "DISCONNECTED", "Terminal"]
 
@@ -21,13 +21,13 @@ CLOCK = "clock"  # the attribute that tells of a machine's clock
 class Terminal(Role):
     """Knows the pilots; hands what they send to its program, `_T`, and copies to the plots."""
 
-    def __init__(self, host: Host, *, pilots: Mapping[str, Any] | None = None, data_fps: float = 20.0) -> None:
+    def __init__(self, host: RoleHost, *, pilots: Mapping[str, Any] | None = None, data_fps: float = 20.0) -> None:
         super().__init__(host)
         self.pilots: dict[str, dict[str, Any]] = {name: dict(facts or {}) for name, facts in (pilots or {}).items()}
         self.data_fps = data_fps
         self.online: dict[str, bool] = {}  # whether a machine that was ever heard of is there
         self.plotted: dict[str, float] = {}  # when each pilot's plot last got an item of a stream
-        self._files = Serve(host)
+        self._files = FileServer(host)
 
     def listens(self) -> dict[str, Callable[[Message], Any]]:
         """What is done with each key, beside what every station does."""

@@ -85,7 +85,7 @@ class Index:
             self.delivered[trace.id].append(trace)
         elif trace.do == "Gap":
             self.gaps[trace.sender].append(trace)
-        elif trace.do == "Met":
+        elif trace.do == "PeerUp":
             self.met[trace.at].append(trace.t)
         elif trace.do == "Expired":
             self.expired[trace.at].append(trace.t)

@@ -18,6 +18,7 @@ from msgspec.structs import replace
 
 from autopilot_net import AutopilotNetError, Delivery, Message
 from autopilot_net.delivery import settles, when_settled
+from autopilot_net.protocol.durable_records import Saved
 from autopilot_net.protocol.effects import (
     Confirmed,
     Deliver,
@@ -25,15 +26,14 @@ from autopilot_net.protocol.effects import (
     Effect,
     Expired,
     Forget,
-    Kind,
-    Lost,
-    Met,
+    PeerDown,
+    PeerUp,
     Reconnect,
     Store,
+    Traffic,
     Transmit,
 )
 from autopilot_net.protocol.endpoint import Endpoint, Settings
-from autopilot_net.protocol.records import Saved
 from sim.virtual.event_loop import Loop, Process
 from sim.virtual.links import Chance
 
@@ -290,7 +290,7 @@ class Peer:
             if delivery is not None:
                 reason = "" if isinstance(effect, Confirmed) else effect.reason
                 delivery.settle(confirmed=not reason, reason=reason)
-        elif isinstance(effect, Met | Lost):
+        elif isinstance(effect, PeerUp | PeerDown):
             self.put(lambda: self._tell_of(effect))
         elif isinstance(effect, Reconnect) and line.wire is not None:
             self.carry_out(line, line.endpoint.lose(effect.peer, now=self.net.loop.now))
@@ -312,7 +312,7 @@ class Peer:
                 known[0].send_down(known[1], effect.frames)
         if not is_there:
             gone = line.endpoint.lose(effect.peer, now=self.net.loop.now)
-            is_missed = effect.kind is Kind.DATA and effect.frames[-1]
+            is_missed = effect.kind is Traffic.DATA and effect.frames[-1]
             dropped = [Dropped(AWAY, effect.peer, "")] if is_missed else []
             self.carry_out(line, [*gone, *dropped])
         else:
@@ -378,8 +378,8 @@ class Peer:
         else:
             when_settled(passed_on, lambda: self._handled(line, ticket, passed_on))
 
-    def _tell_of(self, effect: Met | Lost) -> None:
-        self.on_neighbour(effect.peer, isinstance(effect, Met))
+    def _tell_of(self, effect: PeerUp | PeerDown) -> None:
+        self.on_neighbour(effect.peer, isinstance(effect, PeerUp))
 
     # -- what subclasses say ---------------------------------------------------------------------------------------
 

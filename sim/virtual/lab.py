@@ -13,12 +13,12 @@ from typing import Any
 
 import msgspec
 
+from autopilot_net.protocol.durable_records import Saved
 from autopilot_net.protocol.effects import Effect
 from autopilot_net.protocol.endpoint import Endpoint, Settings
-from autopilot_net.protocol.records import Saved
 from autopilot_net.roles.pilot import Pilot
 from autopilot_net.roles.terminal import Terminal
-from autopilot_net.traced import facts
+from autopilot_net.trace_format import facts
 from sim.emulator.convergence import lacks
 from sim.emulator.sender import Speaker
 from sim.emulator.session import seed_of

@@ -68,7 +68,7 @@ class Files:
 
 
 class Host:
-    """A role's host: see `roles.host.Host`."""
+    """A role's host: see `roles.host.RoleHost`."""
 
     def __init__(self, station: Station, files: Files) -> None:
         self.id = station.id

@@ -32,10 +32,10 @@ from autopilot_net import (
     Window,
     WindowFull,
 )
-from autopilot_net.participant import Participant, find_listen
-from autopilot_net.protocol.effects import Kind, Transmit
+from autopilot_net.core import Core, find_listen
+from autopilot_net.protocol.effects import Traffic, Transmit
 from autopilot_net.protocol.endpoint import Settings
-from autopilot_net.traced import digest
+from autopilot_net.trace_format import digest
 from tests.conftest import DEADLINE_S, Context, Socket, eventually, plain
 
 Listens = Mapping[str, Callable[..., Any]]
@@ -65,7 +65,7 @@ class Post:
         self.neighbours: list[tuple[str, bool]] = []
         self.raised: list[BaseException] = []
         self.twins: list[tuple[str, tuple[str, str]]] = []
-        self.core = Participant(
+        self.core = Core(
             id,
             self,
             upstream=upstream[0] if upstream else None,
@@ -75,9 +75,9 @@ class Post:
             trace=trace,
             slow_handler_s=slow_handler_s,
         )
-        self.port = self.core.line.pipes.bind(LOCAL, port)
+        self.port = self.core.attachment.sockets.bind(LOCAL, port)
         if upstream:
-            self.core.line.pipes.connect(upstream[0], LOCAL, upstream[1])
+            self.core.attachment.sockets.connect(upstream[0], LOCAL, upstream[1])
         self.core.start()
 
     def send(self, to: str, key: str, value: Any = None, *, repeat: bool = True, **options: Any) -> Delivery:
@@ -660,9 +660,9 @@ def test_what_nobody_misses_is_not_told_when_its_neighbour_has_gone(
 ) -> None:
     """A program that says one thing and ends has asked for the time; that it got no answer is no news."""
     post = lab.post()
-    kinds = {b"": Kind.DATA, b"the time": Kind.CONTROL, b"repeated": Kind.PROMISE, b"a frame": Kind.DATA}
+    kinds = {b"": Traffic.DATA, b"the time": Traffic.CONTROL, b"repeated": Traffic.PROMISE, b"a frame": Traffic.DATA}
     answers = [Transmit("gone", (frame,), kind) for frame, kind in kinds.items()]
-    post.core.driver.run(post.core.line, lambda _: [*answers])
+    post.core.driver.run(post.core.attachment, lambda _: [*answers])
     eventually(lambda: [one for one in caplog.records if "dropped" in one.getMessage()])
     assert post.counters["dropped"] == 1
     assert len([one for one in caplog.records if "dropped" in one.getMessage()]) == 1
@@ -671,7 +671,7 @@ def test_what_nobody_misses_is_not_told_when_its_neighbour_has_gone(
 # -- the bell, and idling ------------------------------------------------------------------------------------------
 
 
-def cpu(*cores: Participant) -> float:
+def cpu(*cores: Core) -> float:
     """The seconds that the threads of these have used; where the system does not tell, those of the process."""
     if not hasattr(time, "pthread_getcpuclockid"):
         return time.process_time()
@@ -685,7 +685,7 @@ class Turns:
     def __init__(self) -> None:
         self.count = 0
 
-    def watch(self, core: Participant, monkeypatch: pytest.MonkeyPatch) -> None:
+    def watch(self, core: Core, monkeypatch: pytest.MonkeyPatch) -> None:
         turn = core.driver._turn
 
         def counted(ready: Any) -> None:
@@ -873,7 +873,7 @@ def test_order_survives_a_full_pipe(lab: Lab) -> None:
 
     sender = threading.Thread(target=send)
     sender.start()
-    eventually(lambda: post.core.endpoint.post.waiting_peers() == ["deaf"])
+    eventually(lambda: post.core.endpoint.router.waiting_peers() == ["deaf"])
     came: list[int] = []
     while len(came) < count:
         came += [Message(payload).value[0] for payload in (read(deaf)[-1],) if payload]
@@ -887,7 +887,7 @@ def test_a_full_neighbour_costs_little_while_it_is_full(lab: Lab) -> None:
     deaf_neighbour(lab, post)
     for number in range(15_000):
         post.send("deaf", "K", number, repeat=False)
-    eventually(lambda: post.core.endpoint.post.waiting_peers() == ["deaf"])
+    eventually(lambda: post.core.endpoint.router.waiting_peers() == ["deaf"])
     used = cpu(post.core)
     threading.Event().wait(0.5)
     assert cpu(post.core) - used < 0.1

@@ -22,9 +22,9 @@ from hypothesis import strategies as st
 from autopilot_net import AutopilotNetError, DurableRefused, Net_Node, Station
 from autopilot_net.durable import Durable, compact
 from autopilot_net.message import plain_json
+from autopilot_net.protocol.durable_records import Handled, Kept, Saved, SeenUnnumbered
 from autopilot_net.protocol.effects import Deliver, Forget, Store
 from autopilot_net.protocol.endpoint import Endpoint
-from autopilot_net.protocol.records import Handled, Kept, Saved, Seen
 from tests.conftest import eventually
 from tests.harness import DEADLINE_S, Heard, lab, python, started_by
 
@@ -40,7 +40,7 @@ handled = st.builds(
     Handled, sender=ids, to=ids, inc=st.sampled_from("xy"), seq=seqs, low=st.integers(1, 12), failed=st.booleans(),
     waits=st.lists(texts, max_size=2).map(tuple), id=texts, via=st.lists(ids, max_size=2).map(tuple),
 )  # fmt: skip
-seen = st.builds(Seen, sender=ids, id=texts, timestamp=texts)
+seen = st.builds(SeenUnnumbered, sender=ids, id=texts, timestamp=texts)
 steps = st.lists(st.tuples(st.sampled_from(["n", "n_cam"]), kept | handled | seen | st.tuples(ids, seqs)), max_size=40)
 
 
@@ -369,7 +369,7 @@ WRITER = """
 import os
 from autopilot_net.durable import Durable, compact
 from autopilot_net.protocol.effects import Forget, Store
-from autopilot_net.protocol.records import Handled, Kept
+from autopilot_net.protocol.durable_records import Handled, Kept
 durable = Durable({path!r}, "n")
 saved = durable.load("n", "life")
 numbers = durable.numbers()
@@ -490,7 +490,7 @@ def as_it_may_come(steps: list[Any]) -> Iterator[Store | Forget]:
         elif isinstance(what, Handled):
             lows[what.life] = max(what.low, lows.get(what.life, 1))
             yield Store(msgspec.structs.replace(what, low=lows[what.life]))
-        elif isinstance(what, Seen):
+        elif isinstance(what, SeenUnnumbered):
             yield Store(what)
         elif what.seq > given.get(what.to, 0):
             given[what.to] = what.seq

@@ -28,8 +28,8 @@ from autopilot_net import (
 )
 from tests.autopilot_net import test_driver, test_message, test_node, test_prefs, test_reach
 from tests.autopilot_net.overriding_subclasses import NosyNode, NosyStation
-from tests.autopilot_net.roles import test_fetch, test_roles
-from tests.autopilot_net.stations import test_clocks, test_errors, test_online, test_stations, test_twins
+from tests.autopilot_net.roles import test_file_client, test_roles
+from tests.autopilot_net.stations import test_clocks, test_duplicate_ids, test_errors, test_online, test_stations
 from tests.conftest import Context, eventually, plain
 from tests.harness import DEADLINE_S, Heard, Lab, lab, shake_hands, started_by
 
@@ -325,7 +325,9 @@ STATION: dict[str, Check] = {
     "handle_listen": station_overridden,
     "on_message": station_overridden,
     "on_neighbour": station_overridden,
-    "on_twins": test_twins.test_two_machines_under_one_id_are_told_to_the_terminals_program_once_with_both_addresses,
+    "on_twins": (
+        test_duplicate_ids.test_two_machines_under_one_id_are_told_to_the_terminals_program_once_with_both_addresses
+    ),
     "on_exception": station_overridden,
     "may_kill": station_overridden,
     "on_callback_exception": station_callbacks,
@@ -399,7 +401,7 @@ PILOT: dict[str, Check] = {
     "children": test_roles.test_child_reaches_an_expected_child_that_is_yet_to_shake_hands_or_away_for_now,
     "file_dir": test_stations.test_a_start_is_handed_on_once_its_file_is_whole_at_whatever_depth,
     "from_prefs": test_prefs.test_a_pilot_is_made_from_its_prefs,
-    "file_timeout": test_fetch.test_how_long_nothing_may_come_of_a_file_is_a_setting,
+    "file_timeout": test_file_client.test_how_long_nothing_may_come_of_a_file_is_a_setting,
     "ping_interval": test_roles.test_a_pilot_says_by_itself_every_ping_interval_that_it_is_there,
     "begin_role": test_roles.test_a_pilot_says_by_itself_every_ping_interval_that_it_is_there,
     "on_neighbour": test_stations.test_a_terminal_in_its_next_life_is_told_who_is_there_and_by_what_way,

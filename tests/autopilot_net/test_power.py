@@ -21,8 +21,8 @@ from hypothesis import strategies as st
 
 from autopilot_net.durable import Batch, Durable
 from autopilot_net.errors import DurableRefused
+from autopilot_net.protocol.durable_records import Handled, Kept, Saved, SeenUnnumbered
 from autopilot_net.protocol.effects import Forget, Store
-from autopilot_net.protocol.records import Handled, Kept, Saved, Seen
 from tests.autopilot_net.power_cut import Cut, Image, cuts
 from tests.autopilot_net.sqlite_vfs import (
     Name,
@@ -196,7 +196,7 @@ def lives(witness: Witness) -> None:
             witness.keep(("n", kept(seq)), ("n_cam", kept(seq, to="b", size=900)))
             witness.keep(("n", handled(seq, max(1, seq - 2), waits=(f"n_{seq}",))), ("n_lick", kept(seq, to="T")))
             witness.keep(("n", handled(seq, max(1, seq - 2))), ("n", Forget("T", seq)), ("n", kept(seq, to="é")))
-            witness.keep(("n", Store(Seen("old", f"o_{seq}", "12:00"))), ("n_cam", Forget("b", seq - 1)))
+            witness.keep(("n", Store(SeenUnnumbered("old", f"o_{seq}", "12:00"))), ("n_cam", Forget("b", seq - 1)))
             witness.keep(("n", handled(1, 1, inc=f"{life}.{seq}")))  # lives of its sender's, of which four are known
         witness.close()
 
@@ -456,7 +456,7 @@ COMMITS = """
 import os, sys
 from autopilot_net.durable import Durable
 from autopilot_net.protocol.effects import Store
-from autopilot_net.protocol.records import Kept
+from autopilot_net.protocol.durable_records import Kept
 durable = Durable(sys.argv[1], "n", sync=sys.argv[2])
 durable.load("n", "life")
 for seq in range(1, 21):

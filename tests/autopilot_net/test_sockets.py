@@ -24,8 +24,8 @@ from autopilot_net.sockets import (
     SMALL,
     UNACKED_MS,
     UNREAD,
-    Pipes,
-    Sent,
+    SendResult,
+    Sockets,
     dealer,
     router,
 )
@@ -42,42 +42,42 @@ class Ends:
     """The pipes of one endpoint, and all that they ever said."""
 
     def __init__(self, context: Context, identity: str) -> None:
-        self.pipes = Pipes(context, identity)
+        self.sockets = Sockets(context, identity)
         self.port = 0
         self.came: list[tuple[str, list[bytes], bool]] = []
         self.news: list[tuple[str, bool]] = []
 
     def bind(self, port: int = 0) -> Ends:
-        self.port = self.pipes.bind(LOCAL, port)
+        self.port = self.sockets.bind(LOCAL, port)
         return self
 
     def connect(self, upstream: str, port: int) -> Ends:
-        self.pipes.connect(upstream, LOCAL, port)
+        self.sockets.connect(upstream, LOCAL, port)
         return self
 
     @property
     def monitor(self) -> Socket:
-        return self.pipes.sockets()[0]
+        return self.sockets.readable()[0]
 
     @property
     def router(self) -> Socket:
-        return self.pipes.sockets()[1]
+        return self.sockets.readable()[1]
 
     dealer = router
 
     def turn(self) -> None:
         """What a driver does: wait a little, read, and ask what changed."""
         poller = zmq.Poller()
-        for one in self.pipes.sockets():
+        for one in self.sockets.readable():
             poller.register(one, zmq.POLLIN)
         ready = dict(poller.poll(5))
-        self.came += self.pipes.receive(ready)
-        self.news += self.pipes.changes()
+        self.came += self.sockets.receive(ready)
+        self.news += self.sockets.changes()
 
     def changes(self) -> list[tuple[str, bool]]:
         """What the monitor alone tells."""
-        assert list(self.pipes.receive([self.monitor])) == []
-        return list(self.pipes.changes())
+        assert list(self.sockets.receive([self.monitor])) == []
+        return list(self.sockets.changes())
 
     def until(self, condition: Callable[[], object], *others: Ends) -> None:
         """Take turns, and let `others` take theirs, until `condition`."""
@@ -92,8 +92,8 @@ class Ends:
     def heard(self, payload: bytes) -> bool:
         return any(frames[-1] == payload for _, frames, _ in self.came)
 
-    def send(self, peer: str, *frames: bytes) -> Sent:
-        return self.pipes.send(peer, frames)
+    def send(self, peer: str, *frames: bytes) -> SendResult:
+        return self.sockets.send(peer, frames)
 
 
 def to(one: Socket, port: int) -> Socket:
@@ -176,11 +176,11 @@ def test_what_a_plain_router_sends_to_nobody_vanishes_and_ours_says_gone(context
     silent, _ = bound(plain(context, zmq.ROUTER))
     silent.send_multipart([b"nobody", b"x"], zmq.DONTWAIT)  # and no word of it
     ours = Ends(context, "T").bind()
-    assert ours.send("nobody", b"x") is Sent.GONE
+    assert ours.send("nobody", b"x") is SendResult.GONE
 
 
 def test_what_has_no_socket_at_all_is_gone(context: Context) -> None:
-    assert Pipes(context, "T").send("rig_1", (b"x",)) is Sent.GONE
+    assert Sockets(context, "T").send("rig_1", (b"x",)) is SendResult.GONE
 
 
 def test_of_a_neighbour_that_was_killed_only_a_send_and_the_monitor_know(context: Context, bare: Bares) -> None:
@@ -198,9 +198,9 @@ def test_of_a_neighbour_that_was_killed_only_a_send_and_the_monitor_know(context
     rig = bare(b"rig_1", ours.port)
     rig.send(b"hello")
     ours.until(lambda: ours.heard(b"hello"))
-    assert ours.send("rig_1", b"x") is Sent.YES
+    assert ours.send("rig_1", b"x") is SendResult.YES
     rig.die()
-    eventually(lambda: ours.send("rig_1", b"x") is Sent.GONE)
+    eventually(lambda: ours.send("rig_1", b"x") is SendResult.GONE)
     ours.until(lambda: ours.news == [("rig_1", False)])
 
 
@@ -238,7 +238,7 @@ def test_a_rebooted_rig_gets_its_id_back_at_once_and_is_known_as_new(context: Co
         ("rig_1", [b"back again"], True),
         ("rig_1", [b"and again"], False),
     ]
-    assert ours.send("rig_1", b"START") is Sent.YES
+    assert ours.send("rig_1", b"START") is SendResult.YES
     assert read(rebooted) == [b"START"]
     assert ours.news == []  # the ghost's end is not the end of the rig
 
@@ -251,13 +251,13 @@ def test_whence_a_neighbour_came_is_told_and_whether_its_former_connection_was_s
         rig.connect(f"tcp://{source}:0;{LOCAL}:{ours.port}")
         rig.send(b"%d" % number)
         ours.until(lambda number=number: ours.heard(b"%d" % number))  # type: ignore[misc]
-        assert ours.pipes.came_by == {"rig_1": (source, took_over)}
+        assert ours.sockets.came_by == {"rig_1": (source, took_over)}
     rig.close()
     ours.until(lambda: ours.news == [("rig_1", False)])
-    assert ours.pipes.came_by == {}
+    assert ours.sockets.came_by == {}
     named(context, b"rig_1", ours.port).send(b"again")
     ours.until(lambda: ours.heard(b"again"))
-    assert ours.pipes.came_by == {"rig_1": ("127.0.0.1", False)}
+    assert ours.sockets.came_by == {"rig_1": ("127.0.0.1", False)}
 
 
 def test_a_rig_that_went_and_came_back_is_new(context: Context) -> None:
@@ -266,7 +266,7 @@ def test_a_rig_that_went_and_came_back_is_new(context: Context) -> None:
         with named(context, b"rig_1", ours.port) as rig:
             rig.send(life)
             ours.until(lambda life=life: ours.heard(life))  # type: ignore[misc]
-            assert ours.send("rig_1", b"x") is Sent.YES
+            assert ours.send("rig_1", b"x") is SendResult.YES
             assert read(rig) == [b"x"]
         ours.until(lambda life=life: len(ours.news) == int(life))  # type: ignore[misc]
     assert ours.came == [("rig_1", [life], True) for life in (b"1", b"2", b"3")]
@@ -293,7 +293,7 @@ def test_ours_is_seen_when_it_connects(context: Context) -> None:
     rig.until(lambda: ours.came, ours)
     assert ours.came == [("rig_1", [b""], True)]
     assert rig.news == [("T", True)]
-    assert ours.send("rig_1", b"START") is Sent.YES
+    assert ours.send("rig_1", b"START") is SendResult.YES
     rig.until(lambda: rig.heard(b"START"))
 
 
@@ -326,13 +326,13 @@ def test_a_plain_dealer_delivers_stale_frames_to_the_next_life_of_its_peer(conte
 def test_ours_keeps_nothing_for_a_dead_peer(context: Context, port: int) -> None:
     first, _ = bound(plain(context, zmq.ROUTER), port)
     rig = Ends(context, "rig_1").connect("T", port)
-    rig.until(lambda: rig.send("T", b"hello") is Sent.YES)
+    rig.until(lambda: rig.send("T", b"hello") is SendResult.YES)
     assert [read(first), read(first)] == [[b"rig_1", b""], [b"rig_1", b"hello"]]
     first.close()
     rig.until(lambda: ("T", False) in rig.news)
-    rig.until(lambda: rig.send("T", b"stale") is Sent.FULL)
+    rig.until(lambda: rig.send("T", b"stale") is SendResult.FULL)
     second, _ = eventually_bound(context, port)
-    rig.until(lambda: rig.send("T", b"fresh") is Sent.YES)
+    rig.until(lambda: rig.send("T", b"fresh") is SendResult.YES)
     assert [read(second), read(second)] == [[b"rig_1", b""], [b"rig_1", b"fresh"]]
     rig.until(lambda: rig.news == [("T", True), ("T", False), ("T", True)])
 
@@ -391,12 +391,12 @@ def test_one_full_neighbour_of_ours_says_so_at_once_and_blocks_nobody(context: C
     deaf.send(b"hello")
     other.send(b"hello")
     ours.until(lambda: len(ours.came) == 2)
-    sent = fill(lambda: ours.send("deaf", BIG) is Sent.LATE)
-    assert ours.send("other", b"x") is Sent.YES
+    sent = fill(lambda: ours.send("deaf", BIG) is SendResult.LATE)
+    assert ours.send("other", b"x") is SendResult.YES
     assert read(other) == [b"x"]
     for _ in range(sent):
         assert read(deaf) == [BIG]  # nothing that was taken is lost
-    eventually(lambda: ours.send("deaf", b"x") is Sent.YES)
+    eventually(lambda: ours.send("deaf", b"x") is SendResult.YES)
     assert read(deaf) == [b"x"]
 
 
@@ -404,8 +404,8 @@ def test_an_upstream_that_does_not_read_is_full_and_not_gone(context: Context) -
     deaf, port = bound(plain(context, zmq.ROUTER, **DEAF))
     rig = Ends(context, "rig_1").connect("T", port)
     rig.until(lambda: rig.news == [("T", True)])
-    assert fill(lambda: rig.send("T", BIG) is Sent.LATE)
-    assert fill(lambda: rig.send("T", b"x") is Sent.FULL) <= PIPE
+    assert fill(lambda: rig.send("T", BIG) is SendResult.LATE)
+    assert fill(lambda: rig.send("T", b"x") is SendResult.FULL) <= PIPE
     assert read(deaf) == [b"rig_1", b""]
 
 
@@ -441,7 +441,7 @@ def test_of_several_neighbours_the_one_that_went_is_told(context: Context) -> No
         rigs.pop(gone).close()
         ours.until(lambda: ours.news)
         assert ours.news == [(gone, False)]
-    assert all(ours.send(peer, b"x") is Sent.YES for peer in rigs)
+    assert all(ours.send(peer, b"x") is SendResult.YES for peer in rigs)
 
 
 @pytest.mark.parametrize("way", ["down", "up"])
@@ -454,20 +454,20 @@ def test_large_messages_fill_a_pipe_by_their_bytes(context: Context, way: str) -
     peer, far = ("T", above) if way == "up" else ("deaf", below)
     ours.until(lambda: ours.news if way == "up" else ours.came)
     frame = bytes(PIPE_BYTES // 4)
-    sent = fill(lambda: ours.send(peer, frame) is Sent.LATE)
+    sent = fill(lambda: ours.send(peer, frame) is SendResult.LATE)
     assert 4 <= sent <= 12, "what is in the pipe, and what is on its way"
-    assert ours.send(peer, frame) is Sent.LATE
+    assert ours.send(peer, frame) is SendResult.LATE
     for _ in range(sent + (way == "up")):
         assert far.poll(10_000)
         far.recv_multipart()
-    eventually(lambda: ours.send(peer, frame) is Sent.YES)
+    eventually(lambda: ours.send(peer, frame) is SendResult.YES)
 
 
 def test_one_message_always_may_go_whatever_its_size(context: Context) -> None:
     ours = Ends(context, "T").bind()
     rig = Ends(context, "rig_1").connect("T", ours.port)
     rig.until(lambda: ours.came, ours)
-    assert ours.send("rig_1", bytes(2 * PIPE_BYTES)) is Sent.YES
+    assert ours.send("rig_1", bytes(2 * PIPE_BYTES)) is SendResult.YES
     rig.until(lambda: rig.came)
     assert len(rig.came[0][1][0]) == 2 * PIPE_BYTES
 
@@ -522,10 +522,10 @@ def test_the_last_words_of_an_upstream_do_not_bring_it_back(context: Context) ->
     server.close(500)
     assert rig.news == [("T", True)]
     assert rig.monitor.poll(10_000)
-    last_words = list(rig.pipes.receive([rig.monitor]))
+    last_words = list(rig.sockets.receive([rig.monitor]))
     assert last_words in ([("T", [b"last words"], False)], [])  # zmq throws them away, or does not: it depends
-    assert list(rig.pipes.changes()) == [("T", False)], "and after it nothing more is read"
-    assert list(rig.pipes.receive([rig.dealer])) == []
+    assert list(rig.sockets.changes()) == [("T", False)], "and after it nothing more is read"
+    assert list(rig.sockets.receive([rig.dealer])) == []
 
 
 @linux  # which gives the lowest number that is free
@@ -537,7 +537,7 @@ def test_a_neighbour_by_the_number_of_a_connection_that_went_is_not_lost_with_it
     old = bare(b"old", ours.port)
     old.send(b"hello")
     ours.until(lambda: ours.came)
-    number = ours.pipes.inbound.connections()["old"]
+    number = ours.sockets.inbound.connections()["old"]
     old.die()
     assert ours.monitor.poll(10_000)  # and before anybody asks
     bare(identity.encode(), ours.port).send(b"")
@@ -545,10 +545,10 @@ def test_a_neighbour_by_the_number_of_a_connection_that_went_is_not_lost_with_it
     ours.came.clear()
     ours.until(lambda: ours.came)
     assert ours.came == [(identity, [b""], True)]
-    assert ours.pipes.inbound.connections() == {identity: number}
+    assert ours.sockets.inbound.connections() == {identity: number}
     lost = [] if identity == "old" else [("old", False)]
     ours.until(lambda: ours.news == lost)
-    assert ours.send(identity, b"x") is Sent.YES
+    assert ours.send(identity, b"x") is SendResult.YES
 
 
 def test_whoever_has_a_name_that_is_no_text_is_not_heard(context: Context, bare: Bares) -> None:
@@ -556,7 +556,7 @@ def test_whoever_has_a_name_that_is_no_text_is_not_heard(context: Context, bare:
     nameless = bare(b"\xff\xfe", ours.port)
     nameless.send(b"hello")
     assert ours.router.poll(10_000)
-    assert list(ours.pipes.receive([ours.router])) == []
+    assert list(ours.sockets.receive([ours.router])) == []
     bare(b"rig_1", ours.port).send(b"hello")
     ours.until(lambda: ours.came)
     assert ours.came == [("rig_1", [b"hello"], True)]
@@ -641,10 +641,10 @@ def test_what_was_sent_last_has_a_moment_to_leave_ours(context: Context) -> None
     rig.until(lambda: rig.news)
     small = b"x" * SMALL
     for _ in range(PIPE // 2):
-        assert rig.send("T", small) is Sent.YES
-    rig.pipes.close()
-    rig.pipes.close()  # once more is harmless
-    assert rig.pipes.sockets() == []
+        assert rig.send("T", small) is SendResult.YES
+    rig.sockets.close()
+    rig.sockets.close()  # once more is harmless
+    assert rig.sockets.readable() == []
     assert read(server) == [b"rig_1", b""]
     for _ in range(PIPE // 2):
         assert read(server) == [b"rig_1", small]
@@ -670,13 +670,13 @@ def test_nothing_of_a_former_connection_goes_out_by_the_next(context: Context) -
         rig = Ends(context, "rig_1").connect("T", server.getsockname()[1])
         old = Bare(server.accept()[0], b"ROUTER")
         rig.until(lambda: rig.news)
-        assert fill(lambda: rig.send("T", BIG[:SMALL]) is Sent.FULL)
+        assert fill(lambda: rig.send("T", BIG[:SMALL]) is SendResult.FULL)
         rig.news.clear()
-        rig.pipes.reconnect()
+        rig.sockets.reconnect()
         new = Bare(server.accept()[0], b"ROUTER")
         rig.until(lambda: rig.news == [("T", True)])
         old.die()
-        assert rig.send("T", b"after") is Sent.YES
+        assert rig.send("T", b"after") is SendResult.YES
         said = b""
         while b"after" not in said:
             said += new.tcp.recv(1_000)
@@ -710,14 +710,14 @@ def test_a_port_that_is_taken_is_told_in_a_sentence(context: Context, hold: bool
         other.bind((LOCAL, 0))
         other.listen()
         taken = Ends(context, "T").bind().port if hold else int(other.getsockname()[1])
-        pipes = Pipes(context, "rig_1")
+        sockets = Sockets(context, "rig_1")
         with pytest.raises(AutopilotNetError, match=rf"^rig_1 cannot listen at 127\.0\.0\.1:{taken}: .*in use"):
-            pipes.bind(LOCAL, taken)
-    assert pipes.sockets() == []
+            sockets.bind(LOCAL, taken)
+    assert sockets.readable() == []
 
 
 def test_the_system_chooses_a_port_where_none_is_named(context: Context) -> None:
-    ports = {Ends(context, "T").pipes.bind(LOCAL, choice) for choice in (0, None)}
+    ports = {Ends(context, "T").sockets.bind(LOCAL, choice) for choice in (0, None)}
     assert len(ports) == 2
     assert 0 not in ports
 
@@ -733,7 +733,7 @@ def test_one_connection_too_many_is_hung_up_on(context: Context, monkeypatch: py
         rig.send(b"hello")
     ours.until(lambda: len(ours.came) == 2)
     with socket.create_connection((LOCAL, ours.port)) as third:
-        ours.until(lambda: ours.pipes.skipped["a connection too many"] == 1)
+        ours.until(lambda: ours.sockets.skipped["a connection too many"] == 1)
         third.settimeout(10)
         with contextlib.suppress(ConnectionResetError):
             while third.recv(100):
@@ -749,10 +749,10 @@ def test_what_a_former_connection_brought_is_read_before_what_the_next_one_does(
     rig.until(lambda: ours.came, ours)
     sent = 0
     while rig.dealer.poll(300, zmq.POLLOUT):
-        sent += rig.send("T", (b"%d" % sent).ljust(SMALL)) is Sent.YES
+        sent += rig.send("T", (b"%d" % sent).ljust(SMALL)) is SendResult.YES
     assert sent > UNREAD, "zmq looks for new connections every hundred messages"
-    rig.pipes.reconnect("next")
-    rig.until(lambda: rig.send("T", b"next") is Sent.YES)
+    rig.sockets.reconnect("next")
+    rig.until(lambda: rig.send("T", b"next") is SendResult.YES)
     ours.until(lambda: ours.heard(b"next"))
     came = [frames[-1] for _, frames, _ in ours.came if frames[-1]]
     assert came.pop() == b"next"
@@ -760,7 +760,7 @@ def test_what_a_former_connection_brought_is_read_before_what_the_next_one_does(
     assert sent - len(came) <= 2 * PIPE, "what was in the pipe of the one that hung up"
     assert {peer for peer, _, _ in ours.came} == {"rig_1"}
     assert [is_new for _, frames, is_new in ours.came if frames == [b""]] == [True, True]
-    assert ours.send("rig_1", b"to the next") is Sent.YES
+    assert ours.send("rig_1", b"to the next") is SendResult.YES
     rig.until(lambda: rig.heard(b"to the next"))
 
 
@@ -779,12 +779,12 @@ def test_whoever_comes_by_an_older_protocol_is_counted_and_not_heard(context: Co
     ours = Ends(context, "T").bind()
     with socket.create_connection((LOCAL, ours.port)) as stranger:
         stranger.sendall(bytes.fromhex("020061020062"))
-        ours.until(lambda: ours.pipes.skipped["from a peer of another protocol"])
+        ours.until(lambda: ours.sockets.skipped["from a peer of another protocol"])
     assert ours.came == []
 
 
 def test_a_message_of_too_many_frames_is_counted_and_not_heard(context: Context) -> None:
     ours = Ends(context, "T").bind()
     named(context, b"rig_1", ours.port).send_multipart([b"x"] * (inbound.FRAMES + 1))
-    ours.until(lambda: ours.pipes.skipped[f"of more than {inbound.FRAMES} frames"])
+    ours.until(lambda: ours.sockets.skipped[f"of more than {inbound.FRAMES} frames"])
     assert ours.came == []

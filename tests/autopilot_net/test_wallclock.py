@@ -11,7 +11,7 @@ import pytest
 import zmq
 
 from autopilot_net import Net_Node
-from autopilot_net.participant import timestamp
+from autopilot_net.core import timestamp
 from autopilot_net.wallclock import epoch
 from tests.conftest import Context, eventually, plain
 
@@ -55,7 +55,7 @@ def test_the_core_learns_that_the_clock_was_set(set_clock: Callable[[float], Non
     core: Any = node._core
     before = core.endpoint.epoch
     set_clock(DAY_S)
-    core.driver.run(core.line, lambda _now: [])
+    core.driver.run(core.attachment, lambda _now: [])
     node.send("s", "K")  # whatever makes the I/O thread take its turn
     eventually(lambda: abs(core.endpoint.epoch - before - DAY_S) < 60)
 

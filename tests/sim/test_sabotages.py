@@ -71,18 +71,18 @@ SABOTAGES = {
     "a confirmation is never sent": (
         "pair",
         "confirm",
-        "autopilot_net/protocol/courier.py",
-        "        return self._store(outcome.record) + self._voice.tell(outcome.receipt, verdict, why=why, now=now)\n",
+        "autopilot_net/protocol/reliable.py",
+        "        return self._store(outcome.record) + self._control.tell(outcome.receipt, verdict, why=why, now=now)\n",
         "        return []\n",
     ),
     "a confirmation is sent before the handler ran": (
         "pair",
         "confirm",
-        "autopilot_net/protocol/courier.py",
+        "autopilot_net/protocol/reliable.py",
         "        effects: list[Effect] = [Deliver(ticket, peer, item) for ticket, item in arrival.deliver]\n",
         "        effects: list[Effect] = []\n"
         "        for ticket, item in arrival.deliver:\n"
-        "            effects += self._voice.tell(receipt_of(item), Verdict.HANDLED, now=now)\n"
+        "            effects += self._control.tell(receipt_of(item), Verdict.HANDLED, now=now)\n"
         "            effects.append(Deliver(ticket, peer, item))\n",
     ),
     "a pilot passes a child's handshake on without its way": (

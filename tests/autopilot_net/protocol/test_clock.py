@@ -10,7 +10,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from autopilot_net.protocol.clock import DRIFT, Clock, ClockOffset
-from autopilot_net.protocol.effects import Deliver, Kind, Transmit
+from autopilot_net.protocol.effects import Deliver, Traffic, Transmit
 from autopilot_net.protocol.endpoint import Endpoint, Settings
 from tests.autopilot_net.protocol.invariants import message_of
 from tests.autopilot_net.protocol.test_frames import station
@@ -345,4 +345,4 @@ def test_nobody_misses_the_answer_when_whoever_asked_has_gone() -> None:
     wire.run(1)
     answers = [e for e in wire.of("T", Transmit) if (m := message_of(e.frames[-1])) and m.key == "CLOCK"]
     assert answers
-    assert {effect.kind for effect in answers} == {Kind.CONTROL}
+    assert {effect.kind for effect in answers} == {Traffic.CONTROL}

@@ -10,8 +10,8 @@ from autopilot_net.errors import BadMessage
 from autopilot_net.message import Message, refuse
 from autopilot_net.protocol.effects import Confirmed, Deliver, Dropped, Effect, Expired, Transmit
 from autopilot_net.protocol.endpoint import Endpoint
-from autopilot_net.protocol.relays import Relays
-from autopilot_net.traced import facts
+from autopilot_net.protocol.pending_relays import PendingRelays
+from autopilot_net.trace_format import facts
 from tests.autopilot_net.protocol.test_forwarding import lab
 from tests.autopilot_net.protocol.test_frames import node, station
 from tests.autopilot_net.protocol.wire import TWICE, Wire
@@ -155,7 +155,7 @@ def test_why_it_was_refused_is_forgotten_with_what_low_has_passed() -> None:
         assert isinstance(deliver, Deliver)
         refuse(deliver.message, "no")
         terminal.handled(deliver.ticket, failed=True, now=0)
-    (channel,) = terminal._courier._inbox._lives["n", "T"].values()
+    (channel,) = terminal._reliable._inbox._lives["n", "T"].values()
     assert channel.whys == {2: "no"}
 
 
@@ -191,7 +191,7 @@ def test_a_relay_of_which_one_part_was_refused_and_another_expires_says_why_when
 
 
 def test_a_relay_that_expired_before_another_was_refused_says_why() -> None:
-    relays = Relays()
+    relays = PendingRelays()
     relays.wait(1, ["a", "b"])
     assert relays.settle("a", failed=True) == [(1, {"b"}, "")]
     assert relays.settle("b", failed=True, why="no") == [(1, set(), "no")]

@@ -5,10 +5,10 @@ import random
 import pytest
 
 from autopilot_net.message import Message
+from autopilot_net.protocol.durable_records import REMEMBER, Handled, Kept, Saved, SeenUnnumbered
 from autopilot_net.protocol.effects import Confirmed, Deliver, Expired, Forget, Store, Transmit
 from autopilot_net.protocol.endpoint import Endpoint, Settings
 from autopilot_net.protocol.outbox import Window
-from autopilot_net.protocol.records import REMEMBER, Handled, Kept, Saved, Seen
 from tests.autopilot_net.protocol.invariants import message_of
 from tests.autopilot_net.protocol.test_order import numbered
 from tests.autopilot_net.protocol.wire import LOSE, PASS, Wire
@@ -267,10 +267,10 @@ def test_what_was_handled_of_one_of_autopilots_own_is_not_handled_again() -> Non
 def test_of_autopilots_own_a_bounded_count_is_remembered() -> None:
     saved = Saved("a")
     for n in range(REMEMBER + 3):
-        saved.store(Seen("theirs", str(n), "t"))
+        saved.store(SeenUnnumbered("theirs", str(n), "t"))
     assert len(saved.seen) == REMEMBER
-    assert Seen("theirs", "2", "t") not in saved.seen
-    assert Seen("theirs", "3", "t") in saved.seen
+    assert SeenUnnumbered("theirs", "2", "t") not in saved.seen
+    assert SeenUnnumbered("theirs", "3", "t") in saved.seen
 
 
 def test_a_gap_that_is_held_open_over_a_restart_is_filled_in_order() -> None:

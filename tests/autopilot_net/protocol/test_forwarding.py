@@ -3,7 +3,7 @@
 import pytest
 
 from autopilot_net.message import Message
-from autopilot_net.protocol.effects import Deliver, Dropped, Lost, Met, Transmit
+from autopilot_net.protocol.effects import Deliver, Dropped, PeerDown, PeerUp, Transmit
 from tests.autopilot_net.protocol.test_frames import M, node, station
 from tests.autopilot_net.protocol.wire import Wire
 
@@ -301,9 +301,9 @@ def test_a_machine_that_comes_back_elsewhere_is_found_there() -> None:
 
 def test_meeting_and_losing_are_told_once() -> None:
     terminal = station("T", upstream=None)
-    assert terminal.meet("rig_1", now=0) == [Met("rig_1")]
+    assert terminal.meet("rig_1", now=0) == [PeerUp("rig_1")]
     assert terminal.meet("rig_1", now=0) == []
-    assert terminal.lose("rig_1", now=0) == [Lost("rig_1")]
+    assert terminal.lose("rig_1", now=0) == [PeerDown("rig_1")]
     assert terminal.lose("rig_1", now=0) == []
     assert terminal.learn("wheel", "rig_1", now=0) == []
 
@@ -313,7 +313,7 @@ def test_who_speaks_is_there() -> None:
     hello = Message(id="1", to="T", sender="rig_1", key="K", flags={"NOREPEAT": True})
     raw = hello.serialize()
     effects = terminal.receive("rig_1", [b"T", b"T", raw], now=0)
-    assert effects == [Met("rig_1"), Deliver(0, "rig_1", hello, len(raw))]
+    assert effects == [PeerUp("rig_1"), Deliver(0, "rig_1", hello, len(raw))]
 
 
 # -- nodes -------------------------------------------------------------------------------------------------------

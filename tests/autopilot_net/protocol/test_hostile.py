@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 
 from autopilot_net.errors import BadMessage
 from autopilot_net.message import Message, plain_json
+from autopilot_net.protocol.durable_records import Handled, Saved
 from autopilot_net.protocol.effects import Deliver, Dropped, Store, Transmit
 from autopilot_net.protocol.endpoint import Endpoint
 from autopilot_net.protocol.numbers import is_number
-from autopilot_net.protocol.records import Handled, Saved
 from tests.autopilot_net.protocol.test_frames import station
 
 FIELDS = ["inc", "seq", "low", "again", "via", "re", "received", "failed", "missing", "first", "items", "redelivered"]

@@ -6,10 +6,20 @@ import pytest
 
 from autopilot_net.message import Message
 from autopilot_net.protocol.accounts import REMEMBER, RUNS, Account, Losses
-from autopilot_net.protocol.effects import Confirmed, Dropped, Effect, Kind, Lost, Met, Reconnect, Silent, Transmit
+from autopilot_net.protocol.effects import (
+    Confirmed,
+    Dropped,
+    Effect,
+    PeerDown,
+    PeerUp,
+    Reconnect,
+    Silent,
+    Traffic,
+    Transmit,
+)
 from autopilot_net.protocol.endpoint import ACCOUNTS, Endpoint, Settings
-from autopilot_net.protocol.post import READY_AT_ONCE
 from autopilot_net.protocol.probes import PROBE, ProbeState, read_state
+from autopilot_net.protocol.router import READY_AT_ONCE
 from autopilot_net.protocol.send_queue import CONTROLS, SendQueue
 from tests.autopilot_net.protocol.test_frames import M, node, station
 from tests.autopilot_net.protocol.wire import LOSE, PASS, Wire
@@ -26,7 +36,7 @@ def pair(**settings: float) -> Wire:
 
 
 def control(peer: str, frames: tuple[bytes, ...]) -> Transmit:
-    return Transmit(peer, frames, Kind.CONTROL)
+    return Transmit(peer, frames, Traffic.CONTROL)
 
 
 # -- probes --------------------------------------------------------------------------------------------------------
@@ -202,7 +212,7 @@ def test_who_answers_late_is_waited_for_as_long_in_proportion() -> None:
 def test_those_below_are_told_that_nothing_is_read_above_and_when_it_is_again() -> None:
     """A sender further down would spend its patience on what lies unread, and then send all of it once more."""
     wire = Wire({"T": None, "rig": "T"}, {"_rig": "rig"}, settings=Settings(repeat_interval=3.0))
-    wire["_rig"].post.is_ours("T")
+    wire["_rig"].router.is_ours("T")
     wire.run(3)
     wire.policy = lambda flight: LOSE if "T" in (flight.source, flight.target) else PASS
     sent = wire.send("_rig", "T", "trial")
@@ -298,7 +308,7 @@ def test_the_echo_of_a_probe_does_not_make_a_station_one_of_ours() -> None:
 
 def test_who_probes_is_one_of_ours() -> None:
     terminal = station("T", upstream=None)
-    assert terminal.receive("rig_1", PROBE, now=0) == [Met("rig_1"), control("rig_1", PROBE)]
+    assert terminal.receive("rig_1", PROBE, now=0) == [PeerUp("rig_1"), control("rig_1", PROBE)]
     assert "rig_1" in terminal.ours
     terminal.lose("rig_1", now=1)
     assert "rig_1" not in terminal.ours
@@ -535,11 +545,11 @@ def numbers(effects: object) -> list[int]:
 
 def test_what_goes_to_a_full_neighbour_waits_behind_what_it_refused() -> None:
     terminal = full()
-    assert terminal.post.waiting_peers() == ["rig_1"]
+    assert terminal.router.waiting_peers() == ["rig_1"]
     assert terminal.send(unconfirmed(1), repeat=False, now=0) == []
     assert terminal.send(unconfirmed(2), repeat=False, now=0) == []
     assert numbers(terminal.ready("rig_1")) == [0, 1, 2]
-    assert terminal.post.waiting_peers() == []
+    assert terminal.router.waiting_peers() == []
     assert numbers(terminal.send(unconfirmed(3), repeat=False, now=0)) == [3]
 
 
@@ -562,7 +572,7 @@ def test_a_long_backlog_is_tried_a_part_at_a_time_in_its_order() -> None:
     terminal.full("rig_1", [e for e in tried[40:] if isinstance(e, Transmit)])
     terminal.send(unconfirmed(2_500), repeat=False, now=0)
     came = []
-    while terminal.post.waiting_peers():
+    while terminal.router.waiting_peers():
         part = numbers(terminal.ready("rig_1"))
         assert 0 < len(part) <= READY_AT_ONCE
         came += part
@@ -600,10 +610,10 @@ def test_what_waits_for_a_neighbour_that_goes_away_is_dropped_and_counted() -> N
     terminal = full()
     terminal.send(unconfirmed(1), repeat=False, now=0)
     lost, dropped = terminal.lose("rig_1", now=0)
-    assert lost == Lost("rig_1")
+    assert lost == PeerDown("rig_1")
     assert isinstance(dropped, Dropped)
     assert dropped.count == 2
-    assert terminal.post.waiting_peers() == []
+    assert terminal.router.waiting_peers() == []
 
 
 def test_a_forwarder_keeps_what_it_forwards_within_the_same_bound() -> None:
@@ -628,7 +638,7 @@ def test_while_the_way_up_is_down_what_seeks_no_confirmation_is_dropped_and_said
 def test_before_the_first_meeting_what_waits_is_bounded_too() -> None:
     pilot = Endpoint("s", upstream="parent", forwards=True, incarnation="1", settings=Settings(backlog_bytes=200))
     assert pilot.send(unconfirmed(0, "parent"), repeat=False, now=0) == []
-    assert pilot.post.waiting_peers() == []
+    assert pilot.router.waiting_peers() == []
     (dropped,) = pilot.send(unconfirmed(1, "parent"), repeat=False, now=0)
     assert isinstance(dropped, Dropped)
     assert numbers(pilot.meet("parent", now=1)) == [0]
@@ -684,16 +694,16 @@ def test_what_alone_is_more_than_fits_is_dropped_itself() -> None:
 def test_what_the_library_says_itself_goes_first_and_is_bounded_too() -> None:
     queue = SendQueue(1 << 20)
     queued(queue, *"ab")
-    queue.put_back([Transmit("x", (b"back",)), Transmit("x", (b"own",), Kind.CONTROL)])
+    queue.put_back([Transmit("x", (b"back",)), Transmit("x", (b"own",), Traffic.CONTROL)])
     assert names(queue.take(2)) == "own back"
-    kept = [queue.put(Transmit("x", (b"%d" % n,), Kind.CONTROL), "x") for n in range(CONTROLS + 1)]
-    assert [one for one in kept if one is not None] == [Transmit("x", (b"0",), Kind.CONTROL)]
+    kept = [queue.put(Transmit("x", (b"%d" % n,), Traffic.CONTROL), "x") for n in range(CONTROLS + 1)]
+    assert [one for one in kept if one is not None] == [Transmit("x", (b"0",), Traffic.CONTROL)]
 
 
 def test_what_is_dropped_for_another_is_named() -> None:
     terminal = full(limit=500)
     terminal.learn("cam", "rig_1", now=0)
-    assert terminal.receive("rig_2", [b"T", b"cam", b"y" * 300], now=0) == [Met("rig_2")]
+    assert terminal.receive("rig_2", [b"T", b"cam", b"y" * 300], now=0) == [PeerUp("rig_2")]
     effects = terminal.receive("rig_3", [b"T", b"rig_1", b"z" * 200], now=0)
     assert [(e.peer, e.recipient) for e in effects if isinstance(e, Dropped)] == [("rig_1", "cam")]
     effects = terminal.receive("rig_3", [b"T", b"rig_1", b"z" * 400], now=0)

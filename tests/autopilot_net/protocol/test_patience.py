@@ -351,10 +351,10 @@ def test_what_is_sent_before_the_first_meeting_is_held_back_until_then() -> None
     endpoint = Endpoint("n", upstream="T", incarnation="one")
     message = Message(id="n_1", to="T", sender="n", key="STATE", flags={"NOREPEAT": True})
     assert endpoint.send(message, now=0) == []
-    assert endpoint.post.holds_back()
+    assert endpoint.router.holds_back()
     met = endpoint.meet("T", now=1)
     assert [effect.peer for effect in met if isinstance(effect, Transmit)] == ["T"]
-    assert not endpoint.post.holds_back()
+    assert not endpoint.router.holds_back()
 
 
 def test_what_waits_in_a_full_pipe_is_neither_repeated_nor_spent() -> None:

@@ -12,9 +12,9 @@ from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
 from autopilot_net.message import Message
+from autopilot_net.protocol.durable_records import Saved
 from autopilot_net.protocol.effects import Confirmed, Deliver, Effect, Expired, Forget, Store, Transmit
 from autopilot_net.protocol.endpoint import Endpoint, Settings
-from autopilot_net.protocol.records import Saved
 from tests.autopilot_net.protocol.invariants import Handling, Promises, message_of
 
 E = TypeVar("E")

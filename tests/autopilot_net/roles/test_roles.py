@@ -10,10 +10,10 @@ import pytest
 
 from autopilot_net import BadMessage, Delivery, Message, Pilot_Station, Terminal_Station
 from autopilot_net.delivery import all_of
-from autopilot_net.roles.fetch import PART, files_of
-from autopilot_net.roles.host import Host
+from autopilot_net.roles.file_client import PART, files_of
+from autopilot_net.roles.file_server import MAX_PART
+from autopilot_net.roles.host import RoleHost
 from autopilot_net.roles.pilot import Pilot
-from autopilot_net.roles.serve import MAX_PART
 from autopilot_net.roles.terminal import Terminal
 from tests.harness import Drawer, FakeHost, Sent, message
 
@@ -25,7 +25,7 @@ class TerminalRole:
 
     def __init__(self, **settings: Any) -> None:
         self.host = FakeHost("T")
-        host: Host = self.host
+        host: RoleHost = self.host
         self.role = Terminal(host, **settings)
         self._station = Terminal_Station(listen_port=0)
         self._station._role = self.role
@@ -52,7 +52,7 @@ class PilotRole(TerminalRole):
 
     def __init__(self, id: str = "rig_1", parent: str = "T", **settings: Any) -> None:
         self.host = FakeHost(id, parent, neighbours=[parent, "_" + id])
-        host: Host = self.host
+        host: RoleHost = self.host
         self.pilot = Pilot(host, **settings)
         self.station = Pilot_Station(id)
         self.station._role = self.pilot

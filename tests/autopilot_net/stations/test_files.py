@@ -29,7 +29,7 @@ import pytest
 
 from autopilot_net import Delivery, Message, Net_Node, Pilot_Station, Terminal_Station
 from autopilot_net.files import FileFolder
-from autopilot_net.roles.fetch import AHEAD, PART
+from autopilot_net.roles.file_client import AHEAD, PART
 from tests.conftest import eventually
 from tests.harness import DEADLINE_S, Lab, lab, shake_hands, started_by
 

@@ -58,7 +58,7 @@ def floods(names: list[str], port: int) -> None:
             print(json.dumps(_flood_all(nodes, *order)), flush=True)
         elif order == "reconnect":
             for node in nodes:
-                node._core.driver.run(node._core.line, lambda _: [Reconnect("T")])
+                node._core.driver.run(node._core.attachment, lambda _: [Reconnect("T")])
         else:
             print(json.dumps([dict(node.counters) for node in nodes]), flush=True)
     for node in nodes:

@@ -250,7 +250,7 @@ def test_a_frame_of_which_there_is_no_trace_is_lost(tape: Tape) -> None:
     made(tape)
     tape.sent(2, "_rig_1", "rig_1", trial())
     tape.sent(3, "rig_1", "T", trial())
-    tape.trace(3.5, "Met", "T", peer="rig_1")
+    tape.trace(3.5, "PeerUp", "T", peer="rig_1")
     diagram = tape.diagram()
     assert (hops(diagram, "arrived"), hops(diagram, "lost")) == ([("_rig_1", "rig_1")], [("rig_1", "T")])
     assert diagram.arrows[1].note.endswith("rig_1 → T; no trace of it at T")

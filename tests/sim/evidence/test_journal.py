@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from autopilot_net.protocol.effects import Gap
-from autopilot_net.tracing import Tracer
+from autopilot_net.trace_writer import TraceWriter
 from sim.evidence.journal import Entry, Journal, Reader, Trace, Writer
 from tests import ROOT
 
@@ -66,7 +66,7 @@ def test_a_next_life_writes_on_where_the_last_one_ended(tmp_path: Path) -> None:
 
 
 def test_the_librarys_traces_are_read_too(tmp_path: Path) -> None:
-    tracer = Tracer(tmp_path / "T.station.trace.jsonl")
+    tracer = TraceWriter(tmp_path / "T.station.trace.jsonl")
     tracer.write("T", "a1", [Gap("_rig_1_camera.0", 3, 2)])
     tracer.close()
     [trace] = Reader(tmp_path).more().traces

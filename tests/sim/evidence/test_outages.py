@@ -334,7 +334,7 @@ def test_what_goes_out_when_a_neighbour_is_met_is_no_repeat_by_the_clock() -> No
     tale.at(20).made("cam.probe_0", "cam.probe", "T")
     for n in range(7):
         if n == 1:
-            tale.at(25).trace("Met", "cam.probe", peer="cam")
+            tale.at(25).trace("PeerUp", "cam.probe", peer="cam")
         tale.at(20 + 5 * n).carry("cam.probe_0", "cam.probe", "cam", "rig_1", sending=str(n))
     tale.at(80).settled("cam.probe_0", "cam.probe", "no confirmation came")
     assert checked("confirm", tale).violations == []

@@ -30,16 +30,16 @@ TWELVE = {
         "",
     ),
     "a repeat forgets its hops": (
-        "autopilot_net/protocol/courier.py",
-        "                effects += self._post.send(to, entry.hops, entry.wire(), Kind.PROMISE)\n",
-        "                hops = () if entry.again else entry.hops\n"
-        "                effects += self._post.send(to, hops, entry.wire(), Kind.PROMISE)\n",
+        "autopilot_net/protocol/reliable.py",
+        "                effects += self._router.send(to, entry.hops, entry.wire(), Traffic.PROMISE)\n",
+        "                hops = () if entry.is_resend else entry.hops\n"
+        "                effects += self._router.send(to, hops, entry.wire(), Traffic.PROMISE)\n",
     ),
     "an outbox loses order when its path comes back": (
         "autopilot_net/protocol/outbox.py",
-        "        for entry in again:\n            entry.again = True\n",
+        "        for entry in again:\n            entry.is_resend = True\n",
         "        numbers = [entry.seq for entry in reversed(again)]\n"
-        "        for entry, entry.seq in zip(again, numbers, strict=True):\n            entry.again = True\n",
+        "        for entry, entry.seq in zip(again, numbers, strict=True):\n            entry.is_resend = True\n",
     ),
     "a route survives its neighbour's death": (
         "autopilot_net/protocol/routes.py",

@@ -160,8 +160,8 @@ def test_a_cut_of_one_way_lets_the_other_pass(topology: Topology) -> None:
 def test_the_end_of_what_was_slow_one_way_is_not_the_end_of_a_cut_the_other_way(topology: Topology) -> None:
     slow = Fault(at_s=0.5, slow="rig_1", way="up", latency_ms=1, heal_after_s=0.5)
     run = Run(topology, slow, Fault(at_s=0.5, cut="rig_1", way="down", heal_after_s=2), storms=(up(0, 1),))
-    assert [at for at in run.traces("Lost", "rig_1") if at < 1.5] == [], "no connection ended with the slowness"
-    assert [at for at in run.traces("Lost", "rig_1") if 2.5 < at < 2.51]
+    assert [at for at in run.traces("PeerDown", "rig_1") if at < 1.5] == [], "no connection ended with the slowness"
+    assert [at for at in run.traces("PeerDown", "rig_1") if 2.5 < at < 2.51]
     assert run.broke == []
 
 
@@ -170,7 +170,7 @@ def test_above_a_cut_nobody_notices_until_it_has_been_silent_for_long(
     topology: Topology, seconds: float, is_noticed: bool
 ) -> None:
     run = Run(topology, Fault(at_s=0.5, cut="rig_1", way="up", heal_after_s=seconds), storms=(up(0, 1),))
-    lost = [at for at in run.traces("Lost", "T") if 0.5 < at < 0.5 + seconds]
+    lost = [at for at in run.traces("PeerDown", "T") if 0.5 < at < 0.5 + seconds]
     assert bool(lost) is is_noticed
     assert all(at > 6 for at in lost)
     assert run.broke == []
@@ -196,8 +196,8 @@ def test_after_a_reset_they_connect_again_and_what_was_under_way_is_repeated(top
     slow = Fault(at_s=0, slow="rig_1", latency_ms=300)
     run = Run(topology, slow, Fault(at_s=0.6, reset="rig_1"), storms=(up(0.5, 2), up(0.5, 2, sought=False)))
     for end in ("T", "rig_1"):
-        assert [at for at in run.traces("Lost", end) if 0.6 < at < 0.61]
-        assert [at for at in run.traces("Met", end) if 0.6 < at < 2.5]
+        assert [at for at in run.traces("PeerDown", end) if 0.6 < at < 0.61]
+        assert [at for at in run.traces("PeerUp", end) if 0.6 < at < 2.5]
     assert sorted(set(run.numbers())) == [0, 1]  # those that nobody repeats were under way
     assert run.settled() == {"confirmed": 2}
     assert run.broke == []
@@ -255,7 +255,7 @@ def test_what_is_sent_to_who_stands_still_waits_and_is_handled_when_it_goes_on(t
     run = Run(topology, Fault(at_s=0, pause="T", resume_after_s=2), storms=(up(1, 3), up(1.1, 2, sought=False)))
     assert run.numbers() == [0, 1, 2, 3, 4]
     assert all(2 <= at < 2.2 for at in run.times())
-    assert not run.traces("Lost", "rig_1")
+    assert not run.traces("PeerDown", "rig_1")
     assert run.broke == []
 
 
@@ -291,14 +291,14 @@ def test_a_kill_takes_what_is_in_memory_and_a_durable_machine_has_it_elsewhere(
 def test_who_was_killed_is_noticed_at_once_and_comes_back(topology: Topology) -> None:
     fault = Fault(at_s=1, kill="rig_1", restart_after_s=1)
     run = Run(topology, fault, storms=(up(0, frm="T", to="rig_1"), up(1.5, frm="T", to="rig_1")))
-    assert any(1 < at < 1.1 for at in run.traces("Lost", "T"))
+    assert any(1 < at < 1.1 for at in run.traces("PeerDown", "T"))
     assert [entry.life for entry in run.handled("rig_1")] == [0, 1]
     assert run.broke == []
 
 
 def test_a_power_cut_is_silent_and_takes_all_that_is_below(topology: Topology) -> None:
     run = Run(topology, Fault(at_s=1, power_cut="rig_1", restart_after_s=2), storms=(up(0, 1), up(4, 1, frm="box")))
-    assert not [at for at in run.traces("Lost", "T") if 1 < at < 3]
+    assert not [at for at in run.traces("PeerDown", "T") if 1 < at < 3]
     lives = {(entry.by, entry.life) for entry in run.entries if entry.what == "start"}
     assert {(name, 1) for name in ("rig_1", "_rig_1", "box", "_box")} <= lives
     assert ("rig_2", 1) not in lives

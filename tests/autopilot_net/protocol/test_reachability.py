@@ -1,11 +1,11 @@
-"""Notices: who sends through a station is told when there is no way, and when there is one again."""
+"""Reachability: who sends through a station is told when there is no way, and when there is one again."""
 
 import pytest
 
 from autopilot_net.message import Message
-from autopilot_net.protocol.askers import Askers
 from autopilot_net.protocol.effects import Deliver, Expired, Transmit
 from autopilot_net.protocol.endpoint import Endpoint, Settings
+from autopilot_net.protocol.interest import Interest
 from tests.autopilot_net.protocol.invariants import message_of
 from tests.autopilot_net.protocol.test_frames import M, node, station
 from tests.autopilot_net.protocol.wire import LOSE, PASS, Wire
@@ -245,22 +245,22 @@ def test_a_notice_never_goes_back_where_it_came_from() -> None:
 
 
 def test_who_asks_is_remembered_within_a_bound() -> None:
-    askers = Askers(bound=2)
+    interest = Interest(bound=2)
     for peer, recipient in (("a", "X"), ("a", "X"), ("b", "X"), ("c", "Y")):
-        askers.note(recipient, peer)
-    assert askers.of("X") == ["a", "b"]
-    assert (askers.recipients(), askers.of("Y")) == (["X"], [])
-    askers.lose("a")
-    askers.note("Y", "c")
-    assert askers.recipients() == ["X", "Y"]
-    askers.lose("c")
-    assert askers.recipients() == ["X"]
+        interest.note(recipient, peer)
+    assert interest.of("X") == ["a", "b"]
+    assert (interest.recipients(), interest.of("Y")) == (["X"], [])
+    interest.lose("a")
+    interest.note("Y", "c")
+    assert interest.recipients() == ["X", "Y"]
+    interest.lose("c")
+    assert interest.recipients() == ["X"]
 
 
 def test_who_is_not_remembered_is_told_nothing() -> None:
-    askers = Askers(bound=0)
-    askers.note("X", "a")
-    assert not askers.tell("X", "a")
+    interest = Interest(bound=0)
+    interest.note("X", "a")
+    assert not interest.tell("X", "a")
 
 
 

@@ -4,26 +4,26 @@ import json
 
 import pytest
 
-from autopilot_net.protocol.effects import Effect, Twins
+from autopilot_net.protocol.duplicate_ids import DuplicateIdWatch
+from autopilot_net.protocol.effects import DuplicateId, Effect
 from autopilot_net.protocol.endpoint import Endpoint
-from autopilot_net.protocol.twins import TwinWatch
 from tests.autopilot_net.protocol.test_frames import station
 
 HERE, THERE, ELSEWHERE = "10.0.0.4", "10.0.0.9", "10.0.1.7"
 
 
-def connected(watch: TwinWatch, *addresses: str, took_over: bool = True) -> list[tuple[str, str] | None]:
+def connected(watch: DuplicateIdWatch, *addresses: str, took_over: bool = True) -> list[tuple[str, str] | None]:
     return [watch.connected("rig_1", address, took_over=took_over) for address in addresses]
 
 
-def at_first(address: str = HERE) -> TwinWatch:
+def at_first(address: str = HERE) -> DuplicateIdWatch:
     """Who is there, its id taken from nobody."""
-    made = TwinWatch()
+    made = DuplicateIdWatch()
     assert connected(made, address, took_over=False) == [None]
     return made
 
 
-def heard(watch: TwinWatch, life: str, *, peer: str = "rig_1") -> tuple[str, str] | None:
+def heard(watch: DuplicateIdWatch, life: str, *, peer: str = "rig_1") -> tuple[str, str] | None:
     """Who says something in that life, by a connection of its own."""
     watch.connected(peer, HERE, took_over=False)
     return watch.hear(peer, life)
@@ -56,7 +56,7 @@ def test_of_three_each_pair_is_told_once() -> None:
 
 
 def test_one_that_is_known_by_no_connection_yet_is_none() -> None:
-    assert connected(TwinWatch(), HERE, THERE) == [None, None]
+    assert connected(DuplicateIdWatch(), HERE, THERE) == [None, None]
 
 
 # -- incarnations --------------------------------------------------------------------------------------------------
@@ -99,7 +99,7 @@ def test_who_is_told_by_its_connections_is_not_told_again_by_what_it_says() -> N
 
 
 def test_what_is_remembered_is_bounded() -> None:
-    watch = TwinWatch(limit=2)
+    watch = DuplicateIdWatch(limit=2)
     for peer in ("rig_1", "rig_2", "rig_3"):
         heard(watch, "a", peer=peer)
         heard(watch, "b", peer=peer)
@@ -108,7 +108,7 @@ def test_what_is_remembered_is_bounded() -> None:
 
 
 def test_a_life_so_long_ago_that_it_is_forgotten_is_new() -> None:
-    watch = TwinWatch()
+    watch = DuplicateIdWatch()
     for life in range(20):
         heard(watch, str(life))
     assert heard(watch, "0") is None
@@ -121,7 +121,8 @@ def test_a_life_so_long_ago_that_it_is_forgotten_is_new() -> None:
 def said(endpoint: Endpoint, peer: str, life: object, *, sender: str = "n") -> list[Effect]:
     """The twins that `endpoint` sees when it hears a message."""
     payload = json.dumps({"id": "1", "to": "s", "sender": sender, "key": "K", "flags": {"NOREPEAT": 1}, "inc": life})
-    return [effect for effect in endpoint.receive(peer, [b"s", b"s", payload.encode()], now=0) if type(effect) is Twins]
+    effects = endpoint.receive(peer, [b"s", b"s", payload.encode()], now=0)
+    return [effect for effect in effects if type(effect) is DuplicateId]
 
 
 def test_a_station_tells_of_twins_among_its_neighbours() -> None:
@@ -130,14 +131,14 @@ def test_a_station_tells_of_twins_among_its_neighbours() -> None:
         assert one.connected("n", address, took_over=False) == []
         assert said(one, "n", life) == []
     assert one.connected("n", ELSEWHERE, took_over=True) == []
-    assert said(one, "n", "a") == [Twins("n", (THERE, ELSEWHERE))]
+    assert said(one, "n", "a") == [DuplicateId("n", (THERE, ELSEWHERE))]
 
 
 def test_a_station_tells_of_twins_that_say_nothing() -> None:
     one = station(below=("n",))
     one.connected("n", HERE, took_over=False)
     one.connected("n", THERE, took_over=True)
-    assert one.connected("n", HERE, took_over=True) == [Twins("n", (HERE, THERE))]
+    assert one.connected("n", HERE, took_over=True) == [DuplicateId("n", (HERE, THERE))]
 
 
 @pytest.mark.parametrize(("peer", "sender"), [("n", "far"), ("parent", "parent")])

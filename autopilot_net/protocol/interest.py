@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-__all__ = ["Askers"]
+__all__ = ["Interest"]
 
 
-class Askers:
+class Interest:
     """Recipients, and the neighbours that send to them by way of us. What is beyond `bound` is not remembered."""
 
     def __init__(self, *, bound: int = 10_000) -> None:

@@ -1,8 +1,8 @@
-"""Courier: what we promised to deliver, and what was promised to us; both until it is confirmed. Where it goes is not
+"""Reliable: what we promised to deliver, and what was promised to us; both until it is confirmed. Where it goes is not
 decided here.
 
-It composes `outbox`, `inbox` and `relays`, has the post carry and the voice answer, and asks for what outlives a
-restart to be kept.
+It composes `outbox`, `inbox` and `pending_relays`. The router carries its messages, `control` answers for it, and what
+outlives a restart is asked to be kept.
 """
 
 from __future__ import annotations
@@ -12,28 +12,28 @@ from typing import Any
 
 from autopilot_net.errors import BadMessage
 from autopilot_net.message import Message
-from autopilot_net.protocol.effects import Confirmed, Deliver, Dropped, Effect, Expired, Forget, Kind, Store
+from autopilot_net.protocol.control import Control
+from autopilot_net.protocol.durable_records import Record, Saved
+from autopilot_net.protocol.effects import Confirmed, Deliver, Dropped, Effect, Expired, Forget, Store, Traffic
 from autopilot_net.protocol.inbox import Inbox, Verdict, receipt_of
 from autopilot_net.protocol.numbers import as_int
-from autopilot_net.protocol.outbox import Entry, Outbox
-from autopilot_net.protocol.post import Post
+from autopilot_net.protocol.outbox import Outbox, OutboxEntry
+from autopilot_net.protocol.pending_relays import PendingRelays
 from autopilot_net.protocol.reasons import Refusal, refusal
-from autopilot_net.protocol.records import Record, Saved
-from autopilot_net.protocol.relays import Relays
-from autopilot_net.protocol.voice import Voice
+from autopilot_net.protocol.router import Router
 
-__all__ = ["Courier"]
+__all__ = ["Reliable"]
 
 
-class Courier:
+class Reliable:
     """The confirmed half of one endpoint. With `saved` it is durable, and begins with what a former life left there."""
 
-    def __init__(self, post: Post, voice: Voice, outbox: Outbox, *, saved: Saved | None) -> None:
+    def __init__(self, router: Router, control: Control, outbox: Outbox, *, saved: Saved | None) -> None:
         self.outbox = outbox
-        self._post = post
-        self._voice = voice
+        self._router = router
+        self._control = control
         self._inbox = Inbox()
-        self._relays = Relays()
+        self._pending_relays = PendingRelays()
         self._keeps = saved is not None
         if saved is not None:
             self._restore(saved)
@@ -46,14 +46,14 @@ class Courier:
         """Promise to deliver `message`. Raises `BadMessage` if one of its id awaits its confirmation."""
         if message.id in self.outbox:
             raise BadMessage(f"message {message.id} awaits its confirmation; what is sent anew needs an id of its own")
-        entry = Entry(message, hops, pack=pack)
-        is_open = self._post.is_open(entry.target, message.to)
+        entry = OutboxEntry(message, hops, pack=pack)
+        is_open = self._router.is_open(entry.target, message.to)
         until = None if expires_after is None else now + expires_after
         out = self.outbox.put(entry, now=now, is_open=is_open, expires_at=until)
         sent = self._transmit_all(out, now)
         if not self._keeps:
             return sent
-        return [Store(entry.record(None if until is None else until + self._voice.epoch)), *sent]
+        return [Store(entry.record(None if until is None else until + self._control.epoch)), *sent]
 
     def read_confirm(self, message: Message, *, now: float) -> list[Effect]:
         """A CONFIRM for us came in."""
@@ -94,7 +94,7 @@ class Courier:
         entries = [
             entry
             for recipient, target in self.outbox.recipients(is_open=False)
-            if self._post.is_open(target, recipient)
+            if self._router.is_open(target, recipient)
             for entry in self.outbox.open(recipient, now=now)
         ]
         return self._transmit_all(entries, now)
@@ -105,7 +105,7 @@ class Courier:
             entry
             for recipient, target in self.outbox.recipients(is_open=False)
             if name.removeprefix("_") in (target.removeprefix("_"), recipient.removeprefix("_"))
-            and self._post.is_open(target, recipient)
+            and self._router.is_open(target, recipient)
             for entry in self.outbox.resume(recipient, now=now)
         ]
         return self._transmit_all(entries, now)
@@ -113,7 +113,7 @@ class Courier:
     def close_what_has_no_path(self) -> None:
         """Send nothing, and spend no patience, where there is no way."""
         for name, target in self.outbox.recipients(is_open=True):
-            if not self._post.is_open(target, name):
+            if not self._router.is_open(target, name):
                 self.outbox.close(name)
 
     # -- what came in --------------------------------------------------------------------------------------------
@@ -124,9 +124,9 @@ class Courier:
         arrival = self._inbox.arrive(message, receipt)
         effects: list[Effect] = [Deliver(ticket, peer, item) for ticket, item in arrival.deliver]
         if arrival.dropped:
-            effects.append(Dropped(arrival.dropped, peer, self._post.id))
+            effects.append(Dropped(arrival.dropped, peer, self._router.id))
         if arrival.tell is not None:
-            effects += self._voice.tell(receipt, arrival.tell, why=arrival.why, missing=arrival.missing, now=now)
+            effects += self._control.tell(receipt, arrival.tell, why=arrival.why, missing=arrival.missing, now=now)
         return effects
 
     def handled(self, ticket: int, *, failed: bool = False, relays: Iterable[str] = (), now: float) -> list[Effect]:
@@ -134,13 +134,13 @@ class Courier:
         waits = [message_id for message_id in relays if message_id in self.outbox]
         why = self._inbox.why_refused(ticket) if failed else ""
         if ticket and waits:
-            self._relays.wait(ticket, waits, failed=failed, why=why)
+            self._pending_relays.wait(ticket, waits, failed=failed, why=why)
             return self._store(self._inbox.relayed(ticket, waits, failed=failed, why=why))
         return self._conclude(ticket, why if failed else None, now)
 
     # -- below ---------------------------------------------------------------------------------------------------
 
-    def _transmit_all(self, entries: Iterable[Entry], now: float) -> list[Effect]:
+    def _transmit_all(self, entries: Iterable[OutboxEntry], now: float) -> list[Effect]:
         """Send what is due. What may be for Autopilot's own, which handles each repeat again, is not repeated; but what
         a former life left is sent once, for that may never have sent it.
 
@@ -151,14 +151,14 @@ class Courier:
         asked: set[str] = set()
         for entry in entries:
             to = str(entry.message.to)
-            if entry.is_first or self._post.is_known(to):
+            if entry.is_first or self._router.is_known(to):
                 entry.is_first = False
-                effects += self._post.send(to, entry.hops, entry.wire(), Kind.PROMISE)
+                effects += self._router.send(to, entry.hops, entry.wire(), Traffic.PROMISE)
             elif to not in asked:
                 asked.add(to)
                 via = {"via": entry.message.via} if "via" in entry.message else {}
-                question = self._voice.message(to, "CONFIRM", entry.message.id, now=now, asks=True, **via)
-                effects += self._post.send(to, entry.hops, question.serialize(), Kind.CONTROL)
+                question = self._control.message(to, "CONFIRM", entry.message.id, now=now, asks=True, **via)
+                effects += self._router.send(to, entry.hops, question.serialize(), Traffic.CONTROL)
         return effects
 
     def _conclude(self, ticket: int, failed: str | None, now: float) -> list[Effect]:
@@ -173,12 +173,12 @@ class Courier:
         outcome = self._inbox.handled(ticket, verdict, why)
         if outcome is None:
             return []
-        return self._store(outcome.record) + self._voice.tell(outcome.receipt, verdict, why=why, now=now)
+        return self._store(outcome.record) + self._control.tell(outcome.receipt, verdict, why=why, now=now)
 
     def _read_question(self, message: Message, now: float) -> list[Effect]:
         """Whether we are ours; or the answer, after which what was not repeated meanwhile is repeated at once."""
         if "asks" in message:
-            return self._voice.confirm(receipt_of(message), now=now, here=True)
+            return self._control.confirm(receipt_of(message), now=now, here=True)
         names = {message.sender, "_" + message.sender, message.sender.removeprefix("_")}
         found = [name for name, _ in self.outbox.recipients(is_open=True) if name in names]
         return self._transmit_all((entry for name in found for entry in self.outbox.open(name, now=now)), now)
@@ -195,13 +195,13 @@ class Courier:
             more = [*self.outbox.nudge(settled.message.to), *more]
         return [*self._end(settled, now, recipient, failed=failed), *self._transmit_all(more, now)]
 
-    def _end(self, entry: Entry, now: float, by: str = "", *, failed: str = "") -> list[Effect]:
+    def _end(self, entry: OutboxEntry, now: float, by: str = "", *, failed: str = "") -> list[Effect]:
         """A message of ours is settled, and with it what waited for nothing else."""
         about, to = entry.message.id, by or entry.message.to
         effects: list[Effect] = [Forget(entry.message.to, entry.seq)] if self._keeps else []
         effects.append(Expired(about, to, failed) if failed else Confirmed(about, to))
         why = str(failed) if isinstance(failed, Refusal) else ""
-        for ticket, left, has_failed in self._relays.settle(about, failed=bool(failed), why=why):
+        for ticket, left, has_failed in self._pending_relays.settle(about, failed=bool(failed), why=why):
             if not left:
                 effects += self._conclude(ticket, has_failed, now)
             elif failed:
@@ -209,11 +209,11 @@ class Courier:
         return effects
 
     def _restore(self, saved: Saved) -> None:
-        self.outbox.restore(saved, epoch=self._voice.epoch)
+        self.outbox.restore(saved, epoch=self._control.epoch)
         for ticket, record in self._inbox.restore(saved):
             waits = [message_id for message_id in record.waits if message_id in self.outbox]
             if waits:
-                self._relays.wait(ticket, waits, failed=record.failed, why=record.why)
+                self._pending_relays.wait(ticket, waits, failed=record.failed, why=record.why)
             else:
                 self._inbox.handled(ticket, Verdict.FAILED if record.failed else Verdict.HANDLED, record.why)
 

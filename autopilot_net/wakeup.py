@@ -5,10 +5,10 @@ from __future__ import annotations
 import contextlib
 import socket
 
-__all__ = ["Bell"]
+__all__ = ["Wakeup"]
 
 
-class Bell:
+class Wakeup:
     """Any thread may `ring`; the thread that polls `fileno` calls `silence` before it looks for what there is to do."""
 
     def __init__(self) -> None:

@@ -6,19 +6,19 @@ from datetime import UTC, datetime
 from typing import Any
 
 from autopilot_net.message import Message
-from autopilot_net.protocol.effects import Effect, Kind
+from autopilot_net.protocol.effects import Effect, Traffic
 from autopilot_net.protocol.inbox import Receipt, Verdict
-from autopilot_net.protocol.post import Post
+from autopilot_net.protocol.router import Router
 
-__all__ = ["Voice"]
+__all__ = ["Control"]
 
 
-class Voice:
+class Control:
     """Makes messages of its own and posts them. `epoch` is the wall-clock time, in seconds, at `now == 0`."""
 
-    def __init__(self, post: Post, *, incarnation: str, epoch: float) -> None:
+    def __init__(self, router: Router, *, incarnation: str, epoch: float) -> None:
         self.epoch = epoch
-        self._post = post
+        self._router = router
         self._incarnation = incarnation
         self._count = 0
 
@@ -26,9 +26,9 @@ class Voice:
         """A message of our own, yet to be posted."""
         self._count += 1
         return Message(
-            id=f"{self._post.id}_c{self._count}",
+            id=f"{self._router.id}_c{self._count}",
             to=to,
-            sender=self._post.id,
+            sender=self._router.id,
             key=key,
             value=value,
             flags={"NOREPEAT": True, "NOLOG": True},
@@ -40,11 +40,11 @@ class Voice:
     def say(self, peer: str, key: str, value: Any, *, now: float, **extra: Any) -> list[Effect]:
         """Tell the neighbour `peer`."""
         message = self.message(peer, key, value, now=now, **extra)
-        return self._post.send(peer, (), message.serialize(), Kind.CONTROL)
+        return self._router.send(peer, (), message.serialize(), Traffic.CONTROL)
 
     def notice(self, peer: str, key: str, name: str, *, now: float, **extra: Any) -> list[Effect]:
         """Tell the neighbour `peer` whether there is a way to `name`. Autopilot's own would not know what to do."""
-        return self.say(peer, key, name, now=now, **extra) if peer in self._post.ours else []
+        return self.say(peer, key, name, now=now, **extra) if peer in self._router.ours else []
 
     def tell(
         self,
@@ -72,6 +72,6 @@ class Voice:
     def confirm(self, receipt: Receipt, *, now: float, **extra: Any) -> list[Effect]:
         """A CONFIRM, by the way on which the message came."""
         confirm = self.message(receipt.sender, "CONFIRM", receipt.id, now=now, **extra)
-        back = self._post.from_here(tuple(reversed(receipt.via)))
+        back = self._router.from_here(tuple(reversed(receipt.via)))
         hops = (*back, receipt.sender) if back else ()
-        return self._post.send(receipt.sender, hops, confirm.serialize(), Kind.CONTROL)
+        return self._router.send(receipt.sender, hops, confirm.serialize(), Traffic.CONTROL)

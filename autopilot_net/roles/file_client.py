@@ -16,9 +16,9 @@ from msgspec import convert
 from autopilot_net.errors import FileRefused
 from autopilot_net.message import Message
 from autopilot_net.protocol.numbers import as_int
-from autopilot_net.roles.host import Handle, Host, count_of
+from autopilot_net.roles.host import Handle, RoleHost, count_of
 
-__all__ = ["AHEAD", "PART", "TIMEOUT_S", "Fetch", "files_of"]
+__all__ = ["AHEAD", "PART", "TIMEOUT_S", "FileClient", "files_of"]
 
 TIMEOUT_S = 30.0  # how long nothing may come of a file: one that theirs has not got is never answered
 PART = 256 << 10  # bytes asked for at once
@@ -40,13 +40,13 @@ class _Pull:
         self.heard = now  # when something came of it, or was done with it here
 
 
-class Fetch:
+class FileClient:
     """Pulls files from the terminal, which keeps no state of it. A few parts of one file are under way at a time.
 
     A file of which nothing comes for `timeout` seconds fails.
     """
 
-    def __init__(self, host: Host, terminal: str, *, timeout: float = TIMEOUT_S) -> None:
+    def __init__(self, host: RoleHost, terminal: str, *, timeout: float = TIMEOUT_S) -> None:
         self._host = host
         self._terminal = terminal
         self._timeout = timeout

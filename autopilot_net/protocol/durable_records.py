@@ -10,7 +10,7 @@ from collections import Counter
 
 from msgspec import Struct, field
 
-__all__ = ["Handled", "Kept", "Life", "Record", "Saved", "Seen"]
+__all__ = ["Handled", "Kept", "Life", "Record", "Saved", "SeenUnnumbered"]
 
 LIVES = 4  # former lives of one sender that are remembered: their late frames must not look new
 REMEMBER = 10_000  # messages of Autopilot's own that are remembered, as many as in one life
@@ -54,7 +54,7 @@ class Handled(Struct, frozen=True):
         return (self.sender, self.to, self.inc)
 
 
-class Seen(Struct, frozen=True):
+class SeenUnnumbered(Struct, frozen=True):
     """A message without a number, from Autopilot's own, has been handled."""
 
     sender: str
@@ -62,7 +62,7 @@ class Seen(Struct, frozen=True):
     timestamp: str
 
 
-Record = Kept | Handled | Seen
+Record = Kept | Handled | SeenUnnumbered
 
 
 class Saved(Struct):
@@ -72,7 +72,7 @@ class Saved(Struct):
     next_seq: dict[str, int] = field(default_factory=dict)  # recipient -> the number after the last that was given
     kept: dict[tuple[str, int], Kept] = field(default_factory=dict)
     handled: dict[Life, dict[int, Handled]] = field(default_factory=dict)
-    seen: dict[Seen, None] = field(default_factory=dict)
+    seen: dict[SeenUnnumbered, None] = field(default_factory=dict)
 
     def store(self, record: Record) -> None:
         """Keep `record`, and let go of what it makes needless."""

@@ -16,23 +16,23 @@ import zmq
 from msgspec.structs import replace
 
 from autopilot_net.arguments import check_derived
+from autopilot_net.attachment import Attachment
 from autopilot_net.delivery import Delivery
 from autopilot_net.driver import Driver
 from autopilot_net.durable import Durable
 from autopilot_net.errors import AutopilotNetError, BadMessage, DurableRefused
-from autopilot_net.handlers import Host
-from autopilot_net.line import Line
+from autopilot_net.handlers import Callbacks
 from autopilot_net.loglimit import LogLimit, shown
 from autopilot_net.message import Message
 from autopilot_net.protocol.clock import ClockOffset
 from autopilot_net.protocol.effects import Deliver, Effect
 from autopilot_net.protocol.endpoint import Endpoint, Settings
 from autopilot_net.protocol.ids import DERIVED_BYTES, why_no_id
-from autopilot_net.sockets import Pipes
-from autopilot_net.tracing import Tracer
+from autopilot_net.sockets import Sockets
+from autopilot_net.trace_writer import TraceWriter
 from autopilot_net.wallclock import epoch
 
-__all__ = ["Listen", "Participant", "Wants", "timestamp", "wants_message"]
+__all__ = ["Listen", "Core", "SignatureCache", "timestamp", "wants_message"]
 
 logger = logging.getLogger("autopilot_net")
 log_limit = LogLimit(logger)
@@ -44,13 +44,13 @@ OWN_KEYS = ("GONE", "BACK", "CLOCK")  # which the core reads itself
 Flags = Iterable[str] | Mapping[str, Any] | None
 
 
-class Participant:
+class Core:
     """One endpoint with its sockets and threads, in whatever process makes it. Labs use a node or a station."""
 
     def __init__(
         self,
         id: str,
-        host: Host,
+        host: Callbacks,
         *,
         upstream: str | None,
         forwards: bool,
@@ -68,7 +68,7 @@ class Participant:
         self._told_of_senders = False
         if durable is None and sync != "normal":
             raise DurableRefused(f"{id}: sync={sync!r} says how firmly a file is kept; name the file too, by durable=…")
-        tracer = None if trace is None else Tracer(os.fspath(trace))
+        tracer = None if trace is None else TraceWriter(os.fspath(trace))
         try:
             self._durable = None if durable is None else Durable(durable, id, sync=sync)
         except Exception:
@@ -83,7 +83,7 @@ class Participant:
             slow_handler_s=slow_handler_s,
             behind_bytes=settings.backlog_bytes,
         )
-        self.line = self._line(id, upstream, forwards=forwards, durable=True)
+        self.attachment = self._attachment(id, upstream, forwards=forwards, durable=True)
         self.numbers: Iterator[int] = itertools.count()
         """Of messages: the next is for one, and no former life of a durable participant had it."""
         if self._durable is not None:
@@ -93,7 +93,7 @@ class Participant:
     @property
     def endpoint(self) -> Endpoint:
         """The core. Read it; what changes it goes through the driver."""
-        return self.line.endpoint
+        return self.attachment.endpoint
 
     @property
     def is_here(self) -> bool:
@@ -109,17 +109,17 @@ class Participant:
             )
 
     def start(self) -> None:
-        """Begin: sockets were bound and connected on `line.pipes` before."""
-        self.driver.add(self.line)
+        """Begin: sockets were bound and connected on `attachment.sockets` before."""
+        self.driver.add(self.attachment)
         self.driver.start()
 
-    def branch(self, id: str, upstream: str, ip: str, port: int, *, durable: bool) -> Line:
+    def branch(self, id: str, upstream: str, ip: str, port: int, *, durable: bool) -> Attachment:
         """Another endpoint, for a stream, with a DEALER of its own. `driver.add` it once its source is set."""
         self.refuse_fork()
         check_derived(id, f"the identity of a stream of {self.id}")
-        line = self._line(id, upstream, forwards=False, durable=durable, clock_s=None)
-        line.pipes.connect(upstream, ip, port)
-        return line
+        attachment = self._attachment(id, upstream, forwards=False, durable=durable, clock_s=None)
+        attachment.sockets.connect(upstream, ip, port)
+        return attachment
 
     def prepare(
         self, to: str | Sequence[str], key: str, value: Any, *, flags: Flags, **extra: Any
@@ -159,7 +159,7 @@ class Participant:
         if wait and self.driver.is_own_thread():
             wait = None
         return self.driver.send(
-            self.line, message, hops=hops, repeat=repeat, wait=wait, expires_after=expires_after
+            self.attachment, message, hops=hops, repeat=repeat, wait=wait, expires_after=expires_after
         )
 
     def _unconfirmed(self, message: Message, repeat: bool | None) -> Message:
@@ -182,7 +182,7 @@ class Participant:
             message = Message(id=f"{done.id}_confirmed", to=self.id, sender=done.to, key="CONFIRM", value=done.id)
             message.flags["NOREPEAT"], message.timestamp = True, timestamp(time.monotonic())
             if done.confirmed:
-                self.driver.run(self.line, lambda _: [Deliver(0, done.to, message)])
+                self.driver.run(self.attachment, lambda _: [Deliver(0, done.to, message)])
 
         if delivery.sought:
             delivery.then(then)
@@ -193,7 +193,7 @@ class Participant:
         def act(now: float) -> list[Effect]:
             return self.endpoint.learn(name, peer, now=now)
 
-        self.driver.run(self.line, act)
+        self.driver.run(self.attachment, act)
 
     def clock_offset(self) -> ClockOffset | None:
         """How far the terminal's clock is ahead of this machine's; None while that is not known."""
@@ -205,7 +205,9 @@ class Participant:
             how = "now" if name == self.id else "once that stream is opened again"
             logger.info("%s: %d messages that a former life had yet to deliver go out %s", name, count, how)
 
-    def _line(self, id: str, upstream: str | None, *, forwards: bool, durable: bool, **changed: Any) -> Line:
+    def _attachment(
+        self, id: str, upstream: str | None, *, forwards: bool, durable: bool, **changed: Any
+    ) -> Attachment:
         incarnation = os.urandom(6).hex()
         saved = self._durable.load(id, incarnation) if self._durable is not None and durable else None
         endpoint = Endpoint(
@@ -218,7 +220,7 @@ class Participant:
             saved=saved,
             life=os.urandom(6).hex(),
         )
-        return Line(endpoint, Pipes(self.context, id))
+        return Attachment(endpoint, Sockets(self.context, id))
 
 
 def _several(flags: Iterable[str] | None) -> Iterable[str]:
@@ -274,7 +276,7 @@ def log_exception(who: str, message: Message, error: BaseException, trace: str) 
     log_limit.log(logging.ERROR, thing, f"{who}: the handler of {shown(message.key)} raised\n{lines}")
 
 
-class Wants:
+class SignatureCache:
     """Which listens declare that they take the `Message`, looked at once each: it costs more than most listens do."""
 
     def __init__(self) -> None:

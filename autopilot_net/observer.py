@@ -12,32 +12,32 @@ from autopilot_net.durable import Durable
 from autopilot_net.loglimit import Drops, LogLimit, shown
 from autopilot_net.protocol.effects import (
     Dropped,
+    DuplicateId,
     Effect,
     Expired,
     Forget,
     Gap,
-    Lost,
-    Met,
+    PeerDown,
+    PeerUp,
     Silent,
     Store,
     Transmit,
-    Twins,
 )
 from autopilot_net.protocol.endpoint import LOST, UNKNOWN_LOSS, Endpoint
-from autopilot_net.protocol.post import AWAY, TAKES_NO_MORE
-from autopilot_net.tracing import Tracer
+from autopilot_net.protocol.router import AWAY, TAKES_NO_MORE
+from autopilot_net.trace_writer import TraceWriter
 
-__all__ = ["Logbook"]
+__all__ = ["Observer"]
 
 logger = logging.getLogger("autopilot_net")
 
 OUTBOUND = (AWAY, LOST, TAKES_NO_MORE, UNKNOWN_LOSS)  # what was to go to the neighbour, and did not come from it
 
 
-class Logbook:
+class Observer:
     """Nothing in it raises: a full disk ends the trace, or what a restart would find, and not the session."""
 
-    def __init__(self, name: str, *, trace: Tracer | None, durable: Durable | None) -> None:
+    def __init__(self, name: str, *, trace: TraceWriter | None, durable: Durable | None) -> None:
         self.counters: Counter[str] = Counter()
         self._name = name
         self._trace = trace
@@ -101,11 +101,11 @@ class Logbook:
         else:
             logger.info("%s: %s answers again", self._name, effect.peer)
 
-    def tell_of_neighbour(self, effect: Met | Lost | Twins, *, upstream: str | None) -> None:
+    def tell_of_neighbour(self, effect: PeerUp | PeerDown | DuplicateId, *, upstream: str | None) -> None:
         """Log who came and went; twins are told by whoever is behind the driver."""
-        if isinstance(effect, Twins):
+        if isinstance(effect, DuplicateId):
             return
-        peer, is_there = shown(effect.peer), isinstance(effect, Met)
+        peer, is_there = shown(effect.peer), isinstance(effect, PeerUp)
         if effect.peer == upstream:
             sentence = f"{self._name} is connected to {peer}" if is_there else f"{self._name} has lost {peer}"
         else:

@@ -6,12 +6,12 @@ import threading
 
 import pytest
 
-from autopilot_net.beside import THREADS, Beside
+from autopilot_net.worker import THREADS, Worker
 from tests.conftest import DEADLINE_S, eventually
 
 
 def test_calls_about_one_thing_run_in_their_order_and_never_at_once() -> None:
-    beside = Beside("s")
+    beside = Worker("s")
     ran: list[int] = []
     running = threading.Lock()
 
@@ -27,7 +27,7 @@ def test_calls_about_one_thing_run_in_their_order_and_never_at_once() -> None:
 
 
 def test_what_is_slow_about_one_thing_holds_up_nothing_about_another() -> None:
-    beside = Beside("s")
+    beside = Worker("s")
     gate, done = threading.Event(), threading.Event()
     beside.put(lambda: gate.wait(DEADLINE_S), about="film")
     behind: list[str] = []
@@ -42,7 +42,7 @@ def test_what_is_slow_about_one_thing_holds_up_nothing_about_another() -> None:
 
 
 def test_what_raises_is_logged_and_the_next_runs(caplog: pytest.LogCaptureFixture) -> None:
-    beside = Beside("rig_1")
+    beside = Worker("rig_1")
     done = threading.Event()
     for about in range(2 * THREADS):
         beside.put(lambda: 1 // 0, about=str(about))

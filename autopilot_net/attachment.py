@@ -11,9 +11,9 @@ from autopilot_net.protocol.backoff import Backoff
 from autopilot_net.protocol.effects import Effect, Transmit
 from autopilot_net.protocol.endpoint import Endpoint
 from autopilot_net.reach import Watch
-from autopilot_net.sockets import Pipes
+from autopilot_net.sockets import Sockets
 
-__all__ = ["Line", "Pump", "Stuck"]
+__all__ = ["Attachment", "Pump", "Stuck"]
 
 RETRY_S = (0.001, 0.02)  # zmq does not say when one neighbour's pipe takes again, so it is tried
 
@@ -46,12 +46,12 @@ class Stuck:
         self.wait = min(2 * self.wait, RETRY_S[1])
 
 
-class Line:
+class Attachment:
     """One endpoint, its sockets, and what is under way from it."""
 
-    def __init__(self, endpoint: Endpoint, pipes: Pipes, source: Pump | None = None) -> None:
+    def __init__(self, endpoint: Endpoint, sockets: Sockets, source: Pump | None = None) -> None:
         self.endpoint = endpoint
-        self.pipes = pipes
+        self.sockets = sockets
         self.source = source
         self.deliveries: dict[str, Delivery] = {}
         self.stuck: dict[str, Stuck] = {}  # of each neighbour whose pipe is full

@@ -11,31 +11,31 @@ from collections.abc import Iterable
 from msgspec.structs import replace
 
 from autopilot_net.message import Message
-from autopilot_net.protocol.askers import Askers
+from autopilot_net.protocol.control import Control
 from autopilot_net.protocol.effects import Dropped, Effect
 from autopilot_net.protocol.frames import Packet
 from autopilot_net.protocol.inbox import receipt_of
-from autopilot_net.protocol.post import UNKNOWN, Post
+from autopilot_net.protocol.interest import Interest
 from autopilot_net.protocol.reasons import refusal
-from autopilot_net.protocol.voice import Voice
+from autopilot_net.protocol.router import UNKNOWN, Router
 
-__all__ = ["Notices"]
+__all__ = ["Reachability"]
 
 
-class Notices:
+class Reachability:
     """What one endpoint tells its neighbours of the ways through it."""
 
-    def __init__(self, post: Post, voice: Voice) -> None:
-        self.askers = Askers()
-        self._post = post
-        self._voice = voice
+    def __init__(self, router: Router, control: Control) -> None:
+        self.interest = Interest()
+        self._router = router
+        self._control = control
 
     def passed_on(self, packet: Packet, peer: str, effects: list[Effect], *, now: float) -> list[Effect]:
         """`packet`, which came from `peer`, was passed on with these `effects`: what is to be said of it."""
-        if peer == self._post.routes.upstream:
+        if peer == self._router.routes.upstream:
             is_unknown = any(isinstance(effect, Dropped) and effect.reason == UNKNOWN for effect in effects)
             return self.gone(packet.target, now=now) if is_unknown else []
-        return self.no_way(packet.recipient, [peer], now=now) if self._post.is_cut_off(packet) else []
+        return self.no_way(packet.recipient, [peer], now=now) if self._router.is_cut_off(packet) else []
 
     def wrong_turn(self, packet: Packet, why: str, *, now: float) -> list[Effect]:
         """Tell whoever sent `packet` that its hops lead nowhere, if it waits to be told; nothing where it does not.
@@ -49,22 +49,22 @@ class Notices:
             return []
         if receipt.re is None or "NOREPEAT" in message.flags:
             return []
-        passed = tuple(itertools.takewhile(lambda name: name != self._post.id, receipt.via))
+        passed = tuple(itertools.takewhile(lambda name: name != self._router.id, receipt.via))
         cut = replace(receipt, via=passed)
         said = {"re": list(receipt.re), "failed": True, "why": refusal(why), "at": message.get("to")}
-        return self._voice.confirm(cut, now=now, **said)
+        return self._control.confirm(cut, now=now, **said)
 
     def gone(self, name: str, *, now: float) -> list[Effect]:
         """Tell whoever is above that `name` is not below, as long as it is not: they all believe the same."""
-        routes = self._post.routes
+        routes = self._router.routes
         if routes.upstream is None or routes.next_hop(name, from_above=True) is not None:
             return []
-        return self._voice.notice(routes.upstream, "GONE", name, now=now)
+        return self._control.notice(routes.upstream, "GONE", name, now=now)
 
     def no_way(self, name: str, peers: Iterable[str], *, now: float) -> list[Effect]:
         """Tell those who send up to `name` in vain; each once until it probes, for it may send thousands."""
-        untold = [peer for peer in peers if self.askers.tell(name, peer)]
-        return [effect for peer in untold for effect in self._voice.notice(peer, "GONE", name, now=now)]
+        untold = [peer for peer in peers if self.interest.tell(name, peer)]
+        return [effect for peer in untold for effect in self._control.notice(peer, "GONE", name, now=now)]
 
     def back(self, name: str, *, now: float, kept: bool = False) -> list[Effect]:
         """Tell those who send by way of us to `name`, or to what is reached by it: what they sent may be lost.
@@ -73,9 +73,9 @@ class Notices:
         """
         extra = {"kept": True} if kept else {}
         effects: list[Effect] = []
-        for recipient in self.askers.recipients():
-            hop = self._post.next_hop(recipient)
+        for recipient in self.interest.recipients():
+            hop = self._router.next_hop(recipient)
             if hop == name or recipient.removeprefix("_") == name.removeprefix("_"):
-                for peer in self.askers.is_back(recipient):
-                    effects += self._voice.notice(peer, "BACK", recipient, now=now, **extra) if peer != hop else []
+                for peer in self.interest.is_back(recipient):
+                    effects += self._control.notice(peer, "BACK", recipient, now=now, **extra) if peer != hop else []
         return effects

@@ -1,4 +1,4 @@
-"""Post: to which neighbour a packet goes, in which frames, and what waits where a pipe is full. No message is read.
+"""Router: to which neighbour a packet goes, in which frames, and what waits where a pipe is full. No message is read.
 
 It composes `routes`, `frames` and `send_queue`, and knows of every neighbour whether it is one of ours.
 """
@@ -7,12 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from autopilot_net.protocol.effects import Dropped, Effect, Kind, Transmit
+from autopilot_net.protocol.effects import Dropped, Effect, Traffic, Transmit
 from autopilot_net.protocol.frames import Packet, pack_to, pack_up
 from autopilot_net.protocol.routes import Routes
 from autopilot_net.protocol.send_queue import SendQueue
 
-__all__ = ["AWAY", "TAKES_NO_MORE", "UNKNOWN", "Post"]
+__all__ = ["AWAY", "TAKES_NO_MORE", "UNKNOWN", "Router"]
 
 UNKNOWN = "nobody of that id is known here"
 AWAY = "its neighbour went away"
@@ -21,7 +21,7 @@ CAME_BACK = "the neighbour on its way does not know the rest of it, and sent it 
 READY_AT_ONCE = 64  # messages tried on a pipe that takes again: what it holds
 
 
-class Post:
+class Router:
     """The routing half of one endpoint: a station (`forwards=True`), a node, or a stream."""
 
     def __init__(self, id: str, *, upstream: str | None, forwards: bool, backlog_bytes: int) -> None:
@@ -80,7 +80,7 @@ class Post:
         hop = self.next_hop(target)
         if hop is None or not (self.routes.has(hop) or self.is_to_come(hop)) or self.routes.is_away(target):
             return False
-        return hop != self.routes.upstream or recipient not in self.routes.beyond
+        return hop != self.routes.upstream or recipient not in self.routes.unreachable_above
 
     def is_to_come(self, hop: str) -> bool:
         """Whether `hop` is an upstream that is yet to be met: all that is sent meanwhile waits, in its order."""
@@ -90,7 +90,7 @@ class Post:
         """Whether `packet`, which came from below, would have to go up, and cannot now, or would not be read."""
         routes = self.routes
         is_there = routes.up and not self.is_upstream_silent
-        if routes.upstream is None or (is_there and packet.recipient not in routes.beyond):
+        if routes.upstream is None or (is_there and packet.recipient not in routes.unreachable_above):
             return False
         return self.next_hop(packet.target) == routes.upstream
 
@@ -100,11 +100,11 @@ class Post:
 
     # -- packets -------------------------------------------------------------------------------------------------
 
-    def send(self, to: str, hops: tuple[str, ...], raw: bytes, kind: Kind = Kind.DATA) -> list[Effect]:
+    def send(self, to: str, hops: tuple[str, ...], raw: bytes, kind: Traffic = Traffic.DATA) -> list[Effect]:
         """A message of our own sets out."""
         return self.pass_on(Packet(hops, to, raw), from_above=False, peer=self.id, kind=kind)
 
-    def pass_on(self, packet: Packet, *, from_above: bool, peer: str, kind: Kind = Kind.DATA) -> list[Effect]:
+    def pass_on(self, packet: Packet, *, from_above: bool, peer: str, kind: Traffic = Traffic.DATA) -> list[Effect]:
         """Hand `packet`, which came from `peer`, to the next neighbour on its way."""
         hop = self.next_hop(packet.target, from_above=from_above)
         if hop is None:
@@ -138,7 +138,7 @@ class Post:
         self.ours.discard(peer)
         self.theirs.discard(peer)
         waiting = self._queues.pop(peer, None)
-        gone = sum(effect.kind is Kind.DATA for effect in waiting.drain()) if waiting else 0
+        gone = sum(effect.kind is Traffic.DATA for effect in waiting.drain()) if waiting else 0
         return [Dropped(AWAY, peer, "", gone)] if gone else []
 
     def full(self, peer: str, refused: Iterable[Transmit]) -> None:

@@ -14,12 +14,12 @@ from pathlib import Path
 import msgspec
 
 from autopilot_net.protocol.effects import Effect
-from autopilot_net.traced import facts
+from autopilot_net.trace_format import facts
 
-__all__ = ["Tracer"]
+__all__ = ["TraceWriter"]
 
 
-class Tracer:
+class TraceWriter:
     """Appends to `path`. Each call is one write, which the system completes even if the process is killed in it."""
 
     def __init__(self, path: str | Path) -> None:

@@ -9,7 +9,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any
 
-__all__ = ["Beside"]
+__all__ = ["Worker"]
 
 logger = logging.getLogger("autopilot_net")
 
@@ -18,7 +18,7 @@ THREADS = 2  # so that the digest of a large file does not keep the parts of a s
 Call = Callable[[], Any]
 
 
-class Beside:
+class Worker:
     """A few threads, begun when there is work. They are daemons: a process that ends leaves what they are at."""
 
     def __init__(self, name: str) -> None:

@@ -9,7 +9,6 @@ from concurrent.futures import Future
 from itertools import count
 from typing import Any, TypeVar
 
-from autopilot_net.beside import Beside
 from autopilot_net.delivery import Delivery
 from autopilot_net.files import FileFolder
 from autopilot_net.message import Message, refuse
@@ -17,8 +16,9 @@ from autopilot_net.protocol.clock import ClockOffset
 from autopilot_net.protocol.effects import Effect
 from autopilot_net.roles.host import Files
 from autopilot_net.station import Station
+from autopilot_net.worker import Worker
 
-__all__ = ["RoleHost", "delegate"]
+__all__ = ["StationHost", "delegate"]
 
 T = TypeVar("T")
 
@@ -41,7 +41,7 @@ def delegate(name: str, method: Callable[[Any, Message], Any]) -> Callable[[Any,
     return listen
 
 
-class RoleHost:
+class StationHost:
     """A role's host. It is also the pump of what the role wants to be called for later."""
 
     def __init__(self, station: Station, file_dir: str | None) -> None:
@@ -52,8 +52,8 @@ class RoleHost:
         self._core = station.core
         self._later: list[tuple[float, int, Callable[[], Any]]] = []
         self._numbers = count()
-        self._beside = Beside(station.id)
-        self._core.line.source = self
+        self._beside = Worker(station.id)
+        self._core.attachment.source = self
 
     def send(
         self, to: str, key: str, value: Any, *, repeat: bool | None, flags: Iterable[str], **extra: Any
@@ -99,10 +99,10 @@ class RoleHost:
             heapq.heappush(self._later, (now + seconds, next(self._numbers), call))
             return []
 
-        self._core.driver.run(self._core.line, act)
+        self._core.driver.run(self._core.attachment, act)
 
     def beside(self, call: Callable[[], T], then: Callable[[Callable[[], T]], Any], *, about: str) -> None:
-        """Run `call` in a thread of its own, then `then(outcome)` in the handler thread. See `roles.host.Host`."""
+        """Run `call` in a thread of its own, then `then(outcome)` in the handler thread. See `roles.host.RoleHost`."""
         future: Future[T] = Future()
 
         def work() -> None:

@@ -9,9 +9,9 @@ from typing import Any
 from msgspec import to_builtins
 
 from autopilot_net.errors import BadMessage, FileRefused
-from autopilot_net.roles.host import Handle, Host, count_of, follow
+from autopilot_net.roles.host import Handle, RoleHost, count_of, follow
 
-__all__ = ["AT_ONCE", "MAX_PART", "Serve"]
+__all__ = ["AT_ONCE", "MAX_PART", "FileServer"]
 
 MAX_PART = 1 << 20  # bytes of a file in one message: what a slow link may hold up, and what memory it costs
 AT_ONCE = 4  # parts on their way to one machine, of whatever file: what it asked for beyond waits as a question
@@ -19,10 +19,10 @@ AT_ONCE = 4  # parts on their way to one machine, of whatever file: what it aske
 Answer = dict[str, Any]
 
 
-class Serve:
+class FileServer:
     """Answers questions for files, each machine's in order. The reading is done beside the listens."""
 
-    def __init__(self, host: Host) -> None:
+    def __init__(self, host: RoleHost) -> None:
         self._host = host
         self._under_way: Counter[str] = Counter()  # answers to each machine that are not settled
         self._questions: dict[str, deque[tuple[Any, Handle]]] = {}

@@ -12,12 +12,12 @@ from collections import OrderedDict
 
 from msgspec import Struct, field
 
-__all__ = ["TwinWatch"]
+__all__ = ["DuplicateIdWatch"]
 
 REMEMBER = 8  # addresses, and incarnations, of one id
 
 
-class _Seen(Struct):
+class _IdHistory(Struct):
     """What was seen of one id."""
 
     address: str = ""
@@ -27,12 +27,12 @@ class _Seen(Struct):
     told: set[tuple[str, str]] = field(default_factory=set)
 
 
-class TwinWatch:
+class DuplicateIdWatch:
     """The neighbours below one endpoint, `limit` of them. A method that finds twins returns their addresses, once."""
 
     def __init__(self, *, limit: int = 4096) -> None:
         self._limit = limit
-        self._seen: OrderedDict[str, _Seen] = OrderedDict()
+        self._seen: OrderedDict[str, _IdHistory] = OrderedDict()
 
     def connected(self, peer: str, address: str, *, took_over: bool) -> tuple[str, str] | None:
         """`peer` is there by a new connection from `address`, which may have taken over one that was still there."""
@@ -66,14 +66,14 @@ class TwinWatch:
             lives.popitem(last=False)
         return self._tell(seen, lives[last]) if is_back else None
 
-    def _of(self, peer: str) -> _Seen:
-        seen = self._seen.pop(peer, None) or _Seen()
+    def _of(self, peer: str) -> _IdHistory:
+        seen = self._seen.pop(peer, None) or _IdHistory()
         self._seen[peer] = seen
         if len(self._seen) > self._limit:
             self._seen.popitem(last=False)
         return seen
 
-    def _tell(self, seen: _Seen, other: str) -> tuple[str, str] | None:
+    def _tell(self, seen: _IdHistory, other: str) -> tuple[str, str] | None:
         pair = (min(other, seen.address), max(other, seen.address))
         if pair in seen.told:
             return None

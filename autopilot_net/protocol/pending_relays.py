@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-__all__ = ["Relays"]
+__all__ = ["PendingRelays"]
 
 
-class Relays:
+class PendingRelays:
     """Tickets, and the ids of the messages that each still waits for."""
 
     def __init__(self) -> None:

@@ -9,8 +9,8 @@ import pytest
 from msgspec import to_builtins
 
 from autopilot_net import Pilot_Station
-from autopilot_net.roles.fetch import AHEAD, PART
-from autopilot_net.roles.serve import AT_ONCE
+from autopilot_net.roles.file_client import AHEAD, PART
+from autopilot_net.roles.file_server import AT_ONCE
 from tests.autopilot_net.roles.test_roles import Fetching, PilotRole, TerminalRole, keys, serving, settled, task
 from tests.harness import Drawer, FakeHost, Sent
 
