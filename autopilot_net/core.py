@@ -3,45 +3,35 @@
 from __future__ import annotations
 
 import copy
-import inspect
 import itertools
 import logging
 import os
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from datetime import UTC, datetime
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import zmq
 from msgspec.structs import replace
 
+from autopilot_net.addressing import Flags, make_message
 from autopilot_net.arguments import check_derived
 from autopilot_net.attachment import Attachment
 from autopilot_net.delivery import Delivery
 from autopilot_net.driver import Driver
 from autopilot_net.durable import Durable
-from autopilot_net.errors import AutopilotNetError, BadMessage, DurableRefused
+from autopilot_net.errors import AutopilotNetError, DurableRefused
 from autopilot_net.handlers import Callbacks
-from autopilot_net.loglimit import LogLimit, shown
-from autopilot_net.message import Message
+from autopilot_net.message import Message, iso_time
 from autopilot_net.protocol.clock import ClockOffset
 from autopilot_net.protocol.effects import Deliver, Effect
 from autopilot_net.protocol.endpoint import Endpoint, Settings
-from autopilot_net.protocol.ids import DERIVED_BYTES, why_no_id
 from autopilot_net.sockets import Sockets
 from autopilot_net.trace_writer import TraceWriter
 from autopilot_net.wallclock import epoch
 
-__all__ = ["Listen", "Core", "SignatureCache", "timestamp", "wants_message"]
+__all__ = ["Core", "timestamp", "wall_time"]
 
 logger = logging.getLogger("autopilot_net")
-log_limit = LogLimit(logger)
-
-TRACE_LINES = 60
-
-Listen = Callable[..., Any]
-OWN_KEYS = ("GONE", "BACK", "CLOCK")  # which the core reads itself
-Flags = Iterable[str] | Mapping[str, Any] | None
 
 
 class Core:
@@ -126,19 +116,8 @@ class Core:
     ) -> Message:
         """A message of ours with an id of its own. `to` may be a list of hops, which it keeps until it is sent."""
         self.refuse_fork()
-        hops = hops_of(to, f"{self.id} cannot send {key}")
-        if key in OWN_KEYS:
-            raise BadMessage(f"{self.id} cannot send {key} to {to!r}: stations say that to each other; take another")
-        return Message(
-            id=f"{self.id}_{next(self.numbers)}",
-            to=hops[-1] if len(hops) == 1 else hops,
-            sender=self.id,
-            key=key,
-            value=value,
-            timestamp=timestamp(time.monotonic()),
-            flags=dict(flags) if isinstance(flags, Mapping) else dict.fromkeys(_several(flags), True),
-            **extra,
-        )
+        at = wall_time(time.monotonic())
+        return make_message(self.id, self.numbers, to, key, value, flags=flags, at=at, **extra)
 
     def send(
         self,
@@ -223,104 +202,11 @@ class Core:
         return Attachment(endpoint, Sockets(self.context, id))
 
 
-def _several(flags: Iterable[str] | None) -> Iterable[str]:
-    """Flags, of which one alone may be given as it is."""
-    return (flags,) if isinstance(flags, str) else flags or ()
-
-
 def timestamp(now: float) -> str:
     """ISO 8601, in UTC, of a monotonic time of this process, as the wall clock is set by now."""
-    return datetime.fromtimestamp(time.time() + (now - time.monotonic()), UTC).isoformat()
+    return iso_time(wall_time(now))
 
 
-def address(message: Message, to: str | Sequence[str] | None, flags: Flags = None) -> list[str]:
-    """Make a prepared `message` one to `to`, if that is given, with `flags` too; the explicit hops, if there are any.
-
-    One that its program made, rather than `prepare`, is given the time at which it is sent.
-    """
-    hops = hops_of(message.to if to is None else to, f"message {message.get('id')} cannot go")
-    message.to = hops[-1]
-    message.flags.update(flags if isinstance(flags, Mapping) else dict.fromkeys(flags or (), True))
-    if "timestamp" not in message:
-        message.timestamp = timestamp(time.monotonic())
-    return hops if len(hops) > 1 else []
-
-
-def hops_of(to: str | Sequence[str], what: str) -> list[str]:
-    """`to` as hops, the last of which is the recipient. Raises a `BadMessage` that begins with `what` for no ids."""
-    hops = [to] if isinstance(to, str) else list(to) if isinstance(to, Iterable) else []
-    refused = f"{what} to {to!a:.100}: a recipient is an id, or a list of ids, the stations on the way first"
-    if not hops:
-        raise BadMessage(f"{refused}, and here is none")
-    for hop in hops:
-        why = why_no_id(hop, bound=DERIVED_BYTES)
-        if why is not None:
-            raise BadMessage(f"{refused}, and {hop!a:.80} is none: {why}")
-    return hops
-
-
-def find_listen(listens: Mapping[str, Listen], message: Message, who: str) -> Listen | None:
-    """The listen for the key of `message`; a warning, and None, where there is none."""
-    listen = listens.get(message.key)
-    if listen is None:
-        key, sender = shown(message.key), shown(message.sender)
-        sentence = f"{who}: nobody listens for {key}, which {sender} sent (message {shown(message.id)})"
-        log_limit.log(logging.WARNING, (who, "unheard", message.key[:100], message.sender[:100]), sentence)
-    return listen
-
-
-def log_exception(who: str, message: Message, error: BaseException, trace: str) -> None:
-    """Log what the handler of `message` raised. Of a handler that raises the same again and again, now and then."""
-    lines = "\n".join(shown(line, at_most=300) for line in trace.splitlines()[-TRACE_LINES:])
-    thing = (who, "raised", message.key[:100], type(error).__name__)
-    log_limit.log(logging.ERROR, thing, f"{who}: the handler of {shown(message.key)} raised\n{lines}")
-
-
-class SignatureCache:
-    """Which listens declare that they take the `Message`, looked at once each: it costs more than most listens do."""
-
-    def __init__(self) -> None:
-        self._known: dict[str, tuple[Listen, bool]] = {}
-
-    def message(self, key: str, listen: Listen) -> bool:
-        """Whether `listen`, which stands under `key` now, takes the `Message`."""
-        known = self._known.get(key)
-        if known is None or known[0] is not listen:
-            known = self._known[key] = (listen, wants_message(listen))
-        return known[1]
-
-
-def wants_message(listen: Listen) -> bool:
-    """Whether a listen declares that it takes the `Message`: its first parameter is annotated so."""
-    try:
-        parameters = list(inspect.signature(listen).parameters.values())
-    except (TypeError, ValueError):
-        return False
-    return bool(parameters) and parameters[0].annotation in (Message, "Message", "autopilot_net.Message")
-
-
-def tell_of_twins(who: str, peer: str, addresses: tuple[str, str]) -> dict[str, str]:
-    """Log that two are both `peer`, as `who` has seen; the value of the ERROR that tells the terminal."""
-    one, other = addresses
-    where = f"one at {one}, one at {other}" if one != other else f"both at {one}"
-    sentence = (
-        f"two that run are both {peer}, {where}: {who} hears now one and now the other, and what is sent to {peer} "
-        "reaches either. Stop one of them, or give it an id of its own"
-    )
-    logger.warning("%s: %s", who, sentence)
-    return {"machine": peer.removeprefix("_"), "exception": sentence, "traceback": ""}
-
-
-def gone(owner: object, name: str, instead: Mapping[str, str]) -> AttributeError:
-    """The error for a name that Autopilot has and that would be hollow here."""
-    kind = type(owner).__name__
-    if name in instead:
-        return AttributeError(f"{kind} has no {name!r}: {instead[name]}")
-    return AttributeError(f"{kind!r} object has no attribute {name!r}")
-
-
-def refuse_closed(who: str) -> AutopilotNetError:
-    """The error for what is asked of a station outside its own process."""
-    return AutopilotNetError(
-        f"station {who} sends from its own process alone, in its listens; other processes take part by a Net_Node"
-    )
+def wall_time(now: float) -> float:
+    """The wall-clock time, in seconds, at the monotonic time `now` of this process, as the wall clock is set by now."""
+    return time.time() + (now - time.monotonic())

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
@@ -13,7 +14,7 @@ import numpy as np
 from autopilot_net.arrays import decode_array, encode_array, holds_objects, is_array
 from autopilot_net.errors import BadMessage
 
-__all__ = ["Message", "expand", "expand_fields", "plain_json", "refuse", "why_refused"]
+__all__ = ["Message", "expand", "expand_fields", "iso_time", "plain_json", "refuse", "why_refused"]
 
 REQUIRED = ("id", "to", "sender", "key")
 FIELDS = (*REQUIRED, "value", "flags")  # which are attributes of the class
@@ -171,6 +172,11 @@ class Message:
             raise BadMessage(f"{_name(fields)} cannot be sent without {', '.join(missing)}")
         packed = bool(fields.get("blosc") if pack is None else pack)
         return plain_json(fields, pack=packed, name=lambda: _name(fields))
+
+
+def iso_time(at: float) -> str:
+    """`at`, a wall-clock time in seconds, as a `timestamp` has it: ISO 8601, in UTC."""
+    return datetime.fromtimestamp(at, UTC).isoformat()
 
 
 def refuse(message: Message, why: str) -> None:

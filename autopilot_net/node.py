@@ -7,6 +7,7 @@ import logging
 import os
 import socket
 import threading
+import time
 import traceback
 from collections.abc import Mapping, Sequence
 from types import TracebackType
@@ -15,26 +16,24 @@ from weakref import WeakValueDictionary
 
 import zmq
 
+from autopilot_net.addressing import Flags, address, hops_of
 from autopilot_net.arguments import check_id, check_listens, port_of, seconds_of
 from autopilot_net.batches import handle_items
 from autopilot_net.closable import Port, Sock
-from autopilot_net.core import (
-    Core,
-    Flags,
-    Listen,
-    SignatureCache,
-    address,
-    find_listen,
-    gone,
-    hops_of,
-    log_exception,
-    log_limit,
-    tell_of_twins,
-    timestamp,
-)
+from autopilot_net.core import Core, timestamp, wall_time
 from autopilot_net.coroutines import refuse_generators
 from autopilot_net.delivery import Delivery, unheard
+from autopilot_net.error_report import ERROR, error_report
 from autopilot_net.errors import AutopilotNetError, WindowFull
+from autopilot_net.listening import (
+    Listen,
+    SignatureCache,
+    find_listen,
+    gone,
+    log_exception,
+    log_limit,
+    tell_of_duplicates,
+)
 from autopilot_net.message import Message, expand_fields
 from autopilot_net.protocol.clock import ClockOffset
 from autopilot_net.protocol.endpoint import Settings
@@ -300,7 +299,7 @@ class Net_Node:  # noqa: N801  # the name that labs' programs import
             if not key:
                 raise AutopilotNetError(f"{self.id} was to send a message to {to} without a key")
             msg = self.prepare_message(to, key, value, repeat=bool(repeat), flags=flags, blosc=blosc)
-        hops = address(msg, to, flags)
+        hops = address(msg, to, flags, at=wall_time(time.monotonic()))
         msg.blosc = bool(msg.blosc or blosc)
         if force_to and msg.to not in self._core.endpoint.routes.below:
             raise AutopilotNetError(f"{msg.to} is not connected to the router of {self.id}, so force_to cannot hold")
@@ -453,14 +452,14 @@ class Net_Node:  # noqa: N801  # the name that labs' programs import
 
     def on_twins(self, peer: str, addresses: tuple[str, str]) -> None:
         """Tell the terminal that two run under one id, where this node listens itself."""
-        facts = tell_of_twins(self.id, peer, addresses)
+        facts = tell_of_duplicates(self.id, peer, addresses)
         if self.upstream:
-            self.send(self.upstream, "ERROR", facts, repeat=True)
+            self.send(self.upstream, ERROR, facts, repeat=True)
 
     def on_exception(self, message: Message, error: BaseException, trace: str) -> None:
         """Tell the terminal why a program stopped: nobody should have to log in to a Pi for it."""
         log_exception(self.id, message, error, trace)
-        if message.key != "ERROR" and not self.closing.is_set():
+        if message.key != ERROR and not self.closing.is_set():
             self.report(error, trace)
 
     def on_callback_exception(self, error: BaseException, trace: str) -> None:
@@ -470,12 +469,12 @@ class Net_Node:  # noqa: N801  # the name that labs' programs import
 
     def report(self, error: BaseException, trace: str) -> Delivery:
         """Send an exception home, as an ERROR message. It waits for no room: who reports may be in any thread."""
-        facts = {"machine": self.upstream, "exception": f"{type(error).__name__}: {error}", "traceback": trace}
+        facts = error_report(self.upstream, error, trace)
         if not self.upstream or not self._core.endpoint.outbox.room(self.upstream):
             untold = Delivery(f"{self.id} ERROR", self.upstream)
             untold.settle(confirmed=False, reason="there is nobody to tell it to, or too much waits to be told")
             return untold
-        return self._core.send(self._core.prepare(self.upstream, "ERROR", facts, flags=()), repeat=True)
+        return self._core.send(self._core.prepare(self.upstream, ERROR, facts, flags=()), repeat=True)
 
     def is_concurrent(self, message: Message) -> bool:
         """Whether the listen for `message` may run beside others."""

@@ -7,8 +7,8 @@ from collections.abc import Iterable, Mapping
 from typing import Any, ClassVar, Self
 
 from autopilot_net.arguments import check_id, check_listens, seconds_of
-from autopilot_net.core import Listen, refuse_closed
 from autopilot_net.coroutines import refuse_generators
+from autopilot_net.listening import Listen, refuse_closed
 from autopilot_net.message import Message
 from autopilot_net.prefs import Source, pilot_settings
 from autopilot_net.roles.file_client import TIMEOUT_S

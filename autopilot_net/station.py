@@ -22,23 +22,23 @@ from typing import Any, ClassVar
 import zmq
 from msgspec.structs import replace
 
+from autopilot_net.addressing import Flags, address
 from autopilot_net.arguments import check_id, check_listens, port_of, seconds_of
 from autopilot_net.batches import handle_items
-from autopilot_net.core import (
-    Core,
-    Flags,
+from autopilot_net.core import Core, wall_time
+from autopilot_net.coroutines import finished, refuse_generators
+from autopilot_net.delivery import Delivery, unheard
+from autopilot_net.error_report import ERROR, error_report
+from autopilot_net.errors import AutopilotNetError, DurableRefused
+from autopilot_net.listening import (
     Listen,
-    address,
     find_listen,
     gone,
     log_exception,
     log_limit,
     refuse_closed,
-    tell_of_twins,
+    tell_of_duplicates,
 )
-from autopilot_net.coroutines import finished, refuse_generators
-from autopilot_net.delivery import Delivery, unheard
-from autopilot_net.errors import AutopilotNetError, DurableRefused
 from autopilot_net.loglimit import shown
 from autopilot_net.message import Message
 from autopilot_net.node import own_ip
@@ -359,7 +359,8 @@ class Station(multiprocessing.Process):
             if not key or to is None:
                 raise AutopilotNetError(f"station {self.id} was to send key {key!r} to {to!r}: both are needed")
             msg = self.prepare_message(to, key, value, repeat=repeat is not False, flags=flags)
-        sent = self.core.send(msg, hops=address(msg, to, flags), repeat=repeat, expires_after=expires_after)
+        hops = address(msg, to, flags, at=wall_time(time.monotonic()))
+        sent = self.core.send(msg, hops=hops, repeat=repeat, expires_after=expires_after)
         if self.listens.get("CONFIRM") != self.l_confirm or type(self).l_confirm is not Station.l_confirm:
             self.core.pass_confirmation_on(sent)
         return sent
@@ -404,12 +405,12 @@ class Station(multiprocessing.Process):
 
     def on_twins(self, peer: str, addresses: tuple[str, str]) -> None:
         """Tell whoever is above that two run under one id."""
-        self._tell_error(tell_of_twins(self.id, peer, addresses))
+        self._tell_error(tell_of_duplicates(self.id, peer, addresses))
 
     def on_exception(self, message: Message, error: BaseException, trace: str) -> None:
         """Tell whoever is above why a handler raised."""
         log_exception(f"station {self.id}", message, error, trace)
-        if message.key != "ERROR":
+        if message.key != ERROR:
             self._tell_home(error, trace)
 
     def on_callback_exception(self, error: BaseException, trace: str) -> None:
@@ -417,10 +418,10 @@ class Station(multiprocessing.Process):
         self._tell_home(error, trace)
 
     def _tell_home(self, error: BaseException, trace: str) -> None:
-        self._tell_error({"machine": self.id, "exception": f"{type(error).__name__}: {error}", "traceback": trace})
+        self._tell_error(error_report(self.id, error, trace))
 
     def _tell_error(self, facts: dict[str, str]) -> None:
-        self.send(self.push_id if self.pusher else "_" + self.id, "ERROR", facts)
+        self.send(self.push_id if self.pusher else "_" + self.id, ERROR, facts)
 
     def is_concurrent(self, message: Message) -> bool:
         """Whether the listen for `message` may run beside others."""

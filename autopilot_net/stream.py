@@ -7,8 +7,8 @@ import queue
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
-from autopilot_net.core import gone
 from autopilot_net.errors import AutopilotNetError, BadMessage, WindowFull
+from autopilot_net.listening import gone
 from autopilot_net.message import Message, plain_json
 from autopilot_net.protocol.effects import Dropped, Effect
 from autopilot_net.protocol.streams import END, Batcher

@@ -8,8 +8,8 @@ from collections.abc import Iterable, Mapping
 from typing import Any, ClassVar, Self
 
 from autopilot_net.arguments import check_id, check_listens
-from autopilot_net.core import Listen, refuse_closed
 from autopilot_net.coroutines import refuse_generators
+from autopilot_net.listening import Listen, refuse_closed
 from autopilot_net.prefs import Source, terminal_settings
 from autopilot_net.roles.terminal import Terminal
 from autopilot_net.station import INSTEAD, Station

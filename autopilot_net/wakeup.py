@@ -1,4 +1,4 @@
-"""Wakes the one thread that waits in a poll: a pair of sockets, rung at most once until it is answered."""
+"""Wakes the one thread that waits in a poll: a pair of sockets, of which at most one byte is under way."""
 
 from __future__ import annotations
 
@@ -9,33 +9,33 @@ __all__ = ["Wakeup"]
 
 
 class Wakeup:
-    """Any thread may `ring`; the thread that polls `fileno` calls `silence` before it looks for what there is to do."""
+    """Any thread may `wake`; the thread that polls `fileno` calls `clear` before it looks for what there is to do."""
 
     def __init__(self) -> None:
-        self._bell, self._clapper = socket.socketpair()
-        self._bell.setblocking(False)
-        self._clapper.setblocking(False)
-        self._rung = False
+        self._reader, self._writer = socket.socketpair()
+        self._reader.setblocking(False)
+        self._writer.setblocking(False)
+        self._is_set = False
 
     def fileno(self) -> int:
         """What to poll for reading."""
-        return self._bell.fileno()
+        return self._reader.fileno()
 
-    def ring(self) -> None:
-        """Wake the thread, if it is not on its way already."""
-        if self._rung:
+    def wake(self) -> None:
+        """Wake the thread, unless it was woken and has not looked yet."""
+        if self._is_set:
             return
-        self._rung = True
-        with contextlib.suppress(OSError):  # full: it rings already; closed: nobody is left to hear it
-            self._clapper.send(b"!")
+        self._is_set = True
+        with contextlib.suppress(OSError):  # full: it is awake; closed: nobody waits
+            self._writer.send(b"!")
 
-    def silence(self) -> None:
-        """Have heard it: whoever rings from here on is heard once more."""
+    def clear(self) -> None:
+        """Note that the thread is awake: whoever calls `wake` from here on wakes it once more."""
         with contextlib.suppress(BlockingIOError):
-            self._bell.recv(4096)
-        self._rung = False
+            self._reader.recv(4096)
+        self._is_set = False
 
     def close(self) -> None:
         """Close both ends."""
-        self._bell.close()
-        self._clapper.close()
+        self._reader.close()
+        self._writer.close()

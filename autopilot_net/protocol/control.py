@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from typing import Any
 
-from autopilot_net.message import Message
+from autopilot_net.message import Message, iso_time
 from autopilot_net.protocol.effects import Effect, Traffic
 from autopilot_net.protocol.inbox import Receipt, Verdict
 from autopilot_net.protocol.router import Router
@@ -32,7 +31,7 @@ class Control:
             key=key,
             value=value,
             flags={"NOREPEAT": True, "NOLOG": True},
-            timestamp=datetime.fromtimestamp(self.epoch + now, UTC).isoformat(),
+            timestamp=iso_time(self.epoch + now),
             inc=self._incarnation,
             **extra,
         )

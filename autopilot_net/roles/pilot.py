@@ -6,6 +6,7 @@ from collections import deque
 from collections.abc import Callable, Iterable
 from typing import Any
 
+from autopilot_net.error_report import ERROR, error_report
 from autopilot_net.errors import FileRefused
 from autopilot_net.message import Message
 from autopilot_net.roles.file_client import TIMEOUT_S, FileClient, files_of
@@ -263,9 +264,7 @@ class Pilot(Role):
 
     def _refuse(self, message: Message, why: str) -> Handle:
         sentence = f"{message.key} was not begun on {self.host.id}: {why}"
-        return self.send(
-            self.parent, "ERROR", {"machine": self.host.id, "exception": sentence, "traceback": ""}, repeat=True
-        )
+        return self.send(self.parent, ERROR, error_report(self.host.id, sentence), repeat=True)
 
     def _in_turn(self, call: Callable[[], Handle]) -> Handle:
         promise = self.host.promise()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import traceback
 
+from autopilot_net.error_report import error_report
 from sim.emulator.sender import Notebook
 from sim.lab.names import machine_behind
 
@@ -28,8 +29,7 @@ class Complaints(logging.Handler):
         if MARK in said:
             error = record.exc_info[1] if record.exc_info else None
             trace = "".join(traceback.format_exception(error)) if error is not None else ""
-            value = {"machine": machine_behind(self._by), "exception": said, "traceback": trace}
-            self._journal.write("exception", value=value)
+            self._journal.write("exception", value=error_report(machine_behind(self._by), said, trace))
 
 
 def listen_for_complaints(journal: Notebook, by: str) -> None:

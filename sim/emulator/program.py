@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import Any, Protocol
 
 from autopilot_net import AutopilotNetError, Delivery, Message
+from autopilot_net.error_report import error_report
 from sim.emulator.recorder import Hearing
 from sim.emulator.sender import Speaker, Voice
 from sim.emulator.session import Act, Conductor, Item, Open, Rig, Say, item_of, route_of, stream_name
@@ -173,7 +174,7 @@ class Emulated:
             try:
                 self.perform(acts)
             except AutopilotNetError as error:
-                facts = {"machine": self.machine.id, "exception": str(error), "traceback": ""}
+                facts = error_report(self.machine.id, str(error))
                 self.speaker.journal.write("exception", value=facts)
         self._after_orders()
 

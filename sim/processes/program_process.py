@@ -31,6 +31,7 @@ from typing import Any
 
 from autopilot_net import Message, Net_Node
 from autopilot_net.coroutines import finished, refuse_generators
+from autopilot_net.error_report import error_report
 from sim.emulator.convergence import Picture, steady
 from sim.emulator.library_errors import listen_for_complaints
 from sim.emulator.program import Emulated, Handler
@@ -199,8 +200,7 @@ class ProgramRunner:
             listens = listens_of(program)
         except BaseException as error:  # noqa: BLE001  # even a SystemExit at import must be told at home
             trace = traceback.format_exc()
-            said = f"{type(error).__name__}: {error}"
-            facts = {"machine": self.machine.id, "exception": said, "traceback": trace}
+            facts = error_report(self.machine.id, error, trace)
             self.speaker.journal.write("exception", value=facts)  # here too: the way home may be what is broken
             self.node.report(error, trace)
             return

@@ -9,28 +9,28 @@ import itertools
 import math
 import traceback
 from collections import Counter, deque
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from copy import deepcopy
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Protocol
 
 from msgspec.structs import replace
 
 from autopilot_net import AutopilotNetError, Delivery, Message
-from autopilot_net.delivery import settles, when_settled
+from autopilot_net.addressing import make_message
+from autopilot_net.delivery import settles
+from autopilot_net.error_report import ERROR
+from autopilot_net.interpreter import Outcome, carry_out, handled, new_delivery
+from autopilot_net.message import iso_time
 from autopilot_net.protocol.durable_records import Saved
 from autopilot_net.protocol.effects import (
-    Confirmed,
     Deliver,
-    Dropped,
+    DuplicateId,
     Effect,
-    Expired,
     Forget,
     PeerDown,
     PeerUp,
     Reconnect,
     Store,
-    Traffic,
     Transmit,
 )
 from autopilot_net.protocol.endpoint import Endpoint, Settings
@@ -44,7 +44,6 @@ __all__ = ["EPOCH", "Closing", "Line", "Net", "Peer"]
 
 EPOCH = 1_800_000_000.0  # the wall-clock time at which virtual time begins
 HANDOVER_US = 20  # from the I/O thread to the handler thread
-AWAY = "its neighbour went away"
 Done = tuple[int, Callable[[], None]]  # how long a handler takes yet, and what to do then
 
 
@@ -176,17 +175,8 @@ class Peer:
 
     def prepare(self, to: str | Sequence[str], key: str, value: Any, *, flags: Any = (), **extra: Any) -> Message:
         """A message with an id of its own."""
-        hops = [to] if isinstance(to, str) else list(to)
-        return Message(
-            id=f"{self.id}_{next(self.numbers)}",
-            to=hops[-1] if len(hops) == 1 else hops,
-            sender=self.id,
-            key=key,
-            value=value,
-            timestamp=self.timestamp(self.net.loop.now),
-            flags=dict(flags) if isinstance(flags, Mapping) else dict.fromkeys(flags or (), True),
-            **extra,
-        )
+        at = EPOCH + self.net.loop.now
+        return make_message(self.id, self.numbers, to, key, value, flags=flags, at=at, **extra)
 
     def prepare_message(self, to: Any, key: str, value: Any, repeat: bool = True) -> Message:
         """As a node's and a station's."""
@@ -198,7 +188,7 @@ class Peer:
     @staticmethod
     def timestamp(now: float) -> str:
         """ISO 8601."""
-        return datetime.fromtimestamp(EPOCH + now, UTC).isoformat()
+        return iso_time(EPOCH + now)
 
     def send(self, to: Any = None, *, msg: Message | None = None, repeat: bool | None = None) -> Delivery:
         """Send a prepared message. Nothing waits for room: virtual handlers are never too slow for long."""
@@ -210,10 +200,7 @@ class Peer:
         effects = line.endpoint.send(
             msg, hops=hops if len(hops) > 1 else (), repeat=repeat, now=self.net.loop.now
         )
-        sought = "NOREPEAT" not in msg.flags
-        delivery = Delivery(msg.id, msg.to, sought=sought)
-        if sought:
-            line.deliveries[msg.id] = delivery
+        delivery = new_delivery(line, msg)
         self.carry_out(line, effects)
         return delivery
 
@@ -273,50 +260,18 @@ class Peer:
             while self._todo:
                 its, effect = self._todo.popleft()
                 self.net.trace(its.endpoint, effect)
-                self._do(its, effect)
+                carry_out(self, its, effect)
         finally:
             self._working = False
         for one in self._touched:
             self._arm(one)
         self._touched.clear()
 
-    def _do(self, line: Line, effect: Effect) -> None:
-        if isinstance(effect, Transmit):
-            self._transmit(line, effect)
-        elif isinstance(effect, Deliver):
-            self.put(lambda: self._handle(line, effect))
-        elif isinstance(effect, Confirmed | Expired):
-            delivery = line.deliveries.pop(effect.id, None)
-            if delivery is not None:
-                reason = "" if isinstance(effect, Confirmed) else effect.reason
-                delivery.settle(confirmed=not reason, reason=reason)
-        elif isinstance(effect, PeerUp | PeerDown):
-            self.put(lambda: self._tell_of(effect))
-        elif isinstance(effect, Reconnect) and line.wire is not None:
-            self.carry_out(line, line.endpoint.lose(effect.peer, now=self.net.loop.now))
-            line.wire.reconnect()
-
     def _keep(self, line: Line, effect: Effect) -> None:
         if isinstance(effect, Store):
             self.net.saved(line.endpoint.id).store(effect.record)
         elif isinstance(effect, Forget):
             self.net.saved(line.endpoint.id).forget(effect.to, effect.seq)
-
-    def _transmit(self, line: Line, effect: Transmit) -> None:
-        if line.wire is not None and effect.peer == line.endpoint.routes.upstream:
-            is_there = line.wire.send_up(effect.frames)
-        else:
-            known = self.below.get(effect.peer)
-            is_there = known is not None
-            if known is not None:
-                known[0].send_down(known[1], effect.frames)
-        if not is_there:
-            gone = line.endpoint.lose(effect.peer, now=self.net.loop.now)
-            is_missed = effect.kind is Traffic.DATA and effect.frames[-1]
-            dropped = [Dropped(AWAY, effect.peer, "")] if is_missed else []
-            self.carry_out(line, [*gone, *dropped])
-        else:
-            line.endpoint.sent(effect)
 
     def _arm(self, line: Line) -> None:
         due = line.due_us()
@@ -333,9 +288,52 @@ class Peer:
         if line.source is not None:
             self.carry_out(line, line.source.pump(now))
 
+    # -- for the interpreter: see `World` ------------------------------------------------------------------------------
+
+    def transmit(self, carrier: Line, effect: Transmit) -> Outcome:
+        """Put it on the wire; a virtual wire is never full."""
+        if carrier.wire is not None and effect.peer == carrier.endpoint.routes.upstream:
+            return Outcome.SENT if carrier.wire.send_up(effect.frames) else Outcome.GONE
+        known = self.below.get(effect.peer)
+        if known is None:
+            return Outcome.GONE
+        wire, conn = known
+        wire.send_down(conn, effect.frames)
+        return Outcome.SENT
+
+    def put(self, carrier: Line, effects: list[Effect]) -> None:
+        """Carry these out too."""
+        self.carry_out(carrier, effects)
+
+    def run(self, carrier: Line, act: Callable[[float], list[Effect]]) -> None:
+        """Do it now."""
+        self.carry_out(carrier, act(self.net.loop.now))
+
+    def deliver(self, carrier: Line, effect: Deliver) -> None:
+        """Queue it for its handler."""
+        self.call(lambda: self._handle(carrier, effect))
+
+    def tell_of_peer(self, carrier: Line, effect: PeerUp | PeerDown | DuplicateId) -> None:
+        """Tell the machine that a neighbour came or went. Of duplicate ids, virtual labs have nothing to tell."""
+        del carrier
+        if not isinstance(effect, DuplicateId):
+            self.call(lambda: self.on_neighbour(effect.peer, isinstance(effect, PeerUp)))
+
+    def reconnect(self, carrier: Line, effect: Reconnect) -> None:
+        """Lose the upstream, and connect to it anew."""
+        if carrier.wire is not None:
+            self.lose(carrier, effect.peer)
+            carrier.wire.reconnect()
+
+    def note(self, carrier: Line, effect: Effect) -> None:
+        """Nothing: the trace has it."""
+
+    def keep(self) -> None:
+        """Nothing: records are stored as soon as they are asked for."""
+
     # -- handlers --------------------------------------------------------------------------------------------------
 
-    def put(self, call: Callable[[], Done | None]) -> None:
+    def call(self, call: Callable[[], Done | None]) -> None:
         """Queue a call for the handler thread."""
         self._calls.append(call)
         if not self._busy:
@@ -363,23 +361,11 @@ class Peer:
             result = self.on_message(effect.message)
         except Exception as error:  # noqa: BLE001  # as of a lab's handler: it is told at home
             result = None
-            if effect.message.key != "ERROR":
+            if effect.message.key != ERROR:
                 self.report(error, traceback.format_exc())
         passed_on = settles(effect.message, result)
         takes_us = self.net.handler_us(effect.message.key)
-        return takes_us, lambda: self._handled(line, effect.ticket, passed_on) if effect.ticket else None
-
-    def _handled(self, line: Line, ticket: int, passed_on: list[Delivery]) -> None:
-        waits = [delivery.id for delivery in passed_on if not delivery.settled]
-        if all(message_id in line.endpoint.outbox for message_id in waits):
-            failed = any(delivery.expired for delivery in passed_on)
-            now = self.net.loop.now
-            self.carry_out(line, line.endpoint.handled(ticket, failed=failed, relays=waits, now=now))
-        else:
-            when_settled(passed_on, lambda: self._handled(line, ticket, passed_on))
-
-    def _tell_of(self, effect: PeerUp | PeerDown) -> None:
-        self.on_neighbour(effect.peer, isinstance(effect, PeerUp))
+        return takes_us, lambda: handled(self, line, effect.ticket, passed_on) if effect.ticket else None
 
     # -- what subclasses say ---------------------------------------------------------------------------------------
 

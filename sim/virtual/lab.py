@@ -13,6 +13,7 @@ from typing import Any
 
 import msgspec
 
+from autopilot_net.error_report import error_report
 from autopilot_net.protocol.durable_records import Saved
 from autopilot_net.protocol.effects import Effect
 from autopilot_net.protocol.endpoint import Endpoint, Settings
@@ -121,8 +122,7 @@ class VirtualLab:
     def raised(self, process: Process, error: Exception) -> None:
         """Something broke what should bear anything."""
         trace = "".join(traceback.format_exception(error))
-        facts = {"machine": machine_behind(process.name), "exception": f"{type(error).__name__}: {error}"}
-        self._journal.write("exception", value={**facts, "traceback": trace})
+        self._journal.write("exception", value=error_report(machine_behind(process.name), error, trace))
 
     def wire(self, line: Line) -> Wire:
         """The connection of a line to its upstream."""

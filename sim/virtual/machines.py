@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 from autopilot_net import Delivery, FileRefused, Ledger, Message, Stream
 from autopilot_net.batches import handle_items
 from autopilot_net.delivery import unheard
+from autopilot_net.error_report import ERROR, error_report
 from autopilot_net.message import expand_fields, refuse
 from autopilot_net.protocol.clock import ClockOffset
 from autopilot_net.protocol.effects import Effect
@@ -135,7 +136,7 @@ class Host:
 
     def _later(self, us: int, call: Callable[[], Any]) -> None:
         def due() -> None:
-            self._station.put(lambda: _nothing(call()))
+            self._station.call(lambda: _nothing(call()))
 
         self._station.net.loop.after(us, due, self._station.process)
 
@@ -170,9 +171,9 @@ class Station(Peer):
 
     def report(self, error: BaseException, trace: str) -> None:
         """Tell whoever is above."""
-        facts = {"machine": self.id, "exception": f"{type(error).__name__}: {error}", "traceback": trace}
+        facts = error_report(self.id, error, trace)
         home = self.line.endpoint.routes.upstream or "_" + self.id
-        self.send(home, msg=self.prepare(home, "ERROR", facts), repeat=True)
+        self.send(home, msg=self.prepare(home, ERROR, facts), repeat=True)
 
     def _on_stream(self, message: Message) -> Any:
         return handle_items(message, self.on_message, lambda _, error, trace: self.report(error, trace), update=True)
@@ -241,8 +242,8 @@ class Node(Peer):
     def report(self, error: BaseException, trace: str) -> None:
         """Tell our station, which tells whoever is above."""
         home = str(self.line.endpoint.routes.upstream)
-        facts = {"machine": home, "exception": f"{type(error).__name__}: {error}", "traceback": trace}
-        self.send(home, msg=self.prepare(home, "ERROR", facts), repeat=True)
+        facts = error_report(home, error, trace)
+        self.send(home, msg=self.prepare(home, ERROR, facts), repeat=True)
 
     def _on_stream(self, message: Message) -> Any:
         return handle_items(message, self.on_message, lambda _, error, trace: self.report(error, trace), update=False)

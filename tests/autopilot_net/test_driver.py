@@ -32,7 +32,8 @@ from autopilot_net import (
     Window,
     WindowFull,
 )
-from autopilot_net.core import Core, find_listen
+from autopilot_net.core import Core
+from autopilot_net.listening import find_listen
 from autopilot_net.protocol.effects import Traffic, Transmit
 from autopilot_net.protocol.endpoint import Settings
 from autopilot_net.trace_format import digest
@@ -686,13 +687,13 @@ class Turns:
         self.count = 0
 
     def watch(self, core: Core, monkeypatch: pytest.MonkeyPatch) -> None:
-        turn = core.driver._turn
+        turn = core.driver.io._turn
 
         def counted(ready: Any) -> None:
             self.count += 1
             turn(ready)
 
-        monkeypatch.setattr(core.driver, "_turn", counted)
+        monkeypatch.setattr(core.driver.io, "_turn", counted)
 
 
 def test_an_idle_lab_with_an_open_stream_sleeps(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -1304,7 +1305,7 @@ def test_a_context_that_ends_under_a_driver_ends_it_and_says_so(lab: Lab, caplog
     post = Post(context, "T")
     context.term()  # which returns only when the sockets are closed
     eventually(lambda: not post.core.driver.io_thread.is_alive())
-    assert "T: its zmq context was ended before it was" in caplog.text
+    assert "T: its zmq context was terminated while it was still open" in caplog.text
     with pytest.raises(AutopilotNetError, match="T is closed"):
         post.send("n", "K")
     post.stop()

@@ -52,7 +52,7 @@ def is_refused() -> None:
     stream = node.get_stream("s", "X")
     sent = node.send("nobody", "X", repeat=True)
     core: Any = node._core
-    held = [core.driver._lock, node._ledger_lock, node._counting]
+    held = [core.driver.queue.lock, node._ledger_lock, node._counting]
     calls: list[Callable[[], Any]] = [
         lambda: node.send("nobody", "X", 1),
         lambda: node.send("nobody", "DATA", 1, repeat=True),

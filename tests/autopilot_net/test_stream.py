@@ -90,7 +90,7 @@ def test_the_tail_of_an_unreliable_stream_arrives_over_a_link_that_stands_still_
 
 def connections(node: Net_Node) -> int:
     """How many sockets a node's I/O thread looks after."""
-    return len(node._core.driver._attachments)
+    return len(node._core.driver.queue.attachments)
 
 
 @pytest.mark.parametrize("reliable", [True, False])

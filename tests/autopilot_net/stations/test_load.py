@@ -277,7 +277,7 @@ def test_what_a_broken_connection_took_with_it_is_counted_to_the_message() -> No
                 leak.swallows = True
                 for number in range(swallowed):
                     node.send("T", "FLOOD", number)
-                eventually(lambda: not node._core.driver._todo)
+                eventually(lambda: not node._core.driver.queue.effects)
                 kept = node.send("T", "HERE", repeat=True)
                 leak.cut()
                 assert kept.wait(DEADLINE_S)

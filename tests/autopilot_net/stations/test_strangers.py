@@ -130,7 +130,7 @@ def test_a_ping_in_the_stations_own_name_costs_its_program_nothing(it: Lab, cont
 
 def break_io(station: Any) -> None:
     """Let the I/O thread of the station end. In its process."""
-    station.core.driver._turn = None
+    station.core.driver.io._turn = None
 
 
 def test_a_station_whose_thread_ends_does_not_live_on_in_silence() -> None:
@@ -146,8 +146,8 @@ def test_a_node_whose_thread_ends_says_so_at_every_call(caplog: pytest.LogCaptur
     with lab() as it:
         node = it.node("n", it.terminal())
         assert node.send("T", "NONE", repeat=False) is not None
-        node._core.driver._turn = None  # type: ignore[assignment, method-assign]
-        node._core.driver._bell.ring()
+        node._core.driver.io._turn = None  # type: ignore[assignment, method-assign]
+        node._core.driver.queue.wakeup.wake()
         node.loop_thread.join(DEADLINE_S)
         for repeat in (False, True):
             with pytest.raises(AutopilotNetError, match="one of its threads ended with TypeError"):
