@@ -10,6 +10,7 @@ from collections.abc import Sequence
 
 from autopilot_net.durable import Durable
 from autopilot_net.loglimit import Drops, LogLimit, shown
+from autopilot_net.protocol.connections import LOST, UNKNOWN_LOSS
 from autopilot_net.protocol.effects import (
     Dropped,
     DuplicateId,
@@ -23,7 +24,7 @@ from autopilot_net.protocol.effects import (
     Store,
     Transmit,
 )
-from autopilot_net.protocol.endpoint import LOST, UNKNOWN_LOSS, Endpoint
+from autopilot_net.protocol.endpoint import Endpoint
 from autopilot_net.protocol.router import AWAY, TAKES_NO_MORE
 from autopilot_net.trace_writer import TraceWriter
 

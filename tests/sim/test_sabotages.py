@@ -64,8 +64,8 @@ SABOTAGES = {
     "a station tells the time of a clock that nobody has set": (
         "pair",
         "clocks",
-        "autopilot_net/protocol/endpoint.py",
-        "        told = [self.epoch + now, ",
+        "autopilot_net/protocol/clock_sync.py",
+        "        told = [self._control.epoch + now, ",
         "        told = [now, ",
     ),
     "a confirmation is never sent": (

@@ -6,8 +6,9 @@ import pytest
 
 from autopilot_net.message import Message
 from autopilot_net.protocol.backoff import FIRST_S, LASTED_S, LONGEST_S, Backoff
+from autopilot_net.protocol.connections import DEEP
 from autopilot_net.protocol.effects import Dropped, Expired, Transmit
-from autopilot_net.protocol.endpoint import DEEP, TAKEN, Endpoint, Settings
+from autopilot_net.protocol.endpoint import TAKEN, Endpoint, Settings
 from autopilot_net.protocol.identity import connection_of, id_of, identity_of
 from autopilot_net.protocol.outbox import REPEAT_FLOOR, REPEAT_SHARE, Window
 from autopilot_net.protocol.probes import ProbeState

@@ -6,6 +6,7 @@ import pytest
 
 from autopilot_net.message import Message
 from autopilot_net.protocol.accounts import REMEMBER, RUNS, Account, Losses
+from autopilot_net.protocol.connections import ACCOUNTS
 from autopilot_net.protocol.effects import (
     Confirmed,
     Dropped,
@@ -17,7 +18,7 @@ from autopilot_net.protocol.effects import (
     Traffic,
     Transmit,
 )
-from autopilot_net.protocol.endpoint import ACCOUNTS, Endpoint, Settings
+from autopilot_net.protocol.endpoint import Endpoint, Settings
 from autopilot_net.protocol.probes import PROBE, ProbeState, read_state
 from autopilot_net.protocol.router import READY_AT_ONCE
 from autopilot_net.protocol.send_queue import CONTROLS, SendQueue
@@ -467,7 +468,7 @@ def test_what_is_known_of_neighbours_is_bounded() -> None:
     terminal = Endpoint("T", forwards=True, incarnation="1")
     for number in range(ACCOUNTS + 10):
         terminal.receive(f"n{number}", [b"T", b"X", M], now=0)
-    assert len(terminal._accounts) == ACCOUNTS
+    assert len(terminal._connections._accounts) == ACCOUNTS
 
 
 # -- has it been read? ---------------------------------------------------------------------------------------------

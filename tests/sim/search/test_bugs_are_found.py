@@ -52,7 +52,7 @@ TWELVE = {
         "",
     ),
     "a gap is never reported": (
-        "autopilot_net/protocol/endpoint.py",
+        "autopilot_net/protocol/intake.py",
         "        gap = [Gap(message.sender, first - missing, missing)] if missing else []\n",
         "        gap: list[Effect] = []\n",
     ),

@@ -1,0 +1,58 @@
+"""Asks the upstream for the terminal's time, and tells it to neighbours below. The estimate itself is `clock.py`'s."""
+
+from __future__ import annotations
+
+from autopilot_net.message import Message
+from autopilot_net.protocol.clock import Clock, ClockOffset
+from autopilot_net.protocol.control import Control
+from autopilot_net.protocol.effects import Effect, Traffic
+from autopilot_net.protocol.router import Router
+
+__all__ = ["ClockSync"]
+
+
+class ClockSync:
+    """The clock of one endpoint. `interval` is how often it asks in the long run, in seconds; None: never."""
+
+    def __init__(self, router: Router, control: Control, *, incarnation: str, interval: float | None) -> None:
+        self._router = router
+        self._control = control
+        self._incarnation = incarnation
+        self._asks = interval is not None
+        self._clock = Clock(interval=interval or 0.0)
+
+    def upstream_is_up(self, *, now: float) -> None:
+        """The upstream is there, or there again."""
+        self._clock.meet(now=now)
+
+    def offset(self, *, now: float) -> ClockOffset | None:
+        """How far the terminal's clock is ahead of this machine's, as far as that is known. The root's is the clock."""
+        if self._router.routes.upstream is None:
+            return ClockOffset(0.0, 0.0)
+        return self._clock.offset(epoch=self._control.epoch, now=now)
+
+    def ask_at(self) -> float | None:
+        """When to ask the upstream for the time: it is there, and can tell it. Autopilot's own cannot."""
+        routes = self._router.routes
+        can = self._asks and routes.up and routes.upstream in self._router.ours
+        return self._clock.ask_at if can else None
+
+    def ask(self, now: float) -> list[Effect]:
+        """Ask the upstream for the time."""
+        upstream = self._router.routes.upstream or ""
+        question = self._control.message(upstream, "CLOCK", None, now=now)
+        # No message of a former life has this id, so that a late answer to one is not taken for an answer to this.
+        question["id"] = f"{self._router.id}_{self._incarnation}_{now!r}"
+        self._clock.ask(question.id, now=now)
+        return self._router.send(upstream, (), question.serialize(), Traffic.CONTROL)
+
+    def read(self, message: Message, peer: str, now: float) -> list[Effect]:
+        """A neighbour below asks for the time, or the upstream has told it. Who does not know it yet says nothing."""
+        if peer == self._router.routes.upstream:
+            self._clock.answer(message.get("re"), message.value, now=now)
+            return []
+        known = self.offset(now=now)
+        if known is None or message.sender != peer:
+            return []
+        told = [self._control.epoch + now, known.offset, known.uncertainty]
+        return self._control.say(peer, "CLOCK", told, now=now, re=message.id)
