@@ -14,7 +14,7 @@ from typing import Any
 from sim.lab.validate import bad_id
 from sim.lab.yaml_nodes import show
 from sim.migrate.findings import Findings
-from sim.migrate.prefs import TEMPLATES, Camera, Prefs, Reader, kind_of
+from sim.migrate.prefs import TEMPLATES, Camera, Prefs, PrefsReader, kind_of
 
 __all__ = ["Record", "UnreadableError", "read_machine", "read_pilot_db", "read_terminal", "unusable"]
 
@@ -137,7 +137,7 @@ def _record(path: Path, id: str, entry: Any, findings: Findings) -> Record:
         record.wrong = f"its entry must be an object, not {kind_of(entry)}"
         return record
     _tell_twice(entry, "", path, id, findings)
-    reader = Reader(path, id, findings)
+    reader = PrefsReader(path, id, findings)
     record.ip = reader.address(entry.get("ip"))
     record.subjects = _subjects(reader, entry)
     unread = [show(key) for key in entry if key not in READ]
@@ -156,7 +156,7 @@ def _record(path: Path, id: str, entry: Any, findings: Findings) -> Record:
     return record
 
 
-def _subjects(reader: Reader, entry: dict[str, Any]) -> list[str]:
+def _subjects(reader: PrefsReader, entry: dict[str, Any]) -> list[str]:
     """Those of the entry, and its mice, as early files call them; who is among both is one."""
     subjects = reader.subjects("subjects", entry.get("subjects"))
     mice = reader.subjects("mice", entry.get("mice"))
@@ -179,7 +179,7 @@ def read_machine(path: Path, findings: Findings) -> tuple[str, Prefs]:
     if not named and id in {"prefs", ""}:
         raise UnreadableError(f"{path}: without NAME nobody knows whose prefs these are; call the file ID.prefs.json.")
     _tell_twice(read, "the pref ", path, id, findings)
-    prefs = Reader(path, id, findings).prefs(read)
+    prefs = PrefsReader(path, id, findings).prefs(read)
     return id if prefs.name is None else prefs.name, prefs
 
 
@@ -187,7 +187,7 @@ def read_terminal(path: Path, findings: Findings) -> Prefs:
     """The terminal's own prefs. Raises `UnreadableError`."""
     read = _load_prefs(path)
     _tell_twice(read, "the pref ", path, None, findings)
-    return Reader(path, None, findings).prefs(read)
+    return PrefsReader(path, None, findings).prefs(read)
 
 
 def _load_prefs(path: Path) -> _Object:

@@ -16,7 +16,7 @@ from sim.lab.validate import MAX_ITEM_BYTES, bad_name
 from sim.lab.yaml_nodes import show
 from sim.migrate.findings import Findings
 
-__all__ = ["TEMPLATES", "Camera", "Prefs", "Reader", "kind_of"]
+__all__ = ["TEMPLATES", "Camera", "Prefs", "PrefsReader", "kind_of"]
 
 MAX_TEXT = 200
 LINEAGES = ("NONE", "PARENT", "CHILD")
@@ -70,7 +70,7 @@ class _WrongError(Exception):
     """Carries what a value must be, to follow "must be"."""
 
 
-class Reader:
+class PrefsReader:
     """Reads what a file says of one machine, and tells what in it is wrong."""
 
     def __init__(self, path: Path, machine: str | None, findings: Findings) -> None:

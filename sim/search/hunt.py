@@ -33,7 +33,7 @@ from sim.search.strategies import parts, scenarios, topologies
 from sim.search.trial import only_virtual, run_on_processes, run_virtually
 from sim.virtual.event_loop import rest_collector
 
-__all__ = ["Found", "Hunted", "Progress", "drawn", "hunt"]
+__all__ = ["FailingScenario", "HuntResult", "HuntProgress", "drawn", "hunt"]
 
 Run = Callable[[Scenario], list[Violation]]
 
@@ -44,7 +44,7 @@ TELL_S = 0.2  # how often a worker says how far it is
 SHRINK_S = 60.0
 
 
-class Found(Struct, kw_only=True):
+class FailingScenario(Struct, kw_only=True):
     """A scenario that failed."""
 
     worker: int
@@ -53,7 +53,7 @@ class Found(Struct, kw_only=True):
     broke: list[Violation]
 
 
-class Hunted(Struct, kw_only=True):
+class HuntResult(Struct, kw_only=True):
     """What came of a hunt."""
 
     lab: str
@@ -63,7 +63,7 @@ class Hunted(Struct, kw_only=True):
     sentence: str
     played: int  # scenarios
     took_s: float
-    found: Found | None = None
+    found: FailingScenario | None = None
     smallest: Scenario | None = None
     steps: int = 0  # of the smallest
     broke: list[str] = []  # what the smallest breaks
@@ -71,7 +71,7 @@ class Hunted(Struct, kw_only=True):
     replay: str = ""  # the command that runs it again
 
 
-class Progress(Struct):
+class HuntProgress(Struct):
     """How far it is."""
 
     phase: Literal["hunting", "shrinking", "on processes"]
@@ -92,8 +92,8 @@ def hunt(
     shrink_s: float = SHRINK_S,
     tries: int = TRIES,
     run: Run = run_virtually,
-    say: Callable[[Progress], Any] = lambda _: None,
-) -> Hunted:
+    say: Callable[[HuntProgress], Any] = lambda _: None,
+) -> HuntResult:
     """Hunt for so many seconds, or until something is found; that is shrunk, and written into `folder`.
 
     With `jobs` more than one, as many processes look at once; `run` is then a function that a process can be given.
@@ -124,7 +124,7 @@ class _Hunt:
     """The search, and how far it is."""
 
     def __init__(
-        self, topology: Topology, seed: int, seconds: float, jobs: int, run: Run, say: Callable[[Progress], Any]
+        self, topology: Topology, seed: int, seconds: float, jobs: int, run: Run, say: Callable[[HuntProgress], Any]
     ) -> None:
         self.topology = topology
         self.seed = seed
@@ -137,7 +137,7 @@ class _Hunt:
         self._end = self._begun + seconds
         self._searched_s = 0.0
 
-    def search(self) -> Found | None:
+    def search(self) -> FailingScenario | None:
         """Until something is found, or the time is up."""
         found = self._alone() if self.jobs == 1 else self._together()
         self._searched_s = time.monotonic() - self._begun
@@ -147,11 +147,11 @@ class _Hunt:
         """Tell how far it is."""
         now = time.monotonic()
         rate = 60 * self.played / max(self._searched_s or now - self._begun, 1e-3)
-        self._say(Progress(phase, self.played, rate, max(0.0, self._end - now), note))
+        self._say(HuntProgress(phase, self.played, rate, max(0.0, self._end - now), note))
 
-    def told(self, verdict: Literal["held", "broke", "interrupted"], sentence: str, **facts: Any) -> Hunted:
+    def told(self, verdict: Literal["held", "broke", "interrupted"], sentence: str, **facts: Any) -> HuntResult:
         """What came of it."""
-        return Hunted(
+        return HuntResult(
             lab=self.topology.name,
             seed=self.seed,
             jobs=self.jobs,
@@ -162,18 +162,18 @@ class _Hunt:
             **facts,
         )
 
-    def _alone(self) -> Found | None:
+    def _alone(self) -> FailingScenario | None:
         for number, scenario in enumerate(drawn(self.topology, seed=self.seed, worker=0)):
             if time.monotonic() >= self._end:
                 break
             broke = self.run(scenario)
             self.played += 1
             if broke:
-                return Found(worker=0, number=number, scenario=scenario, broke=broke)
+                return FailingScenario(worker=0, number=number, scenario=scenario, broke=broke)
             self.say()
         return None
 
-    def _together(self) -> Found | None:
+    def _together(self) -> FailingScenario | None:
         """As many processes as there are jobs; whose find comes first is believed."""
         context = multiprocessing.get_context("spawn")
         workers: dict[Connection, BaseProcess] = {}
@@ -197,14 +197,14 @@ class _Hunt:
             for one in workers.values():
                 one.join()
 
-    def _hear(self, workers: dict[Connection, BaseProcess], counts: dict[Connection, int]) -> Found | None:
+    def _hear(self, workers: dict[Connection, BaseProcess], counts: dict[Connection, int]) -> FailingScenario | None:
         while (left_s := self._end - time.monotonic()) > 0:
             for pipe in wait(list(workers), timeout=min(left_s, TELL_S)):
                 assert isinstance(pipe, Connection)  # noqa: S101  # nothing else was waited for
                 counts[pipe], found = self._receive(workers, pipe)
                 self.played = sum(counts.values())
                 if found is not None:
-                    return msgspec.json.decode(found, type=Found)
+                    return msgspec.json.decode(found, type=FailingScenario)
             self.say()
         return None
 
@@ -227,7 +227,7 @@ def _look(pipe: Connection, topology: Topology, seed: int, worker: int, run: Run
     for number, scenario in enumerate(drawn(topology, seed=seed, worker=worker)):
         broke = run(scenario)
         if broke:
-            found = Found(worker=worker, number=number, scenario=scenario, broke=broke)
+            found = FailingScenario(worker=worker, number=number, scenario=scenario, broke=broke)
             pipe.send((number + 1, msgspec.json.encode(found)))
             pipe.poll(None)  # until we are ended
             return
@@ -239,7 +239,7 @@ def _look(pipe: Connection, topology: Topology, seed: int, worker: int, run: Run
 # -- what was found --------------------------------------------------------------------------------------------------
 
 
-def _follow_up(state: _Hunt, found: Found, folder: Path, *, tries: int, shrink_s: float) -> Hunted:
+def _follow_up(state: _Hunt, found: FailingScenario, folder: Path, *, tries: int, shrink_s: float) -> HuntResult:
     """Shrink it, keep it, try it on processes. Ctrl-C ends the shrinking, and the smallest by then is kept."""
     smallest, broke = found.scenario, found.broke
     interrupted = False
@@ -270,7 +270,7 @@ def _follow_up(state: _Hunt, found: Found, folder: Path, *, tries: int, shrink_s
     )
 
 
-def _shrunk(state: _Hunt, found: Found, shrink_s: float) -> tuple[Scenario, bool]:
+def _shrunk(state: _Hunt, found: FailingScenario, shrink_s: float) -> tuple[Scenario, bool]:
     """The smallest that there was time for, and whether it was Ctrl-C that ended the search."""
     end = time.monotonic() + shrink_s
     fails = alike(state.run, found.broke)

@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.progress import BarColumn, SpinnerColumn, TextColumn
 from rich.progress import Progress as Bars
 
-from sim.search.hunt import Hunted, Progress
+from sim.search.hunt import HuntProgress, HuntResult
 
 __all__ = ["seconds_of", "show", "showing"]
 
@@ -28,7 +28,7 @@ def seconds_of(text: str) -> float | None:
 
 
 @contextlib.contextmanager
-def showing(console: Console) -> Iterator[Callable[[Progress], Any]]:
+def showing(console: Console) -> Iterator[Callable[[HuntProgress], Any]]:
     """A line that says how far the hunt is, on a terminal; nothing elsewhere."""
     if not console.is_terminal:
         yield lambda _: None
@@ -38,7 +38,7 @@ def showing(console: Console) -> Iterator[Callable[[Progress], Any]]:
         task = bars.add_task("starting", total=None)
         longest = [1.0]
 
-        def say(told: Progress) -> None:
+        def say(told: HuntProgress) -> None:
             counted = f"{told.played:,} scenarios, {told.per_minute:,.0f} a minute"
             if told.phase == "hunting":
                 longest[0] = max(longest[0], told.left_s)
@@ -55,7 +55,7 @@ def showing(console: Console) -> Iterator[Callable[[Progress], Any]]:
         yield say
 
 
-def show(console: Console, hunted: Hunted, page: Path | None) -> None:
+def show(console: Console, hunted: HuntResult, page: Path | None) -> None:
     """What was found, the page with its picture, and what one does with it."""
     rate = 60 * hunted.played / max(hunted.took_s, 0.1)
     played = f"{hunted.played:,} scenarios  {rate:,.0f} a minute"

@@ -18,12 +18,12 @@ from sim.scenario.payloads import Payload
 from sim.storms import Failure, Stormed, play_storm
 from sim.world import LabError, World
 
-__all__ = ["Retrial", "confirm_and_shrink"]
+__all__ = ["RetryResult", "confirm_and_shrink"]
 
 TRIES = 5
 
 
-class Retrial(Struct):
+class RetryResult(Struct):
     """What came of trying a failed storm again."""
 
     example: Example  # the smallest that failed
@@ -35,32 +35,32 @@ class Retrial(Struct):
 
 def confirm_and_shrink(
     failure: Failure, fresh: Callable[[int], World], *, seed: int, seconds: float, said: Callable[[str], Any]
-) -> Retrial:
+) -> RetryResult:
     """Play a failed storm on fresh labs; if it fails every time, look for a smaller one that does, for `seconds`.
 
     `fresh` makes a lab, not yet started, for the trial of a number.
     """
     deadline = time.monotonic() + seconds
-    retrial = Retrial(example=failure.example)
-    trials = _Trials(fresh, seed)
-    while retrial.tried < TRIES and time.monotonic() < deadline:
-        said(f"a storm failed; trying it again on a fresh lab, {retrial.tried + 1} of {TRIES}")
-        retrial.failed += trials.fails(failure.example)
-        retrial.tried += 1
-    if retrial.tried and retrial.failed == retrial.tried:
+    retry = RetryResult(example=failure.example)
+    trials = _FreshLabs(fresh, seed)
+    while retry.tried < TRIES and time.monotonic() < deadline:
+        said(f"a storm failed; trying it again on a fresh lab, {retry.tried + 1} of {TRIES}")
+        retry.failed += trials.fails(failure.example)
+        retry.tried += 1
+    if retry.tried and retry.failed == retry.tried:
         for smaller in _shrink(failure.example, trials.fails, deadline):
-            retrial.example = smaller
+            retry.example = smaller
             said(f"it still fails with {many(len(smaller.ops), 'step')}")
-    retrial.shown = trials.shown
-    was, now = len(failure.example.ops), len(retrial.example.ops)
+    retry.shown = trials.shown
+    was, now = len(failure.example.ops), len(retry.example.ops)
     shrunk = f"; shrunk from {was} steps to {now}" if now < was else ""
-    retrial.sentence = f"seen {retrial.failed} of {retrial.tried} times again on a fresh lab{shrunk}"
-    if not retrial.tried:
-        retrial.sentence = "not tried again on a fresh lab: storm.shrink_s is 0"
-    return retrial
+    retry.sentence = f"seen {retry.failed} of {retry.tried} times again on a fresh lab{shrunk}"
+    if not retry.tried:
+        retry.sentence = "not tried again on a fresh lab: storm.shrink_s is 0"
+    return retry
 
 
-class _Trials:
+class _FreshLabs:
     """A new lab for each trial."""
 
     def __init__(self, fresh: Callable[[int], World], seed: int) -> None:

@@ -66,13 +66,13 @@ def messages(draw: st.DrawFn, topology: Topology, *, most: int = 20, light: bool
 
     `light`: they carry next to nothing, where only their way matters.
     """
-    return _Lab(topology).send(draw, most, _LIGHT if light else _ANY)
+    return _OpDrawer(topology).send(draw, most, _LIGHT if light else _ANY)
 
 
 @st.composite
 def storms(draw: st.DrawFn, topology: Topology, messages: int | None = None) -> Example:
     """One storm of at most `messages` messages (the topology's own limit if None), the bare actors' part among them."""
-    lab = _Lab(topology)
+    lab = _OpDrawer(topology)
     left = topology.storm.messages if messages is None else messages
     ops = _traffic(draw, lab, left, 12, _ANY)
     places = [draw(st.integers(0, len(ops))) for _ in range(3)]
@@ -130,7 +130,7 @@ def _moment(draw: st.DrawFn, topology: Topology) -> float:
 
 def _timed_storm(draw: st.DrawFn, topology: Topology, at_s: float) -> Example:
     """A few messages at one moment."""
-    lab = _Lab(topology)
+    lab = _OpDrawer(topology)
     ops = _traffic(draw, lab, FEW, 4, _LIGHT)
     if chance(draw, 6):
         ops.append(lab.twice(draw, numbered=chance(draw, 2)))
@@ -139,7 +139,9 @@ def _timed_storm(draw: st.DrawFn, topology: Topology, at_s: float) -> Example:
     return Example(ops=tuple(ops), at_s=at_s)
 
 
-def _traffic(draw: st.DrawFn, lab: _Lab, left: int, most_ops: int, carried: st.SearchStrategy[Payload]) -> list[Op]:
+def _traffic(
+    draw: st.DrawFn, lab: _OpDrawer, left: int, most_ops: int, carried: st.SearchStrategy[Payload]
+) -> list[Op]:
     ops: list[Op] = []
     for _ in range(draw(st.integers(1, most_ops))):
         if left < 1:
@@ -150,7 +152,7 @@ def _traffic(draw: st.DrawFn, lab: _Lab, left: int, most_ops: int, carried: st.S
     return ops
 
 
-class _Speaker(NamedTuple):
+class _Address(NamedTuple):
     """A participant, and the machine that it is on."""
 
     at: str
@@ -165,18 +167,18 @@ class _Speaker(NamedTuple):
         return self.name.startswith("_")
 
 
-class _Lab:
+class _OpDrawer:
     """Who may speak to whom in one lab."""
 
     def __init__(self, topology: Topology) -> None:
         self._tree = Tree(topology)
         self._machines = [machine.id for machine in topology.machines]
-        self._speakers = [_Speaker(m, name) for m in self._machines for name in (m, "_" + m, probe_of(m))]
+        self._addresses = [_Address(m, name) for m in self._machines for name in (m, "_" + m, probe_of(m))]
 
     def send(self, draw: st.DrawFn, most: int, carried: st.SearchStrategy[Payload]) -> Send:
         """A burst between two participants, up, down or across, by id alone or along explicit hops."""
-        frm = pick(draw, self._speakers)
-        to = pick(draw, [other for other in self._speakers if self._may_say(frm, other)])
+        frm = pick(draw, self._addresses)
+        to = pick(draw, [other for other in self._addresses if self._may_say(frm, other)])
         # A node is not found by its id alone from another machine: only stations are, and their programs.
         along = chance(draw, 2) or (to.is_probe and frm.at != to.at)
         return Send(
@@ -191,7 +193,7 @@ class _Lab:
     def flow(self, draw: st.DrawFn, most: int, carried: st.SearchStrategy[Payload]) -> Flow:
         """A stream from a node to a station, with whatever batch size."""
         return Flow(
-            frm=pick(draw, [speaker.name for speaker in self._speakers if speaker.is_probe or speaker.is_program]),
+            frm=pick(draw, [address.name for address in self._addresses if address.is_probe or address.is_program]),
             to=pick(draw, self._machines),
             items=draw(st.integers(0, min(most, 40))),
             batch=draw(st.integers(1, 13)),
@@ -209,7 +211,7 @@ class _Lab:
         to = pick(draw, [machine for machine in self._machines if machine != at] or [at])
         return Opaque(at=at, to=to, size=draw(st.integers(0, 300)), seed=draw(st.integers(0, 1000)))
 
-    def _may_say(self, frm: _Speaker, to: _Speaker) -> bool:
+    def _may_say(self, frm: _Address, to: _Address) -> bool:
         """A program's messages come to its own machine's program by no way but a station's listens."""
         own_program = frm.at == to.at and to.is_program and not frm.is_probe
         return frm.name != to.name and not own_program

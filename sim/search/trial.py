@@ -32,7 +32,8 @@ def run_virtually(scenario: Scenario) -> list[Violation]:
 
 def run_on_processes(scenario: Scenario, folder: Path) -> list[Violation]:
     """The same on real processes, which takes as long as it takes."""
-    from sim.processes.lab import Lab, preload
+    from sim.processes.lab import Lab
+    from sim.processes.start_up import preload
 
     preload()
     folder.mkdir(parents=True)

@@ -17,7 +17,7 @@ from sim.evidence.violation import Violation
 from sim.lab.fault import Fault
 from sim.lab.topology import Topology, load
 from sim.scenario import Example, Scenario, Send, load_scenario
-from sim.search.hunt import Hunted, Progress, drawn, hunt
+from sim.search.hunt import HuntProgress, HuntResult, drawn, hunt
 from sim.search.hunt_progress import seconds_of
 from sim.search.shrink import steps
 from sim.search.trial import only_virtual, run_virtually
@@ -101,7 +101,7 @@ def test_what_is_found_is_made_small_and_kept_with_the_line_that_replays_it(tmp_
 
 @pytest.mark.parametrize("jobs", [1, 2])
 def test_a_hunt_that_finds_nothing_ends_with_its_time_and_leaves_nothing(tmp_path: Path, jobs: int) -> None:
-    told: list[Progress] = []
+    told: list[HuntProgress] = []
     hunted = hunt(PAIR, seed=1, seconds=2.5, folder=tmp_path / "new", jobs=jobs, run=holds, say=told.append)
     assert (hunted.verdict, hunted.found, hunted.smallest) == ("held", None, None)
     assert hunted.played > 0
@@ -193,7 +193,7 @@ def command(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
 
 def test_the_command_says_how_much_it_looked_at(tmp_path: Path) -> None:
     done = command(tmp_path, "topologies/pair.yaml", "--for", "2s", "--seed", "1", "--jobs", "1", "--json")
-    hunted = msgspec.json.decode(done.stdout, type=Hunted)
+    hunted = msgspec.json.decode(done.stdout, type=HuntResult)
     assert (done.returncode, hunted.verdict, hunted.seed, hunted.jobs) == (0, "held", 1, 1), hunted.sentence
     assert hunted.played > 0
     assert list(tmp_path.iterdir()) == [], "there is nothing to keep"

@@ -21,7 +21,7 @@ from sim.lab.topology import Machine, Topology, graph
 from sim.scenario import Example, Flow, Op, Opaque, Send, Twice, twice_id
 from sim.scenario.payloads import Payload, build, fingerprint, opaque_bytes
 from sim.search.draw_storms import draw_storms
-from sim.search.retry import Retrial, _shrink, confirm_and_shrink
+from sim.search.retry import RetryResult, _shrink, confirm_and_shrink
 from sim.storms import Failure, play_storm
 from sim.world import LabError
 from tests import ROOT
@@ -267,10 +267,10 @@ def labs(tmp_path: Path) -> FreshLabs:
 
 
 @pytest.fixture
-def retry(labs: FreshLabs) -> Callable[..., tuple[Retrial, list[str]]]:
+def retry(labs: FreshLabs) -> Callable[..., tuple[RetryResult, list[str]]]:
     """Try a failed storm of one op of each kind again, and say what was told meanwhile."""
 
-    def retry(seconds: float = 60.0) -> tuple[Retrial, list[str]]:
+    def retry(seconds: float = 60.0) -> tuple[RetryResult, list[str]]:
         told: list[str] = []
         failure = Failure(number=3, example=Example(ops=OPS), broke=[violation("hops: it broke")], settled=True)
         retrial = confirm_and_shrink(failure, labs, seed=1, seconds=seconds, said=told.append)
@@ -281,9 +281,9 @@ def retry(labs: FreshLabs) -> Callable[..., tuple[Retrial, list[str]]]:
 
 def test_what_fails_every_time_is_made_as_small_as_it_goes(labs: FreshLabs, retry: Any) -> None:
     labs.is_broken = lambda _, op: isinstance(op, Flow)
-    retrial, told = retry()
-    assert retrial.example.ops == (Flow(frm="_cam", to="T", items=5, batch=2),)
-    assert retrial.sentence == "seen 5 of 5 times again on a fresh lab; shrunk from 4 steps to 1"
+    retry, told = retry()
+    assert retry.example.ops == (Flow(frm="_cam", to="T", items=5, batch=2),)
+    assert retry.sentence == "seen 5 of 5 times again on a fresh lab; shrunk from 4 steps to 1"
     assert told[:5] == [f"a storm failed; trying it again on a fresh lab, {n} of 5" for n in range(1, 6)]
     assert told[5:7] == ["it still fails with 2 steps", "it still fails with 1 step"]
 
@@ -303,23 +303,23 @@ def test_of_what_never_failed_again_nothing_is_shown(labs: FreshLabs, retry: Any
 
 def test_what_does_not_fail_every_time_is_reported_as_often_as_it_was_seen(labs: FreshLabs, retry: Any) -> None:
     labs.is_broken = lambda trial, op: op == FLOW and trial % 2 == 0
-    retrial, _ = retry()
-    assert (retrial.failed, retrial.tried, retrial.example.ops) == (3, 5, OPS)
-    assert retrial.sentence == "seen 3 of 5 times again on a fresh lab"
+    retry, _ = retry()
+    assert (retry.failed, retry.tried, retry.example.ops) == (3, 5, OPS)
+    assert retry.sentence == "seen 3 of 5 times again on a fresh lab"
     assert len(labs.made) == 5, "nothing is shrunk that comes and goes"
 
 
 def test_what_cannot_be_made_smaller_is_reported_as_it_was(labs: FreshLabs, retry: Any) -> None:
     labs.is_broken = lambda trial, op: op == TWICE and labs.made[trial].played[0].ops == OPS
-    retrial, _ = retry()
-    assert retrial.example.ops == OPS
-    assert retrial.sentence == "seen 5 of 5 times again on a fresh lab"
+    retry, _ = retry()
+    assert retry.example.ops == OPS
+    assert retry.sentence == "seen 5 of 5 times again on a fresh lab"
 
 
 def test_no_lab_is_started_where_no_time_is_given(labs: FreshLabs, retry: Any) -> None:
-    retrial, told = retry(seconds=0.0)
-    assert retrial.sentence == "not tried again on a fresh lab: storm.shrink_s is 0"
-    assert (labs.made, told, retrial.example.ops) == ([], [], OPS)
+    retry, told = retry(seconds=0.0)
+    assert retry.sentence == "not tried again on a fresh lab: storm.shrink_s is 0"
+    assert (labs.made, told, retry.example.ops) == ([], [], OPS)
 
 
 def is_late(lab: PlayedLab) -> None:
