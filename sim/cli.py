@@ -15,7 +15,8 @@ from typing import Annotated, Any
 import msgspec
 from cyclopts import App, Parameter
 from rich.console import Console
-from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
+from rich.progress import Progress as ProgressBars
 from rich.table import Table
 from rich.tree import Tree
 
@@ -24,8 +25,8 @@ from sim.faults.compile import actions
 from sim.faults.describe import describe
 from sim.lab.topology import Topology, TopologyError, lasting, load, schema
 from sim.migrate.convert import ImportRefusedError, import_lab, write_new
-from sim.phases import Told
-from sim.processes.lab import uninterrupted
+from sim.phases import Progress
+from sim.processes.start_up import uninterrupted
 from sim.rehearse import EXIT, WorldName, left_out, refusal, rehearse
 from sim.scenario import Scenario, load_scenario, save_scenario
 from sim.search.determinism import digests
@@ -366,10 +367,10 @@ def _progress(console: Console) -> Iterator[Any]:
         yield lambda told: console.print(_phase(told)) if told.ended else None
         return
     columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=console, transient=True) as bars:
+    with ProgressBars(*columns, console=console, transient=True) as bars:
         task: TaskID = bars.add_task("starting", total=None)
 
-        def say(told: Told) -> None:
+        def say(told: Progress) -> None:
             if told.ended:
                 bars.console.print(_phase(told))
             else:
@@ -379,7 +380,7 @@ def _progress(console: Console) -> Iterator[Any]:
         yield say
 
 
-def _phase(told: Told) -> str:
+def _phase(told: Progress) -> str:
     return f"{MARK['pass' if told.ok else 'fail']} {told.phase} {told.note}".rstrip()
 
 

@@ -20,7 +20,7 @@ from sim.faults.describe import describe
 from sim.lab.fault import VERBS, Fault, verb_of
 from sim.lab.topology import Topology
 from sim.phases import Conducted
-from sim.processes.lab import IMPOSSIBLE
+from sim.processes.faults import IMPOSSIBLE
 from sim.rehearse import WorldName, rehearse
 from sim.scenario import Example, Scenario, load_scenario, save_scenario
 from sim.verdict import Check, Report, StreamRow, TrialRow

@@ -25,12 +25,12 @@ from sim.storms import Failure, Stormed, play_storm, size_of
 from sim.verdict import Check
 from sim.world import LabError, World
 
-__all__ = ["Conducted", "Draw", "Phase", "Told", "conduct", "judge"]
+__all__ = ["Conducted", "Draw", "Phase", "Progress", "conduct", "judge"]
 
 Phase = Literal["up", "handshakes", "session", "faults", "recovery", "storms", "crash", "retrial", "checks"]
 
 
-class Told(Struct):
+class Progress(Struct):
     """What is going on, for whoever shows it."""
 
     phase: Phase
@@ -89,7 +89,7 @@ def conduct(
     world: World,
     scenario: Scenario,
     *,
-    say: Callable[[Told], Any] = lambda _: None,
+    say: Callable[[Progress], Any] = lambda _: None,
     draw: Draw | None = None,
     crash: bool = False,
     into: Conducted | None = None,
@@ -122,7 +122,7 @@ class _Conduct:
     """The phases."""
 
     def __init__(
-        self, world: World, conducted: Conducted, say: Callable[[Told], Any], draw: Draw | None
+        self, world: World, conducted: Conducted, say: Callable[[Progress], Any], draw: Draw | None
     ) -> None:
         self.world = world
         self.draw = draw
@@ -147,15 +147,15 @@ class _Conduct:
 
     def _up(self) -> None:
         begun = time.monotonic()
-        self.say(Told("up"))
+        self.say(Progress("up"))
         self.world.start()
-        self.say(Told("up", f"{time.monotonic() - begun:.1f} s", ended=True))
-        self.say(Told("handshakes"))
+        self.say(Progress("up", f"{time.monotonic() - begun:.1f} s", ended=True))
+        self.say(Progress("handshakes"))
         missing = self.world.await_handshakes()
         self.run.up_s = round(time.monotonic() - begun, 2)
         total = len(self.scenario.topology.machines) - 1
         self._doubt(*(Violation("", (name,), (), f"whether {name} will ever shake hands") for name in missing))
-        self.say(Told("handshakes", f"{total - len(missing)}/{total}", ended=True, ok=not missing))
+        self.say(Progress("handshakes", f"{total - len(missing)}/{total}", ended=True, ok=not missing))
 
     # -- the session, the faults and the storms that have a time -------------------------------------------------
 
@@ -167,26 +167,26 @@ class _Conduct:
             self._settle("up", {})
             return
         phase: Phase = "session" if session else "faults"
-        self.say(Told(phase, "playing"))
+        self.say(Progress(phase, "playing"))
         self.run.played |= timed
         if not self.world.play(actions, timed, session=session):
             self._doubt(Violation("", (), (), "how the session ends: it did not come to its end"))
         if faults:  # though none of them may have happened
             self._heal()
-        self.say(Told(phase, "settling"))
+        self.say(Progress(phase, "settling"))
         left = self._settle("session", {})
         if session:
             self.world.ask()
             self._settle("proof", left)
             self.run.expected = self.world.expected()
-        self.say(Told(phase, ended=True, ok=not self.run.unsettled))
+        self.say(Progress(phase, ended=True, ok=not self.run.unsettled))
 
     def _heal(self) -> None:
         begun = time.monotonic()
-        self.say(Told("recovery"))
+        self.say(Progress("recovery"))
         wrong = self.world.heal()
         self._doubt(*(Violation("", (), (), f"whether the lab is ever whole again: {what}") for what in wrong))
-        self.say(Told("recovery", f"{time.monotonic() - begun:.1f} s", ended=True, ok=not wrong))
+        self.say(Progress("recovery", f"{time.monotonic() - begun:.1f} s", ended=True, ok=not wrong))
 
     def _settle(self, token: str, told: Mapping[str, None]) -> dict[str, None]:
         left = dict.fromkeys(self.world.settle(token))
@@ -209,7 +209,7 @@ class _Conduct:
                 self._doubt(Violation("", (), (), f"what became of storm {number}"))
             if stormed.broke or not stormed.settled:
                 break
-        self.say(Told("storms", str(len(calm)), ended=True, ok=not (self.run.unsettled or stormed.broke)))
+        self.say(Progress("storms", str(len(calm)), ended=True, ok=not (self.run.unsettled or stormed.broke)))
 
     def _draw(self, *, crash: bool) -> None:
         if self.draw is None:
@@ -229,13 +229,13 @@ class _Conduct:
         self._told(0, count, None)
         self.run.failure = self.draw(self.scenario.topology, play, seed=self.scenario.seed, count=count)
         self.run.drawing_s += time.monotonic()
-        self.say(Told("storms", f"{len(self.run.played) - first}", ended=True, ok=self.run.failure is None))
+        self.say(Progress("storms", f"{len(self.run.played) - first}", ended=True, ok=self.run.failure is None))
         if crash and self.run.failure is None:
             self._crash(first + count)
 
     def _told(self, done: int, count: int, example: Example | None) -> None:
         note = f"{done}/{count}" if example is None else f"{done + 1}/{count} · {size_of(example)} messages"
-        self.say(Told("storms", note, done / count))
+        self.say(Progress("storms", note, done / count))
 
     def _storm(self, number: int, example: Example) -> Stormed:
         self.run.played[number] = example  # now: the lab may fall in it
@@ -249,9 +249,9 @@ class _Conduct:
         if not topology.pilots:
             return
         victim = topology.pilots[0].id
-        self.say(Told("crash", victim))
+        self.say(Progress("crash", victim))
         stormed = self._storm(number, Example(ops=(Crash(frm=topology.terminal.id, to=victim),)))
         if not stormed.settled:
             text = f"what became of the message that {victim} was killed in"
             self._doubt(Violation("", (victim,), (), text))
-        self.say(Told("crash", victim, ended=True, ok=stormed.settled and not stormed.broke))
+        self.say(Progress("crash", victim, ended=True, ok=stormed.settled and not stormed.broke))

@@ -28,12 +28,14 @@ from sim.evidence.violation import Violation
 from sim.faults.actions import Action
 from sim.faults.describe import describe
 from sim.lab.topology import Topology
-from sim.phases import Conducted, Draw, Told, conduct, judge
-from sim.processes.lab import IMPOSSIBLE, Lab, preload, uninterrupted
+from sim.phases import Conducted, Draw, Progress, conduct, judge
+from sim.processes.faults import IMPOSSIBLE
+from sim.processes.lab import Lab
+from sim.processes.start_up import preload, uninterrupted
 from sim.processes.usage import Sampler
 from sim.report.figures import advice_for, latencies, link_rows, machine_rows, rates, sentence_for, timeline
 from sim.scenario import Scenario, save_scenario
-from sim.search.retry import Retrial, confirm_and_shrink
+from sim.search.retry import RetryResult, confirm_and_shrink
 from sim.storms import size_of
 from sim.verdict import Check, Report
 from sim.virtual.lab import VirtualLab
@@ -63,7 +65,7 @@ class _Run(Struct):
     """What a run has come to so far."""
 
     conducted: Conducted
-    retrial: Retrial | None = None
+    retry: RetryResult | None = None
     interrupted: bool = False
 
 
@@ -90,7 +92,7 @@ def rehearse(
     folder: Path,
     *,
     world: WorldName = "processes",
-    say: Callable[[Told], Any],
+    say: Callable[[Progress], Any],
     into: Conducted | None = None,
 ) -> Report:
     """Run `scenario`, and where something broke, write `smallest.json`. What comes of it goes `into` what is given."""
@@ -110,8 +112,8 @@ def rehearse(
         sampler.stop()
     took = time.monotonic() - begun - run.conducted.drawing_s
     if not run.interrupted:
-        _try_again(scenario, run, folder, world, say)
-    say(Told("checks"))
+        _retry(scenario, run, folder, world, say)
+    say(Progress("checks"))
     with uninterrupted():
         report = _report(scenario, run, sampler, folder)
     report.started, report.took_s = started.isoformat(timespec="seconds"), round(time.monotonic() - begun, 1)
@@ -130,7 +132,7 @@ def _draw(home: Path) -> Draw:
     return partial(draw_storms, home=home)
 
 
-def _try_again(scenario: Scenario, run: _Run, folder: Path, world: WorldName, say: Callable[[Told], Any]) -> None:
+def _retry(scenario: Scenario, run: _Run, folder: Path, world: WorldName, say: Callable[[Progress], Any]) -> None:
     failure = run.conducted.failure
     if failure is None:
         return
@@ -140,12 +142,12 @@ def _try_again(scenario: Scenario, run: _Run, folder: Path, world: WorldName, sa
         return world_of(world, scenario.topology, seed=scenario.seed, folder=place)
 
     try:
-        run.retrial = confirm_and_shrink(
+        run.retry = confirm_and_shrink(
             failure,
             fresh,
             seed=scenario.seed,
             seconds=scenario.topology.storm.shrink_s,
-            said=lambda note: say(Told("retrial", note)),
+            said=lambda note: say(Progress("retrial", note)),
         )
     except KeyboardInterrupt:
         run.interrupted = True
@@ -181,7 +183,7 @@ def _report(scenario: Scenario, run: _Run, sampler: Sampler, folder: Path) -> Re
         rates=rates(evidence),
         timeline=timeline(evidence),
         links=link_rows(evidence),
-        diagram=_picture(evidence, checks, run.retrial) if verdict in ("broke", "unsettled") else None,
+        diagram=_picture(evidence, checks, run.retry) if verdict in ("broke", "unsettled") else None,
         trials=trial_rows(index),
         streams=stream_rows(index),
         processes=sampler.rows(),
@@ -190,22 +192,22 @@ def _report(scenario: Scenario, run: _Run, sampler: Sampler, folder: Path) -> Re
     )
 
 
-def _picture(evidence: Evidence, checks: list[Check], retrial: Retrial | None) -> Diagram | None:
+def _picture(evidence: Evidence, checks: list[Check], retry: RetryResult | None) -> Diagram | None:
     """What went wrong, in the smallest that shows it; what broke before what is not known."""
-    smallest = _smallest_picture(evidence, retrial) if retrial else None
+    smallest = _smallest_picture(evidence, retry) if retry else None
     if smallest is not None:
         return smallest
     found = [wrong for check in checks for wrong in check.broke] + [doubt for check in checks for doubt in check.doubts]
     return diagram_of(evidence, evidence.topology, found) if found else None
 
 
-def _smallest_picture(evidence: Evidence, retrial: Retrial) -> Diagram | None:
+def _smallest_picture(evidence: Evidence, retry: RetryResult) -> Diagram | None:
     """Of the storm that failed, the last time it did on a fresh lab: nothing else was played on that."""
-    if retrial.shown is None:
+    if retry.shown is None:
         return None
-    diagram = diagram_of(retrial.shown.journal, evidence.topology, retrial.shown.broke)
+    diagram = diagram_of(retry.shown.journal, evidence.topology, retry.shown.broke)
     if diagram is not None:
-        diagram.of = f"the storm that failed, on a fresh lab: {retrial.sentence}"
+        diagram.of = f"the storm that failed, on a fresh lab: {retry.sentence}"
     return diagram
 
 
@@ -231,7 +233,7 @@ def _keep(scenario: Scenario, run: _Run, folder: Path) -> str:
     if failure is None:
         kept = replace(scenario, examples=tuple(run.conducted.played.values()), draw=0)
     else:
-        smallest = run.retrial.example if run.retrial else failure.example
+        smallest = run.retry.example if run.retry else failure.example
         why = "; ".join(map(str, failure.broke[:3])) or "it did not settle"
         kept = replace(scenario, examples=(smallest,), draw=0, session=False, why=why)
     save_scenario(kept, folder / "smallest.json")
@@ -243,7 +245,7 @@ def _storm_sentence(run: _Run) -> str:
     if not played:
         return "no storm was played"
     total = sum(map(size_of, played.values()))
-    again = f"; the one that failed: {run.retrial.sentence}" if run.retrial else ""
+    again = f"; the one that failed: {run.retry.sentence}" if run.retry else ""
     return f"{len(played)} storms, {total:,} messages and items{again}"
 
 

@@ -13,7 +13,7 @@ from msgspec import Struct
 
 from sim.checks.result import about_machine, excused, many, result_of
 from sim.checks.stream_items import Items, Lost, judge_copies, judge_missing, runs
-from sim.emulator.session import item_of, route_of
+from sim.emulator.session import item_of, stream_destination
 from sim.evidence.index import Evidence, Index
 from sim.evidence.journal import Entry
 from sim.evidence.violation import Violation
@@ -200,7 +200,7 @@ def _spec(index: Index, stream: _Stream) -> tuple[Machine, Stream | None, str]:
 def _ends_at(index: Index, stream: _Stream, machine: Machine, spec: Stream | None) -> str:
     if spec is None:
         return next((entry.to for entry in stream.made), "")
-    to, key = route_of(index.evidence.topology, machine, spec)
+    to, key = stream_destination(index.evidence.topology, machine, spec)
     return "_" + (to if key == "STREAM_VIDEO" else index.evidence.topology.terminal.id)
 
 

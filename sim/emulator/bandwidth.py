@@ -21,7 +21,7 @@ HEAD_BYTES = 250  # what a message is beside its value: ids, times, origin
 NOTABLE = 0.01  # less than this of the whole is not worth a word
 
 
-class _Flow(Struct, frozen=True):
+class _Load(Struct, frozen=True):
     """Something that one machine sends all the time."""
 
     machine: str
@@ -36,16 +36,16 @@ def load_warnings(topology: Topology) -> list[str]:
     "rig_10: its camera sends 18.4 Mbit/s, 24.6 in base64, over a link of 20 Mbit/s".
     """
     machines = {machine.id: machine for machine in topology.machines}
-    carried: dict[str, list[_Flow]] = {machine.id: [] for machine in topology.machines}
+    carried: dict[str, list[_Load]] = {machine.id: [] for machine in topology.machines}
     for machine in topology.machines:
-        for flow, to in _flows(topology, machine):
+        for load, to in _flows(topology, machine):
             for below in _links(machines, machine, to):
-                carried[below].append(flow)
+                carried[below].append(load)
     found = []
     for machine in topology.machines:
-        rate, flows = machine.link.rate_mbit if machine.link else None, carried[machine.id]
-        if rate is not None and sum(flow.mbit for flow in flows) > rate:
-            found.append(f"{machine.id}: {_sum(machine.id, flows)}, over a link of {_figure(rate)} Mbit/s")
+        rate, loads = machine.link.rate_mbit if machine.link else None, carried[machine.id]
+        if rate is not None and sum(load.mbit for load in loads) > rate:
+            found.append(f"{machine.id}: {_sum(machine.id, loads)}, over a link of {_figure(rate)} Mbit/s")
     return found
 
 
@@ -56,7 +56,7 @@ def _links(machines: dict[str, Machine], machine: Machine, to: str) -> Iterator[
         machine = machines[machine.parent]
 
 
-def _flows(topology: Topology, machine: Machine) -> Iterator[tuple[_Flow, str]]:
+def _flows(topology: Topology, machine: Machine) -> Iterator[tuple[_Load, str]]:
     """All that it sends steadily, on average, and to whom. What a program of the lab's own sends is not known."""
     if machine.program is not None:
         return
@@ -65,35 +65,35 @@ def _flows(topology: Topology, machine: Machine) -> Iterator[tuple[_Flow, str]]:
     if machine.trials is not None:
         trials_hz = topology.session.pace * 2 / sum(machine.trials.every_s)
         size = machine.trials.stages * (machine.trials.bytes + HEAD_BYTES)
-        yield _Flow(machine.id, "trials", trials_hz * size * 8 / 1e6), home
+        yield _Load(machine.id, "trials", trials_hz * size * 8 / 1e6), home
     for name, stream in machine.streams.items():
         rate = stream.rate_hz or trials_hz * (stream.burst.n if stream.burst else 0)
         yield _stream(machine, name, stream, rate), stream.to or home
 
 
-def _stream(machine: Machine, name: str, stream: Stream, rate_hz: float) -> _Flow:
+def _stream(machine: Machine, name: str, stream: Stream, rate_hz: float) -> _Load:
     if stream.shape is not None:
         raw = rate_hz * math.prod(stream.shape) * np.dtype(stream.dtype or "uint8").itemsize * 8 / 1e6
-        return _Flow(machine.id, name, raw * 4 / 3, raw)
+        return _Load(machine.id, name, raw * 4 / 3, raw)
     item = msgspec.json.encode(item_of(0, machine.id, name, stream, 0, 1000))
-    return _Flow(machine.id, name, rate_hz * (len(item) + HEAD_BYTES / stream.batch) * 8 / 1e6)
+    return _Load(machine.id, name, rate_hz * (len(item) + HEAD_BYTES / stream.batch) * 8 / 1e6)
 
 
-def _sum(id: str, flows: list[_Flow]) -> str:
-    whole = sum(flow.mbit for flow in flows)
-    notable = sorted((flow for flow in flows if flow.mbit >= NOTABLE * whole), key=lambda flow: -flow.mbit)
-    said = [_one(id, flow, " Mbit/s" if n == 0 else "") for n, flow in enumerate(notable)]
+def _sum(id: str, loads: list[_Load]) -> str:
+    whole = sum(load.mbit for load in loads)
+    notable = sorted((load for load in loads if load.mbit >= NOTABLE * whole), key=lambda load: -load.mbit)
+    said = [_one(id, load, " Mbit/s" if n == 0 else "") for n, load in enumerate(notable)]
     if len(said) == 1:
         return said[0]
     return f"{', '.join(said[:-1])} and {said[-1]}: {_figure(whole)} Mbit/s in all"
 
 
-def _one(id: str, flow: _Flow, unit: str) -> str:
-    whose = "its" if flow.machine == id else f"{flow.machine}'s"
-    sends = f"send{'' if flow.what == 'trials' else 's'} " if unit else ""
-    if flow.raw_mbit is None:
-        return f"{whose} {flow.what} {sends}{_figure(flow.mbit)}{unit}"
-    return f"{whose} {flow.what} {sends}{_figure(flow.raw_mbit)}{unit}, {_figure(flow.mbit)} in base64"
+def _one(id: str, load: _Load, unit: str) -> str:
+    whose = "its" if load.machine == id else f"{load.machine}'s"
+    sends = f"send{'' if load.what == 'trials' else 's'} " if unit else ""
+    if load.raw_mbit is None:
+        return f"{whose} {load.what} {sends}{_figure(load.mbit)}{unit}"
+    return f"{whose} {load.what} {sends}{_figure(load.raw_mbit)}{unit}, {_figure(load.mbit)} in base64"
 
 
 def _figure(mbit: float) -> str:

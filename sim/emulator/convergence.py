@@ -1,55 +1,79 @@
-"""PURE. When a lab is whole: nothing awaits a confirmation, everybody is there, every route is that of the graph."""
+"""Whether a lab has converged after its faults: every outbox empty, every machine connected, every route right."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from msgspec import Struct, field
 
+from autopilot_net.protocol.endpoint import Endpoint
+from autopilot_net.roles.pilot import Pilot
+from autopilot_net.roles.terminal import Terminal
 from sim.lab.topology import Topology
 
-__all__ = ["Picture", "lacks", "steady"]
+__all__ = ["Snapshot", "divergences", "snapshot_of", "steady"]
 
 
 T = TypeVar("T")
 
 
-class Picture(Struct, kw_only=True):
-    """What one station or program has to say of itself and of those around it. All lists are sorted."""
+class Snapshot(Struct, kw_only=True):
+    """What one station or program knows of itself and of its neighbours. All lists are sorted."""
 
     outbox: list[str] = field(default_factory=list)  # ids of messages, and of streams that ended and are not sent
-    routes: dict[str, str] = field(default_factory=dict)  # id -> the neighbour below behind which it lies
-    neighbours: list[str] = field(default_factory=list)  # that are there, above and below
+    routes: dict[str, str] = field(default_factory=dict)  # id -> the neighbour below, behind which that id lies
+    neighbours: list[str] = field(default_factory=list)  # connected now, above and below
     known: list[str] = field(default_factory=list)  # machines that shook hands with it, or through it
 
 
-def lacks(topology: Topology, pictures: Mapping[str, Any]) -> list[str]:
-    """What is not as it should be, in words, by the last `Picture` of each participant that was asked; None: silent."""
+def snapshot_of(endpoint: Endpoint, role: Pilot | Terminal) -> Snapshot:
+    """The snapshot of a station, by its endpoint and its role. A machine is known once it has shaken hands.
+
+    Where another thread changes these, call it through `steady`.
+    """
+    routes = endpoint.routes
+    above = [routes.upstream] if routes.up and routes.upstream else []
+    if isinstance(role, Terminal):
+        known = [name for name, facts in role.pilots.items() if "way" in facts]
+    else:
+        known = list(role.children)
+    return Snapshot(
+        outbox=sorted(endpoint.outbox.messages()),
+        routes=dict(sorted(routes.behind.items())),
+        neighbours=sorted([*routes.below, *above]),
+        known=sorted(known),
+    )
+
+
+def divergences(topology: Topology, snapshots: Mapping[str, Snapshot | None]) -> list[str]:
+    """What differs from a lab that has converged, a sentence each. A snapshot of None: the participant did not answer.
+    """
     found: list[str] = []
-    for name, picture in pictures.items():
-        if picture is None:
+    for name, snapshot in snapshots.items():
+        if snapshot is None:
             found.append(f"{name} does not answer")
-        elif picture.outbox:
-            found.append(f"{len(picture.outbox)} in the outbox of {name}, first {picture.outbox[0]}")
+        elif snapshot.outbox:
+            found.append(f"{len(snapshot.outbox)} in the outbox of {name}, first {snapshot.outbox[0]}")
     above = {machine.id: machine.parent for machine in topology.machines}
     for machine in topology.machines:
         at, parent = machine.id, machine.parent
-        found += _apart(pictures, at, "_" + at)
+        found += _disconnected(snapshots, at, "_" + at)
         if parent is not None:
-            found += _apart(pictures, parent, at) + _apart(pictures, at, parent)
+            found += _disconnected(snapshots, parent, at) + _disconnected(snapshots, at, parent)
         while parent is not None and (further := above[parent]) is not None:
-            found += _astray(pictures, further, machine.id, via=parent)
+            found += _misrouted(snapshots, further, machine.id, neighbour=parent)
             parent = further
-    known = pictures.get(topology.terminal.id)
-    if known is not None:
-        missing = [machine.id for machine in topology.machines[1:] if machine.id not in known.known]
+    terminal = snapshots.get(topology.terminal.id)
+    if terminal is not None:
+        missing = [machine.id for machine in topology.machines[1:] if machine.id not in terminal.known]
         found += [f"{topology.terminal.id} does not know {name}" for name in missing]
     return found
 
 
 def steady(take: Callable[[], T]) -> T:
-    """What `take` gives, which reads what another thread writes: a dict that grows meanwhile is read again."""
+    """The result of `take`, which reads dicts that another thread writes. It is called again if one changed meanwhile.
+    """
     while True:
         try:
             return take()
@@ -57,14 +81,14 @@ def steady(take: Callable[[], T]) -> T:
             continue
 
 
-def _apart(pictures: Mapping[str, Any], at: str, peer: str) -> list[str]:
-    picture = pictures.get(at)
-    return [] if picture is None or peer in picture.neighbours else [f"{at} has no connection with {peer}"]
+def _disconnected(snapshots: Mapping[str, Snapshot | None], at: str, peer: str) -> list[str]:
+    snapshot = snapshots.get(at)
+    return [] if snapshot is None or peer in snapshot.neighbours else [f"{at} has no connection with {peer}"]
 
 
-def _astray(pictures: Mapping[str, Any], at: str, name: str, *, via: str) -> list[str]:
-    picture = pictures.get(at)
-    if picture is None or picture.routes.get(name) == via:
+def _misrouted(snapshots: Mapping[str, Snapshot | None], at: str, name: str, *, neighbour: str) -> list[str]:
+    snapshot = snapshots.get(at)
+    if snapshot is None or snapshot.routes.get(name) == neighbour:
         return []
-    has = picture.routes.get(name)
-    return [f"{at} has {'no route' if has is None else f'the route by {has}'} to {name}, which is behind {via}"]
+    has = snapshot.routes.get(name)
+    return [f"{at} has {'no route' if has is None else f'the route by {has}'} to {name}, which is behind {neighbour}"]

@@ -1,7 +1,7 @@
-"""What an emulated program does, in whatever world: its listens, its session, its part in storms, and what it notes.
+"""An emulated program, the same on processes and in virtual time: its listens, its session, and its part in storms.
 
-Around it are a node to speak through, a journal, a clock and a memory that outlives it: of a process, in
-`processes/program_process.py`; of virtual time, in `virtual/programs.py`.
+Its world gives it nodes, a journal, a clock and a memory: `processes/program_process.py` in a process,
+`virtual/programs.py` in virtual time.
 """
 
 from __future__ import annotations
@@ -12,21 +12,31 @@ from typing import Any, Protocol
 
 from autopilot_net import AutopilotNetError, Delivery, Message
 from autopilot_net.error_report import error_report
-from sim.emulator.recorder import Hearing
-from sim.emulator.sender import Speaker, Voice
-from sim.emulator.session import Act, Conductor, Item, Open, Rig, Say, item_of, route_of, stream_name
+from sim.emulator.machine_script import MachineScript
+from sim.emulator.recorder import Recorder
+from sim.emulator.sender import Participant, Sender
+from sim.emulator.session import (
+    AppendItem,
+    Command,
+    OpenStream,
+    SendMessage,
+    item_of,
+    stream_destination,
+    stream_name,
+)
+from sim.emulator.session_script import SessionScript
 from sim.lab.topology import Machine, Topology
 from sim.scenario import Flow, Op
 from sim.scenario.payloads import build, fingerprint
 
-__all__ = ["Emulated", "Memory", "StreamLike"]
+__all__ = ["EmulatedProgram", "Memory", "StreamLike"]
 
 Handler = Callable[..., Any]
 ORDERS = ("START", "STOP")
 
 
 class StreamLike(Protocol):
-    """A stream of whatever world."""
+    """A stream, of either world."""
 
     id: str
     to: str
@@ -39,8 +49,8 @@ class StreamLike(Protocol):
     def close(self) -> None: ...
 
 
-class Node(Voice, Protocol):
-    """A node of whatever world."""
+class NodeLike(Participant, Protocol):
+    """A node, of either world."""
 
     @property
     def ip(self) -> str: ...
@@ -51,19 +61,21 @@ class Node(Voice, Protocol):
 
 
 class Memory(Protocol):
-    """What of a program outlives its death: one value."""
+    """One value that survives when its program is killed."""
 
     def load(self) -> dict[str, Any] | None:
-        """What was kept last; None where nothing was."""
+        """The value that was kept last; None if none was."""
 
     def keep(self, value: dict[str, Any]) -> None:
-        """Keep `value`, before anything that follows is done."""
+        """Keep `value` before the program acts on it."""
 
 
-class Emulated:
-    """The program of one machine. `tell` speaks to whoever runs the rehearsal, `changed` is called when a timer may be
-    due sooner. Any thread may call. What the session makes of an order or of the time is done in one go; what follows a
-    confirmation, and what the parent asks for, may come between.
+class EmulatedProgram:
+    """The program of one machine. Any thread may call.
+
+    `clock` gives seconds. `tell` reports to whoever runs the rehearsal. `changed` is called when a timer may be due
+    sooner. The commands of one order or one timer are carried out together. Commands that follow a confirmation, and
+    those that the rehearsal asks for, may come between them.
     """
 
     def __init__(
@@ -72,7 +84,7 @@ class Emulated:
         machine: Machine,
         *,
         seed: int,
-        speaker: Speaker,
+        sender: Sender,
         memory: Memory,
         clock: Callable[[], float],
         tell: Callable[..., Any],
@@ -81,7 +93,7 @@ class Emulated:
         self.id = "_" + machine.id
         self.machine = machine
         self.topology = topology
-        self.speaker = speaker
+        self.sender = sender
         self.streams: dict[tuple[str, int], StreamLike] = {}
         self.flows: list[StreamLike] = []
         self._seed = seed
@@ -89,27 +101,27 @@ class Emulated:
         self._clock = clock
         self._tell = tell
         self._changed = changed
-        self.hearing = Hearing(speaker, tell)
+        self.recorder = Recorder(sender, tell)
         is_terminal = machine.parent is None
-        self._conductor = Conductor(topology, seed=seed) if is_terminal else None
-        self._rig = None if is_terminal else Rig(topology, machine, seed=seed)
+        self._session_script = SessionScript(topology, seed=seed) if is_terminal else None
+        self._machine_script = None if is_terminal else MachineScript(topology, machine, seed=seed)
         self._lock = threading.RLock()
-        self._begun = threading.Event()  # a node hears from its station as soon as it is made
+        self._begun = threading.Event()  # orders wait for it: a node receives as soon as it is made
         self.node: Any
         self.probe: Any
 
     def listens(self) -> dict[str, Handler]:
         """The listens of the machine's program."""
-        if self._conductor is not None:
-            return self.hearing.listens()
-        return {"START": self.on_start, "STOP": self.on_stop, "STREAM_VIDEO": self.hearing.on_item}
+        if self._session_script is not None:
+            return self.recorder.listens()
+        return {"START": self.on_start, "STOP": self.on_stop, "STREAM_VIDEO": self.recorder.on_item}
 
     def probe_listens(self) -> dict[str, Handler]:
-        """The listens of the node that storms speak through."""
+        """The listens of the probe, a second node that storms send from and to."""
         return {"STORM": self._on_probe_storm, "STORM_ITEM": self._on_probe_item}
 
-    def begin(self, node: Node, probe: Node) -> None:
-        """Speak through these. Shake hands; then go on with what a former life was at."""
+    def begin(self, node: NodeLike, probe: NodeLike) -> None:
+        """Use these nodes. Shake hands, then resume the session of a former life, if there was one."""
         self.node, self.probe = node, probe
         saved = self._memory.load()
         if self.machine.parent is not None:
@@ -126,87 +138,89 @@ class Emulated:
         self._begun.set()
 
     def _shake_hands(self, parent: str, facts: dict[str, Any]) -> None:
-        """Until it is known above: given up, it is said again."""
+        """Send HANDSHAKE until it is confirmed. One that is given up is sent again."""
 
         def settled(done: Delivery) -> None:
             if done.expired and not self.node.closing.is_set():
                 self._shake_hands(parent, facts)
 
-        self.speaker.say(self.id, parent, "HANDSHAKE", facts).then(settled)
+        self.sender.send(self.id, parent, "HANDSHAKE", facts).then(settled)
 
     # -- the session -----------------------------------------------------------------------------------------------
 
     def play(self) -> None:
-        """Conduct the session; in the terminal's program."""
-        if self._conductor is not None:
+        """Begin the session. Only the terminal's program does anything."""
+        if self._session_script is not None:
             with self._lock:
-                acts = self._conductor.begin(now=self._clock())
+                commands = self._session_script.begin(now=self._clock())
                 self._keep()
-                self.perform(acts)
+                self.perform(commands)
             self._changed()
 
     def ask(self) -> None:
-        """Ask every pilot whether our copy of its data is whole."""
-        if self._conductor is not None:
-            self.perform(self._conductor.questions())
-            self.perform([Say(self.machine.id, "STOPALL"), Say(self.machine.id, "INIT")])
+        """Ask every pilot whether the terminal has all of its data. Only the terminal's program does anything."""
+        if self._session_script is not None:
+            self.perform(self._session_script.coherence_questions())
+            self.perform([SendMessage(self.machine.id, "STOPALL"), SendMessage(self.machine.id, "INIT")])
 
     def call(self) -> None:
-        """Show that we are there: to the terminal; and the terminal, to every machine."""
+        """Send CALM to the terminal. The terminal sends it to every machine. It shows that the path works again."""
         home = self.topology.terminal.id
-        others = [home] if self._conductor is None else [machine.id for machine in self.topology.machines[1:]]
-        self.perform([Say(other, "CALM") for other in others])
+        others = [home] if self._session_script is None else [machine.id for machine in self.topology.machines[1:]]
+        self.perform([SendMessage(other, "CALM") for other in others])
 
     def next_timer(self) -> float | None:
-        """When to call `handle_timer`."""
+        """When to call `handle_timer`, in seconds of the clock; None if no timer runs."""
         with self._lock:
             return None if self._script is None else self._script.next_timer()
 
     def handle_timer(self) -> None:
-        """Do what is due."""
+        """Carry out the commands that are due."""
         script = self._script
         if script is None:
             return
         with self._lock:
-            acts = script.handle_timer(now=self._clock())
-            if acts:
+            commands = script.handle_timer(now=self._clock())
+            if commands:
                 self._keep()
             try:
-                self.perform(acts)
+                self.perform(commands)
             except AutopilotNetError as error:
                 facts = error_report(self.machine.id, str(error))
-                self.speaker.journal.write("exception", value=facts)
+                self.sender.journal.write("exception", value=facts)
         self._after_orders()
 
     def on_start(self, message: Message) -> Any:
-        """A START: handled when what it set off is known above."""
-        self.speaker.heard(message, value=message.value)
-        return self._told(lambda rig, now: rig.started(message.value, now=now))
+        """A START. It is handled when the messages that it caused are confirmed."""
+        self.sender.heard(message, value=message.value)
+        return self._carry_out(lambda script, now: script.started(message.value, now=now))
 
     def on_stop(self, message: Message) -> Any:
-        """A STOP: handled when everything below is idle, and that is known above."""
-        self.speaker.heard(message, value=message.value)
-        return self._told(lambda rig, now: rig.stopped(message.value, now=now))
+        """A STOP. It is handled when every machine below is idle, and the station above knows that."""
+        self.sender.heard(message, value=message.value)
+        return self._carry_out(lambda script, now: script.stopped(message.value, now=now))
 
-    def perform(self, acts: list[Act]) -> list[Delivery]:
-        """Do them, in order; the handles of what was said, each settled when what comes after it is, too."""
-        return [handle for act in acts if (handle := self._do(act)) is not None]
+    def perform(self, commands: list[Command]) -> list[Delivery]:
+        """Carry out commands in order. Returns a delivery for each message; it settles when what follows the message
+        has, too.
+        """
+        return [handle for command in commands if (handle := self._perform_one(command)) is not None]
 
     @property
-    def _script(self) -> Conductor | Rig | None:
+    def _script(self) -> SessionScript | MachineScript | None:
         if self.machine.program:
-            return None  # the lab's own program has its own
-        return self._conductor or self._rig
+            return None  # the lab's own program runs the session itself
+        return self._session_script or self._machine_script
 
-    def _told(self, tell: Callable[[Rig, float], list[Act]]) -> list[Delivery]:
-        if self._rig is None:
+    def _carry_out(self, ask: Callable[[MachineScript, float], list[Command]]) -> list[Delivery]:
+        if self._machine_script is None:
             return []
         self._begun.wait()
         with self._lock:
-            acts = tell(self._rig, self._clock())
-            if acts:
+            commands = ask(self._machine_script, self._clock())
+            if commands:
                 self._keep()
-            handles = self.perform(acts)
+            handles = self.perform(commands)
         self._changed()
         return handles
 
@@ -215,54 +229,54 @@ class Emulated:
             self._memory.keep(self._script.saved())
 
     def _after_orders(self) -> None:
-        """Tell, once, that the session was played to its end."""
-        if self._conductor is not None and self._conductor.done:
+        """Report that the session was played to its end."""
+        if self._session_script is not None and self._session_script.done:
             self._tell("played")
 
-    def _do(self, act: Act) -> Delivery | None:
-        if isinstance(act, Say):
-            return self._say(act)
-        if isinstance(act, Open):
-            self._open(act)
-        elif isinstance(act, Item):
-            self._item(act)
-        elif stream := self.streams.get((act.stream, act.session)):
+    def _perform_one(self, command: Command) -> Delivery | None:
+        if isinstance(command, SendMessage):
+            return self._send(command)
+        if isinstance(command, OpenStream):
+            self._open_stream(command)
+        elif isinstance(command, AppendItem):
+            self._append(command)
+        elif stream := self.streams.get((command.stream, command.session)):
             stream.close()
         return None
 
-    def _say(self, act: Say) -> Delivery:
-        if act.key == "STATE":
-            self.speaker.journal.write("state", value=act.value)
-        said = self.speaker.say(self.id, act.to, act.key, act.value)
-        if self._conductor is not None and act.key in ORDERS:
-            said.then(lambda done: self._ordered(act, done))
-        if not act.then:
-            return said
-        promise = Delivery(f"{said.id} and what follows", act.to)
+    def _send(self, command: SendMessage) -> Delivery:
+        if command.key == "STATE":
+            self.sender.journal.write("state", value=command.value)
+        sent = self.sender.send(self.id, command.to, command.key, command.value)
+        if self._session_script is not None and command.key in ORDERS:
+            sent.then(lambda done: self._ordered(command, done))
+        if not command.then:
+            return sent
+        promise = Delivery(f"{sent.id} and what follows", command.to)
 
         def go_on(done: Delivery) -> None:
             if done.expired:
                 promise.settle(confirmed=False, reason=done.reason)
                 return
-            for handle in self.perform(list(act.then)):
+            for handle in self.perform(list(command.then)):
                 handle.then(lambda end: promise.settle(confirmed=not end.expired, reason=end.reason))
 
-        said.then(go_on)
+        sent.then(go_on)
         return promise
 
-    def _ordered(self, order: Say, done: Delivery) -> None:
-        if self._conductor is None or (done.expired and self.node.closing.is_set()):
+    def _ordered(self, order: SendMessage, done: Delivery) -> None:
+        if self._session_script is None or (done.expired and self.node.closing.is_set()):
             return
         with self._lock:
-            again = self._conductor.settled(order, confirmed=not done.expired)
+            again = self._session_script.settled(order, confirmed=not done.expired)
             self._keep()
             self.perform(again)
 
-    def _open(self, act: Open) -> None:
-        spec = self.machine.streams[act.stream]
-        to, key = route_of(self.topology, self.machine, spec)
-        self.streams[act.stream, act.session] = self.node.get_stream(
-            f"{act.stream}.{act.session}",
+    def _open_stream(self, command: OpenStream) -> None:
+        spec = self.machine.streams[command.stream]
+        to, key = stream_destination(self.topology, self.machine, spec)
+        self.streams[command.stream, command.session] = self.node.get_stream(
+            f"{command.stream}.{command.session}",
             key,
             min_size=spec.batch,
             to=to,
@@ -270,25 +284,25 @@ class Emulated:
             reliable=spec.reliable,
         )
 
-    def _item(self, act: Item) -> None:
-        stream = self.streams[act.stream, act.session]
+    def _append(self, command: AppendItem) -> None:
+        stream = self.streams[command.stream, command.session]
         if stream.ended:
             return  # a STOP came between the timer and here
-        spec = self.machine.streams[act.stream]
-        name = stream_name(self.machine.id, act.stream, act.session)
-        item = item_of(self._seed, self.machine.id, act.stream, spec, act.session, act.n)
-        # First: what a kill leaves without this line would have come from nowhere.
-        self.speaker.journal.write("item_made", stream=name, n=act.n, to=stream.to)
+        spec = self.machine.streams[command.stream]
+        name = stream_name(self.machine.id, command.stream, command.session)
+        item = item_of(self._seed, self.machine.id, command.stream, spec, command.session, command.n)
+        # Journalled first: an item that arrives must have been journalled, even if a kill comes right after.
+        self.sender.journal.write("item_made", stream=name, n=command.n, to=stream.to)
         stream.append(item)
 
     # -- storms ----------------------------------------------------------------------------------------------------
 
     def storm(self, example: int, ops: list[tuple[int, Op]]) -> None:
-        """Our part of a storm."""
+        """Send this machine's part of a storm."""
         for number, op in ops:
             if isinstance(op, Flow):
                 self._flow(example, number, op)
-        self.speaker.storm(example, ops)
+        self.sender.storm(example, ops)
 
     def _flow(self, example: int, number: int, op: Flow) -> None:
         node = self.node if op.frm == self.id else self.probe
@@ -304,7 +318,7 @@ class Emulated:
         name = f"{op.frm}#{example}.{number}"
         for n in range(op.items):
             item = {"example": example, "stream": name, "n": n, "payload": payload}
-            self.speaker.journal.write(
+            self.sender.journal.write(
                 "item_made", by=op.frm, stream=name, n=n, to=op.to, example=example, print=fingerprint(payload)
             )
             stream.append(item)
@@ -312,7 +326,7 @@ class Emulated:
         self.flows.append(stream)
 
     def _on_probe_storm(self, message: Message) -> None:
-        self.speaker.heard_storm(self.probe.id, message)
+        self.sender.heard_storm(self.probe.id, message)
 
     def _on_probe_item(self, message: Message) -> None:
-        self.speaker.heard_item(self.probe.id, message)
+        self.sender.heard_item(self.probe.id, message)

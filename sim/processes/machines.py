@@ -1,4 +1,4 @@
-"""An emulated machine in processes: its station, as it is in a lab, and the process beside it for its program."""
+"""The two processes of an emulated machine: its station, as in a lab, and its program."""
 
 from __future__ import annotations
 
@@ -13,189 +13,169 @@ from pathlib import Path
 from typing import Any
 
 from autopilot_net import Message, Pilot_Station, Station, Terminal_Station
-from sim.emulator.convergence import Picture, steady
-from sim.emulator.library_errors import listen_for_complaints
-from sim.emulator.sender import Place, Speaker
+from sim.emulator.convergence import snapshot_of, steady
+from sim.emulator.library_errors import journal_library_errors
+from sim.emulator.sender import Sender
 from sim.evidence.journal import Writer
 from sim.lab.topology import Machine
 from sim.processes.program_process import ProgramRunner
+from sim.processes.run_context import RunContext
 
 __all__ = ["ProgramProcess", "make_station"]
 
-CRASH_HOLD_S = 0.2  # how long a handler goes on before it is killed: a confirmation sent too early is out by then
+CRASH_HOLD_S = 0.2  # how long a handler runs before it is killed: a confirmation sent too early has left by then
 
 
-class StationPart:
-    """What the rehearsal adds to a station: listens for storms, and a line to the parent."""
+class StationExtras:
+    """What the rehearsal adds to a station: listens for storms, and a pipe to the parent process."""
 
-    def __init__(self, place: Place, machine: Machine, line: Connection, life: int) -> None:
-        self.place = place
+    def __init__(self, context: RunContext, machine: Machine, pipe: Connection, life: int) -> None:
+        self.context = context
         self.machine = machine
-        self.line = line
+        self.pipe = pipe
         self.life = life
-        self.speaker: Any = None
+        self.sender: Any = None
 
     def enter(self) -> None:
-        """First thing in the process."""
-        enter(self.place, f"{self.machine.id}.station")
+        """Join the run. This must come first in the process."""
+        enter(self.context, f"{self.machine.id}.station")
 
     def attach(self, station: Station) -> None:
-        """Begin, in the station's process, once it is bound."""
-        writer = Writer(self.place.journal, self.machine.id, life=self.life)
-        self.speaking = threading.Lock()
-        self.speaker = Speaker(writer, self.tell)
-        self.speaker.add(station)
-        self.speaker.journal.write("start")
-        listen_for_complaints(self.speaker.journal, self.machine.id)
+        """Begin, in the station's process, once the station is bound."""
+        writer = Writer(self.context.journal, self.machine.id, life=self.life)
+        self._telling = threading.Lock()
+        self.sender = Sender(writer, self.tell)
+        self.sender.add(station)
+        self.sender.journal.write("start")
+        journal_library_errors(self.sender.journal, self.machine.id)
         orders = threading.Thread(target=self._listen, args=(station,), name="parent's orders", daemon=True)
         orders.start()
         self.tell("ready")
 
     def tell(self, *words: Any) -> None:
-        """Tell the parent. Any thread may: a long word goes out in two writes."""
-        with self.speaking:
-            self.line.send((*words, self.machine.id))
+        """Report to the parent process. Any thread may call; the lock keeps the two writes of a long report together.
+        """
+        with self._telling:
+            self.pipe.send((*words, self.machine.id))
 
     def storm(self, message: Message) -> None:
-        """A storm's message."""
-        self.speaker.heard_storm(self.machine.id, message)
+        """The handler of STORM."""
+        self.sender.heard_storm(self.machine.id, message)
 
     def calm(self, message: Message) -> None:
-        """Somebody is there, after the faults."""
-        self.speaker.heard(message)
+        """The handler of CALM, which shows that a path works again after the faults."""
+        self.sender.heard(message)
 
     def item(self, message: Message) -> None:
-        """A storm's stream's item."""
-        self.speaker.heard_item(self.machine.id, message)
+        """The handler of STORM_ITEM."""
+        self.sender.heard_item(self.machine.id, message)
 
     def crash(self, message: Message) -> None:
-        """Be killed in this handler, the first time; be done with it the second."""
-        marker = self.place.folder / f"crashed-{message.sender}-{message.value['example']}"
-        self.speaker.heard(message, "began", example=message.value["example"])
+        """The handler of CRASH: the first time, it kills its own process; the second time, it returns."""
+        marker = self.context.folder / f"crashed-{message.sender}-{message.value['example']}"
+        self.sender.heard(message, "began", example=message.value["example"])
         if not marker.exists():
             marker.touch()
             threading.Event().wait(CRASH_HOLD_S)
             os.kill(os.getpid(), signal.SIGKILL)
-        self.speaker.heard(message, example=message.value["example"])
+        self.sender.heard(message, example=message.value["example"])
 
-    def _listen(self, station: Station) -> None:
+    def _listen(self, station: RehearsedStation) -> None:
         try:
             while True:
-                order, *facts = self.line.recv()
+                order, *facts = self.pipe.recv()
                 if order == "storm":
-                    self.speaker.storm(*facts)
+                    self.sender.storm(*facts)
                 elif order == "expect":
-                    self.speaker.tally.expect(*facts)
+                    self.sender.arrivals.expect(*facts)
                 elif order == "whole":
-                    self.tell("whole", *facts, picture_of(station))
+                    self.tell("whole", *facts, steady(lambda: snapshot_of(station.core.endpoint, station.role)))
         except (EOFError, OSError):
-            return  # the parent is gone, and the station minds that by itself
+            return  # the parent has ended; the station ends by itself
 
 
-def picture_of(station: Station) -> Picture:
-    """What a station has to say of the lab, in its own process."""
-    routes = station.core.endpoint.routes
+class RehearsedStation(Station):
+    """A station that joins the run when its process starts, and then begins the extras."""
 
-    def take() -> Picture:
-        above = [str(routes.upstream)] if routes.up else []
-        return Picture(
-            outbox=sorted({**station.push_outbox, **station.send_outbox}),
-            routes=dict(sorted(station.routes.items())),
-            neighbours=sorted([*routes.below, *above]),
-            known=known_to(station),
-        )
-
-    return steady(take)
-
-
-def known_to(station: Station) -> list[str]:
-    """The machines that have shaken hands: of those a station was told to expect, it has no way until they do."""
-    if isinstance(station, Terminal_Station):
-        return sorted(name for name, facts in station.pilots.items() if "way" in facts)
-    return sorted(station.role.children) if isinstance(station, Pilot_Station) else []
-
-
-class InRun(Station):
-    """What a station of the rehearsal does beside what its kind does: enter the run, and begin its part in it."""
-
-    part: StationPart
+    extras: StationExtras
+    role: Any
 
     def run(self) -> None:
-        """Enter the run first."""
-        self.part.enter()
+        """Join the run first."""
+        self.extras.enter()
         super().run()
 
     def begin_role(self) -> None:
-        """Begin the rehearsal's part too."""
+        """Begin the extras too."""
         super().begin_role()
-        self.part.attach(self)
+        self.extras.attach(self)
 
 
-class RehearsalTerminal(InRun, Terminal_Station):
+class RehearsalTerminal(RehearsedStation, Terminal_Station):
     """The terminal's station."""
 
 
-class RehearsalPilot(InRun, Pilot_Station):
+class RehearsalPilot(RehearsedStation, Pilot_Station):
     """A pilot's station, or a child's."""
 
 
-def make_station(place: Place, machine: Machine, port: int, above: int, line: Connection, life: int) -> Station:
-    """The station of `machine`, at `port`, not yet started; `above` is where it connects to."""
-    part = StationPart(place, machine, line, life)
-    listens = {"STORM": part.storm, "STORM_ITEM": part.item, "CRASH": part.crash, "CALM": part.calm}
+def make_station(context: RunContext, machine: Machine, port: int, above: int, pipe: Connection, life: int) -> Station:
+    """The station of `machine`, not yet started. It listens at `port` and connects to the port `above`."""
+    extras = StationExtras(context, machine, pipe, life)
+    listens = {"STORM": extras.storm, "STORM_ITEM": extras.item, "CRASH": extras.crash, "CALM": extras.calm}
     common: dict[str, Any] = {
         "id": machine.id,
         "listen_port": port,
         "listens": listens,
-        "repeat_interval": place.topology.repeat_interval_s,
-        "trace": place.journal / f"{machine.id}.station.trace.jsonl",
-        "file_dir": place.folder / "files" / machine.id,
-        "durable": place.durable(machine, "station"),
+        "repeat_interval": context.topology.repeat_interval_s,
+        "trace": context.journal / f"{machine.id}.station.trace.jsonl",
+        "file_dir": context.folder / "files" / machine.id,
+        "durable": context.durable(machine, "station"),
     }
     station: RehearsalTerminal | RehearsalPilot
     if machine.parent is None:
-        expected: dict[str, Any] = {other.id: {} for other in place.topology.machines[1:]}
+        expected: dict[str, Any] = {other.id: {} for other in context.topology.machines[1:]}
         station = RehearsalTerminal(expected, **common)
     else:
         station = RehearsalPilot(
             push_id=machine.parent,
             push_port=above,
-            terminal_id=place.topology.terminal.id,
+            terminal_id=context.topology.terminal.id,
             children=machine.children,
-            ping_interval=place.topology.ping_interval_s,
+            ping_interval=context.topology.ping_interval_s,
             **common,
         )
-    station.part = part
+    station.extras = extras
     return station
 
 
 class ProgramProcess(multiprocessing.Process):
-    """The process of a machine's program: its `_id` node, and the node that storms speak through."""
+    """The process of a machine's program: its node `_id`, and the probe, a node that storms send from and to."""
 
-    def __init__(self, place: Place, machine: Machine, port: int, line: Connection, life: int) -> None:
+    def __init__(self, context: RunContext, machine: Machine, port: int, pipe: Connection, life: int) -> None:
         super().__init__(name=f"program {machine.id}", daemon=True)
-        self._place = place
+        self._context = context
         self._machine = machine
         self._port = port
-        self._line = line
+        self._pipe = pipe
         self._life = life
 
     def run(self) -> None:
-        """Run the program until it is told to quit, or the parent is gone."""
-        enter(self._place, f"{self._machine.id}.program")
+        """Run the program until it is told to quit, or the parent ends."""
+        enter(self._context, f"{self._machine.id}.program")
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         os.environ.update(self._machine.env)
-        sys.path.insert(0, str(Path(self._place.topology.path).resolve().parent))
-        ProgramRunner(self._place, self._machine, self._port, self._line, self._life).run()
+        sys.path.insert(0, str(Path(self._context.topology.path).resolve().parent))
+        ProgramRunner(self._context, self._machine, self._port, self._pipe, self._life).run()
 
 
-def enter(place: Place, name: str) -> None:
-    """Join the run's process group, so that it can be ended whole, and write to a log of our own."""
+def enter(context: RunContext, name: str) -> None:
+    """Join the run's process group, which is killed as a whole, and write output to `logs/NAME.log`."""
     try:
-        os.setpgid(0, place.group)
+        os.setpgid(0, context.group)
     except OSError:
-        os._exit(1)  # the run has ended already, and with it the group: nobody is to see a traceback of it
-    log = os.open(place.folder / "logs" / f"{name}.log", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+        os._exit(1)  # the run and its group have ended already: a traceback would only confuse
+    log = os.open(context.folder / "logs" / f"{name}.log", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
     os.dup2(log, 1)
     os.dup2(log, 2)
     os.close(log)

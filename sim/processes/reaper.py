@@ -1,8 +1,8 @@
-"""Ends a run's processes when its parent is gone, however it went. A program of the standard library alone.
+"""Kills a run's processes when the parent of the run has ended, in whatever way. Uses the standard library alone.
 
-It leads the process group that every process of a run joins, and reads a pipe that only the parent holds open: at
-end-of-file it kills the group, itself included. A signal handler in the parent would not do, since a SIGKILL runs none;
-nor would the death signal of Linux, since a process of the forkserver has another parent.
+The reaper leads the process group that every process of a run joins. It reads a pipe that only the parent holds open.
+At end-of-file it kills the group, itself included. A signal handler in the parent would not run on SIGKILL. The parent
+death signal of Linux would not help either, since the fork server is the parent of the processes.
 """
 
 import os

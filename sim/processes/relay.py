@@ -1,7 +1,8 @@
-"""What stands in for the cable of a link: what is done to it, and the connections that go through it.
+"""The relay of one link: it stands in for the cable, carries out faults, and passes connections on.
 
-What a relay cannot be: the system of this machine goes on acknowledging what was sent to it. So during a cut nobody's
-TCP runs into a timeout; whoever notices, notices by silence. Nor does a cut one way keep the other's acknowledgements.
+A relay differs from a cable in one way. The system of this machine acknowledges bytes even during a cut. So no TCP
+connection times out: an end notices a cut by silence alone. And a cut one way does not hold back the acknowledgements
+for the other way.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from typing import Any
 
 from sim.faults.actions import Action
 from sim.lab.fault import Link
-from sim.processes.proxy import LOOPBACK, Lane, Loop, Pair, bound_buffers
+from sim.processes.proxy import LOOPBACK, LinkDirection, ProxyConnection, SelectorLoop, bound_buffers
 
 __all__ = ["Relay"]
 
@@ -23,28 +24,28 @@ __all__ = ["Relay"]
 class Relay:
     """The relay of one link. `tell` is called with a word and facts for the journal.
 
-    Listens at `listen`, which may be held by somebody who does not listen at it; 0: at any port. See `listens_at`.
-    `port` is that of the upper station. `link` is what the link is like when nothing is wrong.
+    It listens at the port `listen`, which others may have bound, or at any free port if that is 0; see `listens_at`.
+    `port` is the upper station's. `link` is the shape of the link without a fault. `rng` draws the jitter.
     """
 
     def __init__(
-        self, loop: Loop, *, port: int, listen: int, link: Link, chance: Random, tell: Callable[..., None]
+        self, loop: SelectorLoop, *, port: int, listen: int, link: Link, rng: Random, tell: Callable[..., None]
     ) -> None:
         self.loop = loop
         self.port = port
-        self.up = Lane(link, chance)
-        self.down = Lane(link, chance)
+        self.up = LinkDirection(link, rng)
+        self.down = LinkDirection(link, rng)
         self._link = link
         self._tell = tell
-        self._pairs: dict[Pair, int] = {}  # in the order in which they came
+        self._connections: dict[ProxyConnection, int] = {}  # with their numbers, in the order in which they were made
         self._made = 0
         self._refused = 0  # connections in a row that the station above did not take
-        self._holder = _bound(listen)  # so that the port stays ours during a cut
+        self._holder = _bound(listen)  # keeps the port during a cut
         self.listens_at = int(self._holder.getsockname()[1])
-        if sys.platform != "linux":  # elsewhere a port that is held so cannot be listened at
+        if sys.platform != "linux":  # elsewhere nobody can listen at a port that another socket has bound
             self._holder.close()
         self._listener: socket.socket | None = None
-        self._verbs: dict[str, Callable[[Action, list[Lane]], None]] = {
+        self._verbs: dict[str, Callable[[Action, list[LinkDirection]], None]] = {
             "cut": self._cut,
             "heal": self._heal,
             "hold": self._hold,
@@ -55,66 +56,67 @@ class Relay:
         self._listen()
 
     def do(self, action: Action) -> None:
-        """Carry out a verb. Does not return before it holds. What is not for connections is a ValueError."""
+        """Carry out a verb, and return when it holds. Raises ValueError for a verb that is not for connections."""
         carry_out = self._verbs.get(action.verb)
         if carry_out is None:
-            raise ValueError(f"{action.verb} is nothing that is done to connections")
-        facts: dict[str, Any] = {"fault": action.fault, "way": action.way, "connections": len(self._pairs)}
+            raise ValueError(f"{action.verb} cannot be done to connections")
+        facts: dict[str, Any] = {"fault": action.fault, "way": action.way, "connections": len(self._connections)}
         if action.verb == "shape":
             facts |= {name: getattr(action, name) for name in Link.__struct_fields__}
         self._tell(action.verb, **facts, **self.carried())
-        lanes = [lane for way, lane in (("up", self.up), ("down", self.down)) if action.way in (way, "both")]
-        carry_out(action, lanes)
-        self._go_on(lanes)
+        both = {"up": self.up, "down": self.down}
+        directions = [direction for way, direction in both.items() if action.way in (way, "both")]
+        carry_out(action, directions)
+        self._reschedule(directions)
 
     def carried(self) -> dict[str, int]:
-        """Bytes that were passed on, each way."""
+        """Bytes that were passed on, in each direction."""
         return {"up": self.up.bytes, "down": self.down.bytes}
 
     def close(self) -> None:
         """End everything at once."""
-        for pair in list(self._pairs):
-            pair.reset("stopped")
+        for connection in list(self._connections):
+            connection.reset("stopped")
         self._unlisten()
         self._holder.close()
 
-    def _cut(self, _: Action, lanes: list[Lane]) -> None:
-        for lane in lanes:
-            lane.is_cut = True
-        for pair in self._pairs:
-            pair.is_broken = True
+    def _cut(self, _: Action, directions: list[LinkDirection]) -> None:
+        for direction in directions:
+            direction.is_cut = True
+        for connection in self._connections:
+            connection.is_broken = True
         if self.up.is_cut and self.down.is_cut:
             self._unlisten()
 
-    def _heal(self, _: Action, lanes: list[Lane]) -> None:
-        for lane in lanes:
-            lane.is_cut, lane.link = False, self._link
+    def _heal(self, _: Action, directions: list[LinkDirection]) -> None:
+        for direction in directions:
+            direction.is_cut, direction.link = False, self._link
         self._listen()
-        for pair in list(self._pairs):
-            if pair.is_broken and not (self.up.is_cut or self.down.is_cut):
-                pair.reset("reset")
+        for connection in list(self._connections):
+            if connection.is_broken and not (self.up.is_cut or self.down.is_cut):
+                connection.reset("reset")
 
-    def _hold(self, action: Action, lanes: list[Lane]) -> None:
-        for lane in lanes:
-            lane.is_held = action.verb == "hold"
+    def _hold(self, action: Action, directions: list[LinkDirection]) -> None:
+        for direction in directions:
+            direction.is_held = action.verb == "hold"
 
-    def _shape(self, action: Action, lanes: list[Lane]) -> None:
-        for lane in lanes:
-            lane.link = Link(action.latency_ms, action.jitter_ms, action.rate_mbit)
+    def _shape(self, action: Action, directions: list[LinkDirection]) -> None:
+        for direction in directions:
+            direction.link = Link(action.latency_ms, action.jitter_ms, action.rate_mbit)
 
-    def _reset(self, _: Action, __: list[Lane]) -> None:
-        for pair in list(self._pairs):
-            pair.reset("reset")
+    def _reset(self, _: Action, __: list[LinkDirection]) -> None:
+        for connection in list(self._connections):
+            connection.reset("reset")
 
-    def _go_on(self, lanes: list[Lane]) -> None:
-        """Things are different: what waits on `lanes` is due by what they are like now."""
-        for lane in lanes:
-            lane.free_at = time.monotonic()
-        for pair in list(self._pairs):
-            for half in (pair.up, pair.down):
-                if half.lane in lanes:
-                    half.reschedule()
-            pair.pass_on()
+    def _reschedule(self, directions: list[LinkDirection]) -> None:
+        """The link has changed: reschedule the bytes that wait in these directions."""
+        for direction in directions:
+            direction.free_at = time.monotonic()
+        for connection in list(self._connections):
+            for channel in (connection.up, connection.down):
+                if channel.direction in directions:
+                    channel.reschedule()
+            connection.pass_on()
 
     def _listen(self) -> None:
         if self._listener is None:
@@ -135,24 +137,24 @@ class Relay:
         try:
             lower, _ = self._listener.accept()
         except (BlockingIOError, ConnectionAbortedError):
-            return  # it has thought better of it
+            return  # the other end has closed it already
         self._made += 1
-        pair = Pair(self.loop, self.up, self.down, lower, self.port, tell=self._hear)
-        pair.is_broken = self.up.is_cut or self.down.is_cut
-        self._pairs[pair] = self._made
+        connection = ProxyConnection(self.loop, self.up, self.down, lower, self.port, tell=self._hear)
+        connection.is_broken = self.up.is_cut or self.down.is_cut
+        self._connections[connection] = self._made
 
-    def _hear(self, pair: Pair, what: str) -> None:
-        number, carried = self._pairs[pair], {"up": pair.up.bytes, "down": pair.down.bytes}
+    def _hear(self, connection: ProxyConnection, what: str) -> None:
+        number, carried = self._connections[connection], {"up": connection.up.bytes, "down": connection.down.bytes}
         if what == "connected":
             self._tell(what, connection=number, refused=self._refused)
             self._refused = 0
             return
-        del self._pairs[pair]
-        if pair.is_joined or what != "broken":
+        del self._connections[connection]
+        if connection.is_joined or what != "broken":
             self._tell(what, connection=number, **carried)
             return
         self._refused += 1
-        if self._refused == 1:  # they try many times a second: the next that is taken says how many there were
+        if self._refused == 1:  # one entry for many: zmq tries often; the next `connected` says how many were refused
             self._tell("refused", connection=number)
 
 

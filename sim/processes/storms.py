@@ -1,140 +1,126 @@
-"""Storms on a lab of processes: everybody is told their part, the bare actors play theirs, and what came is heard."""
+"""Plays storms on a lab of processes: orders each process to send its part, and runs the raw peers."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 
 import zmq
-from msgspec import Struct, field
+from msgspec import Struct
 
+from sim.emulator.storms import raw_peers_of, record_raw_peers, start_storm
 from sim.evidence.journal import Writer
-from sim.processes.raw_peer import Actor
-from sim.processes.supervisor import Crew
-from sim.scenario import Example, Op, Opaque, Twice, twice_id
-from sim.scenario.assignments import parts, sender_process
-from sim.scenario.payloads import opaque_bytes
+from sim.lab.topology import Topology
+from sim.processes.raw_peer import RawPeer
+from sim.processes.supervisor import Supervisor
+from sim.scenario import Example, Op, Opaque, Twice
+from sim.scenario.assignments import sender_process
 from sim.world import LabError
 
-__all__ = ["Storms", "Underway"]
+__all__ = ["RunningStorm", "StormPlayer"]
 
-ACTOR_S = 5.0  # how long after all else has settled an actor waits for what can no longer be repeated
+PEER_S = 5.0  # how long a raw peer waits for what can no longer be repeated, once all else has settled
 HELLO_S = 60.0
 
 
-class Underway(Struct):
-    """A storm under way: what is played of it, by number, and what is still to be heard, from which life of whom."""
+class RunningStorm(Struct):
+    """A storm that is being played: its number, its operations, and the reports that are still due.
+
+    `settled` and `reached` map each process that owes a report to its life at the start of the storm.
+    """
 
     number: int
     ops: dict[int, Op]
-    settled: dict[str, int] = field(default_factory=dict)
-    reached: dict[str, int] = field(default_factory=dict)
+    settled: dict[str, int]
+    reached: dict[str, int]
 
 
-class Storms:
-    """Plays them on the processes of `crew`, whose stations listen at `ports`; `path` is the way between machines."""
+class StormPlayer:
+    """Plays storms on the processes of `supervisor`, whose stations listen at `ports`. Called by one thread."""
 
     def __init__(
-        self, crew: Crew, journal: Writer, *, ports: Mapping[str, int], path: Callable[[str, str], list[str]]
+        self, topology: Topology, supervisor: Supervisor, journal: Writer, *, ports: Mapping[str, int]
     ) -> None:
-        self._crew = crew
-        self._journal = journal
+        self.topology = topology
+        self.journal = journal
+        self._supervisor = supervisor
         self._ports = ports
-        self._path = path
-        self._actors: dict[str, Actor] = {}
-        self._context: zmq.Context[zmq.Socket[bytes]] | None = None
+        self._peers: dict[str, RawPeer] = {}
+        self._zmq: zmq.Context[zmq.Socket[bytes]] | None = None
+        self._deadline = 0.0  # of the raw peers' waiting
 
-    def call_actors(self, example: Example) -> None:
-        """Have the bare actors there before faults begin: a station that is struck may not answer them."""
+    def connect_peers(self, example: Example) -> None:
+        """Connect the raw peers of a storm before faults begin. A station under a fault may not answer them."""
         for op in example.ops:
-            self._actors_of(op)
+            raw_peers_of(self, op)
 
-    def begin(self, number: int, example: Example) -> Underway:
-        """Have everybody play their part. Whose part nobody can play now is skipped, and that is written down."""
-        skipped = {n for n, op in enumerate(example.ops) if not self._can_play(op)}
-        for n in sorted(skipped):
-            op = example.ops[n]
-            self._journal.write("skipped", sender=_speaker(op), to=op.to, example=number, n=n)
-        senders, due = parts(example, skipped)
-        for name, count in sorted(due.items()):
-            self._crew.send(name, "expect", number, count)
-        for name, own in sorted(senders.items()):
-            self._crew.send(name, "storm", number, own)
-        ops = {n: op for n, op in enumerate(example.ops) if n not in skipped}
-        self._act(ops, number)
-        lives = self._crew.lives
-        reached = {name: lives[name] for name in due if self._crew.is_there(name)}
-        return Underway(number=number, ops=ops, settled={name: lives[name] for name in senders}, reached=reached)
+    def start(self, number: int, example: Example) -> RunningStorm:
+        """Have everybody send their part, and do not wait."""
+        started = start_storm(self, number, example)
+        lives = self._supervisor.lives
+        settled = {name: lives[name] for name in started.senders}
+        reached = {name: lives[name] for name in started.expected if self._supervisor.is_alive(name)}
+        return RunningStorm(number=number, ops=started.ops, settled=settled, reached=reached)
 
-    def open(self, storm: Underway, *kinds: str) -> list[str]:
-        """From whom there is still something to be heard. A life that is gone can say nothing more."""
+    def owing(self, storm: RunningStorm, *kinds: str) -> list[str]:
+        """The processes that still owe a report of these kinds. A process that has ended since owes none."""
         return [
             name
             for kind in kinds
             for name, life in getattr(storm, kind).items()
-            if (kind, storm.number, name) not in self._crew.heard
-            and self._crew.is_there(name)
-            and self._crew.lives[name] == life
+            if (kind, storm.number, name) not in self._supervisor.reports
+            and self._supervisor.is_alive(name)
+            and self._supervisor.lives[name] == life
         ]
 
-    def hear_actors(self, storm: Underway) -> None:
-        """Write down what came to the bare actors."""
-        deadline, number = time.monotonic() + ACTOR_S, storm.number
-        for n, op in storm.ops.items():
-            if isinstance(op, Twice):
-                [actor] = self._actors_of(op)
-                said = twice_id(actor.name, number, n)
-                how = "confirmed" if actor.confirmed(said, deadline) else "no confirmation came"
-                facts = {"by": actor.name, "id": said, "key": "STORM", "to": op.to}
-                self._journal.write("settled", value=how, example=number, **facts)
-            elif isinstance(op, Opaque):
-                _, other = self._actors_of(op)
-                sent = opaque_bytes(op.size, op.seed, number, n)
-                came = other.receive(deadline, lambda frames, sent=sent: frames == [sent]) is not None
-                self._journal.write("opaque", by=other.name, value=came, example=number, n=n)
+    def record_peers(self, storm: RunningStorm) -> None:
+        """Journal what the raw peers received. All of them together wait for `PEER_S` seconds at most."""
+        self._deadline = time.monotonic() + PEER_S
+        record_raw_peers(self, storm.number, storm.ops)
 
     def close(self) -> None:
-        """The actors go away."""
-        for actor in self._actors.values():
-            actor.close()
-        if self._context is not None:
-            self._context.term()
-        self._actors, self._context = {}, None
+        """Close the raw peers."""
+        for peer in self._peers.values():
+            peer.close()
+        if self._zmq is not None:
+            self._zmq.term()
+        self._peers, self._zmq = {}, None
 
-    def _can_play(self, op: Op) -> bool:
-        """Who is dead sends nothing; nor does an actor at a station that is not up: it could not be told from a lost
-        message. What a process is told that stands still, it does when it goes on."""
+    # -- what playing a storm asks of its world ------------------------------------------------------------------
+
+    def can_play(self, op: Op) -> bool:
+        """Whether the sender is running. A paused process counts: it sends its part when it is resumed.
+
+        The station of a raw peer must be up. Otherwise what the peer sends could not be told from a lost message.
+        """
         if isinstance(op, Twice | Opaque):
             at = [op.at] if isinstance(op, Twice) else [op.at, op.to]
-            return all(self._crew.is_up(name) for name in at)
-        return self._crew.is_there(sender_process(op.frm))
+            return all(self._supervisor.is_up(name) for name in at)
+        return self._supervisor.is_alive(sender_process(op.frm))
 
-    def _act(self, ops: Mapping[int, Op], number: int) -> None:
-        for n, op in ops.items():
-            if isinstance(op, Twice):
-                [actor] = self._actors_of(op)
-                said = actor.twice(op, number, n)
-                self._journal.write("made twice", by=actor.name, id=said, key="STORM", to=op.to, example=number, n=n)
-            elif isinstance(op, Opaque):
-                actor, other = self._actors_of(op)
-                self._journal.write("made opaque", by=actor.name, to=other.name, example=number, n=n)
-                actor.opaque(opaque_bytes(op.size, op.seed, number, n), self._path(op.at, op.to), other.name)
+    def announce(self, process: str, number: int, count: int) -> None:
+        """Tell a process how many messages and items of storm `number` will reach it."""
+        self._supervisor.send(process, "expect", number, count)
 
-    def _actors_of(self, op: Op) -> list[Actor]:
-        if isinstance(op, Twice):
-            return [self._actor(op.at)]
-        return [self._actor(op.at), self._actor(op.to, "b")] if isinstance(op, Opaque) else []
+    def send_part(self, process: str, number: int, ops: list[tuple[int, Op]]) -> None:
+        """Have a process send its part of storm `number`."""
+        self._supervisor.send(process, "storm", number, ops)
 
-    def _actor(self, machine: str, suffix: str = "a") -> Actor:
+    def raw_peer(self, machine: str, suffix: str = "a") -> RawPeer:
+        """The raw peer of that suffix on a machine, connected. Raises `LabError` if its station does not answer."""
         name = f"actor.{machine}.{suffix}"
-        if name not in self._actors:
-            if self._context is None:
-                self._context = zmq.Context()
-            actor = self._actors[name] = Actor(self._context, name, machine, self._ports[machine])
-            if not actor.hello(time.monotonic() + HELLO_S):
+        if name not in self._peers:
+            if self._zmq is None:
+                self._zmq = zmq.Context()
+            peer = self._peers[name] = RawPeer(self._zmq, name, machine, self._ports[machine])
+            if not peer.hello(time.monotonic() + HELLO_S):
                 raise LabError(f"the station {machine} does not answer a bare zmq peer")
-        return self._actors[name]
+        return self._peers[name]
 
+    def is_confirmed(self, peer: RawPeer, message_id: str) -> bool:
+        """Whether `peer` has a confirmation of a message by the deadline."""
+        return peer.confirmed(message_id, self._deadline)
 
-def _speaker(op: Op) -> str:
-    return f"actor.{op.at}.a" if isinstance(op, Twice | Opaque) else op.frm
+    def has_received(self, peer: RawPeer, raw: bytes) -> bool:
+        """Whether `peer` has received these bytes by the deadline."""
+        return peer.receive(self._deadline, lambda frames: frames == [raw]) is not None

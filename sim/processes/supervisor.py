@@ -1,7 +1,7 @@
-"""The processes of a lab and the lines to them: started, heard, killed, started again, stopped still, ended.
+"""Supervises the processes of a lab: starts, kills, restarts, pauses and ends them, and reads their reports.
 
-A participant is named as it is on the wire: `rig_1` is a station, `_rig_1` is a program. Who ends without having been
-killed here has died.
+A process is named by its participant on the wire: `rig_1` is a station, `_rig_1` is a program. A process that ends
+without having been killed here has died.
 """
 
 from __future__ import annotations
@@ -17,176 +17,180 @@ from multiprocessing import connection
 from multiprocessing.connection import Connection
 from typing import Any
 
-from sim.emulator.convergence import Picture
-from sim.emulator.sender import Place
+from sim.emulator.convergence import Snapshot
 from sim.evidence.journal import Writer
 from sim.processes.machines import ProgramProcess, make_station
+from sim.processes.run_context import RunContext
 
-__all__ = ["Crew"]
+__all__ = ["Supervisor"]
 
 
-class Crew:
-    """All participants of one lab. `ports` has where each station listens, `upward` where each connects to; who
-    has died is added to `died`.
+class Supervisor:
+    """The processes of one lab. One thread calls it.
+
+    `ports` has the port at which each station listens, `upward` the port to which each connects. A process that dies is
+    added to `died`. A report is a tuple of words, which ends with the name of its process.
     """
 
     def __init__(
-        self, place: Place, journal: Writer, *, ports: dict[str, int], upward: dict[str, int], died: list[str]
+        self, context: RunContext, journal: Writer, *, ports: dict[str, int], upward: dict[str, int], died: list[str]
     ) -> None:
-        self.shook: Counter[str] = Counter()  # how often the terminal's program heard of a machine
-        self.heard: set[tuple[Any, ...]] = set()  # words, the participant last
-        self.expected: dict[str, Any] = {}
-        self.pictures: dict[str, tuple[int, Picture]] = {}
-        self._died = died
-        self.lives: dict[str, int] = {}
+        self.handshakes: Counter[str] = Counter()  # machine -> handshakes that reached the terminal's program
+        self.reports: set[tuple[Any, ...]] = set()
+        self.expected: dict[str, Any] = {}  # machine -> what its own program expects
+        self.snapshots: dict[str, tuple[int, Snapshot]] = {}  # the last one, with the number of the request
+        self.lives: dict[str, int] = {}  # how often each was restarted
         self.may_end = False
-        self._place = place
+        self._died = died
+        self._context = context
         self._journal = journal
         self._ports = ports
         self._upward = upward
-        self._lines: dict[str, Connection] = {}
+        self._pipes: dict[str, Connection] = {}
         self._processes: dict[str, Any] = {}
-        self._still: dict[str, list[tuple[Any, ...]]] = {}  # who is stopped, and what it is to be told when it goes on
+        self._paused: dict[str, list[tuple[Any, ...]]] = {}  # with the orders to send when it is resumed
 
     # -- lives -----------------------------------------------------------------------------------------------------
 
     def start(self, name: str) -> None:
-        """Start a participant, for the first time or again, and do not wait until it is ready."""
-        machine = self._place.topology.machine(name.removeprefix("_"))
+        """Start a process, for the first time or again, and do not wait until it is ready."""
+        machine = self._context.topology.machine(name.removeprefix("_"))
         life = self.lives[name] = self.lives.get(name, -1) + 1
-        line, theirs = multiprocessing.Pipe()
+        pipe, theirs = multiprocessing.Pipe()
         if name.startswith("_"):
-            program = ProgramProcess(self._place, machine, self._ports[machine.id], theirs, life)
+            program = ProgramProcess(self._context, machine, self._ports[machine.id], theirs, life)
             program.start()
             self._processes[name] = program
         else:
             port, above = self._ports[machine.id], self._upward.get(machine.id, 0)
-            station = make_station(self._place, machine, port, above, theirs, life)
+            station = make_station(self._context, machine, port, above, theirs, life)
             station.begin()
             self._processes[name] = station
         theirs.close()
-        self._lines[name] = line
+        self._pipes[name] = pipe
 
     def kill(self, names: Iterable[str]) -> None:
-        """SIGKILL all of these, one right after the other; they are dead when it returns."""
+        """SIGKILL these processes, one right after the other. They are dead when it returns."""
         killed = list(names)
         for name in killed:
             self._processes[name].kill()
         for name in killed:
-            self.bury(name)
+            self.reap(name)
 
-    def bury(self, name: str) -> None:
-        """Somebody has been killed: hear what it had yet said, and forget that it was ready."""
+    def reap(self, name: str) -> None:
+        """Join a process that was killed: read its last reports, and forget that it was ready."""
         self._processes[name].join()
-        line = self._lines.pop(name)
-        while line.poll() and self._hear(line):
+        pipe = self._pipes.pop(name)
+        while pipe.poll() and self._read(pipe):
             pass
-        line.close()
-        self._still.pop(name, None)
-        self.heard.discard(("ready", name))
+        pipe.close()
+        self._paused.pop(name, None)
+        self.reports.discard(("ready", name))
 
-    def stop(self, name: str) -> None:
-        """SIGSTOP: it stands still."""
-        self._still[name] = []
+    def pause(self, name: str) -> None:
+        """Pause a process by SIGSTOP."""
+        self._paused[name] = []
         self._signal(name, signal.SIGSTOP)
 
-    def go_on(self, name: str) -> None:
-        """SIGCONT: it goes on, and is told what it was to be told meanwhile."""
+    def resume(self, name: str) -> None:
+        """Resume a process by SIGCONT, and send it the orders that it got meanwhile."""
         self._signal(name, signal.SIGCONT)
-        for words in self._still.pop(name):
-            self.send(name, *words)
+        for order in self._paused.pop(name):
+            self.send(name, *order)
 
-    def is_there(self, name: str) -> bool:
-        """Whether it lives, stopped or not."""
-        return name in self._lines
+    def is_alive(self, name: str) -> bool:
+        """Whether it runs, paused or not."""
+        return name in self._pipes
 
-    def is_still(self, name: str) -> bool:
-        """Whether it is stopped."""
-        return name in self._still
+    def is_paused(self, name: str) -> bool:
+        """Whether it is paused."""
+        return name in self._paused
 
     def is_up(self, name: str) -> bool:
-        """Whether it lives and is not stopped."""
-        return self.is_there(name) and not self.is_still(name)
+        """Whether it runs and is not paused."""
+        return self.is_alive(name) and not self.is_paused(name)
 
     def sentinel(self, name: str) -> int:
-        """What `multiprocessing.connection.wait` takes to wait for its end."""
+        """The sentinel of a process: `multiprocessing.connection.wait` takes it, and returns when the process has
+        ended.
+        """
         return int(self._processes[name].sentinel)
 
     @property
     def names(self) -> list[str]:
-        """Those that live."""
-        return list(self._lines)
+        """The names of the processes that run."""
+        return list(self._pipes)
 
     @property
     def processes(self) -> dict[str, int]:
-        """Name → process id, of those that run."""
+        """Display name → process id, of those that run."""
         every = list(self._processes.items())
-        return {_spoken(name): int(process.pid) for name, process in every if process.is_alive()}
+        return {_display_name(name): int(process.pid) for name, process in every if process.is_alive()}
 
-    # -- lines -----------------------------------------------------------------------------------------------------
+    # -- reports and orders ----------------------------------------------------------------------------------------
 
-    def send(self, name: str, *words: Any) -> None:
-        """Order something. To the dead it is not said; to who stands still, when it goes on: a full pipe blocks."""
-        if name in self._still:
-            self._still[name].append(words)
-        elif name in self._lines:
+    def send(self, name: str, *order: Any) -> None:
+        """Send an order. A dead process gets none. A paused one gets it when it is resumed: a full pipe would block."""
+        if name in self._paused:
+            self._paused[name].append(order)
+        elif name in self._pipes:
             try:
-                self._lines[name].send(words)
+                self._pipes[name].send(order)
             except OSError:
                 self._note_end(name)
 
     def wait(self, condition: Callable[[], bool], timeout: float) -> bool:
-        """Hear what processes say until `condition`; False if it did not come by `timeout`, or could not any more."""
+        """Read reports until `condition` holds. False after `timeout` seconds, or when no process is left."""
         deadline = time.monotonic() + timeout
         while not condition():
             left = deadline - time.monotonic()
-            if left <= 0 or not self._lines:
+            if left <= 0 or not self._pipes:
                 return False
-            self._listen(left)
+            self._read_any(left)
         return True
 
     def wait_until(self, at: float) -> None:
-        """Hear what processes say until then."""
+        """Read reports until the monotonic clock says `at`."""
         while (left := at - time.monotonic()) > 0:
-            self._listen(left)
+            self._read_any(left)
 
-    def all_said(self, *words: Any, by: Iterable[str]) -> bool:
-        """Whether each of `by` that lives has said these words."""
-        return all((*words, name) in self.heard for name in by if name in self._lines)
+    def all_reported(self, *words: Any, by: Iterable[str]) -> bool:
+        """Whether each of `by` that runs has made this report."""
+        return all((*words, name) in self.reports for name in by if name in self._pipes)
 
     def _signal(self, name: str, what: signal.Signals) -> None:
-        with contextlib.suppress(ProcessLookupError):  # it has ended by itself, which its line will tell
+        with contextlib.suppress(ProcessLookupError):  # it has ended by itself: its pipe will show it
             os.kill(self._processes[name].pid, what)
 
-    def _listen(self, timeout: float) -> None:
-        names = {line: name for name, line in self._lines.items()}
-        for line in connection.wait(list(names), timeout):
-            if isinstance(line, Connection) and not self._hear(line):
-                self._note_end(names[line])
+    def _read_any(self, timeout: float) -> None:
+        names = {pipe: name for name, pipe in self._pipes.items()}
+        for pipe in connection.wait(list(names), timeout):
+            if isinstance(pipe, Connection) and not self._read(pipe):
+                self._note_end(names[pipe])
 
-    def _hear(self, line: Connection) -> bool:
-        """Whether there was more to hear."""
+    def _read(self, pipe: Connection) -> bool:
+        """Read one report; False if the process has closed its pipe."""
         try:
-            words = line.recv()
+            report = pipe.recv()
         except (EOFError, OSError):
             return False
-        what, name = words[0], words[-1]
+        what, name = report[0], report[-1]
         if what == "expected":
-            self.expected[name.removeprefix("_")] = words[1]
+            self.expected[name.removeprefix("_")] = report[1]
         elif what == "whole":
-            self.pictures[name] = (words[1], words[2])
-        elif what != "exception":  # which is in the journal
+            self.snapshots[name] = (report[1], report[2])
+        elif what != "exception":  # the process has journalled it
             if what == "shook":
-                self.shook[words[1]] += 1
-            self.heard.add(tuple(tuple(word) if isinstance(word, list) else word for word in words))
+                self.handshakes[report[1]] += 1
+            self.reports.add(tuple(tuple(word) if isinstance(word, list) else word for word in report))
         return True
 
     def _note_end(self, name: str) -> None:
-        line = self._lines.pop(name, None)
-        if line is None:
+        pipe = self._pipes.pop(name, None)
+        if pipe is None:
             return
-        line.close()
-        self._still.pop(name, None)
+        pipe.close()
+        self._paused.pop(name, None)
         if not self.may_end:
             self._died.append(name)
             self._journal.write("died", to=name)
@@ -194,9 +198,9 @@ class Crew:
     # -- down ------------------------------------------------------------------------------------------------------
 
     def quit(self, timeout: float) -> None:
-        """Have programs say KILL to their stations, and wait until all have ended; who stands still is killed."""
+        """Have each program send KILL to its station, and wait until all have ended. Paused processes are killed."""
         self.may_end = True
-        self.kill(list(self._still))
+        self.kill(list(self._paused))
         for name in self.names:
             if name.startswith("_"):
                 self.send(name, "quit")
@@ -206,13 +210,13 @@ class Crew:
             connection.wait(left, max(0.0, deadline - time.monotonic()))
 
     def close(self, timeout: float) -> None:
-        """Everything has been killed."""
+        """Join all processes and close their pipes. They have been killed before."""
         for process in self._processes.values():
             process.join(timeout)
-        for line in self._lines.values():
-            line.close()
-        self._lines = {}
+        for pipe in self._pipes.values():
+            pipe.close()
+        self._pipes = {}
 
 
-def _spoken(name: str) -> str:
+def _display_name(name: str) -> str:
     return f"{name[1:]} program" if name.startswith("_") else f"{name} station"

@@ -1,4 +1,4 @@
-"""How loaded the machine is, and what each process of a run uses, sampled twice a second while it lasts."""
+"""Samples the CPU load of the machine, and the CPU and memory of each process of a run, twice a second."""
 
 from __future__ import annotations
 
@@ -18,31 +18,31 @@ EVERY_S = 0.5
 
 
 class Sampler:
-    """Samples in a thread from `start` to `stop`. `processes` gives name → process id."""
+    """Samples in a thread from `start` to `stop`. `processes` returns display name → process id."""
 
     def __init__(self, processes: Callable[[], dict[str, int]]) -> None:
         self._processes = processes
         self._load: list[tuple[int, float]] = []  # (ns, per cent of all cores)
         self._memory: dict[tuple[str, int], float] = {}
-        self._cpu: dict[tuple[str, int], tuple[float, float, float]] = {}  # first seen, last seen, CPU seconds
-        self._started: dict[tuple[str, int], float] = {}  # CPU seconds when it was first seen
+        self._cpu: dict[tuple[str, int], tuple[float, float, float]] = {}  # first sample, last sample, CPU seconds
+        self._started: dict[tuple[str, int], float] = {}  # CPU seconds at the first sample
         self._known: dict[int, psutil.Process] = {}
         self._done = threading.Event()
         self._thread = threading.Thread(target=self._run, name="sampler", daemon=True)
 
     def start(self) -> None:
-        """Begin."""
+        """Begin to sample."""
         psutil.cpu_percent()
         self._thread.start()
 
     def stop(self) -> None:
-        """End."""
+        """End the thread, within two seconds."""
         self._done.set()
         if self._thread.ident:
             self._thread.join(2.0)
 
     def cpu(self) -> Cpu:
-        """The load of the whole machine."""
+        """The load of the whole machine, all cores together."""
         loads = [load for _, load in self._load] or [0.0]
         return Cpu(
             cores=psutil.cpu_count() or 1,
@@ -52,11 +52,11 @@ class Sampler:
         )
 
     def overloaded(self) -> list[tuple[int, int]]:
-        """The spans of time (ns) in which figures are to be taken with salt."""
+        """The spans of overload, as pairs of nanoseconds of the monotonic clock. Latencies in them are flagged."""
         return [(at - int(EVERY_S * 1e9), at) for at, load in self._load if load > OVERLOAD_PCT]
 
     def rows(self) -> list[ProcessRow]:
-        """A row a process."""
+        """One row for each process, in the order of their names."""
         rows = []
         for (name, pid), (first, last, used) in sorted(self._cpu.items()):
             share = 100 * used / (last - first) if last > first else 0.0

@@ -9,7 +9,7 @@ import msgspec
 
 from autopilot_net import Delivery
 from autopilot_net.message import Message
-from sim.emulator.sender import Speaker
+from sim.emulator.sender import Sender
 from sim.faults.actions import Action
 from sim.lab.fault import ACTION_VERBS
 from sim.virtual.connections import Wire, Wires
@@ -62,14 +62,14 @@ class Faults:
             value={"to": ends[1] if up else ends[0]},
         )
 
-    def crashing(self, machine: str, speaker: Speaker) -> Callable[[Message], Any]:
+    def crashing(self, machine: str, sender: Sender) -> Callable[[Message], Any]:
         """A listen of the station `machine`, in which it is killed, once, and started again."""
 
         def crash(message: Message) -> Any:
             example = message.value["example"]
-            speaker.heard(message, "began", example=example)
+            sender.heard(message, "began", example=example)
             if (message.sender, example) in self._crashed:
-                speaker.heard(message, example=example)
+                sender.heard(message, example=example)
                 return None
             self._crashed.add((message.sender, example))
             for verb, us in zip(("kill", "restart"), CRASH_US, strict=True):

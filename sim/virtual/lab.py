@@ -20,8 +20,8 @@ from autopilot_net.protocol.endpoint import Endpoint, Settings
 from autopilot_net.roles.pilot import Pilot
 from autopilot_net.roles.terminal import Terminal
 from autopilot_net.trace_format import facts
-from sim.emulator.convergence import lacks
-from sim.emulator.sender import Speaker
+from sim.emulator.convergence import divergences
+from sim.emulator.sender import Sender
 from sim.emulator.session import seed_of
 from sim.evidence.journal import Entry, Journal, Trace
 from sim.faults.actions import Action, healing
@@ -38,7 +38,7 @@ from sim.virtual.faults import Faults
 from sim.virtual.links import Chance
 from sim.virtual.machines import Files, Host, Station
 from sim.virtual.programs import Notebook, Notes, Program
-from sim.virtual.snapshot import pictures_of, unsettled
+from sim.virtual.snapshot import snapshots_of, unsettled
 from sim.virtual.storms import Storms
 from sim.world import LabError
 
@@ -86,7 +86,7 @@ class VirtualLab:
         self.notes: dict[str, Notes] = {}
         self.stations: dict[str, Station] = {}
         self.programs: dict[str, Program] = {}
-        self.speakers: dict[str, Speaker] = {}
+        self.senders: dict[str, Sender] = {}
         self._traces: list[tuple[int, str, str, Effect]] = []
         self._told = [0, 0]  # how many entries and traces `more` has given out
         self._saved: dict[str, Saved] = {}
@@ -195,8 +195,8 @@ class VirtualLab:
         for program in self.programs.values():
             program.emulated.call()
         self.until(lambda: not self._lacks(), self.settle_s)
-        for name, picture in pictures_of(self).items():
-            self._journal.write("whole", by=name, value=msgspec.to_builtins(picture))
+        for name, snapshot in snapshots_of(self).items():
+            self._journal.write("whole", by=name, value=msgspec.to_builtins(snapshot))
         return [*open_ends, *self._lacks()[:3]]
 
     def settle(self, token: str) -> list[str]:
@@ -267,8 +267,8 @@ class VirtualLab:
 
     def _start_station(self, machine: Machine) -> None:
         name, life = machine.id, self._next_life(machine.id)
-        speaker = Speaker(Notebook(self, name, life), lambda *words: self.hear(*words, name))
-        speaker.journal.write("start")
+        sender = Sender(Notebook(self, name, life), lambda *words: self.hear(*words, name))
+        sender.journal.write("start")
         station = Station(
             self,
             Process(name),
@@ -279,16 +279,16 @@ class VirtualLab:
             life=life,
             durable=machine.durable,
         )
-        self.stations[name], self.speakers[name] = station, speaker
-        speaker.add(station)
+        self.stations[name], self.senders[name] = station, sender
+        sender.add(station)
         role = self._role(machine, station)
         station.take_role(
             role,
             {
-                "STORM": lambda message: speaker.heard_storm(name, message),
-                "STORM_ITEM": lambda message: speaker.heard_item(name, message),
-                "CRASH": self._faults.crashing(name, speaker),
-                "CALM": speaker.heard,
+                "STORM": lambda message: sender.heard_storm(name, message),
+                "STORM_ITEM": lambda message: sender.heard_item(name, message),
+                "CRASH": self._faults.crashing(name, sender),
+                "CALM": sender.heard,
             },
         )
         if isinstance(role, Pilot):
@@ -319,7 +319,7 @@ class VirtualLab:
     def _start_program(self, machine: Machine) -> None:
         program = Program(self, machine, self._next_life("_" + machine.id))
         self.programs[machine.id] = program
-        self.speakers["_" + machine.id] = program.speaker
+        self.senders["_" + machine.id] = program.sender
 
     def _next_life(self, name: str) -> int:
         self._lives[name] += 1
@@ -327,7 +327,7 @@ class VirtualLab:
 
     def _lacks(self) -> list[str]:
         """What is not as it is to be in a calm lab, in words."""
-        return lacks(self.topology, pictures_of(self))
+        return divergences(self.topology, snapshots_of(self))
 
     def _lost(self, verb: str, wire: Wire, up: bool, payload: bytes) -> None:
         self._faults.lost(verb, wire, up, payload)

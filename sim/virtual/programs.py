@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from sim.emulator.program import Emulated
-from sim.emulator.sender import Speaker
+from sim.emulator.program import EmulatedProgram
+from sim.emulator.sender import Sender
 from sim.evidence.journal import Entry
 from sim.lab.names import probe_of
 from sim.lab.topology import Machine
@@ -54,15 +54,15 @@ class Program:
     def __init__(self, lab: VirtualLab, machine: Machine, life: int) -> None:
         self.machine = machine
         self.process = Process(f"_{machine.id}")
-        self.speaker = Speaker(Notebook(lab, "_" + machine.id, life), lambda *words: lab.hear(*words, "_" + machine.id))
-        self.speaker.journal.write("start")
+        self.sender = Sender(Notebook(lab, "_" + machine.id, life), lambda *words: lab.hear(*words, "_" + machine.id))
+        self.sender.journal.write("start")
         self._lab = lab
         self._armed_us: int | None = None
-        self.emulated = Emulated(
+        self.emulated = EmulatedProgram(
             lab.topology,
             machine,
             seed=lab.seed,
-            speaker=self.speaker,
+            sender=self.sender,
             memory=lab.notes.setdefault(machine.id, Notes()),
             clock=lambda: lab.loop.now,
             tell=lambda *words: lab.hear(*words, "_" + machine.id),
@@ -102,6 +102,6 @@ class Program:
             life=life,
             durable=self.machine.durable,
         )
-        self.speaker.add(node)
+        self.sender.add(node)
         node.begin(listens)
         return node

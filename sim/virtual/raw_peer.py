@@ -36,9 +36,9 @@ class Actor:
             self.wire.send_up((self.at.encode(), op.to.encode(), raw))
         return said
 
-    def opaque(self, raw: bytes, way: list[str], recipient: str) -> None:
-        """Send bytes that are no message along `way` to another actor."""
-        self.wire.send_up((*(name.encode() for name in (*way, recipient, recipient)), raw))
+    def opaque(self, raw: bytes, path: list[str], recipient: str) -> None:
+        """Send bytes that are no message along `path` to another actor."""
+        self.wire.send_up((*(name.encode() for name in (*path, recipient, recipient)), raw))
 
     # -- what a wire asks of who is below ----------------------------------------------------------------------------
 

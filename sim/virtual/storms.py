@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from sim.scenario import Example, Opaque, Twice, twice_id
-from sim.scenario.assignments import parts
-from sim.scenario.payloads import opaque_bytes
+from sim.emulator.storms import raw_peers_of, record_raw_peers, start_storm
+from sim.lab.topology import Topology
+from sim.scenario import Example, Op
 from sim.virtual.programs import Notebook, Program
 from sim.virtual.raw_peer import Actor
 
@@ -16,78 +16,77 @@ if TYPE_CHECKING:
 
 __all__ = ["Storms"]
 
-ACTOR_S = 5.0  # how long after all else an actor waits
+ACTOR_S = 5.0  # how long after all else a raw peer waits, each
 
 
 class Storms:
     """Plays storms."""
 
     def __init__(self, lab: VirtualLab, journal: Notebook) -> None:
+        self.journal = journal
         self._lab = lab
-        self._journal = journal
         self._actors: dict[str, Actor] = {}
+
+    @property
+    def topology(self) -> Topology:
+        """Of the lab."""
+        return self._lab.topology
 
     def playing(self, example: Example, number: int) -> Callable[[], None]:
         """What plays `example`, when it is called."""
         return lambda: self.play(example, number)
 
     def play(self, example: Example, number: int) -> None:
-        """Have everybody begin their part. The actors were called before, if time may not pass here."""
-        senders, due = parts(example)
-        for name, count in sorted(due.items()):
-            self._lab.speakers[name].tally.expect(number, count)
-        for name, ops in sorted(senders.items()):
-            self._play_part(name, number, ops)
-        for n, op in enumerate(example.ops):
-            if isinstance(op, Twice):
-                actor = self._actor(op.at)
-                said = actor.twice(op, number, n)
-                self._journal.write("made twice", by=actor.name, id=said, key="STORM", to=op.to, example=number, n=n)
-            elif isinstance(op, Opaque):
-                actor, other = self._actor(op.at), self._actor(op.to, "b")
-                way = self._lab.tree.machines_between(op.at, op.to)
-                self._journal.write("made opaque", by=actor.name, to=other.name, example=number, n=n)
-                actor.opaque(opaque_bytes(op.size, op.seed, number, n), way, other.name)
+        """Have everybody begin their part. The raw peers were connected before, if time may not pass here."""
+        start_storm(self, number, example)
 
     def call_actors(self, example: Example) -> None:
-        """Have the bare peers connect that have a part in `example`."""
+        """Have the raw peers connect that have a part in `example`."""
         for op in example.ops:
-            if isinstance(op, Twice | Opaque):
-                self._actor(op.at)
-            if isinstance(op, Opaque):
-                self._actor(op.to, "b")
+            raw_peers_of(self, op)
         for actor in self._actors.values():
             self._lab.until(lambda actor=actor: bool(actor.came), ACTOR_S)  # type: ignore[misc]
 
     def hear_actors(self, example: Example, number: int) -> None:
-        """Write down what became of the bare peers' part."""
-        for n, op in enumerate(example.ops):
-            if isinstance(op, Twice):
-                actor = self._actor(op.at)
-                said = twice_id(actor.name, number, n)
-                came = self._lab.until(lambda actor=actor, said=said: said in actor.confirmed, ACTOR_S)  # type: ignore[misc]
-                how = "confirmed" if came else "no confirmation came"
-                self._journal.write("settled", by=actor.name, id=said, key="STORM", to=op.to, example=number, value=how)
-            elif isinstance(op, Opaque):
-                other, sent = self._actor(op.to, "b"), (opaque_bytes(op.size, op.seed, number, n),)
-                came = self._lab.until(lambda other=other, sent=sent: sent in other.came, ACTOR_S)  # type: ignore[misc]
-                self._journal.write("opaque", by=other.name, value=came, example=number, n=n)
+        """Write down what became of the raw peers' part."""
+        record_raw_peers(self, number, dict(enumerate(example.ops)))
 
-    def _play_part(self, name: str, number: int, ops: list[Any]) -> None:
+    # -- what playing a storm asks of its world ----------------------------------------------------------------------
+
+    def can_play(self, op: Op) -> bool:
+        """Always: `send_part` skips the whole part of a process that is dead."""
+        del op
+        return True
+
+    def announce(self, process: str, number: int, count: int) -> None:
+        """Tell a process how many messages and items will reach it."""
+        self._lab.senders[process].arrivals.expect(number, count)
+
+    def send_part(self, process: str, number: int, ops: list[tuple[int, Op]]) -> None:
+        """Have a process send its part; journals `skipped` where it is dead."""
         lab = self._lab
-        who = lab.programs.get(name[1:]) if name.startswith("_") else lab.stations.get(name)
+        who = lab.programs.get(process[1:]) if process.startswith("_") else lab.stations.get(process)
         if who is None or who.process.dead:
-            self._journal.write("skipped", to=name, example=number)
+            self.journal.write("skipped", to=process, example=number)
         elif isinstance(who, Program):
             who.process.call(lambda: who.emulated.storm(number, ops))
         else:
-            speaker = lab.speakers[name]
-            who.process.call(lambda: speaker.storm(number, ops))
+            sender = lab.senders[process]
+            who.process.call(lambda: sender.storm(number, ops))
 
-    def _actor(self, machine: str, suffix: str = "a") -> Actor:
+    def raw_peer(self, machine: str, suffix: str = "a") -> Actor:
+        """The raw peer of that suffix on a machine."""
         name = f"actor.{machine}.{suffix}"
         if name not in self._actors:
             actor = self._actors[name] = Actor(name, machine)
             actor.wire = self._lab.wires.wire(actor.line)
             actor.wire.connect()
         return self._actors[name]
+
+    def is_confirmed(self, peer: Actor, message_id: str) -> bool:
+        """Whether a confirmation has come within `ACTOR_S`."""
+        return self._lab.until(lambda: message_id in peer.confirmed, ACTOR_S)
+
+    def has_received(self, peer: Actor, raw: bytes) -> bool:
+        """Whether these bytes have come within `ACTOR_S`."""
+        return self._lab.until(lambda: (raw,) in peer.came, ACTOR_S)

@@ -11,7 +11,7 @@ from sim.evidence.journal import Entry, Journal
 from sim.faults.actions import Action
 from sim.lab.fault import Fault
 from sim.lab.topology import Machine, Topology
-from sim.phases import Conducted, Told, conduct
+from sim.phases import Conducted, Progress, conduct
 from sim.scenario import Crash, Example, Scenario, Send
 from sim.search.draw_storms import draw_storms
 from sim.world import LabError
@@ -67,8 +67,8 @@ class Asked:
         self._note("stop")
 
 
-def told_by(world: Asked, scenario: Scenario, **options: Any) -> tuple[Conducted, list[Told]]:
-    told: list[Told] = []
+def told_by(world: Asked, scenario: Scenario, **options: Any) -> tuple[Conducted, list[Progress]]:
+    told: list[Progress] = []
     return conduct(world, scenario, say=told.append, draw=draw_storms, **options), told
 
 

@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from sim.emulator.library_errors import LIBRARY, listen_for_complaints
+from sim.emulator.library_errors import LIBRARY, journal_library_errors
 
 
-class Notebook:
+class JournalWriter:
     life = 0
 
     def __init__(self) -> None:
@@ -23,9 +23,9 @@ class Notebook:
 
 @pytest.fixture
 def lines() -> Iterator[list[tuple[str, Any]]]:
-    before, notebook = list(LIBRARY.handlers), Notebook()
-    listen_for_complaints(notebook, "_rig_1")
-    yield notebook.lines
+    before, journal = list(LIBRARY.handlers), JournalWriter()
+    journal_library_errors(journal, "_rig_1")
+    yield journal.lines
     LIBRARY.handlers = before
 
 

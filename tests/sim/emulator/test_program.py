@@ -7,15 +7,15 @@ from types import SimpleNamespace
 from typing import Any
 
 from autopilot_net import Delivery, Message
-from sim.emulator.program import Emulated
-from sim.emulator.sender import Speaker
+from sim.emulator.program import EmulatedProgram
+from sim.emulator.sender import Sender
 from sim.lab.topology import Machine, Topology
 from tests.harness import DEADLINE_S
 
 NOTES = {"state": "RUNNING", "session": 0, "facts": {"session": 0, "subject": "m"}, "trial": 3, "numbers": {}}
 
 
-class Notebook:
+class JournalWriter:
     """What was written down, and by which life."""
 
     life = 1
@@ -27,7 +27,7 @@ class Notebook:
         self.lines.append((what, facts))
 
 
-class Voice:
+class Participant:
     """A node that delivers everything at once."""
 
     ip = "127.0.0.1"
@@ -55,16 +55,16 @@ def test_an_order_that_comes_while_a_program_comes_back_waits_until_it_knows_wha
     topology = Topology(
         name="l", path="l.yaml", machines=(Machine("T", children=("rig_1",)), Machine("rig_1", parent="T"))
     )
-    voice, notebook = Voice("_rig_1"), Notebook()
-    speaker = Speaker(notebook, lambda *_: None)
-    speaker.add(voice)
+    participant, journal = Participant("_rig_1"), JournalWriter()
+    sender = Sender(journal, lambda *_: None)
+    sender.add(participant)
     kept: list[Any] = []
     memory: Any = SimpleNamespace(load=lambda: NOTES, keep=kept.append)
-    program = Emulated(
+    program = EmulatedProgram(
         topology,
         topology.machine("rig_1"),
         seed=1,
-        speaker=speaker,
+        sender=sender,
         memory=memory,
         clock=lambda: 0.0,
         tell=lambda *_: None,
@@ -73,9 +73,9 @@ def test_an_order_that_comes_while_a_program_comes_back_waits_until_it_knows_wha
     handled: list[Any] = []
     handler = threading.Thread(target=lambda: handled.append(program.on_start(start)), daemon=True)
     handler.start()
-    node: Any = voice  # as much of one as a rig without streams needs
+    node: Any = participant  # as much of one as a rig without streams needs
     program.begin(node, node)
     handler.join(DEADLINE_S)
     assert handled == [[]]
-    assert [message.value for message in voice.sent if message.key == "STATE"] == ["RUNNING"]
+    assert [message.value for message in participant.sent if message.key == "STATE"] == ["RUNNING"]
     assert not kept, "the session is the one it was"

@@ -1,4 +1,4 @@
-"""What goes wrong with real processes and their links, each once, and what must hold after it."""
+"""A lab of real processes under each kind of fault, and what must hold after it."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 
 import sim.processes.lab
-from sim.emulator.convergence import Picture, lacks
 from sim.evidence.journal import Entry
 from sim.faults.actions import Action
 from sim.faults.compile import actions
@@ -220,41 +219,3 @@ def test_a_link_without_a_relay_cannot_be_cut(tmp_path: Path) -> None:
         lab.start()
         with pytest.raises(LabError, match="the link of rig_1 has no relay"):
             lab.play([Action(at_us=0, verb="cut", target="rig_1")], {}, session=False)
-
-
-# -- pictures ----------------------------------------------------------------------------------------------------------
-
-WHOLE = {
-    "T": Picture(routes={"cam": "rig_1", "_cam": "rig_1"}, neighbours=["_T", "rig_1"], known=["cam", "rig_1"]),
-    "rig_1": Picture(neighbours=["T", "_rig_1", "cam"], known=["cam"]),
-    "cam": Picture(neighbours=["_cam", "rig_1"]),
-    "_T": Picture(),
-    "_rig_1": Picture(),
-    "_cam": Picture(),
-}
-
-
-@pytest.mark.parametrize(
-    ("at", "picture", "lack"),
-    [
-        ("T", None, "T does not answer"),
-        ("_cam", Picture(outbox=["_cam_1", "_cam_2"]), "2 in the outbox of _cam, first _cam_1"),
-        ("cam", Picture(neighbours=["rig_1"]), "cam has no connection with _cam"),
-        ("cam", Picture(neighbours=["_cam"]), "cam has no connection with rig_1"),
-        ("rig_1", Picture(neighbours=["T", "_rig_1"], known=["cam"]), "rig_1 has no connection with cam"),
-        (
-            "T",
-            Picture(neighbours=["_T", "rig_1"], known=["cam", "rig_1"]),
-            "T has no route to cam, which is behind rig_1",
-        ),
-        (
-            "T",
-            Picture(routes={"cam": "x"}, neighbours=["_T", "rig_1"], known=["cam", "rig_1"]),
-            "T has the route by x to cam, which is behind rig_1",
-        ),
-        ("T", Picture(routes={"cam": "rig_1"}, neighbours=["_T", "rig_1"], known=["rig_1"]), "T does not know cam"),
-    ],
-)
-def test_what_a_lab_lacks_is_told_by_the_pictures_of_those_in_it(at: str, picture: Picture | None, lack: str) -> None:
-    assert lacks(a_lab(), WHOLE) == []
-    assert lacks(a_lab(), {**WHOLE, at: picture}) == [lack]

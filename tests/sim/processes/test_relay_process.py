@@ -22,12 +22,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from autopilot_net import Delivery
-from sim.emulator.sender import Place
 from sim.evidence.journal import Entry, Reader, Trace
 from sim.faults.actions import Action, Verb
 from sim.lab.fault import Link
 from sim.lab.topology import load
-from sim.processes.relay_process import LinkError, Links, Relayed
+from sim.processes.relay_process import LinkRelays, RelayedLink, RelayError
+from sim.processes.run_context import RunContext
 from tests import ROOT
 from tests.conftest import eventually, held_port
 from tests.harness import DEADLINE_S, Lab, ended, lab, python, shake_hands, started_by
@@ -44,16 +44,16 @@ def _by_forkserver() -> Iterator[None]:
         yield
 
 
-def place(folder: Path) -> Place:
+def context(folder: Path) -> RunContext:
     """Of a run in `folder`, whose processes are in our own group."""
     for name in ("journal", "logs"):
         (folder / name).mkdir(exist_ok=True)
-    return Place(topology=load(ROOT / "topologies/pair.yaml"), seed=7, folder=folder, group=os.getpgid(0))
+    return RunContext(topology=load(ROOT / "topologies/pair.yaml"), seed=7, folder=folder, group=os.getpgid(0))
 
 
 @contextlib.contextmanager
-def linked(folder: Path, *wires: Relayed) -> Iterator[Links]:
-    links = Links(place(folder), wires)
+def linked(folder: Path, *relayed: RelayedLink) -> Iterator[LinkRelays]:
+    links = LinkRelays(context(folder), relayed)
     try:
         links.start()
         yield links
@@ -64,7 +64,7 @@ def linked(folder: Path, *wires: Relayed) -> Iterator[Links]:
 class Cable:
     """The link of rig_1, and that of `other`, with bare sockets at both ends."""
 
-    def __init__(self, links: Links, folder: Path, listeners: dict[str, socket.socket]) -> None:
+    def __init__(self, links: LinkRelays, folder: Path, listeners: dict[str, socket.socket]) -> None:
         self.links = links
         self._folder = folder
         self._listeners = listeners
@@ -121,8 +121,8 @@ def cabled(folder: Path, **settings: Any) -> Iterator[Cable]:
         listeners = {name: socket.create_server(("127.0.0.1", 0)) for name in ("rig_1", "other")}
         for one in listeners.values():
             one.settimeout(DEADLINE_S)
-        wires = [Relayed(name=name, port=one.getsockname()[1], **settings) for name, one in listeners.items()]
-        made = Cable(stack.enter_context(linked(folder, *wires)), folder, listeners)
+        relayed = [RelayedLink(name=name, port=one.getsockname()[1], **settings) for name, one in listeners.items()]
+        made = Cable(stack.enter_context(linked(folder, *relayed)), folder, listeners)
         stack.callback(made.close)
         yield made
 
@@ -219,7 +219,7 @@ def test_who_has_closed_its_way_and_then_is_no_more_is_a_reset_to_who_goes_on_se
 
 
 def test_who_connects_while_the_station_above_does_not_listen_is_reset_and_told_of_once(tmp_path: Path) -> None:
-    with held_port() as port, linked(tmp_path, Relayed(name="rig_1", port=port)) as links:
+    with held_port() as port, linked(tmp_path, RelayedLink(name="rig_1", port=port)) as links:
         with contextlib.closing(Cable(links, tmp_path, {})) as cable:
             for _ in range(4):
                 with pytest.raises(ConnectionResetError):  # which may come before `dial` has returned
@@ -235,8 +235,8 @@ def test_who_connects_while_the_station_above_does_not_listen_is_reset_and_told_
 
 def test_a_relay_listens_where_it_is_told_though_the_port_is_held(tmp_path: Path) -> None:
     with held_port() as port, cabled(tmp_path) as other:
-        wire = Relayed(name="rig_1", port=other.links.ports["rig_1"], listen=port)
-        with linked(tmp_path, wire) as links:
+        relayed_link = RelayedLink(name="rig_1", port=other.links.ports["rig_1"], listen=port)
+        with linked(tmp_path, relayed_link) as links:
             assert links.ports == {"rig_1": port}
             with socket.create_connection(("127.0.0.1", port), DEADLINE_S):
                 pass
@@ -510,12 +510,12 @@ def test_no_byte_is_lost_changed_or_overtaken_whatever_is_done_but_cut_and_reset
     ("action", "complaint"),
     [
         (Action(at_us=0, verb="cut", target="rig_9"), "link of rig_9 has no relay"),
-        (Action(at_us=0, verb="drop", target="rig_1"), "drop is nothing that is done to connections"),
-        (Action(at_us=0, verb="kill", target="rig_1"), "kill is nothing that is done to connections"),
+        (Action(at_us=0, verb="drop", target="rig_1"), "drop cannot be done to connections"),
+        (Action(at_us=0, verb="kill", target="rig_1"), "kill cannot be done to connections"),
     ],
 )
 def test_what_cannot_be_done_is_an_error_and_ends_nothing(lasting: Cable, action: Action, complaint: str) -> None:
-    with pytest.raises(LinkError, match=complaint):
+    with pytest.raises(RelayError, match=complaint):
         lasting.links.do(action)
     lasting.fence()
 
@@ -555,8 +555,8 @@ def test_the_process_of_the_links_is_one_of_the_run_and_leaves_ctrl_c_to_the_par
 
 def test_links_that_cannot_listen_are_an_error_and_leave_no_process(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
-        links = Links(place(tmp_path), [Relayed(name="rig_1", port=1, listen=taken.getsockname()[1])])
-        with pytest.raises(LinkError, match=r"has ended; see logs/links\.log"):
+        links = LinkRelays(context(tmp_path), [RelayedLink(name="rig_1", port=1, listen=taken.getsockname()[1])])
+        with pytest.raises(RelayError, match=r"has ended; see logs/links\.log"):
             links.start()
         links.stop()
     assert links.pid is None
@@ -568,14 +568,14 @@ def test_links_that_are_no_more_say_so(cable: Cable) -> None:
     assert pid is not None
     os.kill(pid, signal.SIGKILL)
     eventually(lambda: cable.links.pid is None)
-    with pytest.raises(LinkError, match="has ended"):
+    with pytest.raises(RelayError, match="has ended"):
         cable.do("cut")
 
 
 def orphaned(folder: str) -> None:
     """Say of what process the links are, and wait to be killed. For another Python."""
     with started_by("forkserver"):
-        links = Links(place(Path(folder)), [Relayed(name="rig_1", port=1)])
+        links = LinkRelays(context(Path(folder)), [RelayedLink(name="rig_1", port=1)])
         links.start()
         print(links.pid, flush=True)
         signal.pause()
@@ -594,8 +594,8 @@ def test_relays_that_wait_cost_nothing(cable: Cable) -> None:
     lower, _ = cable.connect()
     while send_all_that_goes(lower):
         cable.fence()
-    half, _ = cable.connect()
-    half.shutdown(socket.SHUT_WR)
+    channel, _ = cable.connect()
+    channel.shutdown(socket.SHUT_WR)
     cable.do("hold", way="down")
     cable.do("cut", way="up")
     for lower, upper in (cable.connect(), cable.connect()):
@@ -627,7 +627,7 @@ def small(tmp_path: Path) -> Iterator[tuple[Lab, Cable]]:
     """A terminal, and rig_1 below it through a relay, with their programs. The terminal knows rig_1."""
     with lab() as it:
         top = it.terminal(repeat_interval=REPEAT_S)
-        with linked(tmp_path, Relayed(name="rig_1", port=top.port)) as links:
+        with linked(tmp_path, RelayedLink(name="rig_1", port=top.port)) as links:
             trace = tmp_path / "journal" / "rig_1.trace.jsonl"
             above = Above("T", links.ports["rig_1"])
             rig = it.pilot("rig_1", above, repeat_interval=REPEAT_S, liveness_s=LIVENESS_S, trace=trace)

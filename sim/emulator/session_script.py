@@ -1,0 +1,108 @@
+"""The script of the terminal's program: it asks who is there, starts every pilot, graduates some, and stops all."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sim.emulator.session import Command, SendMessage, subject_of
+from sim.lab.topology import Machine, Topology
+
+__all__ = ["SessionScript"]
+
+
+class SessionScript:
+    """The terminal's side of a session. Every method returns commands, in order.
+
+    `done` is True when the session is over and all orders were given. An order that is not known to have been handled
+    is given again: by this life if it was given up, and by the next life after a restart.
+    """
+
+    def __init__(self, topology: Topology, *, seed: int) -> None:
+        self._topology = topology
+        self._seed = seed
+        self._sessions = dict.fromkeys((pilot.id for pilot in topology.pilots), 0)
+        self._timers: list[tuple[float, str, str]] = []
+        self._open: list[SendMessage] = []  # orders that are not known to have been handled
+        self._begun: float | None = None
+        self.done = False
+
+    def begin(self, *, now: float) -> list[Command]:
+        """INIT, and START to every pilot."""
+        self._begun = now
+        session = self._topology.session
+        self._timers = [(now + g.at_s, "graduate", g.pilot) for g in session.graduate]
+        self._timers.append((now + session.duration_s, "stop", ""))
+        self._timers.sort()
+        here = self._topology.terminal.id
+        return [SendMessage(here, "INIT"), *(self._order(self._start(pilot)) for pilot in self._topology.pilots)]
+
+    def handle_timer(self, *, now: float) -> list[Command]:
+        """Commands that are due by `now`."""
+        commands: list[Command] = []
+        while self._timers and self._timers[0][0] <= now:
+            _, what, pilot = self._timers.pop(0)
+            if what == "graduate":
+                commands.append(self._order(self._stop(pilot, graduation=True)))
+                self._sessions[pilot] += 1
+                commands.append(self._order(self._start(self._topology.machine(pilot))))
+            else:
+                self.done = True
+                commands += [self._order(self._stop(pilot.id)) for pilot in self._topology.pilots]
+        return commands
+
+    def next_timer(self) -> float | None:
+        """When `handle_timer` is due next; None if no timer runs."""
+        return self._timers[0][0] if self._timers else None
+
+    def settled(self, order: SendMessage, *, confirmed: bool) -> list[Command]:
+        """An order was handled, or given up. One that was given up is repeated, with all later orders to that pilot.
+
+        Otherwise a repeated START would arrive after the STOP, and the task would never end.
+        """
+        if order not in self._open:
+            return []
+        if confirmed:
+            self._open.remove(order)
+            return []
+        return [later for later in self._open[self._open.index(order) :] if later.to == order.to]
+
+    def saved(self) -> dict[str, Any]:
+        """What the next life must know, as JSON."""
+        orders = [[order.to, order.key, order.value] for order in self._open]
+        timers = [list(timer) for timer in self._timers]
+        return {
+            "begun": self._begun, "sessions": dict(self._sessions), "timers": timers, "open": orders, "done": self.done
+        }
+
+    def resume(self, saved: dict[str, Any], *, now: float) -> list[Command]:
+        """Continue where the former life ended. Both lives use the same clock."""
+        del now
+        self._begun, self._sessions, self.done = saved["begun"], dict(saved["sessions"]), saved["done"]
+        self._timers = [(at, what, pilot) for at, what, pilot in saved["timers"]]
+        self._open = [SendMessage(to, key, value) for to, key, value in saved["open"]]
+        return list(self._open)
+
+    def coherence_questions(self) -> list[Command]:
+        """COHERE to every pilot that made trials, for each of its sessions."""
+        return [
+            SendMessage(pilot.id, "COHERE", {"subject": subject_of(pilot, session), "session": session})
+            for pilot in self._topology.pilots
+            if pilot.trials is not None and pilot.program is None
+            for session in range(self._sessions[pilot.id] + 1)
+        ]
+
+    def _order(self, order: SendMessage) -> SendMessage:
+        self._open.append(order)
+        return order
+
+    def _stop(self, pilot: str, *, graduation: bool = False) -> SendMessage:
+        value: dict[str, Any] = {"graduation": True} if graduation else {}
+        return SendMessage(pilot, "STOP", {**value, "session": self._sessions[pilot]})
+
+    def _start(self, pilot: Machine) -> SendMessage:
+        session = self._sessions[pilot.id]
+        sounds = [{"type": "File", "path": name} for name in pilot.task.get("sounds", [])]
+        value = {**pilot.task, "subject": subject_of(pilot, session), "session": session, "pilot": pilot.id}
+        if sounds:
+            value["stim"] = {"sounds": {"L": sounds}}
+        return SendMessage(pilot.id, "START", value)
