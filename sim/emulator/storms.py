@@ -15,7 +15,7 @@ from msgspec import Struct
 
 from sim.emulator.sender import JournalWriter
 from sim.lab.topology import Topology
-from sim.lab.tree import machines_between
+from sim.lab.tree import Tree
 from sim.scenario import Example, Op, Opaque, Twice, twice_id
 from sim.scenario.assignments import parts
 from sim.scenario.payloads import opaque_bytes
@@ -120,7 +120,7 @@ def _send_raw(world: StormWorld[P], number: int, n: int, op: Op) -> None:
     elif isinstance(op, Opaque):
         peer, recipient = raw_peers_of(world, op)
         world.journal.write("made opaque", by=peer.name, to=recipient.name, example=number, n=n)
-        path = machines_between(world.topology, op.at, op.to)
+        path = Tree(world.topology).machines_between(op.at, op.to)
         peer.opaque(opaque_bytes(op.size, op.seed, number, n), path, recipient.name)
 
 

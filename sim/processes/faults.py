@@ -6,18 +6,19 @@ from typing import Any
 
 from sim.evidence.journal import Writer
 from sim.faults.actions import Action
-from sim.lab.fault import ON_LINKS
+from sim.lab.fault import ACTION_VERBS
 from sim.lab.topology import Topology
+from sim.lab.tree import Tree
 from sim.processes.relay_process import LinkRelays, RelayError
 from sim.processes.supervisor import Supervisor
 from sim.world import LabError
 
 __all__ = ["IMPOSSIBLE", "LINK_VERBS", "Faults"]
 
-IMPOSSIBLE = frozenset({"drop", "duplicate"})
+IMPOSSIBLE = frozenset(verb for verb, facts in ACTION_VERBS.items() if facts.is_virtual)
 """Verbs that cannot be carried out on processes: TCP hides the loss of a single message."""
 
-LINK_VERBS = {"shape", *ON_LINKS} - IMPOSSIBLE
+LINK_VERBS = {verb for verb, facts in ACTION_VERBS.items() if facts.on == "link"} - IMPOSSIBLE
 
 
 class Faults:
@@ -27,18 +28,18 @@ class Faults:
     """
 
     def __init__(
-        self, topology: Topology, supervisor: Supervisor, relays: LinkRelays | None, journal: Writer, *, graph: Any
+        self, topology: Topology, supervisor: Supervisor, relays: LinkRelays | None, journal: Writer, *, tree: Tree
     ) -> None:
         self._topology = topology
         self._supervisor = supervisor
         self._relays = relays
         self._journal = journal
-        self._graph = graph  # nx.DiGraph, parent -> child
+        self._tree = tree
         self._before: dict[str, int] = {}  # machines that have to shake hands again -> their handshakes before
 
     def do(self, action: Action) -> None:
         """Carry out one action. Does nothing where it already holds. Raises `LabError`."""
-        if action.verb in ("kill", "restart", "pause", "resume"):
+        if ACTION_VERBS[action.verb].on == "machine":
             names = [name for name in _processes_of(action) if self._can(action.verb, name)]
             if names:
                 self._write(action)
@@ -55,12 +56,6 @@ class Faults:
     def awaited_handshakes(self) -> list[str]:
         """The machines that were restarted, or lie below a restarted station, and have not shaken hands since."""
         return [name for name, before in self._before.items() if self._supervisor.handshakes[name] <= before]
-
-    def below(self, machine: str) -> list[str]:
-        """A machine, and all machines below it."""
-        import networkx as nx
-
-        return [machine, *sorted(nx.descendants(self._graph, machine))]
 
     def _write(self, action: Action) -> None:
         facts: dict[str, Any] = {"what": action.what, "way": action.way, "fault": action.fault}
@@ -86,7 +81,7 @@ class Faults:
 
     def _await_handshakes(self, name: str) -> None:
         """After a program's restart its machine shakes hands again; after a station's, all machines below do too."""
-        machines = [name[1:]] if name.startswith("_") else self.below(name)
+        machines = [name[1:]] if name.startswith("_") else self._tree.subtree(name)
         for machine in machines:
             if machine != self._topology.terminal.id:
                 self._before[machine] = self._supervisor.handshakes[machine]

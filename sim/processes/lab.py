@@ -298,7 +298,7 @@ class Lab:
     def _await_crash(self, op: Crash) -> None:
         """Wait until the station is killed in its handler, restart it, and wait until all below it is known again."""
         supervisor = self.supervisor
-        below = [name for name in self.faults.below(op.to) if name != self.topology.terminal.id]
+        below = [name for name in self.tree.subtree(op.to) if name != self.topology.terminal.id]
         before = {name: supervisor.handshakes[name] for name in below}
         facts = {"what": "station", "way": "both", "fault": -1}
         self._journal.write("fault", key="kill", to=op.to, value=facts)

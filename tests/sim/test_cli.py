@@ -17,7 +17,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-import sim.cli as sim_cli
+import sim.cli.rehearse as command
 from sim.lab.topology import load
 from sim.scenario import Scenario
 from tests import ROOT
@@ -287,8 +287,8 @@ def test_a_run_in_virtual_time_is_the_same_whenever_it_is_run(tmp_path: Path) ->
 
 
 def test_runs_that_differ_are_told(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    monkeypatch.setattr(sim_cli, "digests", lambda _: ("a", "b"))
-    assert sim_cli._compare(Scenario(topology=load(ROOT / "topologies" / "pair.yaml"), seed=1)) == 1
+    monkeypatch.setattr(command, "digests", lambda _: ("a", "b"))
+    assert command._compare(Scenario(topology=load(ROOT / "topologies" / "pair.yaml"), seed=1)) == 1
     assert capsys.readouterr().out.splitlines() == ["a", "b", "NOT THE SAME"]
 
 

@@ -203,8 +203,8 @@ def test_the_command_says_how_much_it_looked_at(tmp_path: Path) -> None:
     ("arguments", "sentence"),
     [
         (["topologies/nowhere.yaml"], "there is no such file"),
-        (["topologies/pair.yaml", "--for", "soon"], "--for soon: a time above 0"),
-        (["topologies/pair.yaml", "--jobs", "0"], "--jobs 0: at least one has to look"),
+        (["topologies/pair.yaml", "--for", "soon"], "--for soon: give a time above 0"),
+        (["topologies/pair.yaml", "--jobs", "0"], "--jobs 0: there must be at least one worker process"),
     ],
 )
 def test_a_wrong_command_is_refused_in_a_sentence(tmp_path: Path, arguments: list[str], sentence: str) -> None:

@@ -1,0 +1,73 @@
+"""The command `hunt`."""
+
+from __future__ import annotations
+
+import contextlib
+import random
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import msgspec
+from cyclopts import Parameter
+from rich.console import Console
+
+from sim.cli.console import print_verdict
+from sim.cli.options import AsJson, Quiet, Reports, new_folder, refuse
+from sim.lab.topology import TopologyError, load
+from sim.rehearse import EXIT, rehearse
+from sim.scenario import Scenario
+
+__all__ = ["hunt_for"]
+
+
+def hunt_for(
+    file: Annotated[Path, Parameter(help="A topology, as YAML.")],
+    *,
+    duration: Annotated[str, Parameter(name="--for", help="How long: 90s, 5m, 1h.")] = "5m",
+    seed: Annotated[int | None, Parameter(help="Draw the scenarios of that hunt again.")] = None,
+    jobs: Annotated[int | None, Parameter(help="Worker processes, instead of one for each core.")] = None,
+    report: Reports = Path("reports"),
+    as_json: AsJson = False,
+    quiet: Quiet = False,
+    confirm: Annotated[bool, Parameter(negative="--no-confirm", help="Try what is found on processes.")] = True,
+) -> int:
+    """Hunt for scenarios that fail, in virtual time."""
+    from sim.search.hunt import hunt
+    from sim.search.hunt_progress import seconds_of, show, showing
+
+    seconds = seconds_of(duration)
+    try:
+        topology = load(file)
+    except TopologyError as error:
+        return refuse(str(error))
+    if seconds is None:
+        return refuse(f"--for {duration}: give a time above 0, such as 90s, 5m or 1h")
+    if jobs is not None and jobs < 1:
+        return refuse(f"--jobs {jobs}: there must be at least one worker process")
+    folder = new_folder(report, f"hunt-{topology.name}")
+    if folder is None:
+        return refuse(f"{report}: reports cannot be written there")
+    console = Console(quiet=quiet or as_json, highlight=False)
+    seed = random.randrange(100_000) if seed is None else seed
+    with showing(console) as say:
+        result = hunt(topology, seed=seed, seconds=seconds, folder=folder, jobs=jobs, confirm=confirm, say=say)
+    page = _keep(result.smallest, folder)
+    if as_json:
+        sys.stdout.buffer.write(msgspec.json.encode(result) + b"\n")
+    else:
+        show(console, result, page)
+        print_verdict(result.verdict, f"{result.verdict.upper()}: {result.sentence}")
+    return EXIT[result.verdict]
+
+
+def _keep(smallest: Scenario | None, folder: Path) -> Path | None:
+    """The report of what a hunt found, with its picture: it is played once more. Without a find, the folder goes."""
+    if smallest is None:
+        with contextlib.suppress(OSError):
+            folder.rmdir()
+        return None
+    from sim.report.render import write
+
+    report = rehearse(smallest, folder / "smallest", world="virtual", say=lambda _: None)
+    return write(report, folder / "smallest")

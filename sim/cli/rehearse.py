@@ -1,0 +1,162 @@
+"""The commands that run a rehearsal: of a topology, or of a scenario that was saved."""
+
+from __future__ import annotations
+
+import contextlib
+import random
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import msgspec
+from cyclopts import Parameter
+from msgspec import Struct
+from rich.console import Console
+
+from sim.cli.console import escaped, print_report, print_verdict, showing_progress, tree_of
+from sim.cli.options import AsJson, Compare, Quiet, Reports, Virtual, new_folder, refuse
+from sim.emulator.bandwidth import load_warnings
+from sim.faults.compile import actions
+from sim.faults.describe import describe
+from sim.lab.topology import Topology, TopologyError, lasting, load
+from sim.processes.start_up import uninterrupted
+from sim.rehearse import EXIT, WorldName, left_out, refusal, rehearse
+from sim.scenario import Scenario, load_scenario, save_scenario
+from sim.search.determinism import digests
+from sim.verdict import Report, to_json
+from sim.virtual.event_loop import rest_collector
+
+__all__ = ["replay", "run"]
+
+
+class _How(Struct, frozen=True, kw_only=True):
+    """How to run a scenario, and what to print."""
+
+    reports: Path
+    as_json: bool
+    quiet: bool
+    world: WorldName
+    compare: bool
+
+
+def run(
+    file: Annotated[Path, Parameter(help="A topology, as YAML.")],
+    *,
+    seed: Annotated[int | None, Parameter(help="Draw the storms of that seed again.")] = None,
+    examples: Annotated[int | None, Parameter(help="How many storms, instead of the file's number.")] = None,
+    duration: Annotated[float | None, Parameter(help="Seconds of session, instead of the file's.")] = None,
+    report: Reports = Path("reports"),
+    as_json: AsJson = False,
+    quiet: Quiet = False,
+    storm: Annotated[bool, Parameter(negative="--no-storm", help="Play storms after the session.")] = True,
+    virtual: Virtual = False,
+    check_determinism: Compare = False,
+    save: Annotated[Path | None, Parameter(help="Write the scenario to a file, and run nothing.")] = None,
+) -> int:
+    """Rehearse the lab that FILE describes."""
+    try:
+        topology = _with_duration(load(file), duration)
+    except TopologyError as error:
+        return refuse(str(error))
+    if examples is not None and examples < 0:
+        return refuse(f"--examples {examples}: the number of storms must be 0 or more")
+    draw = 0 if not storm else topology.storm.examples if examples is None else examples
+    scenario = Scenario(topology=topology, seed=random.randrange(100_000) if seed is None else seed, draw=draw)
+    if save is not None:
+        return _save(scenario, save)
+    world: WorldName = "virtual" if virtual else "processes"
+    return _run(scenario, _How(reports=report, as_json=as_json, quiet=quiet, world=world, compare=check_determinism))
+
+
+def replay(
+    file: Annotated[Path, Parameter(help="A scenario, as a rehearsal writes it beside its report.")],
+    *,
+    report: Reports = Path("reports"),
+    as_json: AsJson = False,
+    quiet: Quiet = False,
+    virtual: Virtual = False,
+    check_determinism: Compare = False,
+) -> int:
+    """Run a scenario from a file again, on a fresh lab."""
+    try:
+        scenario = load_scenario(file)
+    except FileNotFoundError:
+        return refuse(f"{file}: there is no such file")
+    except OSError as error:
+        return refuse(f"{file}: it cannot be read: {error.strerror}")
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        return refuse(f"{file}: this is no scenario that a rehearsal wrote: {error}")
+    world: WorldName = "virtual" if virtual else "processes"
+    return _run(scenario, _How(reports=report, as_json=as_json, quiet=quiet, world=world, compare=check_determinism))
+
+
+def _with_duration(topology: Topology, duration: float | None) -> Topology:
+    if duration is None:
+        return topology
+    shorter = lasting(topology, duration)
+    for fault in (fault for fault in topology.faults if fault not in shorter.faults):
+        sys.stderr.write(f"left out, since the session ends before: {describe(fault)}\n")
+    return shorter
+
+
+def _save(scenario: Scenario, path: Path) -> int:
+    try:
+        save_scenario(scenario, path)
+    except OSError as error:
+        return refuse(f"{path}: it cannot be written: {error.strerror}")
+    sys.stdout.write(f"{path}: seed {scenario.seed}; run it with: python -m sim replay {path}\n")
+    return 0
+
+
+def _run(scenario: Scenario, how: _How) -> int:
+    if how.compare and how.world == "processes":
+        return refuse("--check-determinism: only runs in virtual time are the same every time; add --virtual")
+    if (why := refusal(how.world, scenario.topology)) is not None:
+        return refuse(f"{scenario.topology.path}: {why}")
+    return _compare(scenario) if how.compare else _rehearse(scenario, how)
+
+
+def _compare(scenario: Scenario) -> int:
+    """Run it twice, and print the digests of both runs and whether they are the same."""
+    one, other = digests(scenario)
+    sys.stdout.write(f"{one}\n{other}\n{'the same' if one == other else 'NOT THE SAME'}\n")
+    return 0 if one == other else 1
+
+
+def _rehearse(scenario: Scenario, how: _How) -> int:
+    console = Console(quiet=how.quiet or how.as_json, highlight=False)
+    folder = new_folder(how.reports, scenario.topology.name)
+    if folder is None:
+        return refuse(f"{how.reports}: reports cannot be written there")
+    _print_lab(console, scenario, how.world)
+    if how.world == "virtual":
+        rest_collector()
+    with showing_progress(console) as show:
+        report = rehearse(scenario, folder, world=how.world, say=show)
+    with uninterrupted():
+        page = _write(report, folder, how.reports)
+    if how.as_json:
+        sys.stdout.buffer.write(to_json(report) + b"\n")
+    else:
+        print_report(console, report, page)
+        print_verdict(report.verdict, report.sentence)
+    return EXIT[report.verdict]
+
+
+def _print_lab(console: Console, scenario: Scenario, world: WorldName) -> None:
+    topology = scenario.topology
+    console.print(tree_of(topology))
+    where = "virtual time" if world == "virtual" else f"{2 * len(topology.machines)} processes"
+    console.print(f"{topology.name}  {len(topology.machines)} machines  {where}  seed {scenario.seed}")
+    undone = left_out(actions(topology, seed=scenario.seed)) if world == "processes" else []
+    for warning in [*load_warnings(topology), *(f"left out here: {what}" for what in undone)]:
+        console.print(escaped(warning), style="yellow", soft_wrap=True)
+
+
+def _write(report: Report, folder: Path, reports: Path) -> Path:
+    from sim.report.render import point_latest, write
+
+    page = write(report, folder)
+    with contextlib.suppress(OSError):  # a file system without links has no `latest`
+        point_latest(reports, folder)
+    return page
