@@ -23,7 +23,7 @@ from sim.lab.topology import Topology
 from sim.scenario import Crash, Example, Scenario
 from sim.storms import Failure, Stormed, play_storm, size_of
 from sim.verdict import Check
-from sim.world import LabError, World
+from sim.world import NO_END, LabError, World
 
 __all__ = ["Conducted", "Draw", "Phase", "Progress", "conduct", "judge"]
 
@@ -170,7 +170,7 @@ class _Conduct:
         self.say(Progress(phase, "playing"))
         self.run.played |= timed
         if not self.world.play(actions, timed, session=session):
-            self._doubt(Violation("", (), (), "how the session ends: it did not come to its end"))
+            self._doubt(NO_END)
         if faults:  # though none of them may have happened
             self._heal()
         self.say(Progress(phase, "settling"))
@@ -185,7 +185,7 @@ class _Conduct:
         begun = time.monotonic()
         self.say(Progress("recovery"))
         wrong = self.world.heal()
-        self._doubt(*(Violation("", (), (), f"whether the lab is ever whole again: {what}") for what in wrong))
+        self._doubt(*(replace(one, text=f"whether the lab is ever whole again: {one.text}") for one in wrong))
         self.say(Progress("recovery", f"{time.monotonic() - begun:.1f} s", ended=True, ok=not wrong))
 
     def _settle(self, token: str, told: Mapping[str, None]) -> dict[str, None]:

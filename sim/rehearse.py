@@ -251,8 +251,8 @@ def _storm_sentence(run: _Run) -> str:
 
 def _pace(lab: VirtualLab, took: float) -> str:
     """Of a lab that has been played."""
-    played, rate = lab.loop.now_us / 1e6, lab.effects / max(took, 1e-3)
-    return f"virtual time: {played:,.0f} s in {took:,.1f} s, {lab.effects:,} effects, {rate:,.0f} a second"
+    played, rate = lab.loop.now_us / 1e6, lab.journal.effects / max(took, 1e-3)
+    return f"virtual time: {played:,.0f} s in {took:,.1f} s, {lab.journal.effects:,} effects, {rate:,.0f} a second"
 
 
 def _not_proven(world: WorldName, topology: Topology, run: Conducted) -> list[str]:

@@ -6,11 +6,14 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
 from sim.evidence.journal import Journal
+from sim.evidence.violation import Violation
 from sim.faults.actions import Action
 from sim.lab.topology import Topology
 from sim.scenario import Example
 
-__all__ = ["LabError", "World"]
+__all__ = ["NO_END", "LabError", "World"]
+
+NO_END = Violation("", (), (), "how the session ends: it did not come to its end")
 
 
 class LabError(Exception):
@@ -32,11 +35,11 @@ class World(Protocol):
     def play(self, actions: Sequence[Action], examples: Mapping[int, Example], *, session: bool) -> bool:
         """Play the session, the faults and the storms that have a time; whether the session came to its end."""
 
-    def heal(self) -> list[str]:
-        """End every fault that still lasts, and wait until the lab is whole; what of it is not, in words."""
+    def heal(self) -> list[Violation]:
+        """End every fault that still lasts, and wait until the lab has converged; what of it has not."""
 
     def settle(self, token: str) -> list[str]:
-        """Wait until nothing is under way in any program; what still is, in words."""
+        """Wait until nothing is under way in any program; the ids of the messages and streams that still are."""
 
     def ask(self) -> None:
         """Have the terminal ask every pilot for proof that its copies are whole."""

@@ -4,18 +4,17 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections import Counter
-from collections.abc import Iterator
-from typing import Any
 
+import msgspec
 from msgspec import Struct
 
 from sim.checks.result import about_machine, many, result_of
+from sim.emulator.convergence import Snapshot, divergences
 from sim.evidence.index import Index
 from sim.evidence.journal import Entry
 from sim.evidence.outage import Outage
-from sim.evidence.violation import Violation
 from sim.lab.fault import ACTION_VERBS
-from sim.lab.names import is_node, machine_behind, process_of
+from sim.lab.names import machine_behind, process_of
 from sim.verdict import Check
 
 __all__ = ["Recovery", "check_recovery", "check_whole", "has_healing", "recoveries"]
@@ -143,45 +142,15 @@ def _sender_of(entry: Entry) -> str:
 
 
 def check_whole(index: Index) -> Check:
-    """After the healing: every machine known, nothing left in an outbox, and every route as the graph has it."""
+    """After the healing: every machine known, nothing left in an outbox, and every route the tree's."""
     said = {entry.by: entry.value for entry in index.evidence.journal.of("whole") if isinstance(entry.value, dict)}
     machines = [machine.id for machine in index.evidence.topology.machines]
     participants = [name for machine in machines for name in (machine, "_" + machine)]
-    broke = [wrong for name in participants if name in said for wrong in _wrong(index, name, said[name])]
+    snapshots = {name: msgspec.convert(said[name], Snapshot) for name in participants if name in said}
     silent = [
         about_machine(machine_behind(name), f"whether {name} is whole again: it did not say")
         for name in participants
         if name not in said
     ]
-    terminal = index.evidence.topology.terminal.id
-    if terminal in said:
-        known = said[terminal].get("known") or []
-        broke += [
-            about_machine(name, f"{name} is not known to {terminal}") for name in machines[1:] if name not in known
-        ]
-    return result_of("whole", many(len(participants), "participant"), len(participants), broke, unknown=silent)
-
-
-def _wrong(index: Index, name: str, said: dict[str, Any]) -> Iterator[Violation]:
-    outbox = [str(id) for id in said.get("outbox") or []]
-    if outbox:
-        shown = ", ".join(outbox[:5]) + (" …" if len(outbox) > 5 else "")
-        text = f"{name} still waits for the confirmation of {many(len(outbox), 'message')}: {shown}"
-        yield about_machine(machine_behind(name), text, messages=tuple(outbox))
-    if not is_node(name):
-        yield from (about_machine(name, sentence) for sentence in _wrong_routes(index, name, said))
-
-
-def _wrong_routes(index: Index, station: str, said: dict[str, Any]) -> Iterator[str]:
-    """A station has its parent, its children and its program beside it, and knows behind which of them what else is."""
-    routes, neighbours = said.get("routes") or {}, said.get("neighbours") or []
-    machine = index.evidence.topology.machine(station)
-    beside = ["_" + station, *machine.children, *([machine.parent] if machine.parent is not None else [])]
-    yield from (f"{station} has lost {name}, which is beside it" for name in beside if name not in neighbours)
-    below = [name for child in machine.children for name in index.tree.subtree(child)]
-    yield from (
-        f"{station} knows no way to {name}" for name in below if name not in routes and name not in neighbours
-    )
-    for name, neighbour in sorted(routes.items()):
-        if machine_behind(name) in index.tree and neighbour != (right := index.next_hop(station, name)):
-            yield f"{station} takes {name} to be behind {neighbour}, and it is behind {right}"
+    looked_at = many(len(participants), "participant")
+    return result_of("whole", looked_at, len(participants), divergences(index.tree, snapshots), unknown=silent)

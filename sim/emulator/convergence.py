@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import TypeVar
 
 from msgspec import Struct, field
@@ -10,7 +10,9 @@ from msgspec import Struct, field
 from autopilot_net.protocol.endpoint import Endpoint
 from autopilot_net.roles.pilot import Pilot
 from autopilot_net.roles.terminal import Terminal
-from sim.lab.topology import Topology
+from sim.evidence.violation import Violation
+from sim.lab.names import machine_behind
+from sim.lab.tree import Tree
 
 __all__ = ["Snapshot", "divergences", "snapshot_of", "steady"]
 
@@ -46,28 +48,25 @@ def snapshot_of(endpoint: Endpoint, role: Pilot | Terminal) -> Snapshot:
     )
 
 
-def divergences(topology: Topology, snapshots: Mapping[str, Snapshot | None]) -> list[str]:
-    """What differs from a lab that has converged, a sentence each. A snapshot of None: the participant did not answer.
+def divergences(tree: Tree, snapshots: Mapping[str, Snapshot | None]) -> list[Violation]:
+    """What differs from a lab that has converged. A snapshot of None: the participant did not answer.
+
+    Nothing is left in an outbox, every machine is connected with its neighbours and known to the terminal, and every
+    route is the tree's.
     """
-    found: list[str] = []
+    found: list[Violation] = []
     for name, snapshot in snapshots.items():
         if snapshot is None:
-            found.append(f"{name} does not answer")
+            found.append(_about(name, f"{name} does not answer"))
         elif snapshot.outbox:
-            found.append(f"{len(snapshot.outbox)} in the outbox of {name}, first {snapshot.outbox[0]}")
-    above = {machine.id: machine.parent for machine in topology.machines}
-    for machine in topology.machines:
-        at, parent = machine.id, machine.parent
-        found += _disconnected(snapshots, at, "_" + at)
-        if parent is not None:
-            found += _disconnected(snapshots, parent, at) + _disconnected(snapshots, at, parent)
-        while parent is not None and (further := above[parent]) is not None:
-            found += _misrouted(snapshots, further, machine.id, neighbour=parent)
-            parent = further
-    terminal = snapshots.get(topology.terminal.id)
-    if terminal is not None:
-        missing = [machine.id for machine in topology.machines[1:] if machine.id not in terminal.known]
-        found += [f"{topology.terminal.id} does not know {name}" for name in missing]
+            found.append(_about(name, f"{_outbox_words(snapshot.outbox)} of {name}", *snapshot.outbox))
+    terminal, *below = tree.depth_first()
+    for machine in (terminal, *below):
+        if (snapshot := snapshots.get(machine)) is not None:
+            found += [*_disconnected(tree, machine, snapshot), *_misrouted(tree, machine, snapshot)]
+    if (top := snapshots.get(terminal)) is not None:
+        missing = [machine for machine in below if machine not in top.known]
+        found += [_about(name, f"{terminal} does not know {name}") for name in missing]
     return found
 
 
@@ -81,14 +80,28 @@ def steady(take: Callable[[], T]) -> T:
             continue
 
 
-def _disconnected(snapshots: Mapping[str, Snapshot | None], at: str, peer: str) -> list[str]:
-    snapshot = snapshots.get(at)
-    return [] if snapshot is None or peer in snapshot.neighbours else [f"{at} has no connection with {peer}"]
+def _about(name: str, text: str, *messages: str) -> Violation:
+    return Violation("", (machine_behind(name),), messages, text)
 
 
-def _misrouted(snapshots: Mapping[str, Snapshot | None], at: str, name: str, *, neighbour: str) -> list[str]:
-    snapshot = snapshots.get(at)
-    if snapshot is None or snapshot.routes.get(name) == neighbour:
-        return []
-    has = snapshot.routes.get(name)
-    return [f"{at} has {'no route' if has is None else f'the route by {has}'} to {name}, which is behind {neighbour}"]
+def _outbox_words(outbox: list[str]) -> str:
+    return f"{len(outbox)} in the outbox ({', '.join(outbox[:5])}{' …' if len(outbox) > 5 else ''})"
+
+
+def _disconnected(tree: Tree, at: str, snapshot: Snapshot) -> Iterator[Violation]:
+    """A station has its parent, its children and its program beside it."""
+    parent = tree.parent(at)
+    beside = ["_" + at, *tree.children(at), *([parent] if parent is not None else [])]
+    yield from (
+        _about(at, f"{at} has no connection with {peer}") for peer in beside if peer not in snapshot.neighbours
+    )
+
+
+def _misrouted(tree: Tree, at: str, snapshot: Snapshot) -> Iterator[Violation]:
+    """A station knows behind which child each machine further below lies, and takes nobody to be elsewhere."""
+    further = [name for name in tree.subtree(at)[1:] if tree.parent(name) != at]
+    for name in dict.fromkeys([*further, *sorted(snapshot.routes)]):
+        machine, has = machine_behind(name), snapshot.routes.get(name)
+        if machine in tree and has != (right := tree.next_hop(at, name)):
+            route = "no route" if has is None else f"the route by {has}"
+            yield _about(at, f"{at} has {route} to {name}, which is behind {right}")

@@ -121,15 +121,6 @@ class Index:
         machine = machine_behind(name)
         return machine in self._durable and not name.endswith(".probe")
 
-    def next_hop(self, station: str, name: str) -> str:
-        """Behind which neighbour of a station somebody is; what is beside it is behind itself."""
-        path = self.tree.path(station, name)
-        return path[1] if len(path) > 1 else name
-
-    def way(self, machine: str) -> list[str]:
-        """The machines from below the terminal down to `machine`."""
-        return self.tree.path(self.evidence.topology.terminal.id, machine)[1:]
-
     def _transmit(self, trace: Trace) -> None:
         edge = (trace.at, trace.peer)
         self.by_digest[trace.digest].append(edge)

@@ -75,6 +75,15 @@ class Tree:
             todo += reversed(children.get(found[-1], []))
         return found
 
+    def children(self, machine: str) -> list[str]:
+        """The machines right below it, in the order of the file."""
+        return [child for child, parent in self._parents.items() if parent == machine]
+
+    def next_hop(self, station: str, name: str) -> str:
+        """Behind which neighbour of a station a participant is. Who is connected to it is behind himself."""
+        path = self.path(station, name)
+        return path[1] if len(path) > 1 else name
+
     def machines_between(self, frm: str, to: str) -> list[str]:
         """The machines that a message from one participant to another passes, first and last included."""
         up, down = self.upward(machine_behind(frm)), self.upward(machine_behind(to))

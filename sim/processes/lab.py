@@ -18,6 +18,7 @@ from typing import Any, TypeVar
 
 from sim.emulator.convergence import divergences
 from sim.evidence.journal import Journal, Reader, Writer
+from sim.evidence.violation import Violation
 from sim.faults.actions import Action, healing
 from sim.faults.compile import actions
 from sim.lab.fault import Link
@@ -31,7 +32,7 @@ from sim.processes.start_up import hold_port, make_files, uninterrupted
 from sim.processes.storms import RunningStorm, StormPlayer
 from sim.processes.supervisor import Supervisor
 from sim.scenario import Crash, Example
-from sim.world import LabError
+from sim.world import NO_END, LabError
 
 __all__ = ["Lab", "LabError"]
 
@@ -185,18 +186,19 @@ class Lab:
             self.supervisor.wait_until(begun + self.topology.session.duration_s)
         return bool(actions) or self._await_end()
 
-    def heal(self) -> list[str]:
-        """End every fault that lasts, and wait until the lab has converged; what has not, in words."""
+    def heal(self) -> list[Violation]:
+        """End every fault that lasts, and wait until the lab has converged; what has not."""
         for action in healing(self.topology, self._actions):
             self.faults.do(action)
         self._journal.write("healed")
         self._await_ready()
-        ended = [] if self._await_end() else ["the session did not come to its end"]
+        open_ends = [] if self._await_end() else [NO_END]
         awaited = self.faults.awaited_handshakes
         self.supervisor.wait(lambda: not awaited(), self.settle_s)
         for name in self._programs:
             self.supervisor.send(name, "call")
-        return [*ended, *(f"{name} has not shaken hands again" for name in awaited()), *self._await_convergence()]
+        late = [Violation("", (name,), (), f"{name} has not shaken hands again") for name in awaited()]
+        return [*open_ends, *late, *self._await_convergence()]
 
     def ask(self) -> None:
         """Have the terminal ask every pilot for proof that its copies are whole."""
@@ -242,8 +244,8 @@ class Lab:
             return True
         return self.supervisor.wait(lambda: ("played", self._terminal) in self.supervisor.reports, self.settle_s)
 
-    def _await_convergence(self) -> list[str]:
-        """Ask everybody for snapshots until all are right, or time is up; what is not right, in words."""
+    def _await_convergence(self) -> list[Violation]:
+        """Ask everybody for snapshots until all are right, or time is up; what is not right."""
         deadline, number, supervisor = time.monotonic() + self.settle_s, 0, self.supervisor
         every = [*self._stations, *self._programs]
         while True:
@@ -253,7 +255,7 @@ class Lab:
             supervisor.wait(partial(self._all_answered, number), self.settle_s)
             answered = {name for name in every if self._answered(name, number)}
             snapshots = {name: supervisor.snapshots[name][1] if name in answered else None for name in every}
-            wrong = divergences(self.topology, snapshots)
+            wrong = divergences(self.tree, snapshots)
             if not wrong or time.monotonic() > deadline:
                 break
             supervisor.wait_until(time.monotonic() + SNAPSHOTS_S)

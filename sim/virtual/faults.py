@@ -1,9 +1,9 @@
-"""PURE. What faults do to a virtual lab: machines die, stand still and come back; `virtualwires` strikes links."""
+"""What faults do to a virtual lab: machines die, stand still and come back. Links are struck by `connections.py`."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import msgspec
 
@@ -13,24 +13,36 @@ from sim.emulator.sender import Sender
 from sim.faults.actions import Action
 from sim.lab.fault import ACTION_VERBS
 from sim.virtual.connections import Wire, Wires
+from sim.virtual.event_loop import Loop
+from sim.virtual.journal import VirtualWriter
 from sim.virtual.links import ID
 from sim.virtual.machines import Station
-from sim.virtual.programs import Notebook, Program
+from sim.virtual.programs import Running, VirtualProgram
 
-if TYPE_CHECKING:
-    from sim.virtual.lab import VirtualLab
-
-__all__ = ["Faults"]
+__all__ = ["VirtualFaults"]
 
 CRASH_US = (200_000, 300_000)  # when a station that is told to is killed in its handler, and when it is back
 
 
-class Faults:
-    """Does the actions of faults, and writes down each before it is done."""
+class VirtualFaults:
+    """Does the actions of faults, and writes down each before it is done.
 
-    def __init__(self, lab: VirtualLab, journal: Notebook) -> None:
-        self._lab = lab
+    `restart` starts what of a machine is dead.
+    """
+
+    def __init__(
+        self,
+        loop: Loop,
+        journal: VirtualWriter,
+        running: Running,
+        wires: Wires,
+        restart: Callable[[str, str], None],
+    ) -> None:
+        self._loop = loop
         self._journal = journal
+        self._running = running
+        self._wires = wires
+        self._restart = restart
         self._crashed: set[tuple[str, int]] = set()
 
     def doing(self, action: Action) -> Callable[[], None]:
@@ -43,9 +55,9 @@ class Faults:
         told |= {"what": action.what, "way": action.way, "fault": action.fault}
         self._journal.write("fault", key=action.verb, to=action.target, value=told)
         if ACTION_VERBS[action.verb].on == "link":
-            self._lab.wires.strike(action)
+            self._wires.strike(action)
         elif action.verb == "restart":
-            self._lab.restart(action.target, action.what)
+            self._restart(action.target, action.what)
         else:
             self._signal(action)
 
@@ -74,31 +86,31 @@ class Faults:
             self._crashed.add((message.sender, example))
             for verb, us in zip(("kill", "restart"), CRASH_US, strict=True):
                 action = msgspec.convert({"at_us": 0, "verb": verb, "target": machine, "what": "station"}, Action)
-                self._lab.loop.after(us, self.doing(action))
+                self._loop.after(us, self.doing(action))
             return Delivery("a handler that comes to no end", machine)
 
         return crash
 
     def _signal(self, action: Action) -> None:
-        who: list[Station | Program | None] = []
+        who: list[Station | VirtualProgram | None] = []
         if action.what != "station":
-            who.append(self._lab.programs.get(action.target))
+            who.append(self._running.programs.get(action.target))
         if action.what != "program":
-            who.append(self._lab.stations.get(action.target))
+            who.append(self._running.stations.get(action.target))
         for one in who:
             if one is not None and not one.process.dead:
                 self._signal_one(one, action.verb)
         if action.verb == "resume":
-            self._lab.wires.kick(action.target)
+            self._wires.kick(action.target)
 
-    def _signal_one(self, who: Station | Program, verb: str) -> None:
+    def _signal_one(self, who: Station | VirtualProgram, verb: str) -> None:
         process, peers = who.process, [who] if isinstance(who, Station) else list(who.nodes)
         if verb == "kill":
             process.dead, process.paused = True, False
             for peer in peers:
                 peer.end()
         elif verb == "pause" and not process.paused:
-            process.paused, process.since_us = True, self._lab.loop.now_us
+            process.paused, process.since_us = True, self._loop.now_us
             Wires.watch(line.wire for peer in peers for line in peer.lines)
         elif verb == "resume" and process.paused:
             process.resume()

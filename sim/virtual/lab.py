@@ -1,14 +1,14 @@
-"""PURE. A lab in virtual time: the very same endpoints, roles, programs and checks, with no process and no socket.
+"""A lab in virtual time: the very same endpoints, roles, programs and checks, with no process and no socket.
 
 The same topology and seed make the same journal, byte for byte, with the same versions of Python and dependencies.
 """
 
 from __future__ import annotations
 
-import hashlib
 import traceback
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -19,11 +19,11 @@ from autopilot_net.protocol.effects import Effect
 from autopilot_net.protocol.endpoint import Endpoint, Settings
 from autopilot_net.roles.pilot import Pilot
 from autopilot_net.roles.terminal import Terminal
-from autopilot_net.trace_format import facts
 from sim.emulator.convergence import divergences
 from sim.emulator.sender import Sender
 from sim.emulator.session import seed_of
-from sim.evidence.journal import Entry, Journal, Trace
+from sim.evidence.journal import Journal
+from sim.evidence.violation import Violation
 from sim.faults.actions import Action, healing
 from sim.lab.names import machine_behind
 from sim.lab.topology import Machine, Topology
@@ -34,13 +34,14 @@ from sim.scenario.payloads import noise
 from sim.virtual.connections import Wire, Wires
 from sim.virtual.driver import Line
 from sim.virtual.event_loop import Loop, Process
-from sim.virtual.faults import Faults
+from sim.virtual.faults import VirtualFaults
+from sim.virtual.journal import VirtualJournal
 from sim.virtual.links import Chance
 from sim.virtual.machines import Files, Host, Station
-from sim.virtual.programs import Notebook, Notes, Program
+from sim.virtual.programs import ProgramMemory, Running, VirtualProgram
 from sim.virtual.snapshot import snapshots_of, unsettled
-from sim.virtual.storms import Storms
-from sim.world import LabError
+from sim.virtual.storms import VirtualStorms
+from sim.world import NO_END, LabError
 
 __all__ = ["VirtualLab"]
 
@@ -51,7 +52,6 @@ STORM_US = (50, 1_000, 20_000)  # how long a storm's handler takes: one of these
 STORM_KEYS = ("STORM", "STORM_ITEM")
 UNSOUGHT_S = 5.0  # how long what seeks no confirmation, and may be lost, is waited for
 CALM_S = 0.2  # and the copies of whatever
-TRACE_FIELDS = frozenset(Trace.__struct_fields__)
 
 
 class VirtualLab:
@@ -81,23 +81,18 @@ class VirtualLab:
         self.chance = Chance(seed_of(seed, "virtual"))
         self._storm_us = storm_us or STORM_US[self.chance.between(0, len(STORM_US))]
         self.settings = Settings(repeat_interval=topology.repeat_interval_s)
-        self.entries: list[Entry] = []
-        self.effects = 0
-        self.notes: dict[str, Notes] = {}
-        self.stations: dict[str, Station] = {}
-        self.programs: dict[str, Program] = {}
-        self.senders: dict[str, Sender] = {}
-        self._traces: list[tuple[int, str, str, Effect]] = []
-        self._told = [0, 0]  # how many entries and traces `more` has given out
+        self.journal = VirtualJournal(self.loop)
+        self.running = Running()
+        self._memories: dict[str, ProgramMemory] = {}
         self._saved: dict[str, Saved] = {}
         self._files: dict[str, Files] = {}
-        self.wires = Wires(topology, self.loop, self.chance, station=self.stations.get, lost=self._lost)
+        self.wires = Wires(topology, self.loop, self.chance, station=self.running.stations.get, lost=self._lost)
         self._lives: Counter[str] = Counter()
         self._heard: set[tuple[Any, ...]] = set()
         self._news = False
-        self._journal = Notebook(self, "parent", 0)
-        self._faults = Faults(self, self._journal)
-        self._storms = Storms(self, self._journal)
+        self._journal = self.journal.writer("parent")
+        self._faults = VirtualFaults(self.loop, self._journal, self.running, self.wires, self.restart)
+        self._storms = VirtualStorms(topology, self._journal, self.running, self.wires, self.until)
         self._actions: Sequence[Action] = ()
         self._examples: dict[int, Example] = {}
         self._playing = False
@@ -106,8 +101,7 @@ class VirtualLab:
 
     def trace(self, endpoint: Endpoint, effect: Effect) -> None:
         """Write an effect down."""
-        self.effects += 1
-        self._traces.append((self.loop.now_us, endpoint.id, endpoint.incarnation, effect))
+        self.journal.trace(endpoint, effect)
 
     def saved(self, name: str) -> Saved:
         """What an endpoint has kept."""
@@ -128,10 +122,10 @@ class VirtualLab:
         """The connection of a line to its upstream."""
         return self.wires.wire(line)
 
-    def hear(self, *words: Any) -> None:
+    def _hear_from(self, process: str, *words: Any) -> None:
         """A process tells something."""
         if words[0] != "exception":  # which the journal has, and nobody waits for
-            self._heard.add(words)
+            self._heard.add((*words, process))
             self._news = True
 
     # -- up ----------------------------------------------------------------------------------------------------------
@@ -159,8 +153,8 @@ class VirtualLab:
     def _is_connected(self) -> bool:
         """Whether every node is seen by its station: a storm at once is to find them all."""
         return all(
-            self.stations[name].line.endpoint.routes.has(node.id)
-            for name, program in self.programs.items()
+            self.running.stations[name].line.endpoint.routes.has(node.id)
+            for name, program in self.running.programs.items()
             for node in program.nodes
         )
 
@@ -170,7 +164,7 @@ class VirtualLab:
         """Play the session, the faults and the timed storms. Whether it ended is asked of `heal`, if it cannot yet."""
         self._actions, self._examples = actions, dict(examples)
         for example in examples.values():
-            self._storms.call_actors(example)
+            self._storms.connect_peers(example)
         begun = self.loop.now_us
         for action in actions:
             self.loop.at(begun + action.at_us, self._faults.doing(action))
@@ -181,41 +175,41 @@ class VirtualLab:
         if session:
             self._playing = True
             ends.append(int(self.topology.session.duration_s * 1_000_000))
-            self.programs[self.topology.terminal.id].emulated.play()
+            self.running.programs[self.topology.terminal.id].emulated.play()
         self._run(max(ends, default=0) / 1_000_000)
         return bool(actions) or self._await_end()
 
-    def heal(self) -> list[str]:
-        """End every fault, wait for the session's end and until the lab is whole; what is not, in words."""
+    def heal(self) -> list[Violation]:
+        """End every fault, wait for the session's end and until the lab has converged; what has not."""
         for action in healing(self.topology, self._actions):
             self._faults.do(action)
         self._journal.write("healed")
-        open_ends = [] if self._await_end() else ["how the session ends: it did not come to its end"]
-        self.until(lambda: not self._lacks(), self.settle_s + 10.0)
-        for program in self.programs.values():
+        open_ends = [] if self._await_end() else [NO_END]
+        self.until(lambda: not self._divergences(), self.settle_s + 10.0)
+        for program in self.running.programs.values():
             program.emulated.call()
-        self.until(lambda: not self._lacks(), self.settle_s)
-        for name, snapshot in snapshots_of(self).items():
+        self.until(lambda: not self._divergences(), self.settle_s)
+        for name, snapshot in snapshots_of(self.running).items():
             self._journal.write("whole", by=name, value=msgspec.to_builtins(snapshot))
-        return [*open_ends, *self._lacks()[:3]]
+        return [*open_ends, *self._divergences()[:3]]
 
     def settle(self, token: str) -> list[str]:
         """Wait until nothing is under way in any program; what still is."""
         del token
-        self.until(lambda: next(unsettled(self), None) is None, self.settle_s)
+        self.until(lambda: next(unsettled(self.running), None) is None, self.settle_s)
         due = {("reached", number, name) for number, example in self._examples.items() for name in parts(example)[1]}
         self.until(lambda: due <= self._heard, UNSOUGHT_S)  # what nobody is told of may be on its way yet
         self._run(CALM_S)
         for number, example in sorted(self._examples.items()):
             wanted = {("reached", number, name) for name in parts(example)[1]}
             self.until(lambda wanted=wanted: wanted <= self._heard, ARRIVES_S)  # type: ignore[misc]
-            self._storms.hear_actors(example, number)
+            self._storms.record_peers(example, number)
         self._examples.clear()
-        return sorted(unsettled(self))
+        return sorted(unsettled(self.running))
 
     def ask(self) -> None:
         """Have the terminal ask for proof that its copies are whole."""
-        self.programs[self.topology.terminal.id].emulated.ask()
+        self.running.programs[self.topology.terminal.id].emulated.ask()
 
     def expected(self) -> dict[str, Any]:
         """There are no programs of the lab's own here."""
@@ -226,37 +220,30 @@ class VirtualLab:
     def storm(self, example: Example, number: int) -> bool:
         """Play one storm, and wait until it has settled; whether it has."""
         senders, due = parts(example)
-        self._storms.call_actors(example)
+        self._storms.connect_peers(example)
         self._storms.play(example, number)
         wanted = {("settled", number, name) for name in senders} | {("reached", number, name) for name in due}
         settled = self.until(lambda: wanted <= self._heard, self.settle_s)
-        self._storms.hear_actors(example, number)
+        self._storms.record_peers(example, number)
         return settled
 
     def more(self) -> Journal:
         """What was written down since the last call."""
-        entries, traces = self.entries[self._told[0] :], self._traces[self._told[1] :]
-        self._told = [len(self.entries), len(self._traces)]
-        return Journal(entries=entries, traces=[_trace(*one) for one in traces])
+        return self.journal.more()
 
     def stop(self) -> None:
         """There is nothing to end."""
 
     def digest(self) -> str:
         """A fingerprint of all that was written down."""
-        encode = msgspec.json.Encoder(order="deterministic").encode
-        whole = hashlib.blake2b(digest_size=16)
-        for entry in self.entries:
-            whole.update(encode(entry))
-        for trace in self._traces:
-            whole.update(encode(_trace(*trace)))
-        return whole.hexdigest()
+        return self.journal.digest()
 
     # -- machines ----------------------------------------------------------------------------------------------------
 
     def restart(self, name: str, what: str = "machine") -> None:
         """Start what of a machine does not run."""
-        machine, station, program = self._machines[name], self.stations.get(name), self.programs.get(name)
+        machine = self._machines[name]
+        station, program = self.running.stations.get(name), self.running.programs.get(name)
         if what != "program" and (station is None or station.process.dead):
             self._start_station(machine)
         if what != "station" and (program is None or program.process.dead):
@@ -267,7 +254,7 @@ class VirtualLab:
 
     def _start_station(self, machine: Machine) -> None:
         name, life = machine.id, self._next_life(machine.id)
-        sender = Sender(Notebook(self, name, life), lambda *words: self.hear(*words, name))
+        sender = Sender(self.journal.writer(name, life), partial(self._hear_from, name))
         sender.journal.write("start")
         station = Station(
             self,
@@ -279,7 +266,7 @@ class VirtualLab:
             life=life,
             durable=machine.durable,
         )
-        self.stations[name], self.senders[name] = station, sender
+        self.running.stations[name], self.running.senders[name] = station, sender
         sender.add(station)
         role = self._role(machine, station)
         station.take_role(
@@ -317,17 +304,26 @@ class VirtualLab:
         return {name: noise("uint8", (size,), self.seed).tobytes() for name, size in sizes.items()}
 
     def _start_program(self, machine: Machine) -> None:
-        program = Program(self, machine, self._next_life("_" + machine.id))
-        self.programs[machine.id] = program
-        self.senders["_" + machine.id] = program.sender
+        name = "_" + machine.id
+        program = VirtualProgram(
+            self,
+            machine,
+            topology=self.topology,
+            seed=self.seed,
+            settings=self.settings,
+            journal=self.journal.writer(name, self._next_life(name)),
+            memory=self._memories.setdefault(machine.id, ProgramMemory()),
+            tell=partial(self._hear_from, name),
+            with_probe=self.has_probes,
+        )
+        self.running.programs[machine.id], self.running.senders[name] = program, program.sender
 
     def _next_life(self, name: str) -> int:
         self._lives[name] += 1
         return self._lives[name] - 1
 
-    def _lacks(self) -> list[str]:
-        """What is not as it is to be in a calm lab, in words."""
-        return divergences(self.topology, snapshots_of(self))
+    def _divergences(self) -> list[Violation]:
+        return divergences(self.tree, snapshots_of(self.running))
 
     def _lost(self, verb: str, wire: Wire, up: bool, payload: bytes) -> None:
         self._faults.lost(verb, wire, up, payload)
@@ -360,7 +356,3 @@ class VirtualLab:
         )
         return not self._playing
 
-
-def _trace(t_us: int, at: str, life: str, effect: Effect) -> Trace:
-    told = {name: value for name, value in facts(effect).items() if name in TRACE_FIELDS}
-    return Trace(t=t_us * 1_000, at=at, life=life, do=type(effect).__name__, **told)

@@ -1,40 +1,27 @@
-"""PURE. One life of a machine's program in virtual time: its nodes, what it writes down, and what outlives it."""
+"""One life of a machine's program in virtual time: its nodes, and what outlives it."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Mapping
+from typing import Any
 
+from msgspec import Struct, field
+
+from autopilot_net.protocol.endpoint import Settings
 from sim.emulator.program import EmulatedProgram
 from sim.emulator.sender import Sender
-from sim.evidence.journal import Entry
 from sim.lab.names import probe_of
-from sim.lab.topology import Machine
+from sim.lab.topology import Machine, Topology
+from sim.virtual.driver import Net
 from sim.virtual.event_loop import Process
-from sim.virtual.machines import Node
+from sim.virtual.journal import VirtualWriter
+from sim.virtual.machines import Node, Station
 
-if TYPE_CHECKING:
-    from sim.virtual.lab import VirtualLab
-
-__all__ = ["Notebook", "Notes", "Program"]
+__all__ = ["ProgramMemory", "Running", "VirtualProgram"]
 
 
-class Notebook:
-    """Where one life of a process writes down what happens."""
-
-    def __init__(self, lab: VirtualLab, by: str, life: int) -> None:
-        self.life = life
-        self._lab = lab
-        self._by = by
-
-    def write(self, what: str, **told: Any) -> None:
-        """Note it, now."""
-        at = self._lab.loop.now_us * 1_000
-        self._lab.entries.append(Entry(t=at, by=told.pop("by", self._by), life=self.life, what=what, **told))
-
-
-class Notes:
-    """A program's memory."""
+class ProgramMemory:
+    """What a program keeps over its lives."""
 
     def __init__(self) -> None:
         self._value: dict[str, Any] | None = None
@@ -48,31 +35,46 @@ class Notes:
         self._value = value
 
 
-class Program:
-    """One life of a machine's program: its nodes, and what it does."""
+class VirtualProgram:
+    """One life of a machine's program: its nodes, and what it does.
 
-    def __init__(self, lab: VirtualLab, machine: Machine, life: int) -> None:
+    With `with_probe` the machine has a node besides, for storms to speak through.
+    """
+
+    def __init__(
+        self,
+        net: Net,
+        machine: Machine,
+        *,
+        topology: Topology,
+        seed: int,
+        settings: Settings,
+        journal: VirtualWriter,
+        memory: ProgramMemory,
+        tell: Callable[..., None],
+        with_probe: bool,
+    ) -> None:
         self.machine = machine
         self.process = Process(f"_{machine.id}")
-        self.sender = Sender(Notebook(lab, "_" + machine.id, life), lambda *words: lab.hear(*words, "_" + machine.id))
+        self.sender = Sender(journal, tell)
         self.sender.journal.write("start")
-        self._lab = lab
+        self._net = net
+        self._settings = settings
         self._armed_us: int | None = None
         self.emulated = EmulatedProgram(
-            lab.topology,
+            topology,
             machine,
-            seed=lab.seed,
+            seed=seed,
             sender=self.sender,
-            memory=lab.notes.setdefault(machine.id, Notes()),
-            clock=lambda: lab.loop.now,
-            tell=lambda *words: lab.hear(*words, "_" + machine.id),
+            memory=memory,
+            clock=lambda: net.loop.now,
+            tell=tell,
             changed=self.arm,
         )
-        self.node = self._node("_" + machine.id, life, self.emulated.listens())
-        self.nodes = [self.node]
-        if lab.has_probes:
-            self.nodes.append(self._node(probe_of(machine.id), life, self.emulated.probe_listens()))
-        self.emulated.begin(self.node, self.nodes[-1])
+        self.nodes = [self._node("_" + machine.id, self.emulated.listens())]
+        if with_probe:
+            self.nodes.append(self._node(probe_of(machine.id), self.emulated.probe_listens()))
+        self.emulated.begin(self.nodes[0], self.nodes[-1])
         self.arm()
 
     def arm(self) -> None:
@@ -80,10 +82,10 @@ class Program:
         due = self.emulated.next_timer()
         if due is None:
             return
-        at = max(int(due * 1_000_000) + 1, self._lab.loop.now_us + 1)
+        at = max(int(due * 1_000_000) + 1, self._net.loop.now_us + 1)
         if self._armed_us is None or at < self._armed_us:
             self._armed_us = at
-            self._lab.loop.at(at, lambda: self._time(at), self.process)
+            self._net.loop.at(at, lambda: self._time(at), self.process)
 
     def _time(self, armed_us: int) -> None:
         if self._armed_us == armed_us:
@@ -91,17 +93,25 @@ class Program:
             self.emulated.handle_timer()
             self.arm()
 
-    def _node(self, name: str, life: int, listens: Mapping[str, Any]) -> Node:
+    def _node(self, name: str, listens: Mapping[str, Any]) -> Node:
         node = Node(
-            self._lab,
+            self._net,
             self.process,
             name,
             upstream=self.machine.id,
             forwards=False,
-            settings=self._lab.settings,
-            life=life,
+            settings=self._settings,
+            life=self.sender.journal.life,
             durable=self.machine.durable,
         )
         self.sender.add(node)
         node.begin(listens)
         return node
+
+
+class Running(Struct):
+    """The last life of each station and program, alive or dead, by its machine's id."""
+
+    stations: dict[str, Station] = field(default_factory=dict)
+    programs: dict[str, VirtualProgram] = field(default_factory=dict)
+    senders: dict[str, Sender] = field(default_factory=dict)  # by process: `rig_1` or `_rig_1`

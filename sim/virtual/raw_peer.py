@@ -1,4 +1,4 @@
-"""PURE. Bare peers in virtual time: they frame by hand, and stand on a station's link with no endpoint behind them."""
+"""Raw peers in virtual time: they frame by hand, and stand on a station's link with no endpoint behind them."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from sim.scenario.payloads import bare_message
 from sim.virtual.connections import Wire
 from sim.virtual.event_loop import Process
 
-__all__ = ["Actor"]
+__all__ = ["VirtualRawPeer"]
 
 
-class Actor:
-    """One actor on the machine `at`; it looks to its wire like the peer below."""
+class VirtualRawPeer:
+    """One raw peer on the machine `at`. It looks to its wire like the peer below."""
 
     def __init__(self, name: str, at: str) -> None:
         self.name = name
@@ -37,7 +37,7 @@ class Actor:
         return said
 
     def opaque(self, raw: bytes, path: list[str], recipient: str) -> None:
-        """Send bytes that are no message along `path` to another actor."""
+        """Send bytes that are no message along `path` to another raw peer."""
         self.wire.send_up((*(name.encode() for name in (*path, recipient, recipient)), raw))
 
     # -- what a wire asks of who is below ----------------------------------------------------------------------------

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from sim.evidence.journal import Entry, Journal
+from sim.evidence.violation import Violation
 from sim.faults.actions import Action
 from sim.lab.fault import Fault
 from sim.lab.topology import Machine, Topology
@@ -15,6 +16,7 @@ from sim.phases import Conducted, Progress, conduct
 from sim.scenario import Crash, Example, Scenario, Send
 from sim.search.draw_storms import draw_storms
 from sim.world import LabError
+from tests.sim.findings import violation
 
 LAB = Topology(name="two", path="two.yaml", machines=(Machine("T", children=("rig_1",)), Machine("rig_1", parent="T")))
 STRUCK = Topology(name="two", path="two.yaml", machines=LAB.machines, faults=(Fault(kill="rig_1", at_s=1.0),))
@@ -45,7 +47,7 @@ class Asked:
     def play(self, actions: Sequence[Action], examples: Mapping[int, Example], *, session: bool) -> bool:
         return bool(self._note("play", [a.verb for a in actions], list(examples), session, answer=True))
 
-    def heal(self) -> list[str]:
+    def heal(self) -> list[Violation]:
         return list(self._note("heal", answer=[]))
 
     def settle(self, token: str) -> list[str]:
@@ -110,7 +112,10 @@ def test_where_there_is_nothing_to_play_the_handshakes_are_settled_all_the_same(
     [
         ({"handshakes": ["rig_1"]}, "whether rig_1 will ever shake hands"),
         ({"play": False}, "how the session ends: it did not come to its end"),
-        ({"heal": ["rig_1 has no route"]}, "whether the lab is ever whole again: rig_1 has no route"),
+        (
+            {"heal": [violation("whole: rig_1 has no route", machines=("rig_1",))]},
+            "whether the lab is ever whole again: rig_1 has no route",
+        ),
         ({"settle": ["T_1"]}, "what became of T_1"),
     ],
 )

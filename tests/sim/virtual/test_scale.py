@@ -45,23 +45,23 @@ def pass_messages(count: int) -> tuple[VirtualLab, int]:
     assert not lab.await_handshakes()
     ops = tuple(Send(frm=machine.id, to="T", burst=PER_MACHINE) for machine in lab.topology.machines[1:])
     assert lab.storm(Example(ops=ops), 0)
-    return lab, sum(1 for entry in lab.entries if entry.what == "settled" and entry.key == "STORM")
+    return lab, sum(1 for entry in lab.journal.entries if entry.what == "settled" and entry.key == "STORM")
 
 
 def test_a_session_of_many_machines_is_played_in_a_time_that_grows_as_they_do() -> None:
     begun = time.process_time()
     lab = play_session(100, 5.0)
-    made = sum(1 for entry in lab.entries if entry.what == "made" and entry.key == "DATA")
-    handled = sum(1 for entry in lab.entries if entry.what == "handled" and entry.key == "DATA")
+    made = sum(1 for entry in lab.journal.entries if entry.what == "made" and entry.key == "DATA")
+    handled = sum(1 for entry in lab.journal.entries if entry.what == "handled" and entry.key == "DATA")
     assert 400 <= made == handled
-    assert time.process_time() - begun < lab.effects * EFFECT_US / 1e6
+    assert time.process_time() - begun < lab.journal.effects * EFFECT_US / 1e6
 
 
 def test_many_machines_pass_many_messages() -> None:
     begun = time.process_time()
     lab, confirmed = pass_messages(300)
     assert confirmed == 300 * PER_MACHINE
-    assert time.process_time() - begun < lab.effects * EFFECT_US / 1e6
+    assert time.process_time() - begun < lab.journal.effects * EFFECT_US / 1e6
 
 
 def main(what: str, count: int, seconds: float = 60.0) -> None:
@@ -72,8 +72,9 @@ def main(what: str, count: int, seconds: float = 60.0) -> None:
     took, cpu = time.perf_counter() - begun, time.process_time() - busy
     unit = 1 if sys.platform == "darwin" else 1_000
     memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 1e9
-    print(f"{count:,} machines, {lab.loop.now:.1f} s of virtual time, {lab.effects:,} effects")
-    print(f"{took:.1f} s ({cpu:.1f} s of CPU), {lab.effects / took:,.0f} effects a second, {memory:.2f} GB at most")
+    print(f"{count:,} machines, {lab.loop.now:.1f} s of virtual time, {lab.journal.effects:,} effects")
+    rate = lab.journal.effects / took
+    print(f"{took:.1f} s ({cpu:.1f} s of CPU), {rate:,.0f} effects a second, {memory:.2f} GB at most")
 
 
 if __name__ == "__main__":

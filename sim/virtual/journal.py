@@ -1,0 +1,80 @@
+"""What happens in a virtual lab, written down in memory: entries by its processes, and the effects of its endpoints."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Any
+
+import msgspec
+
+from autopilot_net.protocol.effects import Effect
+from autopilot_net.protocol.endpoint import Endpoint
+from autopilot_net.trace_format import facts
+from sim.evidence.journal import Entry, Journal, Trace
+from sim.virtual.event_loop import Loop
+
+__all__ = ["VirtualJournal", "VirtualWriter"]
+
+TRACE_FIELDS = frozenset(Trace.__struct_fields__)
+
+
+class VirtualJournal:
+    """All of one lab, at the times of `loop`."""
+
+    def __init__(self, loop: Loop) -> None:
+        self.entries: list[Entry] = []
+        self._loop = loop
+        self._traces: list[tuple[int, str, str, Effect]] = []
+        self._told = [0, 0]  # how many entries and traces `more` has given out
+
+    @property
+    def effects(self) -> int:
+        """How many there were."""
+        return len(self._traces)
+
+    def writer(self, by: str, life: int = 0) -> VirtualWriter:
+        """Where one life of a process writes."""
+        return VirtualWriter(self, by, life)
+
+    def note(self, entry: Entry) -> None:
+        """Add an entry, which is given the time."""
+        entry.t = self._loop.now_us * 1_000
+        self.entries.append(entry)
+
+    def trace(self, endpoint: Endpoint, effect: Effect) -> None:
+        """Add an effect."""
+        self._traces.append((self._loop.now_us, endpoint.id, endpoint.incarnation, effect))
+
+    def more(self) -> Journal:
+        """What was written since the last call."""
+        entries, traces = self.entries[self._told[0] :], self._traces[self._told[1] :]
+        self._told = [len(self.entries), len(self._traces)]
+        return Journal(entries=entries, traces=[_trace(*one) for one in traces])
+
+    def digest(self) -> str:
+        """A fingerprint of all of it."""
+        encode = msgspec.json.Encoder(order="deterministic").encode
+        digest = hashlib.blake2b(digest_size=16)
+        for entry in self.entries:
+            digest.update(encode(entry))
+        for trace in self._traces:
+            digest.update(encode(_trace(*trace)))
+        return digest.hexdigest()
+
+
+class VirtualWriter:
+    """Writes the entries of one life of a process. See `sim.emulator.sender.JournalWriter`."""
+
+    def __init__(self, journal: VirtualJournal, by: str, life: int) -> None:
+        self.life = life
+        self._journal = journal
+        self._by = by
+
+    def write(self, what: str, **told: Any) -> None:
+        """Note it, now."""
+        self._journal.note(Entry(t=0, by=told.pop("by", self._by), life=self.life, what=what, **told))
+
+
+def _trace(t_us: int, at: str, life: str, effect: Effect) -> Trace:
+    told = {name: value for name, value in facts(effect).items() if name in TRACE_FIELDS}
+    return Trace(t=t_us * 1_000, at=at, life=life, do=type(effect).__name__, **told)
