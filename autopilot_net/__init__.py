@@ -15,7 +15,7 @@ from autopilot_net.message import Message
 from autopilot_net.node import Net_Node
 from autopilot_net.pilot_station import Pilot_Station
 from autopilot_net.protocol.clock import ClockOffset
-from autopilot_net.protocol.outbox import Window
+from autopilot_net.protocol.outbox_channel import Window
 from autopilot_net.roles.ledger import Ledger
 from autopilot_net.station import Station
 from autopilot_net.stream import Stream

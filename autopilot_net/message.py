@@ -1,34 +1,25 @@
-"""What travels: one JSON object, here an object with dict manners. How it is read and written."""
+"""What travels: a message, which behaves as an object and as a dict. `codec.py` says how it stands on the wire."""
 
 from __future__ import annotations
 
-import json
-import math
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-import msgspec
-import numpy as np
-
-from autopilot_net.arrays import decode_array, encode_array, holds_objects, is_array
+from autopilot_net.arrays import decode_array, is_array
+from autopilot_net.codec import MAX_DEPTH, decode, encode, where
 from autopilot_net.errors import BadMessage
 
-__all__ = ["Message", "expand", "expand_fields", "iso_time", "plain_json", "refuse", "why_refused"]
+__all__ = ["Message", "expand", "expand_fields", "iso_time", "refuse", "why_refused"]
 
 REQUIRED = ("id", "to", "sender", "key")
 FIELDS = (*REQUIRED, "value", "flags")  # which are attributes of the class
-_LEAVES = frozenset((str, int, bool, type(None)))  # what both JSON writers write alike, exactly these types
 _NESTED = (dict, list)  # what may hold an array
-_MAX_DEPTH = 200  # far beyond any experiment's data, far below Python's own limit, which takes the process along
 
 _INSTEAD = {  # what Autopilot's have and would be hollow here
     "get_timestamp": "one without a `timestamp` is given the time when it is sent; to note it before, set it yourself",
     "serialized": "nothing is kept, and `serialize()` makes the bytes",
 }
-
-_encoder = msgspec.json.Encoder()
-_decoder = msgspec.json.Decoder()
 
 
 def _field(name: str) -> Any:
@@ -171,7 +162,7 @@ class Message:
             missing = [name for name in REQUIRED if name not in fields] or ["id, to, sender and key as text"]
             raise BadMessage(f"{_name(fields)} cannot be sent without {', '.join(missing)}")
         packed = bool(fields.get("blosc") if pack is None else pack)
-        return plain_json(fields, pack=packed, name=lambda: _name(fields))
+        return encode(fields, pack=packed, name=lambda: _name(fields))
 
 
 def iso_time(at: float) -> str:
@@ -189,128 +180,11 @@ def why_refused(message: Message) -> str:
     return message._refused
 
 
-def plain_json(value: Any, *, pack: bool = False, name: Callable[[], str] = lambda: "the value") -> bytes:
-    """`value` as JSON bytes, the same bytes for the same data: arrays as objects, NaN and the infinities as literals.
-
-    Raises `BadMessage` that says which part of `value` JSON cannot carry.
-    """
-    writer = _Writer(pack=pack, name=name)
-    tree = writer.plain(value, "", 0)
-    try:
-        if writer.non_finite:  # msgspec alone would write NaN as null, and a missing reaction time would become no time
-            return json.dumps(tree, ensure_ascii=False, separators=(",", ":")).encode()
-        return _encoder.encode(tree)
-    except ValueError as error:  # half a character, or an integer of more digits than Python reads
-        where = _where(_culprit(tree))
-        raise BadMessage(f"{name()}: JSON cannot carry what stands at {where} ({error})") from error
-
-
-def _culprit(tree: Any) -> str:
-    """The path to the first part of `tree` that cannot be written. Half a character in a key is escaped there."""
-    is_dict = type(tree) is dict
-    parts = tree.items() if is_dict else enumerate(tree) if type(tree) is list else ()
-    for key, item in parts:
-        try:
-            _encoder.encode({key: item} if is_dict else item)
-        except ValueError:
-            step = "." + str(key).encode(errors="backslashreplace").decode() if is_dict else f"[{key}]"
-            return step + _culprit(item)
-    return ""
-
-
-def _where(path: str) -> str:
-    """A path as people read it: `frames.b[1]`."""
-    return path.lstrip(".") or "itself"
-
-
-class _Writer:
-    """Turns one value into what both JSON writers write alike, and finds the part that neither could."""
-
-    __slots__ = ("name", "non_finite", "pack")
-
-    def __init__(self, *, pack: bool, name: Callable[[], str]) -> None:
-        self.pack = pack
-        self.name = name
-        self.non_finite = False
-
-    def plain(self, value: Any, path: str, depth: int) -> Any:
-        kind = type(value)
-        if kind in _LEAVES:
-            return value
-        if kind is float:
-            self.non_finite = self.non_finite or not math.isfinite(value)
-            return value
-        if depth > _MAX_DEPTH:
-            raise BadMessage(f"{self.name()} is nested more than {_MAX_DEPTH} deep at {path[:80]}…")
-        if kind is dict:  # nearly all of nearly every message is text under text, for which a call each would be felt
-            return {
-                key if type(key) is str else self._key(key, path): item
-                if type(item) in _LEAVES
-                else self.plain(item, f"{path}.{key}", depth + 1)
-                for key, item in value.items()
-            }
-        if kind is list or kind is tuple:
-            return [
-                item if type(item) in _LEAVES else self.plain(item, f"{path}[{i}]", depth + 1)
-                for i, item in enumerate(value)
-            ]
-        return self._unusual(value, path, depth)
-
-    def _unusual(self, value: Any, path: str, depth: int) -> Any:
-        if isinstance(value, np.ndarray):
-            return self._array(value, path, depth)
-        if isinstance(value, np.generic):
-            simple = value.dtype.kind in "biufU"
-            return self.plain(value.item(), path, depth + 1) if simple else self._refuse(value, path)
-        if isinstance(value, Mapping):
-            return self.plain(dict(value), path, depth + 1)
-        if isinstance(value, list | tuple):
-            return self.plain(list(value), path, depth + 1)
-        for base in (str, bool, int, float):
-            if isinstance(value, base):
-                return self.plain(base(value), path, depth + 1)
-        return self._refuse(value, path)
-
-    def _array(self, array: np.ndarray[Any, Any], path: str, depth: int) -> Any:
-        if holds_objects(array):
-            return self.plain(array.tolist(), path, depth + 1)
-        try:
-            return encode_array(array, pack=self.pack)
-        except BadMessage as error:
-            why = f"cannot carry the array that stands at {_where(path)}"
-            raise BadMessage(f"{self.name()} {why}: {error}") from error
-
-    def _key(self, key: Any, path: str) -> str:
-        if isinstance(key, str):
-            return str(key)
-        if isinstance(key, int) and not isinstance(key, bool):
-            return str(int(key))
-        return str(self._refuse(key, f"{path} (a key)"))
-
-    def _refuse(self, value: Any, path: str) -> Any:
-        kind = type(value).__name__
-        raise BadMessage(f"{self.name()}: JSON cannot carry a {kind}, which stands at {_where(path)}")
-
-
 def _read(raw: bytes | str, *, expand_arrays: bool) -> dict[str, Any]:
-    fields = _parse(raw)
-    if not isinstance(fields, dict):
-        raise BadMessage(f"a message is a JSON object, and this is {type(fields).__name__}: {raw[:60]!r}")
+    fields = decode(raw)
     if expand_arrays:
         return {name: expand(value, name) for name, value in fields.items()}
     return fields
-
-
-def _parse(raw: bytes | str) -> Any:
-    try:
-        return _decoder.decode(raw)
-    except (msgspec.DecodeError, RecursionError, UnicodeError):
-        pass
-    try:
-        # What msgspec refuses may still be what Python peers write: NaN, infinities, numbers beyond a double.
-        return json.loads(raw)
-    except (ValueError, RecursionError) as error:
-        raise BadMessage(f"{len(raw)} bytes that are no JSON ({error}): {raw[:60]!r}") from error
 
 
 def expand(value: Any, path: str = "", depth: int = 0) -> Any:
@@ -318,8 +192,8 @@ def expand(value: Any, path: str = "", depth: int = 0) -> Any:
 
     `path` is where `value` stands, for the error, which names the part.
     """
-    if depth > _MAX_DEPTH:
-        raise BadMessage(f"a message nested more than {_MAX_DEPTH} deep")
+    if depth > MAX_DEPTH:
+        raise BadMessage(f"a message nested more than {MAX_DEPTH} deep")
     if is_array(value):
         return _decoded(value, path)
     if isinstance(value, dict):
@@ -348,7 +222,7 @@ def _decoded(value: Any, path: str) -> Any:
     try:
         return decode_array(value)
     except BadMessage as error:
-        raise BadMessage(f"the array that stands at {_where(path)} cannot be read: {error}") from error
+        raise BadMessage(f"the array that stands at {where(path)} cannot be read: {error}") from error
 
 
 def _is_address(to: Any) -> bool:

@@ -37,7 +37,7 @@ from autopilot_net.listening import (
 from autopilot_net.message import Message, expand_fields
 from autopilot_net.protocol.clock import ClockOffset
 from autopilot_net.protocol.endpoint import Settings
-from autopilot_net.protocol.outbox import Window
+from autopilot_net.protocol.outbox_channel import Window
 from autopilot_net.roles.ledger import Ledger
 from autopilot_net.stream import Stream
 

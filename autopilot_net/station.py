@@ -44,7 +44,7 @@ from autopilot_net.message import Message
 from autopilot_net.node import own_ip
 from autopilot_net.protocol.clock import ClockOffset
 from autopilot_net.protocol.endpoint import Settings
-from autopilot_net.protocol.outbox import Window
+from autopilot_net.protocol.outbox_channel import Window
 
 __all__ = ["Station"]
 

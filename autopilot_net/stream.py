@@ -7,9 +7,10 @@ import queue
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
+from autopilot_net.codec import encode
 from autopilot_net.errors import AutopilotNetError, BadMessage, WindowFull
 from autopilot_net.listening import gone
-from autopilot_net.message import Message, plain_json
+from autopilot_net.message import Message
 from autopilot_net.protocol.effects import Dropped, Effect
 from autopilot_net.protocol.streams import END, Batcher
 
@@ -249,7 +250,7 @@ class Stream:
 
 def _can_travel(item: Any) -> bool:
     try:
-        plain_json(item)
+        encode(item)
     except BadMessage:
         return False
     return True

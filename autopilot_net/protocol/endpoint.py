@@ -29,7 +29,8 @@ from autopilot_net.protocol.effects import (
 )
 from autopilot_net.protocol.frames import Packet, read_frames
 from autopilot_net.protocol.intake import Intake, read_message
-from autopilot_net.protocol.outbox import Outbox, Window
+from autopilot_net.protocol.outbox import Outbox
+from autopilot_net.protocol.outbox_channel import Window
 from autopilot_net.protocol.paths import Paths
 from autopilot_net.protocol.reachability import Reachability
 from autopilot_net.protocol.reasons import refusal

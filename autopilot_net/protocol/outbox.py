@@ -8,170 +8,17 @@ order and to forget. Where a message goes is not known here; whether its path is
 from __future__ import annotations
 
 import heapq
-from collections import deque
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from msgspec import Struct
-
-from autopilot_net.errors import BadMessage
 from autopilot_net.message import Message
-from autopilot_net.protocol.durable_records import Kept, Saved
-from autopilot_net.protocol.numbers import as_int
+from autopilot_net.protocol.durable_records import Saved
+from autopilot_net.protocol.outbox_channel import OutboxEntry, RecipientChannel, RepeatBudget, Window
 
-__all__ = ["OutboxEntry", "Outbox", "Window"]
+__all__ = ["Outbox"]
 
 WAITS = 2  # times the slowest confirmation of late are waited for, before a message is sent again
-FADES = 0.9  # what is left of the slowest at each that was faster
 LONGEST_S = 60.0
-REPEAT_SHARE = 0.2  # of what is sent for the first time, so much may be sent again by the clock
-REPEAT_FLOOR = 256  # and so many in a repeat interval in any case
-
-
-class Window(Struct, frozen=True):
-    """How much may be under way, unconfirmed, to one recipient. One message always may, whatever its size."""
-
-    messages: int = 1_000
-    size_bytes: int = 8 << 20
-
-
-class OutboxEntry:
-    """One message that awaits confirmation, encoded once: what changes from one sending to the next is its tail."""
-
-    __slots__ = (
-        *("is_resend", "body", "channel", "due", "hops", "is_first", "message", "patience", "sent_at", "seq", "ttl"),
-        "until",
-    )
-
-    def __init__(self, message: Message, hops: tuple[str, ...], *, pack: bool) -> None:
-        self.message = message
-        self.hops = hops
-        self.ttl = self.patience = _ttl_of(message)
-        del message["ttl"]
-        self.body = message.serialize(pack=pack)[:-1]
-        message["ttl"] = self.ttl
-        self.channel: _RecipientChannel
-        self.seq = 0
-        self.due = self.sent_at = 0.0
-        self.until: float | None = None  # when its time is up
-        self.is_resend = False
-        self.is_first = True  # whether this life has yet to send it
-
-    @classmethod
-    def kept(cls, record: Kept) -> OutboxEntry:
-        """What a former life had yet to deliver. It may have been sent, and says so when it is sent now."""
-        entry = cls.__new__(cls)
-        entry.message = Message(record.body + b"}")
-        entry.message["ttl"] = entry.ttl = entry.patience = record.ttl
-        entry.hops, entry.body, entry.seq = record.hops, record.body, record.seq
-        entry.due = entry.sent_at = 0.0
-        entry.until, entry.is_resend, entry.is_first = None, True, True
-        return entry
-
-    def record(self, until: float | None) -> Kept:
-        """It, as it is kept; `until` is when it expires, in wall-clock seconds."""
-        message = self.message
-        return Kept(message.to, self.seq, message.id, self.hops, self.body, self.patience, until)
-
-    @property
-    def target(self) -> str:
-        """The id whose path it takes."""
-        return self.hops[0] if self.hops else str(self.message.to)
-
-    @property
-    def size(self) -> int:
-        """About how many bytes it has on the wire."""
-        return len(self.body)
-
-    def wire(self) -> bytes:
-        """The message as it is to be sent now, with the numbers that hold now."""
-        again = ',"again":true' if self.is_resend else ""
-        tail = f',"ttl":{self.ttl},"seq":{self.seq},"low":{self.channel.low()}{again}}}'
-        return self.body + tail.encode()
-
-
-def _ttl_of(message: Message) -> int:
-    ttl = as_int(message.get("ttl"))
-    if ttl is None:
-        told = f"message {message.id} has the ttl {message.get('ttl')!r}"
-        raise BadMessage(f"{told}: how often it may be repeated is a whole number, from 0 on")
-    return ttl
-
-
-class _Budget:
-    """How many repeats may go out by the clock: a lab that is late must not be given more to do.
-
-    What is over it is asked about by the oldest message of its channel, which always goes out, and spends no patience.
-    """
-
-    __slots__ = ("_at", "_interval", "_tokens")
-
-    def __init__(self, interval: float) -> None:
-        self._interval = interval
-        self._tokens = float(REPEAT_FLOOR)
-        self._at = 0.0
-
-    def earn(self) -> None:
-        self._tokens = min(self._tokens + REPEAT_SHARE, 4.0 * REPEAT_FLOOR)
-
-    def take(self, *, now: float) -> bool:
-        earned = REPEAT_FLOOR * max(0.0, now - self._at) / self._interval if self._interval else REPEAT_FLOOR
-        self._at = now
-        self._tokens = max(self._tokens, min(self._tokens + earned, REPEAT_FLOOR))
-        if self._tokens < 1:
-            return False
-        self._tokens -= 1
-        return True
-
-
-class _RecipientChannel:
-    """What awaits confirmation from one recipient. `in_flight` is in the order in which repeats fall due."""
-
-    __slots__ = (
-        "armed",
-        "doubted",
-        "in_flight",
-        "next_seq",
-        "open",
-        "recipient",
-        "seqs",
-        "size",
-        "slowest",
-        "target",
-        "waiting",
-        "waiting_size",
-    )
-
-    def __init__(self, recipient: str, *, is_open: bool) -> None:
-        self.recipient = recipient
-        self.target = recipient  # whose path it takes: the first hop of what was sent last
-        self.open = is_open
-        self.armed = False
-        self.next_seq = 1
-        self.in_flight: dict[int, OutboxEntry] = {}
-        self.seqs: deque[int] = deque()  # ascending; its head is the lowest of `in_flight`, once what is done is popped
-        self.size = 0  # of what flies
-        self.doubted = 0.0  # the most that is believed of one that was sent again
-        self.slowest = 0.0  # how long a confirmation took, of late, in seconds
-        self.waiting_size = 0
-        self.waiting: deque[OutboxEntry] = deque()
-
-    def low(self) -> int:
-        while self.seqs and self.seqs[0] not in self.in_flight:
-            self.seqs.popleft()
-        return self.seqs[0] if self.seqs else self.next_seq
-
-    def confirmed(self, entry: OutboxEntry, now: float) -> None:
-        """The recipient has handled it. Where it was sent again, which copy is not known, and not much is concluded."""
-        took = now - entry.sent_at
-        self.slowest = max(min(took, self.doubted) if entry.is_resend else took, FADES * self.slowest)
-
-    def has_room(self, window: Window) -> bool:
-        return not self.in_flight or (len(self.in_flight) < window.messages and self.size < window.size_bytes)
-
-    def takes(self, window: Window) -> bool:
-        count = len(self.in_flight) + len(self.waiting)
-        return not count or (count < window.messages and self.size + self.waiting_size < window.size_bytes)
 
 
 class Outbox:
@@ -181,16 +28,16 @@ class Outbox:
         self.incarnation = incarnation
         self.repeat_interval = repeat_interval
         self.window = window
-        self._channels: dict[str, _RecipientChannel] = {}
+        self._channels: dict[str, RecipientChannel] = {}
         self._by_id: dict[str, OutboxEntry] = {}
-        self._budget = _Budget(repeat_interval)
+        self._budget = RepeatBudget(repeat_interval)
         self._due: list[tuple[float, str]] = []  # at most one per channel that flies
         self._bounded: list[tuple[float, str]] = []  # (when its time is up, message id)
 
     def restore(self, saved: Saved, *, epoch: float) -> None:
         """Begin with what a former life had yet to deliver, under the numbers that it had; `epoch` as in Endpoint."""
         for recipient, next_seq in saved.next_seq.items():
-            self._channels[recipient] = _RecipientChannel(recipient, is_open=False)
+            self._channels[recipient] = RecipientChannel(recipient, is_open=False)
             self._channels[recipient].next_seq = next_seq
         for record in sorted(saved.kept.values(), key=lambda kept: kept.seq):
             until = None if record.until is None else record.until - epoch
@@ -230,7 +77,7 @@ class Outbox:
         recipient = entry.message.to
         channel = self._channels.get(recipient)
         if channel is None:
-            channel = self._channels[recipient] = _RecipientChannel(recipient, is_open=is_open)
+            channel = self._channels[recipient] = RecipientChannel(recipient, is_open=is_open)
             channel.doubted = self.repeat_interval
         entry.seq = channel.next_seq
         channel.next_seq += 1
@@ -338,7 +185,7 @@ class Outbox:
 
     # -- below ---------------------------------------------------------------------------------------------------
 
-    def _append(self, channel: _RecipientChannel, entry: OutboxEntry, expires_at: float | None) -> None:
+    def _append(self, channel: RecipientChannel, entry: OutboxEntry, expires_at: float | None) -> None:
         entry.channel = channel
         self._by_id[entry.message.id] = entry
         entry.until = expires_at
@@ -358,7 +205,7 @@ class Outbox:
     def _is_mine(self, re: Any) -> bool:
         return isinstance(re, list) and bool(re) and bool(re[0] == self.incarnation)
 
-    def _fill(self, channel: _RecipientChannel, now: float) -> list[OutboxEntry]:
+    def _fill(self, channel: RecipientChannel, now: float) -> list[OutboxEntry]:
         out: list[OutboxEntry] = []
         while channel.waiting and channel.open and channel.has_room(self.window):
             entry = channel.waiting.popleft()
@@ -371,7 +218,7 @@ class Outbox:
             out.append(entry)
         return out
 
-    def _affordable(self, channel: _RecipientChannel, now: float) -> list[OutboxEntry]:
+    def _affordable(self, channel: RecipientChannel, now: float) -> list[OutboxEntry]:
         """What is due for a repeat, and within the budget. The rest falls due anew."""
         due = [entry for entry in channel.in_flight.values() if entry.due <= now]
         affordable: list[OutboxEntry] = []
@@ -383,13 +230,13 @@ class Outbox:
                 self._launch(channel, entry, now)
         return affordable
 
-    def _launch(self, channel: _RecipientChannel, entry: OutboxEntry, now: float) -> None:
+    def _launch(self, channel: RecipientChannel, entry: OutboxEntry, now: float) -> None:
         # One whose answers are late is alive, and busy: what it has is not sent to it again.
         entry.due = now + max(self.repeat_interval, min(WAITS * channel.slowest, LONGEST_S))
         channel.in_flight[entry.seq] = entry
         self._arm(channel)
 
-    def _arm(self, channel: _RecipientChannel, at: float | None = None) -> None:
+    def _arm(self, channel: RecipientChannel, at: float | None = None) -> None:
         if channel.in_flight and not channel.armed:
             channel.armed = True
             due = next(iter(channel.in_flight.values())).due if at is None else at

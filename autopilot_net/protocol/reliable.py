@@ -17,7 +17,8 @@ from autopilot_net.protocol.durable_records import Record, Saved
 from autopilot_net.protocol.effects import Confirmed, Deliver, Dropped, Effect, Expired, Forget, Store, Traffic
 from autopilot_net.protocol.inbox import Inbox, Verdict, receipt_of
 from autopilot_net.protocol.numbers import as_int
-from autopilot_net.protocol.outbox import Outbox, OutboxEntry
+from autopilot_net.protocol.outbox import Outbox
+from autopilot_net.protocol.outbox_channel import OutboxEntry
 from autopilot_net.protocol.pending_relays import PendingRelays
 from autopilot_net.protocol.reasons import Refusal, refusal
 from autopilot_net.protocol.router import Router

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hashlib import sha256
 from typing import Any
 
-from autopilot_net.message import plain_json
+from autopilot_net.codec import encode
 from autopilot_net.protocol.numbers import as_int
 
 __all__ = ["Ledger"]
@@ -24,7 +24,7 @@ class Ledger:
         """Note one message, under the id it had where it began. A value that names no subject belongs to subject ''."""
         facts = value if isinstance(value, dict) else {}
         session = _session(facts)
-        line = message_id.encode() + b"\0" + plain_json(value) + b"\0"  # first: what cannot travel is not counted
+        line = message_id.encode() + b"\0" + encode(value) + b"\0"  # first: what cannot travel is not counted
         self._ids.setdefault(session, []).append(message_id)
         self._digests.setdefault(session, sha256()).update(line)
 

@@ -20,8 +20,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from autopilot_net import AutopilotNetError, DurableRefused, Net_Node, Station
+from autopilot_net.codec import encode
 from autopilot_net.durable import Durable, compact
-from autopilot_net.message import plain_json
 from autopilot_net.protocol.durable_records import Handled, Kept, Saved, SeenUnnumbered
 from autopilot_net.protocol.effects import Deliver, Forget, Store
 from autopilot_net.protocol.endpoint import Endpoint
@@ -123,7 +123,7 @@ def test_a_file_opens_again_whatever_numbers_a_peer_has_said(tmp_path: Path, odd
     durable = Durable(tmp_path / "kept", "T")
     terminal = Endpoint("T", forwards=True, incarnation="1", saved=durable.load("T", "1"))
     fields = {"id": "n_1", "to": "T", "sender": "n", "key": "K", "timestamp": "", "inc": "a", "seq": 1, "low": 1, **odd}
-    effects = terminal.receive("n", [b"T", b"T", plain_json(fields)], now=0)
+    effects = terminal.receive("n", [b"T", b"T", encode(fields)], now=0)
     for effect in [*effects]:
         if isinstance(effect, Deliver):
             effects += terminal.handled(effect.ticket, now=0)

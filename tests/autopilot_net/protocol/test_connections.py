@@ -10,7 +10,7 @@ from autopilot_net.protocol.connections import DEEP
 from autopilot_net.protocol.effects import Dropped, Expired, Transmit
 from autopilot_net.protocol.endpoint import TAKEN, Endpoint, Settings
 from autopilot_net.protocol.identity import connection_of, id_of, identity_of
-from autopilot_net.protocol.outbox import REPEAT_FLOOR, REPEAT_SHARE, Window
+from autopilot_net.protocol.outbox_channel import REPEAT_FLOOR, REPEAT_SHARE, Window
 from autopilot_net.protocol.probes import ProbeState
 from tests.autopilot_net.protocol.test_frames import M, station
 from tests.autopilot_net.protocol.wire import LOSE, PASS, Flight, Wire

@@ -8,7 +8,7 @@ from autopilot_net.message import Message
 from autopilot_net.protocol.durable_records import REMEMBER, Handled, Kept, Saved, SeenUnnumbered
 from autopilot_net.protocol.effects import Confirmed, Deliver, Expired, Forget, Store, Transmit
 from autopilot_net.protocol.endpoint import Endpoint, Settings
-from autopilot_net.protocol.outbox import Window
+from autopilot_net.protocol.outbox_channel import Window
 from tests.autopilot_net.protocol.invariants import message_of
 from tests.autopilot_net.protocol.test_order import numbered
 from tests.autopilot_net.protocol.wire import LOSE, PASS, Wire

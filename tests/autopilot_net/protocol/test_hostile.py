@@ -9,8 +9,9 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from autopilot_net.codec import encode
 from autopilot_net.errors import BadMessage
-from autopilot_net.message import Message, plain_json
+from autopilot_net.message import Message
 from autopilot_net.protocol.durable_records import Handled, Saved
 from autopilot_net.protocol.effects import Deliver, Dropped, Store, Transmit
 from autopilot_net.protocol.endpoint import Endpoint
@@ -50,7 +51,7 @@ def messages(draw: st.DrawFn) -> bytes:
         "timestamp": draw(anything),
         **draw(st.dictionaries(st.sampled_from(FIELDS), seldom_odd | st.lists(ids, max_size=3))),
     }
-    return plain_json(fields)
+    return encode(fields)
 
 
 @settings(max_examples=150, deadline=None)
@@ -148,7 +149,7 @@ def test_what_is_no_count_where_one_belongs_raises_nothing_and_is_kept_nowhere(o
         ]
     ):
         fields = {"id": f"n_{number}", "to": "T", "sender": "n", "key": "K", "timestamp": "", **more}
-        effects = terminal.receive("n", [b"T", b"T", plain_json(fields)], now=0)
+        effects = terminal.receive("n", [b"T", b"T", encode(fields)], now=0)
         for effect in [*effects]:
             if isinstance(effect, Deliver):
                 effects += terminal.handled(effect.ticket, now=0)
@@ -164,7 +165,7 @@ def test_what_is_no_count_where_one_belongs_raises_nothing_and_is_kept_nowhere(o
 @example(True)
 def test_a_low_that_is_no_count_is_dropped_and_counted(low: Any) -> None:
     fields = {"id": "1", "to": "s", "sender": "n", "key": "K", **numbered, "low": low}
-    (effect,) = station(below=("n",)).receive("n", [b"s", b"s", plain_json(fields)], now=0)
+    (effect,) = station(below=("n",)).receive("n", [b"s", b"s", encode(fields)], now=0)
     assert isinstance(effect, Dropped)
     assert effect.count == 1
 
@@ -179,10 +180,10 @@ def test_a_ttl_that_is_no_count_is_refused_where_it_is_sent(ttl: Any) -> None:
 def test_a_batch_whose_place_is_no_count_has_no_place(first: Any, items: Any) -> None:
     """It is handed on as a message of a lab's own, which may say `items` of something else."""
     fields = {"id": "1", "to": "s", "sender": "n", "key": "K", "flags": {"NOREPEAT": True}, "inc": "a"}
-    raw = plain_json({**fields, "first": first, "items": items})
+    raw = encode({**fields, "first": first, "items": items})
     receiver = station(below=("n",))
     assert [type(effect) for effect in receiver.receive("n", [b"s", b"s", raw], now=0)] == [Deliver]
-    raw = plain_json({**fields, "first": 0, "items": 1})
+    raw = encode({**fields, "first": 0, "items": 1})
     assert [type(effect) for effect in receiver.receive("n", [b"s", b"s", raw], now=0)] == [Deliver]
 
 

@@ -5,7 +5,7 @@ import pytest
 from autopilot_net.message import Message
 from autopilot_net.protocol.effects import Confirmed, Expired, Transmit
 from autopilot_net.protocol.endpoint import Endpoint, Settings
-from autopilot_net.protocol.outbox import Window
+from autopilot_net.protocol.outbox_channel import Window
 from tests.autopilot_net.protocol.invariants import message_of
 from tests.autopilot_net.protocol.test_confirm import pair
 from tests.autopilot_net.protocol.test_forwarding import lab

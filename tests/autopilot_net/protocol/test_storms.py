@@ -12,7 +12,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition,
 
 from autopilot_net.protocol.effects import Confirmed, Expired
 from autopilot_net.protocol.endpoint import Settings
-from autopilot_net.protocol.outbox import Window
+from autopilot_net.protocol.outbox_channel import Window
 from tests.autopilot_net.protocol.wire import LOSE, PASS, TWICE, Copies, Flight, Wire
 
 DEPTH = 4
