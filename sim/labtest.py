@@ -15,9 +15,8 @@ from typing import TypeVar
 from msgspec.structs import replace
 
 from sim.evidence.journal import Entry
-from sim.faults.compile import actions
-from sim.faults.describe import describe
-from sim.lab.fault import VERBS, Fault, verb_of
+from sim.faults.idle import why_idle
+from sim.lab.fault import Fault, verb_of
 from sim.lab.topology import Topology
 from sim.phases import Conducted
 from sim.processes.faults import IMPOSSIBLE
@@ -29,8 +28,7 @@ __all__ = ["LabUnderTest", "Played", "without_programs"]
 
 Row = TypeVar("Row")
 
-COMMON = frozenset({"at_s", "between_s", "probability"})
-UNSET = Fault()
+
 TOLD = 12  # sentences in a failed test; the report has all
 
 
@@ -183,27 +181,11 @@ def without_programs(topology: Topology) -> Topology:
 
 def _refuse_idle(fault: Fault, topology: Topology, world: WorldName) -> None:
     __tracebackhide__ = True  # pytest shows the line of the test
-    wrong = _why_idle(fault, verb_of(fault), topology, world)
+    verb, wrong = verb_of(fault), why_idle(fault, topology)
+    if world == "processes" and verb in IMPOSSIBLE:
+        wrong = f"TCP neither loses nor repeats a single message, so {verb} is only for virtual_lab"
     if wrong:
         raise ValueError(f"{wrong}: {fault}")
-
-
-def _why_idle(fault: Fault, verb: str, topology: Topology, world: WorldName) -> str:
-    takes = {verb, *COMMON, *VERBS[verb].options}
-    others = [name for name in Fault.__struct_fields__ if name not in takes]
-    idle = [name for name in others if getattr(fault, name) != getattr(UNSET, name)]
-    if idle:
-        return f"{idle[0]} means nothing to {verb}, which takes {', '.join(sorted(takes - {verb}))}"
-    if world == "processes" and verb in IMPOSSIBLE:
-        return f"TCP lets no single message be lost or come twice: {verb} is for virtual_lab"
-    earliest, latest = fault.between_s or (fault.at_s, fault.at_s)
-    if earliest is None or latest is None:
-        return "the fault does not say when, by at_s or between_s"
-    if earliest >= topology.session.duration_s or latest > topology.session.duration_s:  # as in a file
-        return f"the session is over after {topology.session.duration_s:g} s, and {describe(fault)}"
-    if not actions(replace(topology, faults=(replace(fault, probability=1.0),)), seed=0):
-        return f"{topology.name} has nobody whom it strikes that {describe(fault)}"
-    return ""
 
 
 def _one(rows: Mapping[str, Row], name: str, what: str) -> Row:

@@ -3,7 +3,7 @@
 As in `validate.py`, checks take nodes and tell mistakes by their line, and what is broken was told before.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 from sim.lab.expand import Found
@@ -11,7 +11,7 @@ from sim.lab.fault import ACTION_VERBS, VERBS, Fault, named
 from sim.lab.schema import did_you_mean
 from sim.lab.yaml_nodes import Mistakes, Node, show
 
-__all__ = ["check_faults"]
+__all__ = ["check_faults", "idle_options", "is_after_session", "options_of"]
 
 Tell = Callable[[int, str], None]
 
@@ -50,6 +50,21 @@ def check_faults(machines: list[Found], root: Node, mistakes: Mistakes) -> None:
     if len(whole) == len(faults.items):
         for sentence in _endless(whole):
             mistakes.add(*sentence)
+
+
+def options_of(verb: str) -> tuple[str, ...]:
+    """The keys that a fault of this verb takes beside its verb."""
+    return (*_COMMON, *OPTIONS[verb])
+
+
+def idle_options(verb: str, keys: Iterable[str]) -> list[str]:
+    """The keys of a fault that mean nothing to its verb."""
+    return [key for key in keys if key in Fault.__struct_fields__ and key not in (verb, *options_of(verb))]
+
+
+def is_after_session(earliest_s: float, latest_s: float, duration_s: float) -> bool:
+    """Whether a fault may come when the session is over. It may come at its very end only if its time is drawn."""
+    return earliest_s >= duration_s or latest_s > duration_s
 
 
 def _endless(faults: list[_Read]) -> Iterator[tuple[int, str]]:
@@ -119,7 +134,7 @@ class _Fault:
         line = self._keys[given[0]].line
         if earliest > latest:
             self._tell(line, f"`between_s` is [earliest, latest], and {earliest:g} is more than {latest:g}.")
-        elif duration is not None and (earliest >= duration or latest > duration):
+        elif duration is not None and is_after_session(earliest, latest, duration):
             self._tell(line, f"a fault at {latest:g} s is not within the session of {duration:g} s.")
 
     def _window(self) -> tuple[float, float]:
@@ -132,13 +147,11 @@ class _Fault:
     # -- how -----------------------------------------------------------------------------------------------------
 
     def _check_options(self, verb: str) -> None:
-        known = Fault.__struct_fields__
         kind = VERBS[verb]
         takes = kind.options
-        for key, under in self._keys.items():
-            if key in known and key not in (verb, *_COMMON, *takes):
-                fits = f"it takes {', '.join(takes)}." if takes else "it takes none but a time and a probability."
-                self._tell(under.line, f"`{key}` means nothing to `{verb}`; {fits}")
+        for key in idle_options(verb, self._keys):
+            fits = f"it takes {', '.join(takes)}." if takes else "it takes none but a time and a probability."
+            self._tell(self._keys[key].line, f"`{key}` means nothing to `{verb}`; {fits}")
         if kind.needs and self._node.whole and not any(key in self._keys for key in kind.needs):
             self._tell(self._node.line, f"`{verb}` {kind.without}.")
 

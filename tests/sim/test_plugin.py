@@ -225,11 +225,11 @@ def test_what_is_not_as_it_should_be_is_told_in_a_sentence(project: pytest.Pytes
             "*::test_own_program: *own runs on processes only*boxes:Good of rig_1_box; *own_programs=False*",
             "*::test_misspelt: the mark takes a file, and the keywords duration_s, *",
             "*::test_no_time: 0: a session takes more than 0 seconds",
-            "E *ValueError: small has nobody whom it strikes that nobody is killed at 0 s: *",
-            "E *ValueError: the session is over after 1 s, and rig_1 is killed at 1 s: *",
+            "E *ValueError: no machine of small matches kill='nobody': *",
+            "E *ValueError: the fault at 1 s is not within the session of 1 s *",
             "E *ValueError: the fault does not say when, by at_s or between_s: *",
             "E *ValueError: what means nothing to cut, which takes *",
-            "E *ValueError: TCP lets no single message be lost or come twice: drop is for virtual_lab: *",
+            "E *ValueError: TCP neither loses nor repeats a single message, so drop is only for virtual_lab: *",
             "E *ValueError: a fault has exactly one verb, not 2: *",
         ]
     )
