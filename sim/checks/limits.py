@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections import Counter
 from collections.abc import Callable
 from typing import TypeGuard
@@ -16,6 +15,7 @@ from sim.checks.session import trial_rows
 from sim.checks.streams import stream_rows, stream_times
 from sim.evidence.index import Index
 from sim.evidence.journal import Entry
+from sim.evidence.quantile import quantile
 from sim.evidence.violation import Violation
 from sim.lab.schema import Limits
 from sim.verdict import Check
@@ -99,8 +99,8 @@ def _hold_all(found: _Found, limits: Limits, measure: Callable[[], Measured]) ->
     found.most(f"{name} {unit}missing", traffic.missing if is_there else None, limits.missing, machine=of)
     missing_pct = 100 * traffic.missing / made if is_there else None
     found.most(f"{name} % missing", missing_pct, limits.missing_pct, machine=of)
-    found.most(f"{name} p50 ms", _quantile(took, 0.5), limits.p50_ms, machine=of)
-    found.most(f"{name} p99 ms", _quantile(took, 0.99), limits.p99_ms, machine=of)
+    found.most(f"{name} p50 ms", quantile(took, 0.5) if took else None, limits.p50_ms, machine=of)
+    found.most(f"{name} p99 ms", quantile(took, 0.99) if took else None, limits.p99_ms, machine=of)
     found.least(f"{name} Hz", _rate(traffic.came), limits.rate_hz, machine=of)
 
 
@@ -247,10 +247,6 @@ def _hold_recoveries(index: Index, found: _Found, limit: float) -> None:
 
 # -- figures -----------------------------------------------------------------------------------------------------------
 
-
-def _quantile(values: list[float], share: float) -> float | None:
-    """Of values in ascending order; None of none."""
-    return values[math.ceil(share * len(values)) - 1] if values else None
 
 
 def _rate(came: list[int]) -> float | None:

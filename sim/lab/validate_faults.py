@@ -54,7 +54,7 @@ def check_faults(machines: list[Found], root: Node, mistakes: Mistakes) -> None:
 
 def options_of(verb: str) -> tuple[str, ...]:
     """The keys that a fault of this verb takes beside its verb."""
-    return (*_COMMON, *OPTIONS[verb])
+    return (*_COMMON, *VERBS[verb].options)
 
 
 def idle_options(verb: str, keys: Iterable[str]) -> list[str]:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 
 from sim.evidence.index import Evidence, Index
 from sim.evidence.journal import Entry, facts_told, fault_told, raised
+from sim.evidence.quantile import quantile
 from sim.evidence.violation import Violation
 from sim.lab.names import machine_behind
 from sim.lab.tree import Tree
@@ -38,9 +38,9 @@ def latencies(index: Index, overloaded: Sequence[tuple[int, int]]) -> list[Laten
             Latency(
                 hops=hops,
                 count=len(values),
-                p50_ms=_quantile(values, 0.5),
-                p90_ms=_quantile(values, 0.9),
-                p99_ms=_quantile(values, 0.99),
+                p50_ms=round(quantile(values, 0.5), 3),
+                p90_ms=round(quantile(values, 0.9), 3),
+                p99_ms=round(quantile(values, 0.99), 3),
                 max_ms=round(values[-1], 3),
                 flagged=flagged[hops] > len(values) // 10,
             )
@@ -173,9 +173,6 @@ def _first_about(violations: Iterable[Violation], tree: Tree) -> dict[str, str]:
             first.setdefault(machine, violation.text)
     return first
 
-
-def _quantile(values: Sequence[float], share: float) -> float:
-    return round(values[min(len(values) - 1, math.ceil(share * len(values)) - 1)], 3)
 
 
 def _begin(evidence: Evidence) -> int:
