@@ -1,7 +1,7 @@
-"""Storms on a live lab, drawn by hypothesis: each settled and checked, until one fails.
+"""Draws storms with hypothesis and plays each on a live lab, until one fails.
 
-Process runs are not deterministic. So hypothesis only draws here: its own shrinking would run on a lab that a failure
-has already bent.
+Runs on processes are not deterministic, so hypothesis only draws here. Its own shrinking would play on a lab that the
+failure has already damaged.
 """
 
 from __future__ import annotations
@@ -21,54 +21,69 @@ from sim.storms import Failure
 
 __all__ = ["draw_storms"]
 
-
-class _StormBroke(Exception):
-    """Ends hypothesis' run."""
+Play = Callable[[int, Example], Failure | None]
 
 
 def draw_storms(
-    topology: Topology,
-    play: Callable[[int, Example], Failure | None],
-    *,
-    seed: int,
-    count: int,
-    home: Path | None = None,
+    topology: Topology, play: Play, *, seed: int, count: int, home: Path | None = None
 ) -> Failure | None:
-    """Draw `count` storms, and `play` each with its number until one fails, which is returned.
+    """Draw `count` storms, and `play` each with its number until one fails. Returns that failure.
 
-    `home` is where hypothesis may keep its tables; without it, where it always does.
-    What one raises, such as `LabError`, is raised after hypothesis has let go: it would try the same storm again.
+    `home` is the folder of hypothesis' own files, if not its default. An exception of `play`, such as `LabError`, ends
+    the drawing and is raised.
     """
     if home is not None:
         set_hypothesis_home_dir(home)
-    played = 0
-    ended: list[Failure | Exception] = []
+    player = _Player(play, count)
 
     @hypothesis.seed(seed)
     @settings(
         max_examples=max(1, count),
         phases=[Phase.generate],
-        database=None,  # what is kept is kept as a scenario, which outlives a version of hypothesis
+        database=None,  # a failure is kept as a scenario, which does not depend on the version of hypothesis
         deadline=None,  # a storm takes as long as the lab takes
-        suppress_health_check=list(HealthCheck),  # real processes are slow to draw for, and that is the point
+        suppress_health_check=list(HealthCheck),  # playing on processes is slow, and hypothesis would complain
         verbosity=Verbosity.quiet,
     )
     @given(examples(topology))
     def storm(example: Example) -> None:
-        nonlocal played
-        if not ended and played < count:
-            played += 1
-            try:
-                if (failure := play(played - 1, example)) is not None:
-                    ended.append(failure)
-            except Exception as error:  # noqa: BLE001  # it is raised below
-                ended.append(error)
-        if ended:
-            raise _StormBroke  # also when hypothesis runs it once more to see whether it is flaky: it is not asked
+        player.play_next(example)
 
-    with contextlib.suppress(_StormBroke):
+    with contextlib.suppress(_EndOfDrawing):
         storm()
-    end = ended[0] if ended else None
-    if isinstance(end, Exception):
-        raise end
-    return end
+    if player.error is not None:
+        raise player.error
+    return player.failure
+
+
+class _EndOfDrawing(Exception):
+    """Ends hypothesis' run."""
+
+
+class _Player:
+    """Plays at most `count` storms, and remembers what ended that: a failure or an exception."""
+
+    def __init__(self, play: Play, count: int) -> None:
+        self.failure: Failure | None = None
+        self.error: Exception | None = None
+        self._play = play
+        self._count = count
+        self._played = 0
+
+    def play_next(self, example: Example) -> None:
+        """Play one storm. Raises `_EndOfDrawing` once one has failed.
+
+        hypothesis calls it again with the same storm after that, to see whether it is flaky. That plays nothing.
+        """
+        if not self._has_ended and self._played < self._count:
+            self._played += 1
+            try:
+                self.failure = self._play(self._played - 1, example)
+            except Exception as error:  # noqa: BLE001  # `draw_storms` raises it
+                self.error = error
+        if self._has_ended:
+            raise _EndOfDrawing
+
+    @property
+    def _has_ended(self) -> bool:
+        return self.failure is not None or self.error is not None
