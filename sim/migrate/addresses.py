@@ -1,6 +1,6 @@
-"""Where everybody is reached: the terminal's and the machines' addresses and ports, from all that speak of them.
+"""The addresses and ports of the terminal and the machines, from all files that name them.
 
-What several files say differently is told; what none says is a guess, and noted as one.
+Where files contradict one another, that is a finding. What no file says is a guess, and gets a note that says so.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ V = TypeVar("V", str, int, float)
 
 @dataclass(slots=True)
 class Terminal:
-    """The root. `notes` as with `Placed`."""
+    """The root of the tree. `notes` are comments, by the key at whose line they are written."""
 
     id: str
     host: str | None = None
@@ -48,6 +48,14 @@ def settle(pilots: list[Placed], findings: Findings) -> None:
     _tell_shared(pilots, findings)
 
 
+def _take_host(machine: Placed, host: str, findings: Findings, *, at: Placed, sentence: str) -> None:
+    """Give a machine its host. Where it has another one, that counts, and `sentence` is a finding at a machine."""
+    if machine.host is None:
+        machine.host = host
+    elif machine.host != host:
+        findings.add(at.record.file, at.id, sentence)
+
+
 def _addresses_of_children(parent: Placed, findings: Findings) -> None:
     ids, hosts = parent.record.prefs.childid or (), parent.record.prefs.childip or ()
     if not any(hosts):
@@ -60,22 +68,16 @@ def _addresses_of_children(parent: Placed, findings: Findings) -> None:
         host = dict(zip(ids, hosts, strict=True)).get(child.id)
         if not host:
             continue
-        if child.host is None:
-            child.host = host
-        elif child.host != host:
-            sentence = f"its address is {child.host}, but CHILDIP of {show(parent.id)} says {host}; the former counts."
-            findings.add(child.record.file, child.id, sentence)
+        sentence = f"its address is {child.host}, but CHILDIP of {show(parent.id)} says {host}; the former counts."
+        _take_host(child, host, findings, at=child, sentence=sentence)
 
 
 def _address_of_parent(parent: Placed, child: Placed, findings: Findings) -> None:
     host = child.record.prefs.parentip
     if host is None:
         return
-    if parent.host is None:
-        parent.host = host
-    elif parent.host != host:
-        sentence = f"its PARENTIP is {host}, but {show(parent.id)} is at {parent.host}; the latter counts."
-        findings.add(child.record.file, child.id, sentence)
+    sentence = f"its PARENTIP is {host}, but {show(parent.id)} is at {parent.host}; the latter counts."
+    _take_host(parent, host, findings, at=child, sentence=sentence)
 
 
 def _port_of_parent(parent: Placed, child: Placed, findings: Findings) -> None:
@@ -91,7 +93,7 @@ def _port_of_parent(parent: Placed, child: Placed, findings: Findings) -> None:
 
 
 def _tell_shared(pilots: list[Placed], findings: Findings) -> None:
-    """A Pi that got another name leaves its old entry behind, under the same address."""
+    """Tell which machines share an address and a port. A renamed Pi leaves its old entry behind."""
     first: dict[tuple[str, int], Placed] = {}
     for machine in everybody(pilots):
         if machine.host is None:
@@ -107,7 +109,7 @@ def _tell_shared(pilots: list[Placed], findings: Findings) -> None:
 
 
 def terminal(id: str, own: tuple[Path, Prefs] | None, pilots: list[Placed], findings: Findings) -> Terminal:
-    """From its own prefs, and where these say nothing, from what most pilots push to."""
+    """The terminal, from its own prefs. What they do not say is taken from most pilots: they push to the terminal."""
     made = Terminal(id)
     file, prefs = own if own is not None else (Path(), Prefs())
     ports = [(pilot, port) for pilot in pilots if (port := _port_above(pilot)) is not None]
@@ -152,7 +154,7 @@ def _chosen(own: V | None, source: str, votes: Sequence[tuple[Placed, V]]) -> tu
 
 
 def ping_interval(pilots: list[Placed]) -> float | None:
-    """What most machines have; those with another get a note, since a topology has one for all. None: nobody says."""
+    """The PING_INTERVAL of most machines, in seconds; None if no file says one. Machines with another get a note."""
     said = [(one, one.record.prefs.ping_interval) for one in everybody(pilots)]
     known = [(one, own or PING_INTERVAL_S) for one, own in said if own is not None or one.record.has_prefs]
     if not any(own for _, own in said):
