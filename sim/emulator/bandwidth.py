@@ -1,4 +1,4 @@
-"""PURE. What a lab asks of its links, worked out from the file: a link that cannot carry it is told beforehand.
+"""What a lab asks of its links, worked out from the file: a link that cannot carry it is told beforehand.
 
 An estimate from above: arrays go as base64, a third more than their bytes, and what compression saves is not counted.
 """

@@ -1,4 +1,4 @@
-"""PURE. Evidence and checks -> the report's figures: latencies, rates, the timeline, how each machine fared."""
+"""Evidence and checks -> the report's figures: latencies, rates, the timeline, how each machine fared."""
 
 from __future__ import annotations
 

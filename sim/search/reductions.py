@@ -1,4 +1,4 @@
-"""PURE. The parts of a scenario, made simpler: labs of fewer machines that do less, messages and faults that are plain.
+"""The parts of a scenario, made simpler: labs of fewer machines that do less, messages and faults that are plain.
 
 Each function offers candidates, the boldest first; whether one still shows what is looked for is for `shrink.py`.
 """

@@ -1,4 +1,4 @@
-"""PURE. A scenario that fails, made smaller as long as it fails: greedily, and the same way each time.
+"""A scenario that fails, made smaller as long as it fails: greedily, and the same way each time.
 
 First whatever is a step of its own goes (the session, storms, messages, faults), then machines and what they do, then
 what is odd about the rest. What a step of it is made smaller by is `reductions.py`'s.
