@@ -9,7 +9,8 @@ import math
 from collections.abc import Iterator
 from typing import Any
 
-from sim.emulator.session import AppendItem, CloseStream, Command, OpenStream, SendMessage, share_of
+from sim.emulator.session import AppendItem, CloseStream, Command, OpenStream, SendMessage
+from sim.lab.seeds import share_of
 from sim.lab.topology import Machine, Topology
 
 __all__ = ["MachineScript"]

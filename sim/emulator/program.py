@@ -15,15 +15,7 @@ from autopilot_net.error_report import error_report
 from sim.emulator.machine_script import MachineScript
 from sim.emulator.recorder import Recorder
 from sim.emulator.sender import Participant, Sender
-from sim.emulator.session import (
-    AppendItem,
-    Command,
-    OpenStream,
-    SendMessage,
-    item_of,
-    stream_destination,
-    stream_name,
-)
+from sim.emulator.session import AppendItem, Command, OpenStream, SendMessage, item_of, stream_destination, stream_name
 from sim.emulator.session_script import SessionScript
 from sim.lab.topology import Machine, Topology
 from sim.scenario import Flow, Op

@@ -6,12 +6,12 @@ go in, commands come out. Each script can save what its next life must know, and
 
 from __future__ import annotations
 
-import hashlib
 import math
 from typing import Any
 
 from msgspec import Struct
 
+from sim.lab.seeds import seed_of
 from sim.lab.topology import Machine, Stream, Topology
 from sim.scenario.payloads import frame
 
@@ -22,8 +22,6 @@ __all__ = [
     "OpenStream",
     "SendMessage",
     "item_of",
-    "seed_of",
-    "share_of",
     "stream_destination",
     "stream_name",
     "subject_of",
@@ -93,13 +91,3 @@ def item_of(seed: int, machine: str, name: str, stream: Stream, session: int, n:
     if stream.fields:
         return {**{field: math.sin(n / 40 + k) for k, field in enumerate(stream.fields)}, **head}
     return {**head, "text": "y" * (stream.bytes or 0)}
-
-
-def seed_of(seed: int, *names: object) -> int:
-    """A seed of 48 bits, derived from `seed` and these names."""
-    return int.from_bytes(hashlib.blake2b(repr((seed, *names)).encode(), digest_size=6).digest(), "big")
-
-
-def share_of(seed: int, *names: object) -> float:
-    """A number from 0 up to 1, derived from `seed` and these names."""
-    return seed_of(seed, *names) / 2**48

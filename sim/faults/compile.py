@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Callable, Iterable, Iterator
-from typing import TypeVar, cast
+from collections.abc import Callable, Iterator
+from typing import cast
 
 import msgspec
 from msgspec import Struct
@@ -12,12 +11,11 @@ from msgspec.structs import replace
 
 from sim.faults.actions import ENDS, Action, Verb
 from sim.lab.fault import VERBS, Fault, Several, named, target_of, verb_of
+from sim.lab.seeds import NamedDraws
 from sim.lab.topology import Machine, Topology
 from sim.lab.tree import Tree
 
 __all__ = ["REBOOT_S", "STORM_S", "actions"]
-
-T = TypeVar("T")
 
 SECOND = 1_000_000
 STORM_S = 10.0  # how long a storm of faults lasts that does not say
@@ -33,26 +31,6 @@ SLOW_MS = (20.0, 200.0)
 SLOW_MBIT = (1.0, 5.0)
 
 
-class Chance:
-    """Draws that each have a name, so that none depends on how many were drawn before it."""
-
-    def __init__(self, seed: int, *names: object) -> None:
-        self._seed = (seed, *names)
-
-    def share(self, *names: object) -> float:
-        """From 0 to 1, without 1: always the same for the same names."""
-        digest = hashlib.blake2b(repr((self._seed, names)).encode(), digest_size=6).digest()
-        return int.from_bytes(digest, "big") / 2**48
-
-    def between(self, least: float, most: float, *names: object) -> float:
-        """A number of that range."""
-        return least + (most - least) * self.share(*names)
-
-    def shuffled(self, items: Iterable[T], *names: object) -> list[T]:
-        """In an order by chance: that of two items does not depend on which others there are."""
-        return sorted(items, key=lambda item: (self.share(*names, item), item))
-
-
 class Case(Struct, frozen=True):
     """One fault that happens."""
 
@@ -60,7 +38,7 @@ class Case(Struct, frozen=True):
     verb: str  # as it stands in the fault
     targets: tuple[Machine, ...]  # in the order of the file, every parent before its children
     topology: Topology
-    chance: Chance
+    draws: NamedDraws
 
 
 _UNSET = Fault()
@@ -77,8 +55,8 @@ def actions(topology: Topology, *, seed: int) -> tuple[Action, ...]:
     twins: dict[Fault, int] = {}
     for index, fault in enumerate(topology.faults):
         twins[fault] = twins.get(fault, -1) + 1
-        chance = Chance(seed, _words(fault), twins[fault])
-        found += _one(topology, fault, index, chance)
+        draws = NamedDraws(seed, _words(fault), twins[fault])
+        found += _one(topology, fault, index, draws)
     return tuple(sorted(found, key=lambda action: (action.at_us, action.fault)))
 
 
@@ -91,21 +69,21 @@ def _words(fault: Fault) -> bytes:
     return msgspec.json.encode(msgspec.convert(msgspec.to_builtins(told), Fault))
 
 
-def _one(topology: Topology, fault: Fault, index: int, chance: Chance) -> Iterator[Action]:
+def _one(topology: Topology, fault: Fault, index: int, draws: NamedDraws) -> Iterator[Action]:
     verb = verb_of(fault)
-    if not VERBS[verb].is_of_messages and chance.share("happens") >= fault.probability:
+    if not VERBS[verb].is_of_messages and draws.share("happens") >= fault.probability:
         return
     begin_s = fault.at_s or 0.0
     if fault.between_s is not None:
-        begin_s = chance.between(*fault.between_s, "time")
-    targets = _targets(topology, target_of(fault), chance, links=VERBS[verb].on == "link")
-    case = Case(fault=fault, verb=verb, targets=targets, topology=topology, chance=chance)
+        begin_s = draws.between(*fault.between_s, "time")
+    targets = _targets(topology, target_of(fault), draws, links=VERBS[verb].on == "link")
+    case = Case(fault=fault, verb=verb, targets=targets, topology=topology, draws=draws)
     for action in _steps(case) if targets else ():
         yield replace(action, at_us=action.at_us + round(begin_s * 1_000_000), fault=index)
 
 
 def _targets(
-    topology: Topology, target: str | tuple[str, ...] | Several, chance: Chance, *, links: bool
+    topology: Topology, target: str | tuple[str, ...] | Several, draws: NamedDraws, *, links: bool
 ) -> tuple[Machine, ...]:
     """In the order of the file. Where more are asked for than there are, all are meant."""
     of = target.of if isinstance(target, Several) else target
@@ -118,7 +96,7 @@ def _targets(
         tree = Tree(topology)
         meant = [machine for machine in meant if tree.depth(machine.id) == target.depth]
     if isinstance(target, Several) and target.random is not None:
-        drawn = chance.shuffled((machine.id for machine in meant), "target")[: target.random]
+        drawn = draws.shuffled((machine.id for machine in meant), "target")[: target.random]
         meant = [machine for machine in meant if machine.id in drawn]
     return tuple(meant)
 
@@ -208,7 +186,7 @@ def _weather(case: Case, machine: Machine) -> Iterator[Action]:
     while at_s < end_s:
 
         def draw(least: float, most: float, what: str, n: int = n) -> float:
-            return case.chance.between(least, most, machine.id, n, what)
+            return case.draws.between(least, most, machine.id, n, what)
 
         what = _one_of(WEATHER, draw(0, 1, "what"))
         if what == "reset":
@@ -245,12 +223,12 @@ def _one_of(chances: tuple[tuple[str, float], ...], share: float) -> str:
 def _swizzle(case: Case) -> Iterator[Action]:
     """Cut over the first half of the time, healed over the second."""
     links = [machine.id for machine in case.targets]
-    struck = [link for link in links if case.chance.share("struck", link) < 0.5]
-    struck = struck or case.chance.shuffled(links, "one")[:1]
+    struck = [link for link in links if case.draws.share("struck", link) < 0.5]
+    struck = struck or case.draws.shuffled(links, "one")[:1]
     half_us = _us(case.fault.for_s or STORM_S) // 2
-    for n, link in enumerate(case.chance.shuffled(struck, "cut")):
+    for n, link in enumerate(case.draws.shuffled(struck, "cut")):
         yield Action(at_us=half_us * n // len(struck), verb="cut", target=link)
-    for n, link in enumerate(case.chance.shuffled(struck, "healed"), 1):
+    for n, link in enumerate(case.draws.shuffled(struck, "healed"), 1):
         yield Action(at_us=half_us + half_us * n // len(struck), verb="heal", target=link)
 
 

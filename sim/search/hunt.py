@@ -23,8 +23,8 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from sim.checks.result import many
-from sim.emulator.session import seed_of
 from sim.evidence.violation import Violation
+from sim.lab.seeds import seed_of
 from sim.lab.topology import Topology
 from sim.scenario import Scenario, save_scenario
 from sim.search.draw import draws

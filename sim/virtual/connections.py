@@ -1,4 +1,4 @@
-"""PURE. The connections of a virtual lab, on its links, and what faults do to both.
+"""The connections of a virtual lab, on its links, and what faults do to both.
 
 A connection behaves as zmq over TCP does: it keeps order; what one end closes the other hears of behind all that was
 sent before; what is silent is given up after a while; and whoever is below connects again.
@@ -7,14 +7,13 @@ sent before; what is silent is given up after a while; and whoever is below conn
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import Any
+from typing import Any, Protocol
 
+from autopilot_net.protocol.endpoint import Endpoint
 from sim.faults.actions import Action
 from sim.lab.topology import Topology
-from sim.virtual.driver import Line, Peer
-from sim.virtual.event_loop import Loop
-from sim.virtual.links import Chance, Direction, Frames, Link
-from sim.virtual.machines import Station
+from sim.virtual.event_loop import Loop, Process
+from sim.virtual.links import Direction, Frames, Link, Rng
 
 __all__ = ["Wire", "Wires"]
 
@@ -26,6 +25,47 @@ SILENCE_US = 6_000_000  # until the system gives up a connection whose other end
 LINK_US, LOCAL_US = (80, 400), (20, 60)
 
 
+class LowerPeer(Protocol):
+    """Whose connection it is: a station or a node of `driver.py`, or a raw peer."""
+
+    process: Process
+
+    def meet(self, line: Any, peer: str) -> None:
+        """The connection of `line` to its upstream is there."""
+
+    def lose(self, line: Any, peer: str) -> None:
+        """It is gone."""
+
+    def receive(self, line: Any, peer: str, frames: Frames) -> None:
+        """Something has come by it."""
+
+
+class LowerEnd(Protocol):
+    """The end that connects."""
+
+    @property
+    def peer(self) -> LowerPeer: ...
+
+    @property
+    def endpoint(self) -> Endpoint: ...
+
+
+class UpperEnd(Protocol):
+    """The station that is connected to."""
+
+    process: Process
+    below: dict[str, tuple[Wire, int]]  # who is connected here, by which connection of which wire
+
+    def hear_below(self, name: str, wire: Wire, conn: int, frames: Frames) -> None:
+        """Something has come from `name`, maybe by a new connection."""
+
+    def lose_below(self, name: str) -> None:
+        """The connection of `name` is gone."""
+
+    def lose_below_by(self, name: str, wire: Wire, conn: int) -> None:
+        """That connection is gone, unless there is another by now."""
+
+
 class Wires:
     """A link for each machine but the terminal, which outlives whoever is at its ends; a wire for each endpoint."""
 
@@ -33,9 +73,9 @@ class Wires:
         self,
         topology: Topology,
         loop: Loop,
-        chance: Chance,
+        chance: Rng,
         *,
-        station: Callable[[str], Station | None],
+        station: Callable[[str], UpperEnd | None],
         lost: Callable[[str, Wire, bool, bytes], Any],
     ) -> None:
         self._parents = {machine.id: str(machine.parent) for machine in topology.machines[1:]}
@@ -49,11 +89,11 @@ class Wires:
         self._wires: dict[str, Wire] = {}  # the present one of each station
         self._waiting: dict[str, dict[Wire, None]] = {}  # by the station above
 
-    def wire(self, line: Line) -> Wire:
+    def wire(self, line: LowerEnd) -> Wire:
         """The connection of a line to its upstream: a station's by its machine's link, any other on its machine."""
         name = line.endpoint.id
         upper = str(line.endpoint.routes.upstream)
-        is_station = name in self._links and isinstance(line.peer, Station)
+        is_station = name in self._links
         link = self._links[name] if is_station else Link("", self._chance.between(*LOCAL_US))
         wire = Wire(self._loop, self._chance, link, line, lambda: self._station(upper), self._lost)
         self._waiting.setdefault(upper, {})[wire] = None
@@ -110,10 +150,10 @@ class Wire:
     def __init__(
         self,
         loop: Loop,
-        chance: Chance,
+        chance: Rng,
         link: Link,
-        lower: Line,
-        upper_of: Callable[[], Peer | None],
+        lower: LowerEnd,
+        upper_of: Callable[[], UpperEnd | None],
         lost: Callable[[str, Wire, bool, bytes], Any],
     ) -> None:
         self.link = link
@@ -208,7 +248,7 @@ class Wire:
         else:
             upper.process.call(lambda: self._reach_upper(upper, conn, frames))
 
-    def _reach_upper(self, upper: Peer, conn: int, frames: Frames | None) -> None:
+    def _reach_upper(self, upper: UpperEnd, conn: int, frames: Frames | None) -> None:
         name = self.lower.endpoint.id
         known = upper.below.get(name)
         if frames is None:

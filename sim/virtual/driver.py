@@ -1,4 +1,4 @@
-"""PURE. What carries an endpoint in virtual time: its effects are done, its handlers called, one at a time, in order.
+"""What carries an endpoint in virtual time: its effects are done, its handlers called, one at a time, in order.
 
 The twin of the library's driver, with a virtual clock in the place of zmq and threads.
 """
@@ -11,7 +11,7 @@ import traceback
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Sequence
 from copy import deepcopy
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
 
 from msgspec.structs import replace
 
@@ -34,11 +34,9 @@ from autopilot_net.protocol.effects import (
     Transmit,
 )
 from autopilot_net.protocol.endpoint import Endpoint, Settings
+from sim.virtual.connections import Wire
 from sim.virtual.event_loop import Loop, Process
-from sim.virtual.links import Chance
-
-if TYPE_CHECKING:
-    from sim.virtual.connections import Wire
+from sim.virtual.links import Rng
 
 __all__ = ["EPOCH", "Closing", "Line", "Net", "Peer"]
 
@@ -51,7 +49,7 @@ class Net(Protocol):
     """What peers need of the world they are in."""
 
     loop: Loop
-    chance: Chance
+    chance: Rng
 
     def trace(self, endpoint: Endpoint, effect: Effect) -> None:
         """Write an effect down."""

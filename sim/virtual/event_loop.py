@@ -1,4 +1,4 @@
-"""PURE. Virtual time: a queue of calls in integer microseconds, and processes that can be killed and stand still."""
+"""Virtual time: a queue of calls in integer microseconds, and processes that can be killed and stand still."""
 
 from __future__ import annotations
 

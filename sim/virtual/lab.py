@@ -21,11 +21,11 @@ from autopilot_net.roles.pilot import Pilot
 from autopilot_net.roles.terminal import Terminal
 from sim.emulator.convergence import divergences
 from sim.emulator.sender import Sender
-from sim.emulator.session import seed_of
 from sim.evidence.journal import Journal
 from sim.evidence.violation import Violation
 from sim.faults.actions import Action, healing
 from sim.lab.names import machine_behind
+from sim.lab.seeds import seed_of
 from sim.lab.topology import Machine, Topology
 from sim.lab.tree import Tree
 from sim.scenario import Example
@@ -36,7 +36,7 @@ from sim.virtual.driver import Line
 from sim.virtual.event_loop import Loop, Process
 from sim.virtual.faults import VirtualFaults
 from sim.virtual.journal import VirtualJournal
-from sim.virtual.links import Chance
+from sim.virtual.links import Rng
 from sim.virtual.machines import Files, Host, Station
 from sim.virtual.programs import ProgramMemory, Running, VirtualProgram
 from sim.virtual.snapshot import snapshots_of, unsettled
@@ -78,7 +78,7 @@ class VirtualLab:
         self.died: list[str] = []
         self.settle_s = 3.0 + 7 * topology.repeat_interval_s
         self.loop = Loop(self.raised)
-        self.chance = Chance(seed_of(seed, "virtual"))
+        self.chance = Rng(seed_of(seed, "virtual"))
         self._storm_us = storm_us or STORM_US[self.chance.between(0, len(STORM_US))]
         self.settings = Settings(repeat_interval=topology.repeat_interval_s)
         self.journal = VirtualJournal(self.loop)

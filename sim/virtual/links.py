@@ -1,4 +1,4 @@
-"""PURE. What lies between two machines in virtual time: links that take time, keep order, and are struck by faults."""
+"""What lies between two machines in virtual time: links that take time, keep order, and are struck by faults."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from msgspec import Struct
 from sim.faults.actions import Action
 from sim.lab.fault import Link as Shape
 
-__all__ = ["ID", "UP", "Chance", "Direction", "Frames", "Link"]
+__all__ = ["ID", "UP", "Rng", "Direction", "Frames", "Link"]
 
 KEY = re.compile(rb'"key": ?"((?:[^"\\]|\\.)*)"')
 ID = re.compile(rb'\{"id": ?"((?:[^"\\]|\\.)*)"')
@@ -21,7 +21,7 @@ Frames = tuple[bytes, ...]
 UP, DOWN = "up", "down"
 
 
-class Chance:
+class Rng:
     """One seeded source of chance. Numbers are drawn in blocks: one by one they would cost more than what they serve.
     """
 
@@ -92,7 +92,7 @@ class Direction:
         while self.flying and self.flying[0][0] <= now_us:
             self.flying.popleft()[1]()
 
-    def arrival(self, size: int, now_us: int, chance: Chance) -> int:
+    def arrival(self, size: int, now_us: int, chance: Rng) -> int:
         """When something of `size` bytes that is sent now arrives: never before what was sent earlier."""
         late = self.base_us + int(chance.share() * self.base_us) + self.latency_us
         if self.jitter_us:
@@ -101,7 +101,7 @@ class Direction:
         self.free_us = max(now_us + late, self.free_us) + takes
         return self.free_us
 
-    def copies(self, payload: bytes, chance: Chance) -> tuple[int, str]:
+    def copies(self, payload: bytes, chance: Rng) -> tuple[int, str]:
         """How many copies of a message go on, and the fault that says so."""
         for rule in self.rules:
             found = KEY.search(payload[:2_000]) if rule.key is not None else None

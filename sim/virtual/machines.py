@@ -1,4 +1,4 @@
-"""PURE. Stations and nodes in virtual time: the roles and programs of the library and of the rehearsal, on a peer."""
+"""Stations and nodes in virtual time: the roles and programs of the library and of the rehearsal, on a peer."""
 
 from __future__ import annotations
 
