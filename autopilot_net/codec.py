@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -17,7 +18,7 @@ import numpy as np
 from autopilot_net.arrays import encode_array, holds_objects
 from autopilot_net.errors import BadMessage
 
-__all__ = ["MAX_DEPTH", "closed", "decode", "encode", "opened", "where", "whole"]
+__all__ = ["MAX_DEPTH", "Head", "closed", "decode", "encode", "head", "opened", "where", "whole"]
 
 MAX_DEPTH = 200  # far beyond any experiment's data, far below Python's own limit, which takes the process along
 _LEAVES = frozenset((str, int, bool, type(None)))  # what both JSON writers write alike, exactly these types
@@ -47,6 +48,48 @@ def _parse(raw: bytes | str) -> Any:
         return json.loads(raw)
     except (ValueError, RecursionError) as error:
         raise BadMessage(f"{len(raw)} bytes that are no JSON ({error}): {raw[:60]!r}") from error
+
+
+# -- the head of a message, read without decoding it -----------------------------------------------------------------
+
+
+class Head(msgspec.Struct, frozen=True):
+    """What the first bytes of a message tell. What they do not tell is empty."""
+
+    id: str
+    to: str = ""
+    sender: str = ""
+    key: str = ""
+    value: str = ""  # where it is a short text, as the id that a CONFIRM is about
+    origin: str = ""  # the id under which it began, if it was relayed and that is told so early
+
+
+_TEXT = rb'("(?:[^"\\]|\\.)*")'
+_ID = re.compile(rb'\{"id": ?' + _TEXT)
+_OPENING = re.compile(
+    _ID.pattern + rb', ?"to": ?' + _TEXT + rb', ?"sender": ?' + _TEXT + rb', ?"key": ?' + _TEXT
+    + rb'(?:, ?"value": ?' + _TEXT + rb")?"
+)  # fmt: skip
+_ORIGIN = re.compile(rb'"origin": ?\{"sender": ?' + _TEXT + rb', ?"id": ?' + _TEXT + rb"\}")
+_HEAD = 2_000  # bytes that are looked at
+
+
+def head(raw: bytes) -> Head | None:
+    """The head of the message `raw`, as stations of ours and Autopilot's own write it; None for other bytes."""
+    start = raw[:_HEAD]
+    found = _OPENING.match(start) or _ID.match(start)
+    if found is None:
+        return None
+    origin = _ORIGIN.search(start)
+    try:
+        told = dict(zip(Head.__struct_fields__, map(_text, found.groups()), strict=False))
+        return Head(**told, origin=_text(origin[2]) if origin is not None else "")
+    except msgspec.DecodeError:
+        return None
+
+
+def _text(raw: bytes | None) -> str:
+    return "" if raw is None else msgspec.json.decode(raw, type=str)
 
 
 # -- writing -----------------------------------------------------------------------------------------------------------

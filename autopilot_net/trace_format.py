@@ -5,11 +5,13 @@ from __future__ import annotations
 from hashlib import blake2b
 from typing import Any
 
+from autopilot_net.codec import head
 from autopilot_net.protocol.effects import Deliver, Effect, Store, Transmit
 
 __all__ = ["digest", "facts"]
 
-HEAD = 200  # enough for the id, the recipient, the sender and the key of a message of ours, which come first
+HEAD = 200  # bytes of a payload that are shown as they are
+HEAD_FIELDS = ("id", "to", "sender", "key", "origin", "value")
 
 
 def digest(payload: bytes) -> str:
@@ -21,12 +23,14 @@ def facts(effect: Effect) -> dict[str, Any]:
     """What it holds, as JSON can carry it."""
     if isinstance(effect, Transmit):
         *names, payload = effect.frames
+        told = head(payload)
         return {
             "peer": effect.peer,
             "frames": [name.decode(errors="replace") for name in names],
             "size": len(payload),
             "digest": digest(payload),
             "head": payload[:HEAD].decode(errors="replace"),
+            **({} if told is None else {name: fact for name in HEAD_FIELDS if (fact := getattr(told, name))}),
         }
     if isinstance(effect, Deliver):
         message = effect.message

@@ -6,8 +6,6 @@ bytes on, it handed the message to its handler, it answered, or it took it for c
 
 from __future__ import annotations
 
-import json
-import re
 from bisect import bisect_left, bisect_right
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Sequence
@@ -19,13 +17,9 @@ from sim.lab.names import machine_behind
 
 __all__ = ["Flight", "Head", "Origins", "flights_of"]
 
-WORD = r'("(?:[^"\\]|\\.)*")'
-OPENS = re.compile(rf'\{{"id": ?{WORD}, ?"to": ?{WORD}, ?"sender": ?{WORD}, ?"key": ?{WORD}(?:, ?"value": ?{WORD})?')
-ORIGIN = re.compile(rf'"origin": ?\{{"sender": ?{WORD}, ?"id": ?{WORD}\}}')
-
 
 class Head(Struct, frozen=True):
-    """What the first bytes of a message tell. `about` is the id it is about: its own, or the one that it confirms."""
+    """What the head of a message tells. `about` is the id it is about: its own, or the one that it confirms."""
 
     id: str
     to: str
@@ -52,13 +46,11 @@ class Flight(Struct, kw_only=True):
 
 
 def head_of(trace: Trace) -> Head | None:
-    """What is told by the head of a payload; None if it is no message of a known form."""
-    found = OPENS.match(trace.head)
-    if found is None:
+    """What the trace tells of the message; None if it is no message of a known form."""
+    if not trace.key:
         return None
-    id, to, sender, key = (str(json.loads(word)) for word in found.groups()[:4])
-    about = str(json.loads(found[5])) if key == "CONFIRM" and found[5] else id
-    return Head(id, to, sender, key, about)
+    about = trace.value if trace.key == "CONFIRM" and trace.value else trace.id
+    return Head(trace.id, trace.to, trace.sender, trace.key, about)
 
 
 class Origins:
@@ -76,9 +68,8 @@ class Origins:
             lives = self._lives[head.id]
             if not lives or lives[-1].life != trace.life:
                 lives.append(_Life(trace.t, trace.life))
-            found = ORIGIN.search(trace.head)
-            if found:
-                lives[-1].first = str(json.loads(found[2]))
+            if trace.origin:
+                lives[-1].first = trace.origin
         for entry in journal.entries:
             if entry.first:
                 self._known(entry)

@@ -7,8 +7,6 @@ from __future__ import annotations
 
 import hashlib
 import itertools
-import json
-import re
 from collections import defaultdict
 from typing import Any
 
@@ -25,8 +23,7 @@ from sim.scenario import Example
 __all__ = ["Evidence", "Index", "digest"]
 
 CAME = ("handled", "shook", "state", "cohere")
-SAID = re.compile(r'"to": ?"([^"]*)", ?"sender": ?"[^"]*", ?"key": ?"(CONFIRM|GONE|BACK)", ?"value": ?"([^"]*)"')
-ID = re.compile(r'\{"id": ?("(?:[^"\\]|\\.)*")')
+WORDS = ("CONFIRM", "GONE", "BACK")  # what tells a sender of its messages
 
 
 class Evidence(Struct, kw_only=True):
@@ -124,14 +121,11 @@ class Index:
     def _transmit(self, trace: Trace) -> None:
         edge = (trace.at, trace.peer)
         self.by_digest[trace.digest].append(edge)
-        found = ID.match(trace.head)
-        if found:
-            about = json.loads(found[1])
-            self.sendings[about][trace.digest].append(edge)
-            self.sent[about, *edge].append(trace.t)
-        said = SAID.search(trace.head)
-        if said and said[1] == trace.peer:
-            about = said[3] if said[2] == "CONFIRM" else ""
+        if trace.id:
+            self.sendings[trace.id][trace.digest].append(edge)
+            self.sent[trace.id, *edge].append(trace.t)
+        if trace.key in WORDS and trace.to == trace.peer:
+            about = trace.value if trace.key == "CONFIRM" else ""
             self.words[about, trace.peer].append(trace.t)
 
 

@@ -48,7 +48,7 @@ class Entry(Struct, kw_only=True, omit_defaults=True):
 
 
 class Trace(Struct, kw_only=True):
-    """One effect, as the library traced it."""
+    """One effect, as the library traced it. Of a Transmit, `id` to `origin` are what the head of its message tells."""
 
     t: int
     at: str
@@ -63,6 +63,8 @@ class Trace(Struct, kw_only=True):
     to: str = ""
     sender: str = ""
     key: str = ""
+    value: str = ""  # of a CONFIRM, the id that it is about
+    origin: str = ""  # of what was relayed, the id under which it began
     ticket: int = 0
     redelivered: bool = False
     reason: str = ""

@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 
 from autopilot_net import Delivery
+from autopilot_net.codec import head
 from autopilot_net.message import Message
 from sim.emulator.sender import Sender
 from sim.faults.actions import Action
@@ -15,7 +16,6 @@ from sim.lab.fault import ACTION_VERBS
 from sim.virtual.connections import Wire, Wires
 from sim.virtual.event_loop import Loop
 from sim.virtual.journal import VirtualWriter
-from sim.virtual.links import ID
 from sim.virtual.machines import Station
 from sim.virtual.programs import Running, VirtualProgram
 
@@ -63,14 +63,14 @@ class VirtualFaults:
 
     def lost(self, verb: str, wire: Wire, up: bool, payload: bytes) -> None:
         """A message was lost, or doubled, on a wire."""
-        found = ID.match(payload)
+        told = head(payload)
         ends = (wire.lower.endpoint.id, wire.upper_id)
         self._journal.write(
             "frame",
             key=verb,
             to=wire.link.name,
             sender=ends[0] if up else ends[1],
-            id=found[1].decode(errors="replace") if found else "",
+            id=told.id if told is not None else "",
             value={"to": ends[1] if up else ends[0]},
         )
 

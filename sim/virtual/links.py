@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import re
 from collections import deque
 from collections.abc import Callable, Iterator
 
 import numpy as np
 from msgspec import Struct
 
+from autopilot_net.codec import head
 from sim.faults.actions import Action
 from sim.lab.fault import Link as Shape
 
-__all__ = ["ID", "UP", "Rng", "Direction", "Frames", "Link"]
-
-KEY = re.compile(rb'"key": ?"((?:[^"\\]|\\.)*)"')
-ID = re.compile(rb'\{"id": ?"((?:[^"\\]|\\.)*)"')
+__all__ = ["UP", "Rng", "Direction", "Frames", "Link"]
 
 Frames = tuple[bytes, ...]
 UP, DOWN = "up", "down"
@@ -47,7 +44,7 @@ class Rule(Struct):
 
     verb: str
     probability: float
-    key: bytes | None
+    key: str | None
     left: int | None
 
 
@@ -103,9 +100,9 @@ class Direction:
 
     def copies(self, payload: bytes, chance: Rng) -> tuple[int, str]:
         """How many copies of a message go on, and the fault that says so."""
+        told = head(payload)
         for rule in self.rules:
-            found = KEY.search(payload[:2_000]) if rule.key is not None else None
-            if rule.left == 0 or (rule.key is not None and (found is None or found[1] != rule.key)):
+            if rule.left == 0 or (rule.key is not None and (told is None or told.key != rule.key)):
                 continue
             if chance.share() < rule.probability:
                 rule.left = None if rule.left is None else rule.left - 1
@@ -152,8 +149,7 @@ class Link:
         elif action.verb == "release":
             way.held = False
         elif action.verb in ("drop", "duplicate"):
-            key = None if action.key is None else action.key.encode()
-            way.rules.append(Rule(action.verb, action.probability, key, action.first))
+            way.rules.append(Rule(action.verb, action.probability, action.key, action.first))
 
     def _shape(self, way: str, latency_ms: float, jitter_ms: float, rate_mbit: float | None) -> None:
         for direction in self.ways(way):

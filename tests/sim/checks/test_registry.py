@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -60,9 +59,8 @@ class Story:
 
     def carry(self, id: str, *way: str, sending: str = "first") -> None:
         """A message crossed these links, and nobody touched it."""
-        head = json.dumps({"id": id, "to": way[-1]})
         for at, peer in pairwise(way):
-            self.trace("Transmit", at, peer=peer, digest=f"{id} {sending}", head=head)
+            self.trace("Transmit", at, peer=peer, digest=f"{id} {sending}", id=id, to=way[-1])
 
     def trace(self, do: str, at: str, **facts: Any) -> None:
         """The library traced this effect."""
@@ -219,7 +217,7 @@ def again(run: Evidence, what: str, **facts: Any) -> Entry:
 
 def crossings(run: Evidence, id: str) -> list[Trace]:
     """The links that a message crossed."""
-    return [trace for trace in run.journal.traces if f'"id": "{id}"' in trace.head]
+    return [trace for trace in run.journal.traces if trace.do == "Transmit" and trace.id == id]
 
 
 def checked(run: Evidence, result: str) -> dict[str, list[str]]:

@@ -9,6 +9,8 @@ from xml.etree import ElementTree
 
 import pytest
 
+from autopilot_net.protocol.effects import Transmit
+from autopilot_net.trace_format import facts
 from sim.diagram.build import diagram_of
 from sim.diagram.model import Arrow, Bar, Cut, Diagram, Line, Node, Spot, Told
 from sim.evidence.journal import Entry, Journal, Trace
@@ -50,8 +52,9 @@ class Tape:
         self, at_ms: float, at: str, peer: str, message: dict[str, Any], *, bytes_: str = "", life: str = "a"
     ) -> None:
         """A frame left, with these bytes; by default, those of the first sending."""
-        head = json.dumps(message, separators=(",", ":"))[:200]
-        self.trace(at_ms, "Transmit", at, life=life, peer=peer, digest=bytes_ or str(message["id"]), head=head)
+        raw = json.dumps(message, separators=(",", ":")).encode()
+        traced = facts(Transmit(peer, (b"", raw)))
+        self.trace(at_ms, "Transmit", at, life=life, **{**traced, "digest": bytes_ or str(message["id"])})
 
     def diagram(self, *messages: str) -> Diagram:
         """The picture of what broke with these messages, which there must be."""

@@ -322,8 +322,8 @@ def test_nothing_is_repeated_more_often_than_its_ttl_while_there_is_no_word_of_i
     for n in range(times):
         tale.at(20 + 5 * n).carry("cam.probe_0", "cam.probe", "cam", "rig_1", sending=str(n))
     if word is not None:
-        head = f'{{"id":"x","to":"cam.probe","sender":"T","key":"CONFIRM","value":"{word}"'
-        tale.at(33).trace("Transmit", "cam", peer="cam.probe", digest="x", head=head)
+        facts = {"id": "x", "to": "cam.probe", "sender": "T", "key": "CONFIRM", "value": word}
+        tale.at(33).trace("Transmit", "cam", peer="cam.probe", digest="x", **facts)
     tale.at(80).settled("cam.probe_0", "cam.probe", "no confirmation came")
     sentence = f"STORM cam.probe_0 from cam.probe to T was sent {times} times with no word of it, and its ttl is 5"
     assert checked("confirm", tale).violations == ([sentence] if is_broken else [])

@@ -1,0 +1,52 @@
+"""The head of a message is read without decoding it, as both implementations write it; other bytes have none."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from autopilot_net.codec import Head, head
+
+MESSAGE = {"id": "T_1", "to": "rig_1", "sender": "T", "key": "CONFIRM", "value": "rig_1_7", "ttl": 5}
+
+
+@pytest.mark.parametrize("separators", [(",", ":"), (", ", ": ")])
+def test_a_head_is_read_as_ours_and_autopilots_own_write_it(separators: tuple[str, str]) -> None:
+    raw = json.dumps(MESSAGE, separators=separators).encode()
+    assert head(raw) == Head("T_1", "rig_1", "T", "CONFIRM", "rig_1_7")
+
+
+def test_what_was_relayed_tells_where_it_began_unless_that_comes_late() -> None:
+    relayed = MESSAGE | {"key": "DATA", "origin": {"sender": "_rig_1", "id": "_rig_1_2"}}
+    assert head(json.dumps(relayed).encode()) == Head("T_1", "rig_1", "T", "DATA", "rig_1_7", "_rig_1_2")
+    late = relayed | {"value": {"much": "x" * 5000}}
+    assert head(json.dumps(late).encode()) == Head("T_1", "rig_1", "T", "DATA")
+
+
+@pytest.mark.parametrize(
+    ("raw", "told"),
+    [
+        (b'{"id":"T_1","to":["rig_1","cam"],"sender":"T"}', Head("T_1")),
+        (b'{"id":"a \\"b\\"","to":"c"}', Head('a "b"')),
+        (b'{"to":"rig_1","id":"T_1"}', None),
+        (b'{"id":"\\ud800"}', None),  # half a character
+        (b"\xff\x00\0\0", None),
+        (b"", None),
+    ],
+)
+def test_of_what_is_written_otherwise_no_more_is_told_than_can_be(raw: bytes, told: Head | None) -> None:
+    assert head(raw) == told
+
+
+@given(st.binary() | st.binary().map(lambda some: b'{"id":"' + some))
+def test_no_bytes_do_worse_than_having_no_head(raw: bytes) -> None:
+    head(raw)
+
+
+@given(st.fixed_dictionaries({name: st.text(max_size=40) for name in ("id", "to", "sender", "key", "value")}))
+def test_any_texts_come_back(message: dict[str, str]) -> None:
+    in_order = {name: message[name] for name in ("id", "to", "sender", "key", "value")}
+    assert head(json.dumps(in_order, ensure_ascii=False).encode()) == Head(**message)
