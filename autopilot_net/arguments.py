@@ -8,7 +8,7 @@ from autopilot_net.errors import AutopilotNetError
 from autopilot_net.protocol.ids import DERIVED_BYTES, SHAPE, why_no_id
 from autopilot_net.protocol.numbers import is_number
 
-__all__ = ["check_derived", "check_id", "check_listens", "port_of", "seconds_of"]
+__all__ = ["check_derived", "check_id", "check_listens", "check_node", "port_of", "seconds_of"]
 
 HIGHEST_PORT = 65_535
 SHORTEST_S = 0.001
@@ -53,6 +53,16 @@ def check_listens(listens: object, who: str) -> None:
     for key, listen in listens.items():
         if not (isinstance(key, str) and key and callable(listen)):
             raise AutopilotNetError(f"{who} cannot listen for {_shown(key)} with {_shown(listen)}: it is no function")
+
+
+def check_node(id: str, upstream: object, router_port: object, listens: object) -> None:
+    """Raise `AutopilotNetError` for what cannot be a node."""
+    check_id(id, "the id of a node")
+    if upstream or router_port is None:
+        check_id(upstream, f"the upstream of node {id}, which has no router_port,")
+    if upstream == id:
+        raise AutopilotNetError(f"node {id} cannot be below itself: its upstream is its station")
+    check_listens({} if listens is None else listens, f"node {id}")
 
 
 def _shown(value: object) -> str:

@@ -16,7 +16,8 @@ from typing import Any, Literal
 import numpy as np
 
 from autopilot_net.errors import BadMessage
-from autopilot_net.pickles import DTYPE_CODES, OBJECT, PickledArray, read_pickle, refused_dtype
+from autopilot_net.pickled_array import DTYPE_CODES, OBJECT, PickledArray, refused_dtype
+from autopilot_net.pickles import read_pickle
 
 __all__ = ["MAX_ARRAY_BYTES", "encode_array", "serialize_array", "holds_objects", "is_array", "decode_array"]
 

@@ -16,6 +16,7 @@ from msgspec.structs import replace
 from autopilot_net.addressing import Flags, make_message
 from autopilot_net.arguments import check_derived
 from autopilot_net.attachment import Attachment
+from autopilot_net.defaults import SLOW_HANDLER_S
 from autopilot_net.delivery import Delivery
 from autopilot_net.driver import Driver
 from autopilot_net.durable import Durable
@@ -40,7 +41,7 @@ class Core:
     def __init__(
         self,
         id: str,
-        host: Callbacks,
+        callbacks: Callbacks,
         *,
         upstream: str | None,
         forwards: bool,
@@ -49,25 +50,17 @@ class Core:
         trace: str | os.PathLike[str] | None = None,
         durable: str | os.PathLike[str] | None = None,
         sync: str = "normal",
-        slow_handler_s: float = 5.0,
+        slow_handler_s: float = SLOW_HANDLER_S,
     ) -> None:
         self.id = id
         self._pid = os.getpid()
         self.context = context
         self.settings = settings
         self._told_of_senders = False
-        if durable is None and sync != "normal":
-            raise DurableRefused(f"{id}: sync={sync!r} says how firmly a file is kept; name the file too, by durable=…")
-        tracer = None if trace is None else TraceWriter(os.fspath(trace))
-        try:
-            self._durable = None if durable is None else Durable(durable, id, sync=sync)
-        except Exception:
-            if tracer is not None:
-                tracer.close()
-            raise
+        tracer, self._durable = _open_files(id, trace, durable, sync)
         self.driver = Driver(
             id,
-            host,
+            callbacks,
             trace=tracer,
             durable=self._durable,
             slow_handler_s=slow_handler_s,
@@ -200,6 +193,21 @@ class Core:
             life=os.urandom(6).hex(),
         )
         return Attachment(endpoint, Sockets(self.context, id))
+
+
+def _open_files(
+    id: str, trace: str | os.PathLike[str] | None, durable: str | os.PathLike[str] | None, sync: str
+) -> tuple[TraceWriter | None, Durable | None]:
+    """The files that are named; the first is closed where the second is refused."""
+    if durable is None and sync != "normal":
+        raise DurableRefused(f"{id}: sync={sync!r} says how firmly a file is kept; name the file too, by durable=…")
+    tracer = None if trace is None else TraceWriter(os.fspath(trace))
+    try:
+        return tracer, None if durable is None else Durable(durable, id, sync=sync)
+    except Exception:
+        if tracer is not None:
+            tracer.close()
+        raise
 
 
 def timestamp(now: float) -> str:

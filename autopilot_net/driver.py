@@ -15,6 +15,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from autopilot_net.attachment import Attachment
+from autopilot_net.defaults import SLOW_HANDLER_S
 from autopilot_net.delivery import Delivery
 from autopilot_net.durable import Durable
 from autopilot_net.effect_queue import EffectQueue
@@ -45,7 +46,7 @@ class Driver:
         *,
         trace: TraceWriter | None = None,
         durable: Durable | None = None,
-        slow_handler_s: float = 5.0,
+        slow_handler_s: float = SLOW_HANDLER_S,
         behind_bytes: int = 64 << 20,
     ) -> None:
         self.name = name

@@ -12,9 +12,7 @@ from __future__ import annotations
 import contextlib
 import os
 import sqlite3
-import tempfile
 import threading
-import zlib
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
@@ -22,27 +20,15 @@ from typing import Any
 
 import msgspec
 
+from autopilot_net.durable_file import TABLES, fill, make_whole, marked, refuse_foreign, why_refused
 from autopilot_net.errors import DurableRefused
 from autopilot_net.protocol.durable_records import REMEMBER, Handled, Kept, Life, Record, Saved, SeenUnnumbered
 from autopilot_net.protocol.effects import Effect, Forget, Store
 
 __all__ = ["Durable"]
 
-APPLICATION = 0x41504E31  # what `file` and this module know the file by
-VERSION = 3
 RESERVE = 1_000  # message numbers that are reserved in one go; a restart skips what was left of them
 LOCKED_S = 5.0  # how long a file may still be held by a process that is about to end
-TABLES = [
-    "CREATE TABLE owner (id TEXT NOT NULL, next_number INTEGER NOT NULL, mark INTEGER)",
-    "CREATE TABLE endpoint (id TEXT PRIMARY KEY, incarnation TEXT NOT NULL, mark INTEGER)",
-    "CREATE TABLE channel (endpoint TEXT, recipient TEXT, next_seq INTEGER, mark INTEGER, "
-    "PRIMARY KEY (endpoint, recipient))",
-    "CREATE TABLE kept (endpoint TEXT, recipient TEXT, seq INTEGER, record BLOB, mark INTEGER, "
-    "PRIMARY KEY (endpoint, recipient, seq))",
-    "CREATE TABLE handled (endpoint TEXT, life TEXT, seq INTEGER, record BLOB, mark INTEGER, "
-    "PRIMARY KEY (endpoint, life, seq))",
-    "CREATE TABLE seen (number INTEGER PRIMARY KEY, endpoint TEXT, record BLOB, mark INTEGER)",
-]
 MARKED = [
     "SELECT id, next_number, mark FROM owner",
     "SELECT id, incarnation, mark FROM endpoint",
@@ -56,8 +42,6 @@ RECORDS: list[tuple[str, type[Record]]] = [
     ("SELECT record FROM handled WHERE endpoint = ? ORDER BY rowid", Handled),  # the latest is last
     ("SELECT record FROM seen WHERE endpoint = ? ORDER BY number", SeenUnnumbered),
 ]
-IN_USE = ("SQLITE_BUSY", "SQLITE_LOCKED")
-NO_ROOM = ("SQLITE_CANTOPEN", "SQLITE_FULL", "SQLITE_IOERR", "SQLITE_PERM", "SQLITE_READONLY")
 
 _encode = msgspec.msgpack.encode
 Batch = list[tuple[str, Store | Forget]]
@@ -85,7 +69,7 @@ class Durable:
             raise DurableRefused(f"{self._path} cannot be written: {error}") from error
         except (sqlite3.Error, msgspec.MsgspecError) as error:
             self.close()
-            raise DurableRefused(_why(self._path, error)) from error
+            raise DurableRefused(why_refused(self._path, error)) from error
         except DurableRefused:
             self.close()
             raise
@@ -97,7 +81,7 @@ class Durable:
             try:
                 return self._load(endpoint, incarnation)
             except (sqlite3.Error, msgspec.MsgspecError) as error:
-                raise DurableRefused(_why(self._path, error)) from error
+                raise DurableRefused(why_refused(self._path, error)) from error
 
     def waiting(self) -> dict[str, int]:
         """The endpoints for which something waits to be delivered, and how many messages."""
@@ -151,14 +135,14 @@ class Durable:
         run = self._db.execute
         damage = run("PRAGMA integrity_check(1)").fetchone()[0]
         if damage != "ok":
-            raise DurableRefused(_why(self._path, damage))
+            raise DurableRefused(why_refused(self._path, damage))
         tables = [sql for (sql,) in run("SELECT sql FROM sqlite_master WHERE sql NOTNULL ORDER BY rowid")]
         owners = run("SELECT id, next_number FROM owner").fetchall() if tables == TABLES else []
         if len(owners) != 1:
-            raise DurableRefused(_why(self._path, "it lacks a table or a row"))
+            raise DurableRefused(why_refused(self._path, "it lacks a table or a row"))
         for query in MARKED:
-            if any(tuple(row) != _marked(*row[:-1]) for row in run(query)):
-                raise DurableRefused(_why(self._path, "what was written does not match its checksum"))
+            if any(tuple(row) != marked(*row[:-1]) for row in run(query)):
+                raise DurableRefused(why_refused(self._path, "what was written does not match its checksum"))
         ((whose, self._reserved),) = owners
         self._kept_reserved = self._reserved
         if whose != owner:
@@ -174,10 +158,10 @@ class Durable:
             return range(first, self._reserved)
 
     def _keep_reserved(self) -> None:
-        self._db.execute("UPDATE owner SET id = ?, next_number = ?, mark = ?", _marked(self._owner, self._reserved))
+        self._db.execute("UPDATE owner SET id = ?, next_number = ?, mark = ?", marked(self._owner, self._reserved))
 
     def _load(self, endpoint: str, incarnation: str) -> Saved:
-        self._db.execute("INSERT OR IGNORE INTO endpoint VALUES (?, ?, ?)", _marked(endpoint, incarnation))
+        self._db.execute("INSERT OR IGNORE INTO endpoint VALUES (?, ?, ?)", marked(endpoint, incarnation))
         (incarnation,) = self._select("SELECT incarnation FROM endpoint WHERE id = ?", endpoint)[0]
         saved = Saved(str(incarnation))
         saved.next_seq = dict(self._select("SELECT recipient, next_seq FROM channel WHERE endpoint = ?", endpoint))
@@ -214,15 +198,15 @@ class Durable:
         run, blob = self._db.execute, _encode(record)
         if isinstance(record, Kept):
             to, seq = record.to, record.seq
-            run("INSERT INTO kept VALUES (?, ?, ?, ?, ?)", _marked(endpoint, to, seq, blob))
-            run("INSERT OR REPLACE INTO channel VALUES (?, ?, ?, ?)", _marked(endpoint, to, seq + 1))
+            run("INSERT INTO kept VALUES (?, ?, ?, ?, ?)", marked(endpoint, to, seq, blob))
+            run("INSERT OR REPLACE INTO channel VALUES (?, ?, ?, ?)", marked(endpoint, to, seq + 1))
         elif isinstance(record, Handled):
             life = _encode(record.life)
-            run("INSERT OR REPLACE INTO handled VALUES (?, ?, ?, ?, ?)", _marked(endpoint, life, record.seq, blob))
+            run("INSERT OR REPLACE INTO handled VALUES (?, ?, ?, ?, ?)", marked(endpoint, life, record.seq, blob))
             run("DELETE FROM handled WHERE endpoint = ? AND life = ? AND seq < ?", (endpoint, life, record.low))
         else:
             columns = "(endpoint, record, mark) VALUES (?, ?, ?)"
-            number = run(f"INSERT INTO seen {columns}", _marked(endpoint, blob)).lastrowid
+            number = run(f"INSERT INTO seen {columns}", marked(endpoint, blob)).lastrowid
             run("DELETE FROM seen WHERE number <= ?", ((number or 0) - REMEMBER,))
 
 
@@ -271,96 +255,3 @@ def compact(batch: Batch) -> Batch:
     seen = [n for n, record in stores if isinstance(record, SeenUnnumbered)]
     old = set(seen[:-REMEMBER])
     return [one for n, one in enumerate(needed) if n not in old]
-
-
-def make_whole(path: Path, owner: str) -> None:
-    """Make the file under another name, and give it its own when it is whole: killed in between, it is not there."""
-    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-    os.close(handle)
-    try:
-        with contextlib.closing(sqlite3.connect(name, isolation_level=None)) as db:
-            fill(db, owner)
-        # Another process may have been quicker. Where none of this can be done, the file is made under its own name.
-        with contextlib.suppress(OSError):
-            _name(name, path)
-    finally:
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(name)
-
-
-def _name(name: str, path: Path) -> None:
-    """Give the file `name` this path, unless there is one."""
-    try:
-        os.link(name, path)
-    except FileExistsError:
-        return
-    except OSError:  # a file cannot have two names here, as on FAT: whoever gives it another waits for its turn
-        folder = os.open(path.parent, os.O_RDONLY)
-        try:
-            import fcntl
-
-            fcntl.flock(folder, fcntl.LOCK_EX)
-            if not path.exists():
-                os.rename(name, path)
-        finally:
-            os.close(folder)
-
-
-def fill(db: sqlite3.Connection, owner: str) -> None:
-    """Make the tables where there are none."""
-    db.execute("PRAGMA synchronous = FULL")
-    db.execute("PRAGMA fullfsync = ON")  # without it, a sync on macOS does not wait for the disk itself
-    db.execute("BEGIN EXCLUSIVE")
-    if not db.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
-        for pragma in (f"application_id = {APPLICATION}", f"user_version = {VERSION}"):
-            db.execute(f"PRAGMA {pragma}")
-        for table in TABLES:
-            db.execute(table)
-        db.execute("INSERT INTO owner VALUES (?, ?, ?)", _marked(owner, 0))
-    db.execute("COMMIT")
-
-
-def refuse_foreign(path: Path) -> None:
-    """Raise `DurableRefused` if what is at `path` is plainly no file of ours, or if none could be made there.
-
-    Read by sqlite, and so that it changes nothing: a transaction that another program was killed in is its own to take
-    back, and our own process would lose its lock on a file that it opens otherwise, and closes. Nor is a file damaged
-    that is shorter than it says: whoever wrote it may have been stopped while it grew, and its log has the rest.
-    """
-    if not path.parent.is_dir():
-        raise DurableRefused(f"{path} cannot be made, for there is no folder {path.parent}")
-    if not path.exists():
-        return
-    if not path.is_file():
-        raise DurableRefused(f"{path} cannot be opened: it is not a file")
-    if not path.stat().st_size:
-        return
-    db = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro&immutable=1", uri=True)
-    try:
-        db.execute("PRAGMA writable_schema = ON")  # the one way to have sqlite read a file that is too short
-        facts = [db.execute(f"PRAGMA {name}").fetchone()[0] for name in ("application_id", "user_version")]
-    except sqlite3.DatabaseError as error:
-        facts = []
-        if getattr(error, "sqlite_errorname", "") != "SQLITE_NOTADB":
-            raise DurableRefused(_why(path, error)) from error
-    finally:
-        db.close()
-    if facts != [APPLICATION, VERSION]:
-        raise DurableRefused(
-            f"{path} was not written by this version of autopilot_net, so it was left as it is; name another file"
-        )
-
-
-def _marked(*values: Any) -> tuple[Any, ...]:
-    """A row, with its checksum."""
-    return (*values, zlib.crc32(_encode(values)))
-
-
-def _why(path: Path, error: object) -> str:
-    name = str(getattr(error, "sqlite_errorname", ""))
-    what = " ".join(str(error).split())
-    if name.startswith(IN_USE):
-        return f"{path} is in use by another process; a node or station needs a file of its own"
-    if name.startswith(NO_ROOM):
-        return f"{path} cannot be written: {what}"
-    return f"{path} is damaged, and was left as it is ({what}); move it away to begin with an empty one"

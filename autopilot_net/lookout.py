@@ -10,7 +10,7 @@ from autopilot_net.attachment import Attachment
 from autopilot_net.observer import Observer
 from autopilot_net.protocol.effects import Effect
 from autopilot_net.reach import look
-from autopilot_net.sockets import bracketed
+from autopilot_net.socket_options import bracketed
 
 __all__ = ["Lookout"]
 

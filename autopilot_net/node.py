@@ -5,41 +5,34 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
-import socket
 import threading
 import time
 import traceback
 from collections.abc import Mapping, Sequence
 from types import TracebackType
 from typing import Any
-from weakref import WeakValueDictionary
 
 import zmq
 
-from autopilot_net.addressing import Flags, address, hops_of
-from autopilot_net.arguments import check_id, check_listens, port_of, seconds_of
-from autopilot_net.batches import handle_items
+from autopilot_net import live_nodes
+from autopilot_net.addressing import Flags, address
+from autopilot_net.arguments import check_node, port_of, seconds_of
 from autopilot_net.closable import Port, Sock
-from autopilot_net.core import Core, timestamp, wall_time
+from autopilot_net.core import Core, wall_time
 from autopilot_net.coroutines import refuse_generators
-from autopilot_net.delivery import Delivery, unheard
-from autopilot_net.error_report import ERROR, error_report
+from autopilot_net.defaults import LOOPBACK, SLOW_HANDLER_S
+from autopilot_net.delivery import Delivery
 from autopilot_net.errors import AutopilotNetError, WindowFull
 from autopilot_net.listening import (
     Listen,
-    SignatureCache,
-    find_listen,
     gone,
-    log_exception,
-    log_limit,
-    tell_of_duplicates,
 )
-from autopilot_net.message import Message, expand_fields
-from autopilot_net.protocol.clock import ClockOffset
+from autopilot_net.member import own_ip
+from autopilot_net.message import Message
+from autopilot_net.node_listens import NodeListens
 from autopilot_net.protocol.endpoint import Settings
 from autopilot_net.protocol.outbox_channel import Window
-from autopilot_net.roles.ledger import Ledger
-from autopilot_net.stream import Stream
+from autopilot_net.stream import Stream, StreamOptions, open_stream
 
 __all__ = ["Net_Node"]
 
@@ -47,7 +40,6 @@ logger = logging.getLogger("autopilot_net")
 
 REPORT_S = 2.0  # how long what a program's block raised may take to come home, before the node is released
 LAST_MOMENT_S = 0.5  # how long what was sent last may take to arrive before a node is closed
-DRAIN_S = 10.0  # how long a stream that is opened anew waits for what its namesake has yet to deliver
 INSTEAD = {
     "loop": "there is no tornado loop; threads are the node's own, and `release()` ends them",
     "threaded_loop": "there is no loop to run or to override; the I/O thread, `loop_thread`, starts with the node",
@@ -59,11 +51,7 @@ INSTEAD = {
 }
 
 
-Address = tuple[int, str, int, str]  # the process, where its station listens, and its id
-_live: WeakValueDictionary[Address, Net_Node] = WeakValueDictionary()  # the only state that nodes of a process share
-
-
-class Net_Node:  # noqa: N801  # the name that labs' programs import
+class Net_Node(NodeListens):  # noqa: N801  # the name that labs' programs import
     """Connects a program to its station `upstream`, at `upstream_ip`:`port`, under the identity `id`.
 
     `listens` maps a message's key to a handler, which gets the message's *value*, arrays expanded unless
@@ -83,8 +71,6 @@ class Net_Node:  # noqa: N801  # the name that labs' programs import
     `sync="full"`, where each commit waits for the disk. Raises `DurableRefused` for a file that is not this node's.
     """
 
-    repeat_interval: float = 5.0  # seconds; a class of one's own may have another
-
     def __init__(
         self,
         id: str,
@@ -97,54 +83,40 @@ class Net_Node:  # noqa: N801  # the name that labs' programs import
         daemon: bool = True,
         expand_on_receive: bool = True,
         *,
-        listen_ip: str = "127.0.0.1",
+        listen_ip: str = LOOPBACK,
         repeat_interval: float | None = None,
         window: Window | None = None,
         trace: str | os.PathLike[str] | None = None,
         durable: str | os.PathLike[str] | None = None,
         sync: str = "normal",
-        slow_handler_s: float = 5.0,
+        slow_handler_s: float = SLOW_HANDLER_S,
     ) -> None:
-        check_id(id, "the id of a node")
-        if upstream or router_port is None:
-            check_id(upstream, f"the upstream of node {id}, which has no router_port,")
-        if upstream == id:
-            raise AutopilotNetError(f"node {id} cannot be below itself: its upstream is its station")
-        check_listens({} if listens is None else listens, f"node {id}")
-        self.id = id
-        self.upstream = upstream or ""
-        self.port = port_of(port or 0, f"the port of the upstream of node {id}")
-        own: dict[str, Listen] = {"CONFIRM": self.l_confirm, "STREAM": self.l_stream, "COHERE": self._l_cohere}
-        self.listens = {**own, **(listens or {})}
+        check_node(id, upstream, router_port, listens)
+        super().__init__(id, upstream or "", listens or {}, expand=expand_on_receive)
         refuse_generators(self.listens, f"node {id}")
+        self.port = port_of(port or 0, f"the port of the upstream of node {id}")
+        self.router_port = None if router_port is None else port_of(router_port, f"the router_port of node {id}")
+        self.upstream_ip = LOOPBACK if upstream_ip == "localhost" else upstream_ip
+        self.listen_ip = listen_ip
         self.daemon = daemon
         if repeat_interval is not None:
             self.repeat_interval = seconds_of(repeat_interval, f"the repeat_interval of node {id}")
-        self.msgs_received = 0
-        self._counting = threading.Lock()
-        self.closing = threading.Event()
         self.streams: dict[str, Stream] = {}
-        self.ledger = Ledger()
-        self._ledger_lock = threading.Lock()
-        self._expand = expand_on_receive
-        self._wants = SignatureCache()
-        self.upstream_ip = "127.0.0.1" if upstream_ip == "localhost" else upstream_ip
-        self.listen_ip = listen_ip
-        self.router_port = None if router_port is None else port_of(router_port, f"the router_port of node {id}")
-        self._refuse_twin()
+        live_nodes.refuse_twin(self)
         self.context = zmq.Context.instance() if instance else zmq.Context()
         self._owns_context = not instance
+        settings = Settings(repeat_interval=self.repeat_interval, window=window or Window())
+        self._begin(settings, trace=trace, durable=durable, sync=sync, slow_handler_s=slow_handler_s)
+
+    def _begin(self, settings: Settings, **how: Any) -> None:
         self._core = Core(
-            id,
+            self.id,
             self,
             upstream=self.upstream or None,
             forwards=False,
             context=self.context,
-            settings=Settings(repeat_interval=self.repeat_interval, window=window or Window()),
-            trace=trace,
-            durable=durable,
-            sync=sync,
-            slow_handler_s=slow_handler_s,
+            settings=settings,
+            **how,
         )
         try:
             self.init_networking()
@@ -153,19 +125,7 @@ class Net_Node:  # noqa: N801  # the name that labs' programs import
             self.release()
             raise
         self._core.start()
-        _live[self._address()] = self
-
-    def _address(self) -> Address:
-        return os.getpid(), self.upstream_ip, self.port, self.id
-
-    def _refuse_twin(self) -> None:
-        """Two of one id take each other's messages, which only shows seconds later, and as if they were lost."""
-        other = _live.get(self._address())
-        if other is not None and not other.closing.is_set():
-            raise AutopilotNetError(
-                f"this process has a node {self.id} on {self.upstream} at {self.upstream_ip}:{self.port} already, "
-                "which is open: release() it first, or give the new one another id"
-            )
+        live_nodes.add(self)
 
     def __getattr__(self, name: str) -> Any:
         raise gone(self, name, INSTEAD)
@@ -186,7 +146,7 @@ class Net_Node:  # noqa: N801  # the name that labs' programs import
         sockets = self._core.attachment.sockets
         if self.router_port is not None:
             self.router_port = sockets.bind(self.listen_ip, self.router_port)
-            if self.listen_ip == "127.0.0.1" and self.upstream and self.upstream_ip != "127.0.0.1":
+            if self.listen_ip == LOOPBACK and self.upstream and self.upstream_ip != LOOPBACK:
                 logger.warning(
                     "node %s listens at %d on loopback alone, so nodes on other machines cannot reach it; give it "
                     "listen_ip='*'",
@@ -227,25 +187,6 @@ class Net_Node:  # noqa: N801  # the name that labs' programs import
         return self._core.driver.io_thread
 
     @property
-    def clock_offset(self) -> ClockOffset | None:
-        """How far the terminal's clock is ahead of this machine's, `offset` ± `uncertainty`, both in seconds.
-
-        Add the offset to a time read here to get the terminal's. None while it is not known: its station has to
-        be one of ours, and know it first.
-        """
-        return self._core.clock_offset()
-
-    @property
-    def counters(self) -> Mapping[str, int]:
-        """What was dropped, expired or missing, counted."""
-        return dict(self._core.driver.counters)
-
-    @property
-    def logger(self) -> logging.Logger:
-        """Where everything of this library is logged."""
-        return logger
-
-    @property
     def ip(self) -> str:
         """The address under which other machines most likely reach this one; loopback where there is no network."""
         return own_ip()
@@ -284,9 +225,9 @@ class Net_Node:  # noqa: N801  # the name that labs' programs import
     ) -> Delivery:
         """Send `key` with `value`, or a prepared `msg`, to `to` (the upstream if None; a list means hops).
 
-        A `msg` goes where it says itself unless `to` is given; `flags` and `blosc` add to what it says.
-        With `repeat` it is repeated until it is handled, or expires; the handle says which. Without a word, a `msg` is
-        if it was prepared so, and all else is not. One that names another sender never is. `force_to` insists that
+        A `msg` goes where it says itself unless `to` is given; `flags` and `blosc` add to what it says. With `repeat`
+        it is repeated until it is handled, or expires; the handle says which. If `repeat` is None, a `msg` is repeated
+        if it was prepared so, and anything else is not. One that names another sender never is. `force_to` insists that
         `to` is connected to this node's own router. While more awaits confirmation than the window allows, it
         blocks, or with `wait=False` raises `WindowFull`; in a handler it queues. `expires_after` is in seconds.
         Raises `BadMessage`, naming the part, for what JSON cannot carry.
@@ -306,15 +247,7 @@ class Net_Node:  # noqa: N801  # the name that labs' programs import
         repeat = msg.is_sought if repeat is None else repeat
         options: dict[str, Any] = {"hops": hops, "repeat": repeat, "expires_after": expires_after}
         sent = self._send_data(msg, wait, options) if msg.key == "DATA" else self._core.send(msg, wait=wait, **options)
-        if self.listens.get("CONFIRM") != self.l_confirm or type(self).l_confirm is not Net_Node.l_confirm:
-            self._core.pass_confirmation_on(sent)
-        return sent
-
-    def repeat(self) -> None:
-        """Send again what is due; it happens by itself, and more often does no harm."""
-        core = self._core
-        core.refuse_fork()
-        core.driver.run(core.attachment, lambda now: core.endpoint.handle_timer(now=now))
+        return self._passing_confirmation_on(sent)
 
     def _send_data(self, msg: Message, wait: bool, options: dict[str, Any]) -> Delivery:
         """Send, and note in the ledger what was sent and nothing else, in the order in which it went.
@@ -363,38 +296,13 @@ class Net_Node:  # noqa: N801  # the name that labs' programs import
         if it is still open or not sent by then, and for sizes that make no batch.
         """
         self._core.refuse_fork()
-        name = f"{self.id}_{id}"
         if self.closing.is_set():
-            raise AutopilotNetError(f"{self.id} is closed, and opens no stream {name}")
-        former = self.streams.get(id)
-        if former is not None and not (former.ended and former.wait(DRAIN_S)):
-            raise AutopilotNetError(f"stream {name} is open, or still being sent; end it before it is opened again")
-        upstream = upstream or self.upstream
-        check_id(upstream, f"the upstream of stream {name}")
-        to = hops_of(to or upstream, f"stream {name} cannot go")[-1]
-        port = self.port if port is None else port_of(port, f"the port of the upstream of stream {name}")
-        q_size = q_size or max(1_000, min_size)
-        if min_size < 1 or q_size < min_size:
-            raise AutopilotNetError(f"a stream needs min_size >= 1 and q_size >= min_size, not {min_size} and {q_size}")
-        attachment = self._core.branch(name, upstream, ip or self.upstream_ip, port, durable=reliable)
+            raise AutopilotNetError(f"{self.id} is closed, and opens no stream {self.id}_{id}")
+        upstream, port = upstream or self.upstream, self.port if port is None else port
         headers = {"subject": subject, "pilot": pilot or self._machine(), "continuous": True}
-        stream = Stream(
-            self._core.driver,
-            attachment,
-            to=to,
-            key=key,
-            headers=headers,
-            min_size=min_size,
-            max_delay=max_delay,
-            q_size=q_size,
-            reliable=reliable,
-            drop_oldest=drop_oldest,
-            numbers=self._core.numbers,
-            now=timestamp,
-        )
-        attachment.source = stream
-        self._core.driver.add(attachment)
-        self.streams[id] = stream
+        options = StreamOptions(to or upstream, key, headers, min_size, max_delay, q_size, reliable, drop_oldest)
+        way, former = (upstream, ip or self.upstream_ip, port), self.streams.get(id)
+        stream = self.streams[id] = open_stream(self._core, id, options, way, former=former)
         return stream
 
     def _machine(self) -> str:
@@ -427,86 +335,3 @@ class Net_Node:  # noqa: N801  # the name that labs' programs import
         endpoint = self._core.endpoint
         is_out = not (endpoint.router.holds_back() or len(endpoint.outbox))
         return is_out and all(stream.is_sent() for stream in self.streams.values())
-
-    # -- receiving -----------------------------------------------------------------------------------------------
-
-    def on_message(self, message: Message) -> Any:
-        """Count, and handle, what came in."""
-        with self._counting:  # concurrent listens have threads of their own
-            self.msgs_received += 1
-        return self.handle_listen(message)
-
-    def handle_listen(self, message: Message) -> Any:
-        """Find and call the listen for `message`, or for an item of a stream. Override it to see all that comes in."""
-        listen = find_listen(self.listens, message, self.id)
-        if listen is None:
-            return unheard(message, self.id)
-        wants = self._wants.message(message.key, listen)
-        if self._expand and listen != self.l_stream:  # what is in a batch is expanded item by item
-            expand_fields(message, list(message) if wants else ("value",))
-        result = listen(message if wants else message.value)
-        return self._core.driver.handlers.finished(result, message.key)
-
-    def on_neighbour(self, peer: str, is_there: bool) -> None:
-        """A node acts on nothing but messages."""
-
-    def on_twins(self, peer: str, addresses: tuple[str, str]) -> None:
-        """Tell the terminal that two run under one id, where this node listens itself."""
-        facts = tell_of_duplicates(self.id, peer, addresses)
-        if self.upstream:
-            self.send(self.upstream, ERROR, facts, repeat=True)
-
-    def on_exception(self, message: Message, error: BaseException, trace: str) -> None:
-        """Tell the terminal why a program stopped: nobody should have to log in to a Pi for it."""
-        log_exception(self.id, message, error, trace)
-        if message.key != ERROR and not self.closing.is_set():
-            self.report(error, trace)
-
-    def on_callback_exception(self, error: BaseException, trace: str) -> None:
-        """Tell it likewise of the callback of a delivery."""
-        if not self.closing.is_set():
-            self.report(error, trace)
-
-    def report(self, error: BaseException, trace: str) -> Delivery:
-        """Send an exception home, as an ERROR message. It waits for no room: who reports may be in any thread."""
-        facts = error_report(self.upstream, error, trace)
-        if not self.upstream or not self._core.endpoint.outbox.room(self.upstream):
-            untold = Delivery(f"{self.id} ERROR", self.upstream)
-            untold.settle(confirmed=False, reason="there is nobody to tell it to, or too much waits to be told")
-            return untold
-        return self._core.send(self._core.prepare(self.upstream, ERROR, facts, flags=()), repeat=True)
-
-    def is_concurrent(self, message: Message) -> bool:
-        """Whether the listen for `message` may run beside others."""
-        return bool(getattr(self.listens.get(message.key), "concurrent", False))
-
-    def l_confirm(self, value: Any) -> None:
-        """Nothing: confirmations settle delivery handles by themselves.
-
-        Override it, or listen for CONFIRM, and it is called besides with the id of each message of `send`'s that was
-        confirmed, when its handle is settled.
-        """
-
-    def l_stream(self, msg: Message) -> Any:
-        """Call the listen for a batch's inner key with each item, in order."""
-        return handle_items(msg, self.handle_listen, self.on_exception, update=False)
-
-    def _l_cohere(self, message: Message) -> Delivery | None:
-        question = message.value if isinstance(message.value, dict) else {}
-        if "digest" in question:
-            sentence = f"{self.id}: an answer to COHERE came, and no listen of this program's takes it"
-            log_limit.log(logging.WARNING, (self.id, "COHERE"), sentence)
-            return None
-        with self._ledger_lock:
-            answer = {"pilot": self.upstream, **self.ledger.answer(question)}
-        return self.send(str(question.get("answer_to", self.upstream)), "COHERE", answer, repeat=True)
-
-
-def own_ip() -> str:
-    """The address of the interface that leads out; no packet is sent to learn it."""
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        try:
-            probe.connect(("192.0.2.1", 9))  # an address reserved for documentation: only the route is looked up
-            return str(probe.getsockname()[0])
-        except OSError:
-            return "127.0.0.1"

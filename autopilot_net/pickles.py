@@ -8,22 +8,25 @@ An array of objects is read if each of them is text, a number, a truth or None. 
 list may begin, one, which takes as many objects as the limit allows.
 """
 
-import re
 from collections.abc import Callable
-from enum import Enum, auto
 from io import BytesIO
 from pickletools import genops, opcodes
-from typing import Any, Literal, NamedTuple
+from typing import Any
 
 from autopilot_net.errors import BadMessage
+from autopilot_net.pickled_array import (
+    NAMES,
+    OBJECT,
+    ArrayBuild,
+    Dtype,
+    Name,
+    PickledArray,
+    content,
+    dtype_name,
+    new_dtype,
+)
 
-__all__ = ["OBJECT", "PickledArray", "read_pickle", "DTYPE_CODES", "refused_dtype"]
-
-OBJECT = "object"  # what numpy calls the dtype of an array of objects
-
-# What a plain dtype is called inside a pickle and, with a byte order before it, outside. 80- and 128-bit floats are
-# not among them: numpy gives them one name on PCs and Pis, but their bytes differ.
-DTYPE_CODES = r"b1|[iu][1248]|f[248]|c8|c16|[Mm]8|[SU][1-9]\d{0,8}"
+__all__ = ["read_pickle"]
 
 _MAX_OBJECT_OPCODES = 2**18  # text takes two, anything else one: tens of MB at most, and a second
 _MAX_WIDE_TEXT = 2**22  # bytes of text that may take four times its encoded size
@@ -31,15 +34,6 @@ _OBJECT_KINDS = frozenset((str, int, float, bool, type(None)))  # exactly these,
 _MAX_OPCODES = 256  # protocol 2 takes 60 for a plain array, and one more for each dimension
 _LONGEST_NAME = 64  # bytes of a module or a name in it
 _LATIN1_IN_UTF8 = bytes(range(0xC4))  # lead bytes above these would make a text of up to four times its encoded size
-
-
-class PickledArray(NamedTuple):
-    """What the pickle says, in plain values; that shape, dtype and data fit together is not checked yet."""
-
-    dtype: str  # "object" for one of objects, whose data is the list of them
-    shape: tuple[object, ...]
-    order: Literal["C", "F"]
-    data: bytes | bytearray | list[Any]
 
 
 def read_pickle(pickled: bytes) -> PickledArray:
@@ -61,14 +55,6 @@ def read_pickle(pickled: bytes) -> PickledArray:
     if source.left():
         raise BadMessage(f"A packed array's pickle has {source.left()} bytes after its end.")
     return machine.result()
-
-
-def refused_dtype(name: str) -> BadMessage:
-    """The error for a dtype that is not carried, by its name."""
-    return BadMessage(
-        f"Arrays of dtype {name[:80]!r} are not carried, only bool, int, uint, float to 64 bits, complex to 128 bits, "
-        "bytes (S), str (U), datetime64 and timedelta64: convert the array, or send its fields one by one."
-    )
 
 
 class _Source(BytesIO):
@@ -116,44 +102,6 @@ class _Source(BytesIO):
         self.at_opcode = False
 
 
-class _Name(Enum):
-    """What a pickle may name. These stand for the things; the things themselves are never touched."""
-
-    RECONSTRUCT = auto()
-    FROMBUFFER = auto()
-    NDARRAY = auto()
-    DTYPE = auto()
-    ENCODE = auto()
-    BYTES = auto()
-
-
-_NAMES = {
-    ("numpy.core.multiarray", "_reconstruct"): _Name.RECONSTRUCT,
-    ("numpy._core.multiarray", "_reconstruct"): _Name.RECONSTRUCT,
-    ("numpy.core.numeric", "_frombuffer"): _Name.FROMBUFFER,
-    ("numpy._core.numeric", "_frombuffer"): _Name.FROMBUFFER,
-    ("numpy", "ndarray"): _Name.NDARRAY,
-    ("numpy", "dtype"): _Name.DTYPE,
-    ("_codecs", "encode"): _Name.ENCODE,  # how protocol 2 writes bytes
-    ("__builtin__", "bytes"): _Name.BYTES,  # and empty ones
-}
-
-
-class _Dtype:
-    """A dtype under construction: pickle memoizes it before it sets its state."""
-
-    def __init__(self, code: str) -> None:
-        self.code = code
-        self.name: str | None = None
-
-
-class _Array:
-    """An array under construction, likewise."""
-
-    def __init__(self) -> None:
-        self.content: PickledArray | None = None
-
-
 _MARK = object()
 
 
@@ -183,12 +131,12 @@ class _Machine:
     def result(self) -> PickledArray:
         """What STOP leaves."""
         match self.stack:
-            case [_Array(content=PickledArray(data=list(objects)) as content)]:
+            case [ArrayBuild(content=PickledArray(data=list(objects)) as content)]:
                 odd = next((kind for kind in map(type, objects) if kind not in _OBJECT_KINDS), None)
                 if odd is not None:
                     raise BadMessage("A packed array of objects holds something else than text, numbers and truths.")
                 return content
-            case [_Array(content=PickledArray() as content)]:
+            case [ArrayBuild(content=PickledArray() as content)]:
                 return content
         raise BadMessage("A packed array's pickle holds something else than one whole array.")
 
@@ -230,24 +178,24 @@ class _Machine:
     def name(self, module: object, name: object) -> None:
         if not isinstance(module, str) or not isinstance(name, str):
             raise BadMessage("A packed array's pickle builds a name from something else than text.")
-        if (module, name) not in _NAMES:
+        if (module, name) not in NAMES:
             raise BadMessage(f"A packed array's pickle names {module[:64]!r} {name[:64]!r}; no plain array does.")
-        self.stack.append(_NAMES[module, name])
+        self.stack.append(NAMES[module, name])
 
     def reduce(self) -> None:
         arguments, function = self.stack.pop(), self.stack.pop()
         match function, arguments:
-            case _Name.ENCODE, (str(text), "latin1" | "latin-1"):
+            case Name.ENCODE, (str(text), "latin1" | "latin-1"):
                 self.stack.append(self._encode(text))
-            case _Name.BYTES, ():
+            case Name.BYTES, ():
                 self.stack.append(b"")
-            case _Name.DTYPE, (str(code), False, True):
-                self.stack.append(_new_dtype(code))
-            case _Name.RECONSTRUCT, (_Name.NDARRAY, (0,), _):
-                self.stack.append(_Array())
-            case _Name.FROMBUFFER, (data, dtype, shape, "C" | "F" as order):
-                array = _Array()
-                array.content = _content(shape, dtype, order, data)
+            case Name.DTYPE, (str(code), False, True):
+                self.stack.append(new_dtype(code))
+            case Name.RECONSTRUCT, (Name.NDARRAY, (0,), _):
+                self.stack.append(ArrayBuild())
+            case Name.FROMBUFFER, (data, dtype, shape, "C" | "F" as order):
+                array = ArrayBuild()
+                array.content = content(shape, dtype, order, data)
                 self.stack.append(array)
             case _:
                 raise BadMessage("A packed array's pickle calls something in a way that no plain array needs.")
@@ -255,11 +203,11 @@ class _Machine:
     def build(self) -> None:
         state, target = self.stack.pop(), self.stack[-1]
         match target, state:
-            case _Dtype(name=None), _:
-                target.name = _dtype_name(target.code, state)
+            case Dtype(name=None), _:
+                target.name = dtype_name(target.code, state)
                 self._begins_objects = self._begins_objects or target.name == OBJECT
-            case _Array(content=None), (1, shape, dtype, bool(fortran), data):
-                target.content = _content(shape, dtype, "F" if fortran else "C", data)
+            case ArrayBuild(content=None), (1, shape, dtype, bool(fortran), data):
+                target.content = content(shape, dtype, "F" if fortran else "C", data)
             case _:
                 raise BadMessage("A packed array's pickle sets a state that no plain array has.")
 
@@ -268,44 +216,6 @@ class _Machine:
         if self._budget < 0:
             raise BadMessage("A packed array's pickle makes more bytes than it has.")
         return text.encode("latin-1")
-
-
-def _new_dtype(code: str) -> _Dtype:
-    if not re.fullmatch(f"{DTYPE_CODES}|O[48]", code, re.ASCII):
-        raise refused_dtype(code)
-    return _Dtype(code)
-
-
-def _dtype_name(code: str, state: object) -> str:
-    """What numpy calls the dtype. Its state must be the one that numpy gives every dtype of this code.
-
-    Numpy itself would believe a state with another item size, and read past the data.
-    """
-    size, alignment = -1, -1
-    if code[0] in "SU":
-        alignment = 1 if code[0] == "S" else 4
-        size = int(code[1:]) * alignment
-    match state:
-        case (3, "|", None, None, None, -1, -1, 63) if code[0] == "O":
-            return OBJECT
-        case _ if code[0] == "O":
-            pass
-        case (3, "<" | ">" | "|" as order, None, None, None, a, b, 0 | 8) if (a, b) == (size, alignment):
-            return f"{order}{code}"
-        case (4, "<" | ">" as order, None, None, None, -1, -1, 0, (None | dict(), (bytes(unit), int(count), 1, 1))):
-            if code[0] in "Mm" and len(unit) <= 7:
-                return f"{order}{code}" if unit == b"generic" else f"{order}{code}[{count}{unit.decode('latin-1')}]"
-    raise BadMessage(f"A packed array's dtype {code} has a state that numpy does not give it.")
-
-
-def _content(shape: object, dtype: object, order: Literal["C", "F"], data: object) -> PickledArray:
-    if not isinstance(shape, tuple) or not isinstance(data, bytes | bytearray | list):
-        raise BadMessage("A packed array's pickle holds a shape or data of the wrong type.")
-    if not isinstance(dtype, _Dtype) or dtype.name is None:
-        raise BadMessage("A packed array's pickle holds no whole dtype.")
-    if isinstance(data, list) != (dtype.name == OBJECT):
-        raise BadMessage("A packed array's pickle holds objects that are none, or addresses of some.")
-    return PickledArray(dtype.name, shape, order, data)
 
 
 def _protocol(_: _Machine, number: int) -> None:

@@ -9,6 +9,7 @@ import os
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from autopilot_net.defaults import PING_INTERVAL_S
 from autopilot_net.errors import AutopilotNetError
 
 __all__ = ["Source", "pilot_settings", "terminal_settings"]
@@ -34,7 +35,7 @@ def pilot_settings(source: Source, given: Mapping[str, Any]) -> dict[str, Any]:
         "listen_port": prefs.get("MSGPORT", _port, MSGPORT),
         "children": prefs.get("CHILDID", _names, []),
         "file_dir": prefs.sounds(),
-        "ping_interval": prefs.get("PING_INTERVAL", _seconds, 5.0),
+        "ping_interval": prefs.get("PING_INTERVAL", _seconds, PING_INTERVAL_S),
         **(_below_a_parent(prefs) if is_child else _below_the_terminal(prefs)),
         **given,
     }

@@ -1,13 +1,11 @@
-"""The zmq sockets of one endpoint, and each setting with what happens without it. Nothing is decided here.
+"""The zmq sockets of one endpoint: they open, close, send and receive. Nothing is decided here.
 
-Observed with libzmq 4.3.5; each reason has a test in `test_sockets.py`. Used by one thread at a time.
+Used by one thread at a time. `socket_options.py` says how they are set.
 """
 
 from __future__ import annotations
 
 import contextlib
-import ipaddress
-import socket as tcp
 from collections import Counter, deque
 from collections.abc import Collection, Iterator
 from enum import Enum
@@ -20,23 +18,12 @@ from autopilot_net.errors import AutopilotNetError
 from autopilot_net.inbound import Inbound
 from autopilot_net.protocol.identity import identity_of
 from autopilot_net.reach import host_of
+from autopilot_net.socket_options import LINGER_MS, SMALL, bracketed, dealer, has_v6, is_v6, router
 
-__all__ = ["Sockets", "SendResult", "dealer", "router"]
+__all__ = ["SendResult", "Sockets"]
 
 BATCH = 200  # messages read in one go before anything else has its turn
-LINGER_MS = 500  # how long what was sent last, a CONFIRM say, may take to leave after closing
-KEEPALIVE_S = 2  # how often the system asks a silent connection whether its other end is there; it asks three times
-UNACKED_MS = 10_000  # how long what is sent down may stay unacknowledged
-# Toward one neighbour, what has left our own queue and is not on the wire yet is at most a quarter of a MiB: PIPE small
-# messages, PIPE_BYTES of larger ones (one always may go), and what the system keeps, which it counts double.
-PIPE = 64  # messages
-SMALL = 1 << 10  # bytes; larger ones are counted, since zmq counts messages alone
 PIPE_BYTES = 64 << 10
-SEND_BYTES = 64 << 10  # with half of it loopback, whose packets are as large, waits 40 ms for each acknowledgement
-# Of what one neighbour sent, so much may lie unread, in zmq and in the system. Then its sender has to wait.
-UNREAD = 256  # messages
-UNREAD_BYTES = 128 << 10
-MAX_FRAME = 64 << 20  # bytes; whoever sends a longer one is disconnected before it is read
 
 
 class _Load:
@@ -65,70 +52,6 @@ class SendResult(Enum):
     FULL = "full"
     LATE = "late"  # enough of large messages is under way, which takes a moment
     GONE = "gone"
-
-
-def router(context: zmq.Context[zmq.Socket[bytes]]) -> zmq.Socket[bytes]:
-    """A ROUTER that says when a neighbour is gone, and lets a rebooted one back in."""
-    socket = _common(context.socket(zmq.ROUTER))
-    socket.setsockopt(zmq.ROUTER_MANDATORY, 1)  # else what goes to a neighbour that is gone vanishes without a word
-    socket.setsockopt(zmq.ROUTER_HANDOVER, 1)  # else a rebooted Pi is refused its own id while its old ghost lives
-    socket.setsockopt(zmq.TCP_MAXRT, UNACKED_MS)  # else one that lost its power with something under way stays
-    return socket
-
-
-def dealer(context: zmq.Context[zmq.Socket[bytes]], identity: bytes) -> zmq.Socket[bytes]:
-    """A DEALER named `identity` that is seen at once when it connects, and keeps nothing for a dead peer.
-
-    What it sent may stay unacknowledged for long: the endpoint probes its upstream, and knows better when to give up.
-    """
-    socket = _common(context.socket(zmq.DEALER))
-    socket.setsockopt(zmq.IDENTITY, identity)
-    socket.setsockopt(zmq.PROBE_ROUTER, 1)  # else the far ROUTER knows nobody until the first message comes up
-    socket.setsockopt(zmq.IMMEDIATE, 1)  # else stale frames pile up for a dead peer, and reach its next life
-    socket.setsockopt(zmq.RECONNECT_IVL, 50)
-    socket.setsockopt(zmq.RECONNECT_IVL_MAX, 1_000)
-    return socket
-
-
-def _common(socket: zmq.Socket[bytes]) -> zmq.Socket[bytes]:
-    socket.setsockopt(zmq.LINGER, LINGER_MS)
-    socket.setsockopt(zmq.SNDHWM, PIPE)
-    socket.setsockopt(zmq.SNDBUF, SEND_BYTES)
-    # A finite mark, at which libzmq stops to read: so TCP holds a sender up before the memory is full. It then reads no
-    # heartbeats either, and would give up, or abort over, peers that live. So there are none: the endpoint has probes.
-    socket.setsockopt(zmq.RCVHWM, UNREAD)
-    socket.setsockopt(zmq.RCVBUF, UNREAD_BYTES)
-    socket.setsockopt(zmq.MAXMSGSIZE, MAX_FRAME)
-    # A machine that lost its power looks connected for as long as TCP hopes, which is hours.
-    socket.setsockopt(zmq.TCP_KEEPALIVE, 1)
-    socket.setsockopt(zmq.TCP_KEEPALIVE_IDLE, KEEPALIVE_S)
-    socket.setsockopt(zmq.TCP_KEEPALIVE_INTVL, KEEPALIVE_S)
-    socket.setsockopt(zmq.TCP_KEEPALIVE_CNT, 2)
-    socket.copy_threshold = SMALL
-    return socket
-
-
-def is_v6(ip: str) -> bool:
-    """Whether it is an address of IPv6, in brackets or not, and with a zone or not."""
-    try:
-        return ipaddress.ip_address(ip.strip("[]").partition("%")[0]).version == 6
-    except ValueError:
-        return False
-
-
-def bracketed(ip: str) -> str:
-    """As it stands before a port."""
-    return f"[{ip}]" if is_v6(ip) and not ip.startswith("[") else ip
-
-
-def has_v6() -> bool:
-    """Whether this machine can listen by IPv6; then it can by both at once."""
-    try:
-        with tcp.socket(tcp.AF_INET6, tcp.SOCK_STREAM) as probe:
-            probe.bind(("::", 0))
-    except OSError:
-        return False
-    return True
 
 
 class Sockets:

@@ -5,18 +5,15 @@ The object is made in the parent; `run` builds everything that lives in the chil
 
 from __future__ import annotations
 
-import contextlib
 import logging
 import multiprocessing
 import os
 import pickle
-import resource
-import signal
 import sys
 import threading
 import time
 from collections.abc import Iterable, Mapping, Sequence
-from multiprocessing import connection, process
+from multiprocessing import process
 from typing import Any, ClassVar
 
 import zmq
@@ -24,27 +21,22 @@ from msgspec.structs import replace
 
 from autopilot_net.addressing import Flags, address
 from autopilot_net.arguments import check_id, check_listens, port_of, seconds_of
-from autopilot_net.batches import handle_items
+from autopilot_net.child_process import Flag, allow_connections, end_with_owner
 from autopilot_net.core import Core, wall_time
-from autopilot_net.coroutines import finished, refuse_generators
-from autopilot_net.delivery import Delivery, unheard
-from autopilot_net.error_report import ERROR, error_report
+from autopilot_net.coroutines import refuse_generators
+from autopilot_net.defaults import LIVENESS_S, LOOPBACK, SLOW_HANDLER_S
+from autopilot_net.delivery import Delivery
 from autopilot_net.errors import AutopilotNetError, DurableRefused
 from autopilot_net.listening import (
     Listen,
-    find_listen,
     gone,
-    log_exception,
-    log_limit,
     refuse_closed,
-    tell_of_duplicates,
 )
-from autopilot_net.loglimit import shown
+from autopilot_net.member import own_ip
 from autopilot_net.message import Message
-from autopilot_net.node import own_ip
-from autopilot_net.protocol.clock import ClockOffset
 from autopilot_net.protocol.endpoint import Settings
 from autopilot_net.protocol.outbox_channel import Window
+from autopilot_net.station_listens import StationListens
 
 __all__ = ["Station"]
 
@@ -65,7 +57,7 @@ INSTEAD = {
 }
 
 
-class Station(multiprocessing.Process):
+class Station(StationListens, multiprocessing.Process):
     """Binds a ROUTER at `listen_port` (0: the system chooses; see `port`) and, with `pusher`, connects to `push_id`.
 
     `start()` returns when it listens, or raises what kept it from that; `release()` ends it. `listens` maps a key to a
@@ -75,8 +67,6 @@ class Station(multiprocessing.Process):
     Everything binds to loopback unless `listen_ip` says otherwise ('*': every interface). `durable` and `sync` are as
     of a `Net_Node`. What is not confirmed is sent again after `repeat_interval` seconds, or else after the class's.
     """
-
-    repeat_interval: float = 5.0
 
     def __init__(
         self,
@@ -88,28 +78,22 @@ class Station(multiprocessing.Process):
         listen_port: int | None = None,
         listens: Mapping[str, Listen] | None = None,
         *,
-        listen_ip: str = "127.0.0.1",
+        listen_ip: str = LOOPBACK,
         repeat_interval: float | None = None,
-        liveness_s: float = 1.0,
+        liveness_s: float = LIVENESS_S,
         window: Window | None = None,
         trace: str | os.PathLike[str] | None = None,
         durable: str | os.PathLike[str] | None = None,
         sync: str = "normal",
-        slow_handler_s: float = 5.0,
+        slow_handler_s: float = SLOW_HANDLER_S,
     ) -> None:
         check_id(id, "the id of a station")
         super().__init__(name=f"station {id}", daemon=True)
         self.id = id
-        if push_id is not None:
-            check_id(push_id, f"the push_id of station {id}")
-        if push_port is not None:
-            push_port = port_of(push_port, f"the push_port of station {id}")
-        self.push_ip, self.push_port, self.push_id, self.pusher = push_ip, push_port, push_id, pusher
-        if pusher and push_id == id:
-            raise AutopilotNetError(f"station {id} cannot be below itself: push_id is the station that it connects to")
+        self.push_ip, self.push_id, self.pusher = push_ip, push_id, pusher
+        self.push_port = None if push_port is None else port_of(push_port, f"the push_port of station {id}")
+        self._check_upstream()
         check_listens({} if listens is None else listens, f"station {id}")
-        if pusher and not (push_id and push_ip and push_port):
-            raise AutopilotNetError(f"station {id} needs push_ip, push_port and push_id for its pusher")
         self.listen_ip = listen_ip
         self.listen_port = 0 if listen_port is None else port_of(listen_port, f"the listen_port of station {id}")
         if repeat_interval is not None:
@@ -117,6 +101,23 @@ class Station(multiprocessing.Process):
         own: dict[str, Listen] = {"CONFIRM": self.l_confirm, "STREAM": self.l_stream, "KILL": self.l_kill}
         self.listens = {**own, **(listens or {})}
         refuse_generators(self.listens, f"station {id}")
+        self._settings = Settings(liveness_s=liveness_s, window=window or Window())
+        self._trace = None if trace is None else os.fspath(trace)
+        self._durable = None if durable is None else os.fspath(durable)
+        self._sync, self._slow_handler_s = sync, slow_handler_s
+        self._core: Core | None = None
+        self._share()
+
+    def _check_upstream(self) -> None:
+        if self.push_id is not None:
+            check_id(self.push_id, f"the push_id of station {self.id}")
+        if self.pusher and self.push_id == self.id:
+            raise AutopilotNetError(f"station {self.id} cannot be below itself: push_id is the station above it")
+        if self.pusher and not (self.push_id and self.push_ip and self.push_port):
+            raise AutopilotNetError(f"station {self.id} needs push_ip, push_port and push_id for its pusher")
+
+    def _share(self) -> None:
+        """Make what this process and the station's share."""
         # Written by the station alone, and unlocked: a station killed with a lock in hand would hang who reads.
         self.msgs_received = multiprocessing.Value("L", 0, lock=False)
         self._bound = multiprocessing.Value("i", 0, lock=False)
@@ -124,12 +125,9 @@ class Station(multiprocessing.Process):
         self._complaint = multiprocessing.Array("c", COMPLAINT_BYTES, lock=False)
         self.closing = Flag()
         self.ready = Flag()
-        self._settings = Settings(liveness_s=liveness_s, window=window or Window())
-        self._trace = None if trace is None else os.fspath(trace)
-        self._durable = None if durable is None else os.fspath(durable)
-        self._sync = sync
-        self._slow_handler_s = slow_handler_s
-        self._core: Core | None = None
+
+    def _own_core(self) -> Core:
+        return self.core
 
     _instead: ClassVar[Mapping[str, str]] = INSTEAD
 
@@ -191,15 +189,10 @@ class Station(multiprocessing.Process):
 
     def run(self) -> None:
         """Be the station until it is released, or killed, or its parent is gone."""
-        signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is its owner's to answer
+        end_with_owner(self.closing)
         allow_connections()
         sys.setswitchinterval(SWITCH_S)
-        told, teller = os.pipe()
-        os.set_blocking(teller, False)
-        signal.set_wakeup_fd(teller, warn_on_full_buffer=False)
-        signal.signal(signal.SIGTERM, lambda *_: None)
         self._counting = threading.Lock()
-        threading.Thread(target=self._mind_owner, args=(told,), name="owner", daemon=True).start()
         context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
         try:
             self._core = self.init_networking(context)
@@ -238,7 +231,7 @@ class Station(multiprocessing.Process):
         )
         self._bound.value = core.attachment.sockets.bind(self.listen_ip, self.listen_port)
         if self.pusher:
-            push_ip = "127.0.0.1" if self.push_ip == "localhost" else str(self.push_ip)
+            push_ip = LOOPBACK if self.push_ip == "localhost" else str(self.push_ip)
             core.attachment.sockets.connect(str(self.push_id), push_ip, int(self.push_port or 0))
         return core
 
@@ -247,18 +240,6 @@ class Station(multiprocessing.Process):
 
     def _note_reached(self, reached: bool) -> None:
         self._reached.value = reached
-
-    def _mind_owner(self, signals: int) -> None:
-        """End on SIGTERM, and with the parent.
-
-        Python runs a signal's handler in the main thread, and one that is about to wait for its end might never come
-        to it: one in some hundred SIGTERMs was lost, and a program that ends waits for its stations.
-        """
-        parent = multiprocessing.parent_process()
-        watched: list[int] = [signals, *([parent.sentinel] if parent else [])]
-        while connection.wait(watched) == [signals] and signal.SIGTERM not in os.read(signals, 64):
-            pass
-        self.closing.set()
 
     @property
     def core(self) -> Core:
@@ -273,11 +254,6 @@ class Station(multiprocessing.Process):
         return self.core.context
 
     @property
-    def logger(self) -> logging.Logger:
-        """Where everything of this library is logged, in whatever process."""
-        return logger
-
-    @property
     def ip(self) -> str:
         """See `get_ip`."""
         return self.get_ip()
@@ -285,15 +261,6 @@ class Station(multiprocessing.Process):
     def get_ip(self) -> str:
         """The address under which other machines most likely reach this one."""
         return own_ip()
-
-    @property
-    def clock_offset(self) -> ClockOffset | None:
-        """How far the terminal's clock is ahead of this machine's, `offset` ± `uncertainty`, both in seconds.
-
-        Add the offset to a time read here to get the terminal's. None while it is not known: its parent has to
-        be one of ours, and know it first. In the station's process.
-        """
-        return self.core.clock_offset()
 
     @property
     def routes(self) -> dict[str, str]:
@@ -314,11 +281,6 @@ class Station(multiprocessing.Process):
     def send_outbox(self) -> dict[str, Message]:
         """What awaits a confirmation from below, by id. In the station's process."""
         return {id: m for id, m in self._waiting() if self._hop(m) != self.push_id}
-
-    @property
-    def counters(self) -> Mapping[str, int]:
-        """What was dropped, expired or missing, counted. In the station's process."""
-        return dict(self.core.driver.counters)
 
     def _waiting(self) -> Iterable[tuple[str, Message]]:
         return self.core.endpoint.outbox.messages().items()
@@ -361,9 +323,7 @@ class Station(multiprocessing.Process):
             msg = self.prepare_message(to, key, value, repeat=repeat is not False, flags=flags)
         hops = address(msg, to, flags, at=wall_time(time.monotonic()))
         sent = self.core.send(msg, hops=hops, repeat=repeat, expires_after=expires_after)
-        if self.listens.get("CONFIRM") != self.l_confirm or type(self).l_confirm is not Station.l_confirm:
-            self.core.pass_confirmation_on(sent)
-        return sent
+        return self._passing_confirmation_on(sent)
 
     def push(
         self,
@@ -379,79 +339,6 @@ class Station(multiprocessing.Process):
             raise AutopilotNetError(f"station {self.id} has no pusher, so there is nobody above it to push to")
         return self.send(self.push_id if to is None and msg is None else to, key, value, msg, repeat, flags)
 
-    def repeat(self) -> None:
-        """Send again what is due; it happens by itself, and more often does no harm."""
-        core = self.core
-        core.driver.run(core.attachment, lambda now: core.endpoint.handle_timer(now=now))
-
-    # -- receiving, in the station's process ---------------------------------------------------------------------
-
-    def handle_listen(self, message: Message) -> Any:
-        """Find and call the listen for `message`. Override it to see, or to change, all that comes in."""
-        listen = find_listen(self.listens, message, self.id)
-        if listen is None:
-            return unheard(message, self.id)
-        finish = finished if self._core is None else self._core.driver.handlers.finished
-        return finish(listen(message), message.key)
-
-    def on_message(self, message: Message) -> Any:
-        """Count, and handle, what came in."""
-        with self._counting:
-            self.msgs_received.value += 1
-        return self.handle_listen(message)
-
-    def on_neighbour(self, peer: str, is_there: bool) -> None:
-        """A neighbour came or went."""
-
-    def on_twins(self, peer: str, addresses: tuple[str, str]) -> None:
-        """Tell whoever is above that two run under one id."""
-        self._tell_error(tell_of_duplicates(self.id, peer, addresses))
-
-    def on_exception(self, message: Message, error: BaseException, trace: str) -> None:
-        """Tell whoever is above why a handler raised."""
-        log_exception(f"station {self.id}", message, error, trace)
-        if message.key != ERROR:
-            self._tell_home(error, trace)
-
-    def on_callback_exception(self, error: BaseException, trace: str) -> None:
-        """Tell them likewise of the callback of a delivery."""
-        self._tell_home(error, trace)
-
-    def _tell_home(self, error: BaseException, trace: str) -> None:
-        self._tell_error(error_report(self.id, error, trace))
-
-    def _tell_error(self, facts: dict[str, str]) -> None:
-        self.send(self.push_id if self.pusher else "_" + self.id, ERROR, facts)
-
-    def is_concurrent(self, message: Message) -> bool:
-        """Whether the listen for `message` may run beside others."""
-        return bool(getattr(self.listens.get(message.key), "concurrent", False))
-
-    def l_confirm(self, msg: Message) -> None:
-        """Nothing: confirmations settle delivery handles by themselves.
-
-        Override it, or listen for CONFIRM, and it is called besides for each message of `send`'s that was confirmed,
-        when its handle is settled; the `value` is its id.
-        """
-
-    def l_stream(self, msg: Message) -> Any:
-        """Call the listen for a batch's inner key once per item, in order, each dict updated with the headers."""
-        return handle_items(msg, self.handle_listen, self.on_exception, update=True)
-
-    def l_kill(self, msg: Message) -> None:
-        """End, if whoever says so may."""
-        if self.may_kill(msg):
-            self.closing.set()
-        else:
-            who = f"{shown(msg.sender)} by way of {shown(msg.came_from)}"
-            sentence = f"station {self.id} does not obey a KILL from {who}"
-            log_limit.log(logging.WARNING, (self.id, "KILL", str(msg.came_from)), sentence)
-
-    def may_kill(self, message: Message) -> bool:
-        """Whether a KILL is obeyed: from our own program, and from the parent."""
-        if message.sender == "_" + self.id:
-            return bool(message.came_from == message.sender)
-        return self.pusher and bool(message.sender == self.push_id == message.came_from)
 
 
 def _disown() -> None:
@@ -461,32 +348,3 @@ def _disown() -> None:
 
 
 os.register_at_fork(after_in_child=_disown)
-
-
-def allow_connections() -> None:
-    """Let this process have as many connections as its system permits: the usual 1,024 files are 1,000 rigs."""
-    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    with contextlib.suppress(ValueError, OSError):  # macOS calls unlimited what it does not give
-        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-
-
-class Flag:
-    """Raised once, by any process that holds it. Not an Event: whoever sets one whose waiter was killed hangs."""
-
-    def __init__(self) -> None:
-        self._raised = multiprocessing.Semaphore(0)
-
-    def set(self) -> None:
-        """Raise it."""
-        self._raised.release()
-
-    def is_set(self) -> bool:
-        """Whether it was raised."""
-        return self.wait(0)
-
-    def wait(self, timeout: float | None = None) -> bool:
-        """Wait until it is raised; False if it was not within `timeout` seconds."""
-        raised = self._raised.acquire(timeout=timeout)
-        if raised:
-            self._raised.release()
-        return raised

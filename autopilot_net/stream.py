@@ -7,7 +7,13 @@ import queue
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
+from msgspec import Struct
+from msgspec.structs import replace
+
+from autopilot_net.addressing import hops_of
+from autopilot_net.arguments import check_id, port_of
 from autopilot_net.codec import encode
+from autopilot_net.core import Core, timestamp
 from autopilot_net.errors import AutopilotNetError, BadMessage, WindowFull
 from autopilot_net.listening import gone
 from autopilot_net.message import Message
@@ -18,8 +24,9 @@ if TYPE_CHECKING:
     from autopilot_net.attachment import Attachment
     from autopilot_net.driver import Driver
 
-__all__ = ["Stream"]
+__all__ = ["Stream", "StreamOptions", "open_stream"]
 
+DRAIN_S = 10.0  # how long a stream that is opened anew waits for what its namesake has yet to deliver
 FLUSH_S = 10.0  # how long what an unreliable stream sent last may take to an upstream that does not say it was read
 
 _NOT_A_QUEUE = "what is appended is sent, and whoever it is sent to gets it in the listen for the stream's key"
@@ -41,6 +48,30 @@ class _Full(WindowFull, queue.Full):
     """A stream that takes no more for now, as whoever puts into queues expects to hear it."""
 
 
+class StreamOptions(Struct, frozen=True):
+    """How a stream is sent: to whom, under which key, with which headers, in which batches."""
+
+    to: str
+    key: str
+    headers: dict[str, Any]
+    min_size: int = 5
+    max_delay: float = 0.1
+    q_size: int | None = None  # items that wait; a thousand, or one batch, if None
+    reliable: bool = True
+    drop_oldest: bool = False
+
+    @property
+    def capacity(self) -> int:
+        """How many items may wait."""
+        return self.q_size or max(1_000, self.min_size)
+
+    def check(self) -> None:
+        """Raise `AutopilotNetError` for sizes that make no batch."""
+        if self.min_size < 1 or self.capacity < self.min_size:
+            sizes = f"{self.min_size} and {self.capacity}"
+            raise AutopilotNetError(f"a stream needs min_size >= 1 and q_size >= min_size, not {sizes}")
+
+
 class Stream:
     """Append items; they go out in batches. `'END'`, or `close`, sends what is left and ends it.
 
@@ -50,33 +81,17 @@ class Stream:
     """
 
     def __init__(
-        self,
-        driver: Driver,
-        attachment: Attachment,
-        *,
-        to: str,
-        key: str,
-        headers: dict[str, Any],
-        min_size: int,
-        max_delay: float,
-        q_size: int,
-        reliable: bool,
-        drop_oldest: bool,
-        numbers: Iterator[int],
-        now: Any,
+        self, driver: Driver, attachment: Attachment, options: StreamOptions, *, numbers: Iterator[int], now: Any
     ) -> None:
         self.id = attachment.endpoint.id
-        self._pid = os.getpid()
-        self.to = to
-        self.key = key
+        self.to = options.to
+        self.key = options.key
         self.dropped = 0
+        self._pid = os.getpid()
         self._driver = driver
-        self._line = attachment
-        self._headers = headers
-        self._q_size = q_size
-        self._reliable = reliable
-        self._drop_oldest = drop_oldest
-        self._batcher = Batcher(min_size=min_size, max_delay=max_delay)
+        self._attachment = attachment
+        self._options = options
+        self._batcher = Batcher(min_size=options.min_size, max_delay=options.max_delay)
         self._numbers = numbers
         self._now = now
         self._gives_up_at: float | None = None  # when its socket is closed, whether or not all has left it
@@ -99,9 +114,9 @@ class Stream:
         if isinstance(item, str) and item == END:
             self.close()
             return
-        if not self._drop_oldest:
-            self._driver.wait_until(lambda: self.ended or len(self._batcher) < self._q_size)
-        self._driver.run(self._line, lambda now: self._append(item, now))
+        if not self._options.drop_oldest:
+            self._driver.wait_until(lambda: self.ended or len(self._batcher) < self._options.capacity)
+        self._driver.run(self._attachment, lambda now: self._append(item, now))
 
     def extend(self, items: Iterable[Any]) -> None:
         """Add several."""
@@ -113,7 +128,7 @@ class Stream:
     def put_nowait(self, item: Any) -> None:
         """Add one item if there is room. Raises `WindowFull`, which is a `queue.Full` too, if there is none."""
         is_end = isinstance(item, str) and item == END
-        if not (is_end or self.ended or self._drop_oldest) and self.full():
+        if not (is_end or self.ended or self._options.drop_oldest) and self.full():
             raise _Full(f"stream {self.id} holds {len(self)} items, and takes no more for now")
         self.append(item)
 
@@ -127,7 +142,7 @@ class Stream:
 
     def full(self) -> bool:
         """Whether `append` would block, or lose the oldest item."""
-        return len(self) >= self._q_size
+        return len(self) >= self._options.capacity
 
     def join(self, timeout: float | None = None) -> None:
         """Wait until every item is sent, or `timeout` seconds; see `wait`, which says which."""
@@ -140,7 +155,7 @@ class Stream:
     def close(self) -> None:
         """Send what is left, and end. Harmless if it has ended, or its node has, and in a fork of its process."""
         if os.getpid() == self._pid and not self._driver.is_closed:
-            self._driver.run(self._line, self._end)
+            self._driver.run(self._attachment, self._end)
 
     def wait(self, timeout: float | None = None) -> bool:
         """Wait until every item is sent; False if `timeout` came first.
@@ -176,8 +191,8 @@ class Stream:
         return self._batcher.next_timer() if self._has_room() else None
 
     def _has_room(self) -> bool:
-        endpoint = self._line.endpoint
-        if self._reliable:
+        endpoint = self._attachment.endpoint
+        if self._options.reliable:
             return endpoint.outbox.room(self.to)
         # What waits elsewhere is lost with its socket.
         return endpoint.routes.was_up and not endpoint.router.waiting_peers()
@@ -185,20 +200,20 @@ class Stream:
     def _leave(self, now: float) -> list[Effect]:
         """Close the socket once what was sent last has left it: closed, it lingers for less than a slow link takes."""
         flush: list[Effect] = []
-        if not self._reliable and self._gives_up_at is None:
+        if not self._options.reliable and self._gives_up_at is None:
             self._gives_up_at = now + FLUSH_S
-            flush = self._line.endpoint.flush(now=now)
-        if self._gives_up_at is None or self._line.endpoint.is_flushed() or now >= self._gives_up_at:
+            flush = self._attachment.endpoint.flush(now=now)
+        if self._gives_up_at is None or self._attachment.endpoint.is_flushed() or now >= self._gives_up_at:
             self._has_left = True
-            self._driver.retire(self._line)
+            self._driver.retire(self._attachment)
         return flush
 
     def _is_over(self) -> bool:
-        return self.is_sent() and (self._reliable or self._has_left or not self.ended)
+        return self.is_sent() and (self._options.reliable or self._has_left or not self.ended)
 
     def is_sent(self) -> bool:
         """Whether every item is sent and, of a reliable stream, settled. Called under the lock."""
-        endpoint = self._line.endpoint
+        endpoint = self._attachment.endpoint
         return not (len(self._batcher) or len(endpoint.outbox) or endpoint.router.waiting_peers())
 
     def _end(self, now: float) -> list[Effect]:
@@ -211,7 +226,7 @@ class Stream:
             raise AutopilotNetError(f"stream {self.id} takes no item, for {self._driver.name} is closed")
         if self.ended:
             raise AutopilotNetError(f"stream {self.id} has ended; open another")
-        if self._drop_oldest and len(self._batcher) >= self._q_size:
+        if self._options.drop_oldest and len(self._batcher) >= self._options.capacity:
             self._batcher.drop_oldest()
             self.dropped += 1
             self._driver.counters["dropped"] += 1
@@ -224,7 +239,7 @@ class Stream:
         while batch:
             try:
                 message = self._message(first, batch, now)
-                return [*lost, *self._line.endpoint.send(message, repeat=self._reliable, now=now)]
+                return [*lost, *self._attachment.endpoint.send(message, repeat=self._options.reliable, now=now)]
             except BadMessage as error:
                 good = [item for item in batch if _can_travel(item)]
                 batch = good if len(good) < len(batch) else []
@@ -232,8 +247,8 @@ class Stream:
         return lost
 
     def _message(self, first: int, items: list[Any], now: float) -> Message:
-        flags = {"MINPRINT": True} if self._reliable else {"MINPRINT": True, "NOREPEAT": True}
-        gaps = {} if self._reliable else {"first": first, "items": len(items)}
+        flags = {"MINPRINT": True} if self._options.reliable else {"MINPRINT": True, "NOREPEAT": True}
+        gaps = {} if self._options.reliable else {"first": first, "items": len(items)}
         common: dict[str, Any] = {
             "id": f"{self.id}_{next(self._numbers)}",
             "to": self.to,
@@ -243,9 +258,30 @@ class Stream:
             **gaps,
         }
         if self._batcher.min_size == 1:
-            return Message(**common, key=self.key, value=items[0], **self._headers)
-        value = {"inner_key": self.key, "headers": self._headers, "payload": items}
+            return Message(**common, key=self.key, value=items[0], **self._options.headers)
+        value = {"inner_key": self.key, "headers": self._options.headers, "payload": items}
         return Message(**common, key="STREAM", value=value)
+
+
+def open_stream(
+    core: Core, id: str, options: StreamOptions, way: tuple[str, str, object], *, former: Stream | None
+) -> Stream:
+    """A stream of the node of `core`, with a connection of its own to `way`: an upstream, its address and its port.
+
+    `former` is the last stream of this name: see `Net_Node.get_stream`.
+    """
+    upstream, ip, port = way
+    name = f"{core.id}_{id}"
+    if former is not None and not (former.ended and former.wait(DRAIN_S)):
+        raise AutopilotNetError(f"stream {name} is open, or still being sent; end it before it is opened again")
+    check_id(upstream, f"the upstream of stream {name}")
+    options = replace(options, to=hops_of(options.to, f"stream {name} cannot go")[-1])
+    number = port_of(port, f"the port of the upstream of stream {name}")
+    options.check()
+    attachment = core.branch(name, upstream, ip, number, durable=options.reliable)
+    stream = attachment.source = Stream(core.driver, attachment, options, numbers=core.numbers, now=timestamp)
+    core.driver.add(attachment)
+    return stream
 
 
 def _can_travel(item: Any) -> bool:

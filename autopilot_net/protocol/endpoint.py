@@ -11,6 +11,7 @@ from collections.abc import Iterable, Sequence
 
 from msgspec import Struct
 
+from autopilot_net.defaults import LIVENESS_S, REPEAT_INTERVAL_S
 from autopilot_net.errors import BadMessage
 from autopilot_net.message import Message
 from autopilot_net.protocol.clock import ClockOffset
@@ -47,8 +48,8 @@ TAKEN = "from below, under the id of a station above"
 class Settings(Struct, frozen=True, kw_only=True):
     """The knobs of one endpoint. Times are seconds, sizes bytes."""
 
-    repeat_interval: float = 5.0
-    liveness_s: float = 1.0
+    repeat_interval: float = REPEAT_INTERVAL_S
+    liveness_s: float = LIVENESS_S
     window: Window = Window()
     backlog_bytes: int = 64 << 20
     clock_s: float | None = 16.0  # how often it asks for the time in the long run; None: never

@@ -6,6 +6,7 @@ from collections import deque
 from collections.abc import Callable, Iterable
 from typing import Any
 
+from autopilot_net.defaults import PING_INTERVAL_S
 from autopilot_net.error_report import ERROR, error_report
 from autopilot_net.errors import FileRefused
 from autopilot_net.message import Message
@@ -27,7 +28,7 @@ class Pilot(Role):
         *,
         terminal: str = "T",
         ip: str = "",
-        ping_interval: float | None = 5.0,
+        ping_interval: float | None = PING_INTERVAL_S,
         expected: Iterable[str] = (),
         file_timeout: float = TIMEOUT_S,
     ) -> None:

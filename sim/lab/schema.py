@@ -13,6 +13,7 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 import msgspec
 from msgspec import Meta
 
+from autopilot_net.defaults import PING_INTERVAL_S, REPEAT_INTERVAL_S
 from sim.lab.fault import Fault, Link
 from sim.lab.types import (
     Bytes,
@@ -220,8 +221,12 @@ class LabFile(_Part, frozen=True, kw_only=True):
     storm: Annotated[Storm, Meta(description="Random traffic.")] = Storm()
     faults: Annotated[tuple[Fault, ...], Meta(description="What goes wrong, counted from START.")] = ()
     expect: Annotated[Expect, Meta(description="The lab's own limits.")] = Expect()
-    repeat_interval_s: Annotated[Positive, Meta(description="Unconfirmed messages are sent again after this.")] = 5.0
-    ping_interval_s: Annotated[Positive, Meta(description="A pilot tells its state this often, unasked.")] = 5.0
+    repeat_interval_s: Annotated[Positive, Meta(description="Unconfirmed messages are sent again after this.")] = (
+        REPEAT_INTERVAL_S
+    )
+    ping_interval_s: Annotated[Positive, Meta(description="A pilot tells its state this often, unasked.")] = (
+        PING_INTERVAL_S
+    )
 
 
 def schema() -> dict[str, Any]:

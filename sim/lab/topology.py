@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from autopilot_net.defaults import PING_INTERVAL_S, REPEAT_INTERVAL_S
 from sim.lab.expand import Found, expand
 from sim.lab.fault import Fault, Link
 from sim.lab.schema import (
@@ -103,8 +104,8 @@ class Topology(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     storm: Storm = Storm()
     faults: tuple[Fault, ...] = ()
     expect: Expect = Expect()
-    repeat_interval_s: float = 5.0
-    ping_interval_s: float = 5.0
+    repeat_interval_s: float = REPEAT_INTERVAL_S
+    ping_interval_s: float = PING_INTERVAL_S
 
     @property
     def terminal(self) -> Machine:

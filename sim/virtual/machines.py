@@ -14,6 +14,7 @@ from autopilot_net.message import expand_fields, refuse
 from autopilot_net.protocol.clock import ClockOffset
 from autopilot_net.protocol.effects import Effect
 from autopilot_net.roles import host as roles
+from autopilot_net.stream import StreamOptions
 from sim.virtual.driver import Line, Peer
 
 __all__ = ["Files", "Host", "Node", "Station"]
@@ -210,20 +211,9 @@ class Node(Peer):
         )
         driver: Any = Pumping(self)
         own: Any = line
-        stream = line.source = Stream(
-            driver,
-            own,
-            to=to,
-            key=key,
-            headers={"subject": None, "pilot": pilot, "continuous": True},
-            min_size=min_size,
-            max_delay=0.1,
-            q_size=1_000,
-            reliable=reliable,
-            drop_oldest=False,
-            numbers=self.numbers,
-            now=self.timestamp,
-        )
+        headers = {"subject": None, "pilot": pilot, "continuous": True}
+        options = StreamOptions(to=to, key=key, headers=headers, min_size=min_size, reliable=reliable)
+        stream = line.source = Stream(driver, own, options, numbers=self.numbers, now=self.timestamp)
         self.streams[id] = stream
         self.connect(line)
         return stream

@@ -615,7 +615,8 @@ def names_of(kind: type) -> set[str]:
         made = {Station: Station("s"), Pilot_Station: Pilot_Station("s"), Terminal_Station: Terminal_Station()}
         held = getattr(made.get(kind, node if kind is Net_Node else Message()), "__dict__", {})
     known = set() if kind.__base__ is not Station else names_of(Station) - set(vars(kind))
-    return {name for name in {*vars(kind), *held} - known if not name.startswith("_")}
+    own = {name for base in kind.__mro__ if base.__module__.startswith("autopilot_net") for name in vars(base)}
+    return {name for name in {*own, *held} - known if not name.startswith("_")}
 
 
 @pytest.mark.parametrize("kind", [Station, Terminal_Station, Pilot_Station, Net_Node, Message])

@@ -17,18 +17,8 @@ import zmq
 from zmq.utils.monitor import recv_monitor_message
 
 from autopilot_net import AutopilotNetError, inbound
-from autopilot_net.sockets import (
-    BATCH,
-    PIPE,
-    PIPE_BYTES,
-    SMALL,
-    UNACKED_MS,
-    UNREAD,
-    SendResult,
-    Sockets,
-    dealer,
-    router,
-)
+from autopilot_net.socket_options import PIPE, SMALL, UNACKED_MS, UNREAD, dealer, router
+from autopilot_net.sockets import BATCH, PIPE_BYTES, SendResult, Sockets
 from tests.conftest import Context, Socket, eventually, plain
 from tests.harness import said_by
 

@@ -11,7 +11,7 @@ import pytest
 import zmq
 
 from autopilot_net import AutopilotNetError, Message, Net_Node, WindowFull
-from autopilot_net.sockets import LINGER_MS
+from autopilot_net.socket_options import LINGER_MS
 from tests.conftest import Context, eventually, plain
 
 DEADLINE_S = 20.0
