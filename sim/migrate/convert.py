@@ -1,8 +1,8 @@
-"""`python -m sim import`: the files of an Autopilot lab into a topology file.
+"""Makes a topology file from the files of an Autopilot lab, for `python -m sim import`.
 
-`pilot_db.py` and `prefs.py` read, `hierarchy.py` makes the tree, `addresses.py` says where everybody is, and what comes
-of it is written down by `write_yaml.py`.
-What is odd in the files is told, and the lab imported all the same; only where nothing is left of it, it is refused.
+`pilot_db.py` and `prefs.py` read the files, `hierarchy.py` makes the tree, `addresses.py` finds addresses and ports,
+and `write_yaml.py` writes the topology. What is odd in the files is a finding, and the lab is imported all the same.
+The import is refused only if a file cannot be read or no machine is left.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ __all__ = ["ImportRefusedError", "Imported", "import_lab", "write_new"]
 
 
 class ImportRefusedError(Exception):
-    """Nothing was imported. `sentences` say why, and what else was found."""
+    """Nothing was imported. `sentences` say why, and have all other findings."""
 
     def __init__(self, sentences: Sequence[str]) -> None:
         self.sentences = [one_line(sentence) for sentence in sentences]
@@ -37,7 +37,7 @@ class ImportRefusedError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Imported:
-    """The text of a topology that `load` takes, and what a person must look at, a sentence each."""
+    """The text of a topology that `load` accepts, and the findings that a person must look at, a sentence each."""
 
     text: str
     findings: list[str]
@@ -46,9 +46,9 @@ class Imported:
 
 
 def import_lab(pilot_db: Path, *, terminal: Path | None = None, machines: Sequence[Path] = ()) -> Imported:
-    """Read a pilot_db, the terminal's own prefs, and files of the prefs of single machines.
+    """Import a pilot_db, the terminal's own prefs, and files with the prefs of single machines.
 
-    Raises `ImportRefusedError` if a file cannot be read, or if no machine in them has a place.
+    Raises `ImportRefusedError` if a file cannot be read, or if no machine in them has a place in the tree.
     """
     findings = Findings()
     machines = _without(machines, [pilot_db, *([terminal] if terminal is not None else [])])
@@ -59,7 +59,8 @@ def import_lab(pilot_db: Path, *, terminal: Path | None = None, machines: Sequen
     if not everyone:
         raise ImportRefusedError([*findings, f"{pilot_db}: no machine in it has a place below the terminal."])
     if len(everyone) >= MAX_MACHINES:
-        raise ImportRefusedError([f"{pilot_db}: these are {len(everyone)} machines; {MAX_MACHINES - 1} are the most."])
+        sentence = f"{pilot_db}: it has {len(everyone)} machines, and a topology at most {MAX_MACHINES - 1}."
+        raise ImportRefusedError([sentence])
     addresses.settle(pilots, findings)
     _subjects(records, findings)
     root = addresses.terminal(id, own, pilots, findings)
@@ -72,21 +73,21 @@ def import_lab(pilot_db: Path, *, terminal: Path | None = None, machines: Sequen
 
 
 def write_new(text: str, output: Path, *, force: bool, sources: Sequence[Path]) -> None:
-    """Write a file that is not there yet, or with `force` over the one that is. Raises `ImportRefusedError`."""
+    """Write a new file, or with `force` overwrite one. Raises `ImportRefusedError`."""
     try:
         if output.exists() and any(source.exists() and output.samefile(source) for source in sources):
-            raise ImportRefusedError([f"{output}: the lab is imported from this file; name another with --output."])
+            raise ImportRefusedError([f"{output}: the lab is imported from this file; give another one to --output."])
         with output.open("wb" if force else "xb") as file:
             file.write(text.encode())
     except FileExistsError:
-        raise ImportRefusedError([f"{output}: the file is there already; --force writes over it."]) from None
+        raise ImportRefusedError([f"{output}: the file exists already; --force overwrites it."]) from None
     except (OSError, ValueError) as error:  # ValueError: a NUL in the path
         why = getattr(error, "strerror", None) or error
         raise ImportRefusedError([f"{output}: it cannot be written: {why}."]) from None
 
 
 def _without(paths: Sequence[Path], others: Sequence[Path]) -> list[Path]:
-    """Each path once, and none of the others: `*.prefs.json` may well take in the terminal's."""
+    """Each path once, without the others: the pattern `*.prefs.json` may match the terminal's prefs too."""
     known = {os.path.realpath(other) for other in others}
     return list({real: path for path in paths if (real := os.path.realpath(path)) not in known}.values())
 
@@ -94,7 +95,7 @@ def _without(paths: Sequence[Path], others: Sequence[Path]) -> list[Path]:
 def _read(
     pilot_db: Path, terminal: Path | None, machines: Sequence[Path], findings: Findings
 ) -> tuple[dict[str, Record], tuple[Path, Prefs] | None]:
-    """Every machine that a file is about, and the terminal's own prefs."""
+    """A record for every machine that a file names, and the terminal's own prefs."""
     refused: list[str] = []
     records: dict[str, Record] = {}
     own: tuple[Path, Prefs] | None = None
@@ -131,7 +132,9 @@ def _terminal_id(own: tuple[Path, Prefs] | None, findings: Findings) -> str:
 
 
 def _subjects(records: dict[str, Record], findings: Findings) -> None:
-    """Each once at a machine, with the one that is in the box now; and tell those that are at several."""
+    """List each subject once at its machine, with the one that is in the box now. A subject of two machines is a
+    finding.
+    """
     first: dict[str, str] = {}
     for record in records.values():
         for subject, times in Counter(record.subjects).items():
@@ -146,13 +149,13 @@ def _subjects(records: dict[str, Record], findings: Findings) -> None:
 
 
 def _check(text: str, pilot_db: Path, findings: Findings) -> None:
-    """Whether it loads: what this tells is better known before the file is on its way to somebody."""
+    """Load the text, so that a mistake in it is known before anybody uses the file."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "imported.yaml")
         path.write_bytes(text.encode())
         try:
             load(path)
         except TopologyError as error:
-            told = [mistake.replace(f"{path}:", "").strip() for mistake in error.mistakes]
-            sentences = [f"{pilot_db}: this would be no topology that can be loaded, line {one}" for one in told]
+            mistakes = [mistake.replace(f"{path}:", "").strip() for mistake in error.mistakes]
+            sentences = [f"{pilot_db}: the topology made from it cannot be loaded, line {one}" for one in mistakes]
             raise ImportRefusedError([*sentences, *findings]) from None

@@ -1,4 +1,4 @@
-"""What a person must look at after an import: sentences, each with its file and its machine."""
+"""Findings of an import: sentences for a person to look at, each with its file and its machine."""
 
 from __future__ import annotations
 
@@ -11,20 +11,20 @@ __all__ = ["Findings", "one_line"]
 
 
 class Findings:
-    """What a person must look at: for each the file, the machine (None: no single one) and a sentence."""
+    """Findings, in the order in which they were made: a file, a machine (None: no single one) and a sentence."""
 
     def __init__(self) -> None:
         self._found: dict[tuple[str | None, Path, str], None] = {}
         self._of: dict[str | None, list[tuple[Path, str]]] = {}
 
     def add(self, file: Path, machine: str | None, sentence: str) -> None:
-        """Tell it, once."""
+        """Add a finding, if it is new."""
         if (machine, file, sentence) not in self._found:
             self._found[machine, file, sentence] = None
             self._of.setdefault(machine, []).append((file, sentence))
 
     def of(self, machine: str | None) -> list[str]:
-        """What was found about one machine, each with the name of its file."""
+        """The findings about one machine, each with the name of its file."""
         return [one_line(f"{file.name}: {said}") for file, said in self._of.get(machine, [])]
 
     def __iter__(self) -> Iterator[str]:
@@ -33,7 +33,7 @@ class Findings:
 
 
 def one_line(text: str) -> str:
-    """The text with whatever would break a line, or a terminal, spelled out."""
+    """The text with unprintable characters escaped, so that it breaks neither a line nor a terminal."""
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 

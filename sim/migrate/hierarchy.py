@@ -1,7 +1,7 @@
-"""Who is whose child: `Record`s into the tree below the terminal. What has no place in it says why.
+"""Makes the tree below the terminal from `Record`s. A record that has no place in it says why.
 
-A machine's own word goes first, since its station connects to what its own prefs name: LINEAGE, then PARENTID. CHILDID
-of another machine speaks for those that say nothing themselves, most of which are in no file.
+A machine's own prefs count first, LINEAGE and then PARENTID, since its station connects to what they name. The CHILDID
+of another machine counts for machines that say nothing themselves. Most of these are in no file of their own.
 """
 
 from __future__ import annotations
@@ -15,13 +15,13 @@ from sim.migrate.pilot_db import Record, unusable
 
 __all__ = ["DEEPEST", "Placed", "everybody", "grow"]
 
-DEEPEST = 40  # machines below one another; a topology's YAML can be nested about that deep
-AUTOPILOTS_TERMINAL = "T"  # what pilots call it, whatever the terminal calls itself
+DEEPEST = 40  # levels of machines; a topology's YAML cannot be nested much deeper
+AUTOPILOTS_TERMINAL = "T"  # the name that pilots use, whatever the terminal's own name is
 
 
 @dataclass(slots=True, eq=False)
 class Placed:
-    """A machine in the tree. `notes` are comments, by the key at whose line they stand."""
+    """A machine in the tree. `notes` are comments, by the key at whose line they are written."""
 
     record: Record
     host: str | None = None
@@ -45,9 +45,9 @@ def everybody(pilots: list[Placed]) -> list[Placed]:
 
 
 def grow(records: dict[str, Record], terminal: str, findings: Findings) -> list[Placed]:
-    """The pilots, with all that is below them. Adds those that only a CHILDID names to `records`.
+    """The pilots, with all machines below them. Adds to `records` the machines that only a CHILDID names.
 
-    A record for which there is no place has `wrong` set.
+    A record that has no place in the tree gets `wrong`, the reason.
     """
     named = _named(records, terminal, findings)
     placed = {id: Placed(record) for id, record in records.items()}
@@ -56,18 +56,18 @@ def grow(records: dict[str, Record], terminal: str, findings: Findings) -> list[
         record.wrong = _no_machine(id, terminal) or record.wrong
         if record.wrong is None:
             parents[id] = _Claims(placed[id], named.get(id, []), records, terminal, findings).parent()
-    _cut(records, parents, terminal)
+    _refuse_circles(records, parents, terminal)
     pilots: list[Placed] = []
     for id, parent in parents.items():
         if records[id].wrong is None:
             (pilots if parent == terminal else placed[parent].children).append(placed[id])
-    _shorten(pilots)
+    _refuse_deep(pilots)
     _tell(placed, findings)
     return pilots
 
 
 def _no_machine(id: str, terminal: str) -> str | None:
-    """Why nothing below the terminal can have this id."""
+    """Why no machine below the terminal can have this id; None if one can."""
     if id == terminal:
         return "the terminal has this id"
     return f"the id {show(id)} {why}" if (why := unusable(id)) else None
@@ -83,7 +83,7 @@ def _tell(placed: dict[str, Placed], findings: Findings) -> None:
 
 
 def _named(records: dict[str, Record], terminal: str, findings: Findings) -> dict[str, list[str]]:
-    """Each child that a CHILDID names, with those that do."""
+    """Each child that a CHILDID names, with the machines that name it."""
     named: dict[str, list[str]] = {}
     for record in list(records.values()):
         for child in record.prefs.childid or ():
@@ -99,7 +99,7 @@ def _named(records: dict[str, Record], terminal: str, findings: Findings) -> dic
 
 @dataclass(slots=True)
 class _Claims:
-    """What is said of one machine's parent."""
+    """What the files say of one machine's parent."""
 
     placed: Placed
     named_by: list[str]
@@ -108,7 +108,7 @@ class _Claims:
     findings: Findings
 
     def parent(self) -> str:
-        """Its parent's id; whose `wrong` is set has none."""
+        """The id of its parent. If it has no place, its record's `wrong` is set, and the id means nothing."""
         prefs = self.placed.record.prefs
         if prefs.lineage == "CHILD" or (prefs.lineage is None and self.named_by):
             return self._of_a_child(prefs.parentid)
@@ -160,27 +160,27 @@ class _Claims:
         self.findings.add(self.placed.record.file, self.placed.id, sentence)
 
 
-def _cut(records: dict[str, Record], parents: dict[str, str], terminal: str) -> None:
-    """Take out of the tree what goes in circles, and whatever has a parent that has no place."""
+def _refuse_circles(records: dict[str, Record], parents: dict[str, str], terminal: str) -> None:
+    """Take machines out of the tree whose parents go in a circle, or whose parent has no place."""
     right = {terminal}
     for id in parents:
-        way: dict[str, None] = {}
+        seen: dict[str, None] = {}
         at = id
-        while at not in right and at not in way and records[at].wrong is None:
-            way[at] = None
+        while at not in right and at not in seen and records[at].wrong is None:
+            seen[at] = None
             at = parents[at]
         if at in right:
-            right |= set(way)
+            right |= set(seen)
             continue
-        path = list(way)
-        circle = path[path.index(at) :] if at in way else []
+        above = list(seen)
+        circle = above[above.index(at) :] if at in seen else []
         for one in circle:
             records[one].wrong = f"its parents go in a circle: {' → '.join([*circle, at])[:200]}"
-        for one in path[: len(path) - len(circle)]:
+        for one in above[: len(above) - len(circle)]:
             records[one].wrong = f"its parent {show(parents[one])} has no place"
 
 
-def _shorten(pilots: list[Placed]) -> None:
+def _refuse_deep(pilots: list[Placed]) -> None:
     todo = deque((pilot, 1) for pilot in pilots)
     while todo:
         at, depth = todo.popleft()

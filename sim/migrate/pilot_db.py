@@ -1,6 +1,6 @@
-"""An Autopilot terminal's pilot_db, and files of the prefs of single machines: JSON into `Record`s.
+"""Reads an Autopilot terminal's pilot_db and files with the prefs of single machines, from JSON into `Record`s.
 
-Reads, and decides nothing: who is whose child is `hierarchy.py`'s. What the prefs' values must be is `prefs.py`'s.
+Nothing is decided here. `hierarchy.py` makes the tree, `prefs.py` checks the values of prefs.
 """
 
 from __future__ import annotations
@@ -18,16 +18,16 @@ from sim.migrate.prefs import TEMPLATES, Camera, Prefs, PrefsReader, kind_of
 
 __all__ = ["Record", "UnreadableError", "read_machine", "read_pilot_db", "read_terminal", "unusable"]
 
-READ = ("subjects", "mice", "ip", "prefs", "state")  # of an entry; what state a pilot was in is of no use
+READ = ("subjects", "mice", "ip", "prefs", "state")  # the known keys of an entry; `state` is not used
 MAX_BYTES = 20_000_000
 
 
 class UnreadableError(Exception):
-    """A file of which nothing can be used. Carries the sentence."""
+    """A file cannot be used at all. The sentence says why."""
 
 
 def unusable(id: str) -> str | None:
-    """Why a topology cannot have a machine of this id, to follow "the id …"; None if it can."""
+    """Why a topology cannot have a machine of this id, as a predicate of "the id …"; None if it can."""
     if any(template in id for template in TEMPLATES):
         return "has {n}, {id} or {parent} in it, which a topology fills in"
     return bad_id(id)
@@ -35,18 +35,18 @@ def unusable(id: str) -> str | None:
 
 @dataclass(slots=True)
 class Record:
-    """What is known of one machine."""
+    """What the files say of one machine."""
 
     id: str
-    file: Path  # where it was met first
+    file: Path  # the first file that names it
     ip: str | None = None
     subjects: list[str] = field(default_factory=list)
     prefs: Prefs = field(default_factory=Prefs)
-    has_prefs: bool = False  # whether any were there, so that what they lack is at Autopilot's default
-    wrong: str | None = None  # why it can have no place
+    has_prefs: bool = False  # whether it has any prefs; then a missing one has Autopilot's default
+    wrong: str | None = None  # why it has no place in the tree
 
     def take(self, file: Path, prefs: Prefs, findings: Findings) -> None:
-        """Complete or override its prefs with those of another file."""
+        """Add the prefs of another file. They override those that are known."""
         merged: dict[str, Any] = {}
         for key in (one.name for one in fields(Prefs)):
             old, new = getattr(self.prefs, key), getattr(prefs, key)
@@ -71,7 +71,7 @@ def _said(value: Any) -> str:
 
 
 class _Object(dict[str, Any]):
-    """A JSON object that knows which of its keys came more than once."""
+    """A JSON object that remembers which of its keys came more than once."""
 
     twice: tuple[str, ...] = ()
 
@@ -90,13 +90,13 @@ def _load(path: Path) -> _Object:
     try:
         read = json.loads(raw, object_pairs_hook=_object)
     except RecursionError:
-        raise UnreadableError(f"{path}: this is nested deeper than any file of a lab is.") from None
+        raise UnreadableError(f"{path}: this is nested too deep for a file of a lab.") from None
     except UnicodeDecodeError:
         raise UnreadableError(f"{path}: this is not text, so it cannot be JSON.") from None
     except json.JSONDecodeError as error:
         raise UnreadableError(f"{path}: this is not JSON: line {error.lineno}: {error.msg}.") from None
     except ValueError:  # an integer of thousands of digits
-        raise UnreadableError(f"{path}: there is a number in it that is too long to be read.") from None
+        raise UnreadableError(f"{path}: a number in it has too many digits.") from None
     if not isinstance(read, _Object):
         raise UnreadableError(f"{path}: this must be one JSON object, not {kind_of(read)}.")
     return read
@@ -125,7 +125,7 @@ def read_pilot_db(path: Path, findings: Findings) -> list[Record]:
         raise UnreadableError(f"{path}: there is no pilot in it.")
     if not any(isinstance(entry, dict) for entry in db.values()):
         hint = "; prefs of a single machine go after it, or to --prefs" if _known(db) else ""
-        raise UnreadableError(f"{path}: no pilot_db, which has an object for each pilot{hint}.")
+        raise UnreadableError(f"{path}: this is no pilot_db, which has an object for each pilot{hint}.")
     for name in db.twice:
         findings.add(path, name, "it is in the file twice; the last one counts.")
     return [_record(path, name, entry, findings) for name, entry in db.items()]
@@ -152,12 +152,12 @@ def _record(path: Path, id: str, entry: Any, findings: Findings) -> Record:
         reader.wrong("prefs", "an object", prefs)
     name = record.prefs.name
     if name is not None and name != id:
-        reader.tell(f"its NAME is {show(name)}; the name under which the terminal has it counts.")
+        reader.tell(f"its NAME is {show(name)}; the name in the pilot_db counts.")
     return record
 
 
 def _subjects(reader: PrefsReader, entry: dict[str, Any]) -> list[str]:
-    """Those of the entry, and its mice, as early files call them; who is among both is one."""
+    """The subjects of an entry, and its `mice`, as early files call them. One that is in both lists counts once."""
     subjects = reader.subjects("subjects", entry.get("subjects"))
     mice = reader.subjects("mice", entry.get("mice"))
     return [*subjects, *(one for one in mice if one not in subjects)]
@@ -169,15 +169,15 @@ def _tell_twice(read: _Object, what: str, path: Path, id: str | None, findings: 
 
 
 def read_machine(path: Path, findings: Findings) -> tuple[str, Prefs]:
-    """The id and the prefs of one machine, from a file of its own. Raises `UnreadableError`.
+    """The id and the prefs of one machine, from its own file. Raises `UnreadableError`.
 
-    A file without NAME is called after its machine, `rig_2.prefs.json`.
+    If the file has no NAME, the file's name gives the id: `rig_2.prefs.json`.
     """
     read = _load_prefs(path)
     named = read.get("NAME")
     id = named if isinstance(named, str) and named else path.name.removesuffix(".json").removesuffix(".prefs")
     if not named and id in {"prefs", ""}:
-        raise UnreadableError(f"{path}: without NAME nobody knows whose prefs these are; call the file ID.prefs.json.")
+        raise UnreadableError(f"{path}: it has no NAME, so its machine is unknown; name the file ID.prefs.json.")
     _tell_twice(read, "the pref ", path, id, findings)
     prefs = PrefsReader(path, id, findings).prefs(read)
     return id if prefs.name is None else prefs.name, prefs

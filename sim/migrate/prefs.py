@@ -1,6 +1,6 @@
-"""The prefs of an Autopilot machine: which are read, what their values must be, what they lack.
+"""The prefs of an Autopilot machine: which of them are read, and what their values must be.
 
-A value that is wrong is told and left out; the rest of its machine's stays.
+A wrong value is a finding and is left out. The other values of the machine are kept.
 """
 
 from __future__ import annotations
@@ -20,15 +20,15 @@ __all__ = ["TEMPLATES", "Camera", "Prefs", "PrefsReader", "kind_of"]
 
 MAX_TEXT = 200
 LINEAGES = ("NONE", "PARENT", "CHILD")
-TEMPLATES = ("{n}", "{id}", "{parent}")  # a topology fills them in, so that no text of an import may have one
+TEMPLATES = ("{n}", "{id}", "{parent}")  # a topology fills them in, so no imported text may have one
 
 
 @dataclass(frozen=True, slots=True)
 class Camera:
-    """A camera that HARDWARE names. What is None is not said there."""
+    """A camera that HARDWARE names. None: the file does not say."""
 
     name: str
-    where: str  # its group and id, as in the file
+    where: str  # its group and its id, as in the file
     fps: float | None = None
     size: tuple[int, int] | None = None  # width, height
 
@@ -39,7 +39,7 @@ class Camera:
 
 @dataclass(frozen=True, slots=True)
 class Prefs:
-    """The prefs that are read, by their own names in lower case. None: not set there, or so wrong that it was told."""
+    """The prefs that are read, by their names in lower case. None: not set, or wrong, which is a finding."""
 
     name: str | None = None
     msgport: int | None = None
@@ -53,11 +53,11 @@ class Prefs:
     parentip: str | None = None
     parentport: int | None = None
     subject: str | None = None
-    hardware: tuple[Camera, ...] | None = None  # its cameras; the rest is no business of a network
+    hardware: tuple[Camera, ...] | None = None  # its cameras; a network does not need the rest
 
 
 def kind_of(value: object) -> str:
-    """A value of JSON, to follow "not"."""
+    """The kind of a JSON value, or the value itself, as it follows "not" in a sentence."""
     if value is None:
         return "nothing"
     return "an object" if isinstance(value, dict) else "a list" if isinstance(value, list) else show(value)
@@ -67,17 +67,17 @@ def kind_of(value: object) -> str:
 
 
 class _WrongError(Exception):
-    """Carries what a value must be, to follow "must be"."""
+    """A value is wrong. The text says what it must be, as it follows "must be" in a sentence."""
 
 
 class PrefsReader:
-    """Reads what a file says of one machine, and tells what in it is wrong."""
+    """Reads what a file says of one machine. What is wrong in it becomes a finding."""
 
     def __init__(self, path: Path, machine: str | None, findings: Findings) -> None:
         self._path, self._machine, self._findings = path, machine, findings
 
     def prefs(self, prefs: dict[str, Any]) -> Prefs:
-        """What they say."""
+        """The prefs that are read, from all of a machine's."""
         read: dict[str, Any] = {
             key: self.value(key.upper(), prefs.get(key.upper()), reader) for key, reader in _READERS.items()
         }
@@ -88,7 +88,7 @@ class PrefsReader:
         return self.value("ip", value, _host)  # type: ignore[no-any-return]
 
     def value(self, key: str, value: Any, reader: Callable[[Any], Any]) -> Any:
-        """What the value says; None if it is not set, or wrong, which is told."""
+        """The value as `reader` reads it; None if it is not set, or wrong, which is a finding."""
         if value in (None, "") or (key in _OF_PARENTS and _is_nobody(value)):
             return None
         try:
@@ -97,7 +97,7 @@ class PrefsReader:
             return self.wrong(key, str(error), value)
 
     def subjects(self, key: str, value: Any) -> list[str]:
-        """Those that can be read."""
+        """The subjects of a list. Those that cannot be read are findings."""
         if value is None or isinstance(value, list):
             every = (self.value(f"{key}[{at}]", one, _text) for at, one in enumerate(value or []))
             return [one for one in every if one is not None]
@@ -137,12 +137,12 @@ class PrefsReader:
         return Camera(name, where, fps, self.value(f"{where}.resolution", said.get("resolution"), _size))
 
     def wrong(self, key: str, words: str, value: Any) -> None:
-        """Tell that a value is not what it must be."""
+        """Add the finding that a value is not what it must be."""
         key = key if len(key) <= 60 else f"{key[:60]}…"
         self.tell(f"`{key}` must be {words}, not {kind_of(value)}; it is left out.")
 
     def tell(self, sentence: str) -> None:
-        """Tell something of the machine."""
+        """Add a finding about the machine."""
         self._findings.add(self._path, self._machine, sentence)
 
 
@@ -151,7 +151,7 @@ def _is_camera(entry: Any) -> bool:
 
 
 def _no_stream(name: str, others: dict[str, Camera]) -> str | None:
-    """Why a stream cannot have this name."""
+    """Why a stream cannot have this name; None if it can."""
     if why := bad_name(name):
         return f"its name {why}"
     if name in others:
@@ -166,7 +166,7 @@ def _name(value: Any) -> str:
 
 
 def _is_nobody(value: Any) -> bool:
-    """Forms write NONE where there is no parent, and no child."""
+    """Whether the value names nobody. Autopilot's forms write NONE if there is no parent or no child."""
     return value in (None, "") or (isinstance(value, str) and value.strip().upper() == "NONE")
 
 
@@ -218,7 +218,7 @@ def _above_zero(value: Any) -> float:
 
 def _size(value: Any) -> tuple[int, int]:
     words = "two whole numbers, width and height in pixels"
-    if isinstance(value, str):  # as somebody typed it into a form: 640x480, or (640, 480)
+    if isinstance(value, str):  # as typed into a form: 640x480, or (640, 480)
         value = re.findall(r"\d{1,9}", value, re.ASCII)
     if not isinstance(value, list) or len(value) != 2:
         raise _WrongError(words)
@@ -243,7 +243,7 @@ def _names(value: Any) -> tuple[str, ...]:
 
 
 def _hosts(value: Any) -> tuple[str, ...]:
-    """One for each child, in the order of CHILDID; "" where there is none."""
+    """The address of each child, in the order of CHILDID; "" for a child without one."""
     every = value if isinstance(value, list) else [value]
     try:
         return tuple("" if _is_nobody(one) else _host(one) for one in every)

@@ -1,4 +1,4 @@
-"""An imported lab as the text of a topology file. Its comments: what is a guess, what to look at, who has no place."""
+"""Writes an imported lab as a topology file. Its comments mark guesses, findings, and machines without a place."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ GUESSED_SIZE = (640, 480)
 
 @dataclass(frozen=True, slots=True)
 class ImportedLab:
-    """All that the text is made of."""
+    """Everything that the text is made from."""
 
     made_from: Sequence[str]  # names of files, without folders
     terminal: Terminal
@@ -34,12 +34,12 @@ class ImportedLab:
 
 
 def lab_text(lab: ImportedLab) -> str:
-    """The file, which `sim.lab.topology.load` takes."""
+    """The text of the file. `sim.lab.topology.load` accepts it."""
     names = " and ".join([", ".join(lab.made_from[:-1]), lab.made_from[-1]] if lab.made_from[1:] else lab.made_from)
     lines = [
         f"# Imported from {one_line(names)} by python -m sim import.",
         "#",
-        "# `guess` marks what those files do not say: put in what is so in your lab. `look` marks what does not fit.",
+        "# `guess` marks what those files do not say: put in what is true in your lab. `look` marks what does not fit.",
         *_looks(lab, None, ""),
         *_terminal(lab.terminal),
         *_kinds(lab.pilots),
@@ -49,7 +49,7 @@ def lab_text(lab: ImportedLab) -> str:
     lines.append("pilots:")
     for pilot in lab.pilots:
         lines += _machine(lab, pilot, "  ", "rig")
-    lines.append("session: {duration_s: 20, pace: 4}  # guess: a short one, with the waits between trials a quarter")
+    lines.append("session: {duration_s: 20, pace: 4}  # guess: short, with a quarter of the waits between trials")
     if lab.unplaced:
         lines += ["", "# Not placed:"]
     for record in lab.unplaced:
@@ -125,7 +125,7 @@ def _comment(note: str | None) -> str:
 
 
 def _scalar(value: Any) -> str:
-    """As it can stand between [ and ], on one line, and as a key."""
+    """The value as YAML on one line. It is valid inside of brackets, and as a key."""
     if isinstance(value, float) and value.is_integer():
         value = int(value)
     quoted = '"' if isinstance(value, str) and not value.isprintable() else None
