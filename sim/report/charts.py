@@ -1,4 +1,4 @@
-"""The pictures of a report: which there are and what is in them. Each is left out where it has nothing to show."""
+"""The charts of a report: the tree, latencies, rates and the timeline. A chart with nothing to show is left out."""
 
 from __future__ import annotations
 
@@ -30,9 +30,9 @@ __all__ = ["QUANTILES", "draw", "event_mark"]
 
 TOP_KEYS = 8
 QUANTILES = {
-    "p50_ms": Mark("circle", ACCENT, "half are quicker (p50)"),
-    "p90_ms": Mark("diamond", ACCENT, "90 % are quicker (p90)"),
-    "p99_ms": Mark("up", ACCENT, "99 % are quicker (p99)"),
+    "p50_ms": Mark("circle", ACCENT, "half are faster (p50)"),
+    "p90_ms": Mark("diamond", ACCENT, "90 % are faster (p90)"),
+    "p99_ms": Mark("up", ACCENT, "99 % are faster (p99)"),
     "max_ms": Mark("bar", INK, "the slowest"),
 }
 EVENTS = {
@@ -55,13 +55,13 @@ EVENTS = {
 
 
 def event_mark(what: str) -> Mark:
-    """The mark of an event; all those that have none of their own share an upright bar."""
+    """The mark of an event. Events without a mark of their own share an upright bar."""
     shape, colour = EVENTS.get(what, ("bar", INK))
     return Mark(shape, colour, what)
 
 
 def draw(report: Report) -> tuple[str, dict[str, str]]:
-    """The script that draws, and the HTML that holds each chart, by name: topology, latency, rates, timeline."""
+    """The script that draws all charts, and the HTML element of each, by name: topology, latency, rates, timeline."""
     from bokeh.embed import components
 
     charts = {
@@ -78,12 +78,12 @@ def draw(report: Report) -> tuple[str, dict[str, str]]:
 
 
 def _latency(report: Report) -> Any:
-    """A row a number of hops, on a logarithmic scale, because a storm's slowest is far from its median."""
+    """A row for each number of hops. The scale is logarithmic, because the slowest message is far from the median."""
     from bokeh.models import NumeralTickFormatter
 
     rows = sorted(report.latencies, key=lambda row: -row.hops)
     ys = list(range(len(rows)))
-    lowest = max(0.001, min(row.p50_ms for row in rows))  # a logarithm has no place for 0
+    lowest = max(0.001, min(row.p50_ms for row in rows))  # 0 has no logarithm
     highest = max(lowest, *(row.max_ms for row in rows))
     p = figure(
         height=70 + 36 * len(rows),
@@ -115,7 +115,7 @@ def _hops(hops: int) -> str:
 
 
 def _rates(report: Report) -> Any:
-    """A lane a key, each with its own scale: beside camera frames, a START would not be seen on a common one."""
+    """A lane for each key, with its own scale. On a common scale, a START would be invisible beside camera frames."""
     first, lanes = _lanes(report)
     seconds = range(first, first + len(lanes[0][1]))
     p = figure(
@@ -132,7 +132,7 @@ def _rates(report: Report) -> Any:
             "key": [plain(key)] * len(counts),
             "second": list(seconds),
         }
-        width = 0.86 if len(counts) < 150 else 1  # gaps, where they are wide enough to see
+        width = 0.86 if len(counts) < 150 else 1  # gaps between bars, if they are wide enough to be seen
         colour = INK if lane == len(lanes) - 1 else ACCENT
         bars = p.vbar("x", width, "top", lane, source=data, color=colour, alpha=0.75, line_color=None)
         hover(p, bars, [("", "@key"), ("second", "@second"), ("messages", "@count{0,0}")])
@@ -143,7 +143,7 @@ def _rates(report: Report) -> Any:
 
 
 def _lanes(report: Report) -> tuple[int, list[tuple[str, list[int]]]]:
-    """The first second, and for each lane, the lowest first, its name and a count a second: no second is left out."""
+    """The first second, and the lanes from the lowest up: a name, and a count for every second."""
     rates = {rate.second: rate.by_key for rate in report.rates}
     seconds = [rates.get(second, {}) for second in range(min(rates), max(rates) + 1)]
     totals = Counter[str]()
@@ -159,7 +159,7 @@ def _lanes(report: Report) -> tuple[int, list[tuple[str, list[int]]]]:
 
 
 def _timeline(report: Report) -> Any:
-    """A row a machine, in the order of the tree, and a row for whatever else is named."""
+    """A row for each machine, in the order of the tree, and a row for everything else that events name."""
     names = dict.fromkeys([m.id for m in report.machines] + [event.machine for event in report.timeline])
     rows = {id: row for row, id in enumerate(reversed(names))}
     end = max(1.0, report.took_s, *(event.at_s for event in report.timeline))

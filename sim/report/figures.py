@@ -1,4 +1,4 @@
-"""Evidence and checks -> the report's figures: latencies, rates, the timeline, how each machine fared."""
+"""The figures of a report, from the evidence and the checks: latencies, rates, the timeline, how each machine fared."""
 
 from __future__ import annotations
 
@@ -15,12 +15,15 @@ from sim.verdict import Check, Event, Latency, LinkRow, MachineRow, Rate
 
 __all__ = ["advice_for", "latencies", "link_rows", "machine_rows", "rates", "sentence_for", "timeline"]
 
-ONE_FAULT_S = 0.2
-TOLD = {"start", "kill", "restart", "died"}  # what the timeline shows as it is called in the journal
+ONE_FAULT_S = 0.2  # two entries of one kill or restart are at most so far apart
+SHOWN = {"start", "kill", "restart", "died"}  # journal entries that the timeline shows under their own name
 
 
 def latencies(index: Index, overloaded: Sequence[tuple[int, int]]) -> list[Latency]:
-    """Milliseconds from made to handled, by the number of links crossed. `overloaded` are spans of time (ns)."""
+    """Milliseconds from made to handled, by the number of links crossed, the lowest number first.
+
+    `overloaded` are spans of time, as pairs of nanoseconds. A row is flagged if a tenth of its messages fell into them.
+    """
     took: dict[int, list[float]] = defaultdict(list)
     flagged: Counter[int] = Counter()
     terminal = "_" + index.evidence.topology.terminal.id
@@ -49,7 +52,7 @@ def latencies(index: Index, overloaded: Sequence[tuple[int, int]]) -> list[Laten
 
 
 def rates(evidence: Evidence) -> list[Rate]:
-    """Messages handled in each second, by key."""
+    """Messages handled in each second of the run, by key. Seconds without a message are left out."""
     begun = _begin(evidence)
     seconds: dict[int, Counter[str]] = defaultdict(Counter)
     for trace in evidence.journal.traces:
@@ -59,26 +62,28 @@ def rates(evidence: Evidence) -> list[Rate]:
 
 
 def timeline(evidence: Evidence) -> list[Event]:
-    """What happened to each machine, in order."""
+    """What happened to each machine, in the order of time."""
     begun = _begin(evidence)
     events: list[Event] = []
     storms: set[int] = set()
     for entry in evidence.journal.entries:
-        for what, machine, note in _told(entry, storms):
+        for what, machine, note in _events_of(entry, storms):
             event = Event(at_s=round((entry.t - begun) / 1e9, 3), machine=machine, what=what, note=note)
-            if not _is_told(event, events):
+            if not _is_shown(event, events):
                 events.append(event)
     return events
 
 
-def _is_told(event: Event, events: Sequence[Event]) -> bool:
-    """Whether this kill or restart stands there: by the fault that asks for it, and by whoever carries it out."""
+def _is_shown(event: Event, events: Sequence[Event]) -> bool:
+    """Whether this kill or restart is in `events` already. The fault and the process that carries it out both say it.
+    """
     last = next((e for e in reversed(events) if (e.machine, e.what) == (event.machine, event.what)), None)
     return event.what in ("kill", "restart") and last is not None and event.at_s - last.at_s < ONE_FAULT_S
 
 
-def _told(entry: Entry, storms: set[int]) -> Iterable[tuple[str, str, str]]:
-    if entry.what in TOLD:
+def _events_of(entry: Entry, storms: set[int]) -> Iterable[tuple[str, str, str]]:
+    """What happened, to which machine, and a note. Adds to `storms`, the numbers of storms that have begun."""
+    if entry.what in SHOWN:
         yield entry.what, machine_behind(entry.to or entry.by), ""
     elif entry.what == "fault":
         yield entry.key, entry.to, fault_told(entry)
@@ -96,7 +101,7 @@ def _told(entry: Entry, storms: set[int]) -> Iterable[tuple[str, str, str]]:
 
 
 def link_rows(evidence: Evidence) -> list[LinkRow]:
-    """What the relays of links wrote down, in order."""
+    """What the relays of links journalled, in the order of time."""
     begun = _begin(evidence)
     return [
         LinkRow(at_s=round((entry.t - begun) / 1e9, 3), link=entry.to, what=entry.key, facts=facts_told(entry.value))
@@ -105,7 +110,7 @@ def link_rows(evidence: Evidence) -> list[LinkRow]:
 
 
 def machine_rows(index: Index, checks: Sequence[Check]) -> list[MachineRow]:
-    """How each machine fared: badly if a violation names it."""
+    """How each machine fared. A machine that a violation names fared badly."""
     sent: Counter[str] = Counter(machine_behind(entry.by) for entry in index.made)
     handled: Counter[str] = Counter()
     for trace in index.evidence.journal.traces:
@@ -133,7 +138,7 @@ def machine_rows(index: Index, checks: Sequence[Check]) -> list[MachineRow]:
 
 
 def sentence_for(verdict: str, checks: Sequence[Check], *, machines: int) -> str:
-    """The verdict in words."""
+    """The verdict in one sentence, with the first violation if there is one."""
     failed = [check for check in checks if check.result == "fail"]
     if verdict == "broke":
         names = ", ".join(check.name for check in failed)
@@ -143,25 +148,25 @@ def sentence_for(verdict: str, checks: Sequence[Check], *, machines: int) -> str
         trials = next((f"{c.looked_at}, {c.figures}" for c in checks if c.name == "trials"), "no trial was asked for")
         return f"HELD: {machines} machines, {trials}"
     if verdict == "interrupted":
-        return "INTERRUPTED: what there was until then is told, and proves nothing"
+        return "INTERRUPTED: partial results, no verdict"
     doubts = sorted((check for check in checks if check.result == "unknown"), key=lambda check: check.name != "confirm")
     return f"NOT SETTLED: {doubts[0].violations[0] if doubts else 'it is not known whether all held'}"
 
 
 def advice_for(verdict: str, checks: Sequence[Check], *, has_exception: bool) -> str:
-    """What to do about it."""
+    """What the reader should do next."""
     if has_exception:
-        return "Begin with the exception: what else broke may follow from it."
+        return "Begin with the exception. It may have caused everything else that broke."
     failed = {check.name for check in checks if check.result == "fail"}
     if verdict == "broke" and failed == {"expect"}:
-        return "Everything held but the lab's own limits under `expect`: raise them, or lighten the load."
+        return "Everything held except the lab's own limits under `expect`. Raise them, or reduce the load."
     if verdict == "broke":
-        return "Run it again with the command below; if it breaks again, keep the file it names and report it."
+        return "Run it again with the command below. If it breaks again, keep the file that it names and report it."
     if verdict == "unsettled":
-        return "Something was still under way when time was up: a handler hangs, or the load is too much for here."
+        return "Something was still under way when time was up. A handler hangs, or the load is too high here."
     if verdict == "interrupted":
         return "Run it again, and let it end."
-    return "Rehearse again when the lab's file changes. Below is also what a rehearsal on one machine cannot prove."
+    return "Rehearse again when the lab's file changes. See below what a rehearsal on one machine cannot prove."
 
 
 def _first_about(violations: Iterable[Violation], tree: Tree) -> dict[str, str]:

@@ -1,7 +1,7 @@
-"""`Diagram` -> inline SVG: one picture, as wide as the page, that needs no script and fetches nothing.
+"""Draws a `Diagram` as inline SVG: one picture, as wide as the page, without scripts and without anything to fetch.
 
-Each thing says all it knows when it is pointed at. Colour never speaks alone: messages have numbers, marks have shapes,
-confirmations are dashed, what was lost ends in a cross.
+Each element has a tooltip with all that is known of it. No meaning is in a colour alone: messages have numbers, marks
+have shapes, confirmations are dashed, and a lost message ends in a cross.
 """
 
 from __future__ import annotations
@@ -37,19 +37,19 @@ MARKS = {
 COLOURS = (ACCENT, "#7a4ea3", "#a3522a", GOOD, "#8a6100", "#5c6b1f", "#a13670", INK)
 WIDTH, LEFT, RIGHT, TOP, FOOT = 900, 118, 14, 34, 40
 LEAST_STEP, MOST_STEP = 8, 74  # px
-APART = 27  # px from a machine's line to that of its programs
-MOST_LABELS = 16  # more messages than this are told by their numbers alone
-CHAR = 6.9  # px of a label at 11 px, bold, rather too wide than too narrow
+APART = 27  # px from a machine's line to the line of its programs
+MOST_LABELS = 16  # if there are more messages, they have numbers and no names
+CHAR = 6.9  # width in px of a character of a bold 11 px label, slightly too wide to be safe
 
 
 def marks_of(diagram: Diagram) -> list[Mark]:
-    """The marks that are on the picture, in the order of a message's life."""
+    """The marks of the picture, in the order of a message's life."""
     there = {spot.what for spot in diagram.spots}
     return [mark for what, mark in MARKS.items() if what in there]
 
 
 def draw(diagram: Diagram) -> str:
-    """The picture, an `<svg>` element. All text of the journal in it is escaped."""
+    """The picture, as an `<svg>` element. All text of the journal in it is escaped."""
     return _Drawing(diagram).svg()
 
 
@@ -66,9 +66,9 @@ class _Drawing:
         self._taken: list[tuple[float, float, float, float]] = []  # by marks and labels: left, top, right, bottom
 
     def svg(self) -> str:
-        """All of it, what is in front last."""
+        """The whole picture. What comes last is in front."""
         height = self._bottom + FOOT
-        parts = [  # places are taken in this order, too
+        parts = [  # in this order, elements also take their places
             *self._cuts(),
             *(self._line(line) for line in self._diagram.lines),
             *(self._bar(bar) for bar in self._diagram.bars),
@@ -94,7 +94,7 @@ class _Drawing:
         return self._ys[node.machine, False] if y is None else y
 
     def _take(self, box: tuple[float, float, float, float]) -> bool:
-        """Keep a place, if it is free."""
+        """Take a place if it is free; whether it was."""
         left, top, right, bottom = box
         is_free = not any(x0 < right and left < x1 and y0 < bottom and top < y1 for x0, y0, x1, y1 in self._taken)
         if is_free:
@@ -121,7 +121,8 @@ class _Drawing:
         return "".join(parts)
 
     def _cuts(self) -> Iterable[str]:
-        """The time at the beginning and after each cut, and how long it was, where there is room to say so."""
+        """Where time was cut out: the length of each cut, if it fits, and the time at the beginning and after each cut.
+        """
         yield self._time(1, self._diagram.begins_s)
         for cut in self._diagram.cuts:
             x, wide = self._x(cut.x0 + 0.5), self._step * (cut.x1 - cut.x0 - 1)
@@ -154,7 +155,7 @@ class _Drawing:
         text = f"link {bar.what}"
         right = max(x1, x0 + len(text) * CHAR + 8)
         while not self._take((x0, top - 7, right, top + 7)) and top > above + 24:
-            top -= 16  # beside what else the link suffers from
+            top -= 16  # beside the other faults of the link
         return (
             f'<g>{title}<rect x="{x0:.1f}" y="{top - 6:.1f}" width="{max(4.0, x1 - x0):.1f}" height="12" rx="2" '
             f'fill="{UNSURE}" opacity=".18"/>{_stroke(x0, top - 8, x0, top + 8, UNSURE, 1.6)}'
@@ -169,14 +170,14 @@ class _Drawing:
             x1, y1 = x0 + (x1 - x0) * 0.7, y0 + (y1 - y0) * 0.7
         length = max(1.0, ((x1 - x0) ** 2 + (y1 - y0) ** 2) ** 0.5)
         ux, uy = (x1 - x0) / length, (y1 - y0) / length
-        short = 3 if arrow.end == "arrived" else 4  # so that the point of it shows beside a line or a mark
+        short = 3 if arrow.end == "arrived" else 4  # so that a line or a mark does not cover the arrowhead
         tip = x1 - ux * short, y1 - uy * short
         body = _stroke(x0, y0, *tip, colour, 1 if arrow.confirm else 1.8, dash="4 3" if arrow.confirm else "")
-        wide = _stroke(x0, y0, x1, y1, "transparent", 9)  # to point at
+        wide = _stroke(x0, y0, x1, y1, "transparent", 9)  # easy to point at
         return f"<g><title>{escape(arrow.note)}</title>{wide}{body}{_end(arrow.end, tip, (ux, uy), colour)}</g>"
 
     def _spread(self) -> Iterable[tuple[Spot, float]]:
-        """Marks with their x in px, those that would cover one another pushed apart."""
+        """Marks with their x in px. Marks that would cover one another are pushed apart."""
         last: dict[Node, float] = {}
         for spot in self._diagram.spots:
             x = max(self._x(spot.x), last.get(spot.on, 0.0) + 11)
@@ -190,7 +191,7 @@ class _Drawing:
         number = ""
         if spot.message and spot.what != "repeated" and len(self._diagram.messages) > 1:
             is_below = spot.on.program and spot.on.machine != self._diagram.lines[0].machine
-            side = 20 if is_below else -3  # where fewer arrows are
+            side = 20 if is_below else -3  # the side with fewer arrows
             self._taken.append((x - 4, y + side - 14, x + 4, y + side - 4))
             number = (
                 f'<text x="6" y="{side}" text-anchor="middle" font-size="9.5" fill="{_colour(spot.message)}" '
@@ -204,7 +205,7 @@ class _Drawing:
         )
 
     def _labels(self) -> Iterable[str]:
-        """Each message by its number and name where it starts, each repeat by its number."""
+        """Labels at the start of arrows: number and name of each message, and the number of each repeat."""
         parts = []
         begun: set[tuple[int, int]] = set()
         for arrow in self._diagram.arrows:
@@ -219,14 +220,14 @@ class _Drawing:
     def _label(self, arrow: Arrow, text: str) -> str:
         colour = _colour(arrow.message)
         wide, x, y = len(text) * CHAR, self._x(arrow.x0), self._y(arrow.frm)
-        away = 1 if self._y(arrow.to) < y else -1  # to the side that the arrow does not go to
+        away = 1 if self._y(arrow.to) < y else -1  # to the side that the arrow does not point to
         for dy in (15, 28, -15, -28, 41, -41, 54):
             for dx in (-4.0, 8 - wide, -wide / 2):
                 middle = y + away * dy
                 left = min(max(x + dx, LEFT - 8), self._width - wide - 2)
                 if middle > TOP - 14 and self._take((left, middle - 6, left + wide, middle + 6)):
                     return _text(left, middle + 4, text, colour)
-        return ""  # no room: pointing at the arrow tells it
+        return ""  # no room: the tooltip of the arrow has it
 
     def _words(self) -> str:
         count = len(self._diagram.arrows)
@@ -239,7 +240,9 @@ class _Drawing:
 
 
 def _rows(lines: list[Line]) -> dict[tuple[str, bool], float]:
-    """The y of each machine, and of its programs: above the terminal, below the others, so that few arrows cross."""
+    """The y of each machine and of its programs. Those of the terminal are above it, the others below: fewer arrows
+    cross.
+    """
     rows = len(lines) + sum(line.programs for line in lines) / 2
     gap = max(46.0, min(110.0, 470 / max(1.0, rows)))
     ys: dict[tuple[str, bool], float] = {}
@@ -257,7 +260,7 @@ def _rows(lines: list[Line]) -> dict[tuple[str, bool], float]:
 
 
 def _between(gaps: list[tuple[float, float]], width: float) -> Iterable[tuple[float, float]]:
-    """What is left of 0 to `width`."""
+    """The parts of 0 to `width` outside of `gaps`."""
     at = 0.0
     for x0, x1 in sorted(gaps):
         if x0 > at:
@@ -267,8 +270,8 @@ def _between(gaps: list[tuple[float, float]], width: float) -> Iterable[tuple[fl
         yield at, width
 
 
-def _end(end: str, tip: tuple[float, float], way: tuple[float, float], colour: str) -> str:
-    (x, y), (ux, uy) = tip, way
+def _end(end: str, tip: tuple[float, float], towards: tuple[float, float], colour: str) -> str:
+    (x, y), (ux, uy) = tip, towards
     if end == "lost":
         return _stroke(x - 5, y - 5, x + 5, y + 5, BAD, 2.2) + _stroke(x - 5, y + 5, x + 5, y - 5, BAD, 2.2)
     if end == "quiet":
@@ -287,7 +290,7 @@ def _stroke(x0: float, y0: float, x1: float, y1: float, colour: str, wide: float
 
 
 def _text(x: float, y: float, text: str, colour: str) -> str:
-    """With a rim of paper, so that it can be read where a line runs under it."""
+    """Text with a white outline, so that it can be read over a line."""
     return (
         f'<text x="{x:.1f}" y="{y:.1f}" fill="{colour}" font-weight="600" stroke="#fff" stroke-width="3" '
         f'stroke-linejoin="round" paint-order="stroke">{escape(text)}</text>'

@@ -1,8 +1,8 @@
-"""`Report` -> report.html and report.json. A pure rendering: nothing is judged here.
+"""Writes a `Report` as report.html and report.json. Nothing is judged here.
 
-The page is one file that opens without a network: its styles and scripts are in it, and its own policy forbids the
-browser to fetch anything. What is on it and in what order is in `report.html.j2`; its pictures are in `charts.py`,
-`tree_chart.py` and `lamport_svg.py`.
+The page is one file that opens without a network. It contains its styles and scripts, and its content security policy
+forbids the browser to fetch anything. `report.html.j2` has its sections in their order. `charts.py`, `tree_chart.py`
+and `lamport_svg.py` draw its pictures.
 """
 
 from __future__ import annotations
@@ -26,10 +26,10 @@ VERDICTS = {"held": "Held", "broke": "Broke", "unsettled": "Did not settle", "in
 
 
 def write(report: Report, folder: Path) -> Path:
-    """Write report.html and report.json into `folder`, each whole or not at all, and return the path of the page.
+    """Write report.html and report.json into `folder`, each whole or not at all. Returns the path of the page.
 
-    The folder is made if need be. The page is about 1.4 MB, nearly all of it bokeh, which is imported here: it takes
-    most of a second.
+    The folder is made if it does not exist. The page is about 1.4 MB, nearly all of it bokeh. The import of bokeh, on
+    the first call, takes most of a second.
     """
     folder.mkdir(parents=True, exist_ok=True)
     _replace(folder / "report.json", msgspec.json.format(to_json(report)) + b"\n")
@@ -39,9 +39,9 @@ def write(report: Report, folder: Path) -> Path:
 
 
 def point_latest(reports: Path, folder: Path) -> None:
-    """Make `reports/latest` a relative link to `folder`, in one step: whoever follows it finds the old or the new.
+    """Make `reports/latest` a relative link to `folder`, in one step: it always points to the old or the new folder.
 
-    Raises OSError where there is something else named `latest`, or no links.
+    Raises OSError if something else is named `latest`, or if the file system has no links.
     """
     link = reports / f".latest-{os.getpid()}"
     link.unlink(missing_ok=True)
@@ -91,7 +91,7 @@ def _number(value: float, digits: int = 0) -> str:
 
 
 def _milliseconds(value: float) -> str:
-    """As many digits as mean something: 0.12, 3.4, 1,204."""
+    """A number with as many digits as are meaningful: 0.12, 3.4, 1,204."""
     return _number(value, 2 if value < 1 else 1 if value < 100 else 0)
 
 
@@ -101,7 +101,7 @@ def _counted(things: Sequence[Any] | int, one: str, many: str | None = None) -> 
 
 
 def _headline(traceback: str) -> str:
-    """Whose exception, and what it said: the first line and the last, without Python's own words."""
-    lines = [line.strip() for line in traceback.strip().splitlines()] or ["an exception that says nothing"]
+    """The machine and the exception: the first and the last line of a traceback, without Python's own heading."""
+    lines = [line.strip() for line in traceback.strip().splitlines()] or ["an exception without a traceback"]
     first = lines[0].removesuffix("Traceback (most recent call last):").rstrip(" :")
     return " — ".join(dict.fromkeys(part for part in (first, lines[-1]) if part))

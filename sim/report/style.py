@@ -1,6 +1,6 @@
-"""What the charts of a report share: its colours, its marks, its kind of figure, and labels that are text and no more.
+"""What the charts of a report share: colours, marks, the look of a figure, and labels that are plain text.
 
-Colour never speaks alone: a mark has a shape that no other mark of its chart has, and the page's legends draw it too.
+No meaning is in a colour alone. Each mark of a chart has its own shape, and the legends of the page draw it too.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ FONT = "system-ui, 'Segoe UI', Roboto, 'Helvetica Neue', sans-serif"
 
 @dataclass(frozen=True)
 class Shape:
-    """A shape twice: bokeh's, at the size where it looks as large as the others, and an SVG path 12 by 12."""
+    """A shape for both renderers: bokeh's marker, at a size that looks like the others, and an SVG path of 12 by 12."""
 
     marker: str
     path: str
@@ -72,7 +72,7 @@ SHAPES = {
 
 @dataclass(frozen=True)
 class Mark:
-    """One kind of dot, and what it says in words. `shape` is one of SHAPES."""
+    """One kind of dot, and what it means in words. `shape` is a key of SHAPES."""
 
     shape: str
     colour: str
@@ -84,7 +84,7 @@ class Mark:
 
 
 def figure(*, height: int, **more: Any) -> Any:
-    """As wide as the page lets it be; no toolbar, so that scrolling over it scrolls the page."""
+    """A figure as wide as the page. It has no toolbar, so that scrolling over it scrolls the page."""
     from bokeh.plotting import figure as new_figure
 
     p = new_figure(height=height, sizing_mode="stretch_width", toolbar_location=None, tools="", **more)
@@ -104,7 +104,7 @@ def figure(*, height: int, **more: Any) -> Any:
 def scatter(
     p: Any, data: dict[str, Any], mark: Mark, tips: list[tuple[str, str]], *, larger: int = 0, **more: Any
 ) -> None:
-    """Draw a mark at each `x`, `y` of the data. `tips` say what pointing at one shows: bokeh puts that in as text."""
+    """Draw a mark at each `x`, `y` of the data. `tips` are the tooltip: pairs of a label and a bokeh template."""
     shape = SHAPES[mark.shape]
     look = {"fill_color": mark.colour, "line_color": "white", "size": shape.size + larger} | more
     dots = p.scatter("x", "y", source=data, marker=shape.marker, angle=shape.angle, **look)
@@ -112,7 +112,7 @@ def scatter(
 
 
 def name_rows(p: Any, names: list[str], *, at: float = 0) -> None:
-    """Row 0, the lowest, has the first name."""
+    """Label the rows of the y axis. Row 0, the lowest, gets the first name."""
     from bokeh.models import FixedTicker
 
     p.yaxis.ticker = FixedTicker(ticks=[row + at for row in range(len(names))])
@@ -131,5 +131,5 @@ def label(id: str) -> str:
 
 
 def plain(text: str) -> str:
-    """Text that bokeh takes for text: what it takes for TeX, it would fetch a typesetter from the web for."""
+    """Text that bokeh does not take for TeX. For TeX it would fetch a typesetter from the web."""
     return text.replace("$$", "$\u200b$").replace("\\[", "\\\u200b[").replace("\\(", "\\\u200b(")

@@ -1,4 +1,4 @@
-"""The tree of machines as a picture, the terminal on top: where each stands, and how its label finds room."""
+"""The picture of the tree of machines, with the terminal on top: the places of machines and of their labels."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 
 __all__ = ["FARED", "draw_tree", "tidy"]
 
-CHAR_PX = 6.8  # of a label at 12 px, rather too wide than too narrow
-NARROW_PX = 600  # the plot on a page 700 px wide: labels that fit there fit anywhere
+CHAR_PX = 6.8  # width of a character of a 12 px label, slightly too wide to be safe
+NARROW_PX = 600  # width of the plot on a page of 700 px: labels that fit there fit on wider pages
 FARED = {
     "well": Mark("circle", GOOD, "well"),
     "badly": Mark("square", BAD, "badly"),
@@ -25,7 +25,7 @@ FARED = {
 
 
 def tidy(tree: nx.DiGraph[str]) -> dict[str, float]:
-    """An x for each machine: leaves side by side, cousins a little apart, a parent in the middle of its children."""
+    """The x of each machine: leaves side by side, cousins a little apart, a parent in the middle of its children."""
     import networkx as nx
 
     places: dict[str, float] = {}
@@ -42,7 +42,7 @@ def tidy(tree: nx.DiGraph[str]) -> dict[str, float]:
 
 
 def draw_tree(machines: list[MachineRow]) -> Any:
-    """Rows are laid out in pixels, so that a row is as high as its labels; columns stretch with the page."""
+    """Draw the tree. Rows are laid out in pixels, as high as their labels. Columns stretch with the page."""
     import networkx as nx
 
     ids = [machine.id for machine in machines]
@@ -72,7 +72,7 @@ def draw_tree(machines: list[MachineRow]) -> Any:
 
 
 def _crowded(machines: list[MachineRow], xs: dict[str, float], span: float) -> set[int]:
-    """The depths at which labels written level would touch one another or the edge of a narrow plot."""
+    """The depths at which horizontal labels would touch one another, or the edge of a narrow plot."""
     px = NARROW_PX / span
     middle = (min(xs.values()) + max(xs.values())) / 2
     half = {id: len(label(id)) * CHAR_PX / 2 + 5 for id in xs}
@@ -87,7 +87,8 @@ def _crowded(machines: list[MachineRow], xs: dict[str, float], span: float) -> s
 
 
 def _rows(machines: list[MachineRow], turned: set[int]) -> tuple[dict[str, float], list[float]]:
-    """Each machine's y, and the height of each row: its marks, its longest label, and the lines down."""
+    """The y of each machine, and the height of each row: its marks, its longest label, and the lines to the next row.
+    """
     heights = [0.0] * (1 + max(machine.depth for machine in machines))
     for machine in machines:
         heights[machine.depth] = max(heights[machine.depth], _label_px(machine, turned) + 56)
@@ -96,7 +97,7 @@ def _rows(machines: list[MachineRow], turned: set[int]) -> tuple[dict[str, float
 
 
 def _label_px(machine: MachineRow, turned: set[int]) -> float:
-    """How far down a label reaches."""
+    """The height of a label in pixels."""
     return len(label(machine.id)) * CHAR_PX if machine.depth in turned else 16
 
 
@@ -126,14 +127,14 @@ def _machine_marks(p: Any, machines: list[MachineRow], xs: dict[str, float], ys:
 def _machine_labels(
     p: Any, machines: list[MachineRow], xs: dict[str, float], ys: dict[str, float], turned: set[int]
 ) -> None:
-    """Beside the terminal, which has its row to itself; below the others, turned where they would touch."""
+    """Write the labels: beside the terminal, below the other machines, and vertically where they would touch."""
     from bokeh.core.properties import value
 
     style = {"text_font": value(FONT), "text_font_size": "12px", "text_color": INK, "text_baseline": "middle"}
-    ways: list[tuple[list[MachineRow], dict[str, Any]]] = [
+    placements: list[tuple[list[MachineRow], dict[str, Any]]] = [
         ([m for m in machines if not m.depth], {"x_offset": 14}),
         ([m for m in machines if m.depth and m.depth in turned], {"y_offset": 12, "angle": -pi / 2}),
         ([m for m in machines if m.depth and m.depth not in turned], {"y_offset": 18, "text_align": "center"}),
     ]
-    for some, way in ways:
-        p.text([xs[m.id] for m in some], [ys[m.id] for m in some], [label(m.id) for m in some], **way, **style)
+    for some, placement in placements:
+        p.text([xs[m.id] for m in some], [ys[m.id] for m in some], [label(m.id) for m in some], **placement, **style)

@@ -262,7 +262,7 @@ TRIALS = Check(name="trials", looked_at="9 messages of 1 rig", count=9, result="
         ("held", [TRIALS], "HELD: 2 machines, 9 messages of 1 rig, 0 lost, 0 twice"),
         ("held", [], "HELD: 2 machines, no trial was asked for"),
         ("broke", [TRIALS, check("a went astray"), check("b", name="order")], "BROKE: hops, order. a went astray"),
-        ("interrupted", [TRIALS], "INTERRUPTED: what there was until then is told, and proves nothing"),
+        ("interrupted", [TRIALS], "INTERRUPTED: partial results, no verdict"),
         ("unsettled", [TRIALS], "NOT SETTLED: it is not known whether all held"),
         (
             "unsettled",
@@ -279,7 +279,7 @@ def test_the_verdict_is_one_sentence(verdict: str, checks: list[Check], sentence
     ("verdict", "checks", "has_exception", "word"),
     [
         ("broke", [check("a")], True, "Begin with the exception"),
-        ("broke", [check("a", name="expect")], False, "raise them"),
+        ("broke", [check("a", name="expect")], False, "Raise them"),
         ("broke", [check("a", name="expect"), check("b")], False, "Run it again with the command below"),
         ("unsettled", [], False, "still under way"),
         ("interrupted", [], False, "let it end"),

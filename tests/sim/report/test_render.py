@@ -238,10 +238,10 @@ def test_the_picture_has_a_legend_of_what_is_on_it_and_says_what_there_was_no_ro
     page = page_of(broke, tmp_path)
     assert [attributes["role"] for tag, attributes in page.tags if tag == "svg" and "role" in attributes] == ["img"]
     text = page.texts["picture"]
-    for words in ("did not arrive, or left no trace", "comes without a trace", "killed", "5.0 s in which nothing"):
+    for words in ("did not arrive, or left no trace", "arrived, not traced", "killed", "5.0 s in which nothing"):
         assert words in text
     assert "restarted" not in text
-    assert "no room for 3 more messages and 1 more arrow." in text
+    assert "Not shown: 3 more messages and 1 more arrow." in text
 
 
 def test_what_a_fault_explains_is_told_by_check_and_folded_when_it_is_long(broke: Report, tmp_path: Path) -> None:
@@ -306,7 +306,7 @@ def test_every_machine_has_a_row_for_its_clock(held: Report, tmp_path: Path) -> 
     text = " ".join(page_of(held, tmp_path).texts["clocks"].split())
     assert "Clock offset to the terminal" in text
     assert "rig_1 0.012 0.250 4" in text.replace("rig_10.0120.2504", "rig_1 0.012 0.250 4")
-    assert "never told" in text
+    assert "never said" in text
 
 
 def test_what_is_empty_says_so_in_a_sentence(nothing: Report, tmp_path: Path) -> None:
