@@ -23,7 +23,7 @@ from sim.verdict import Check
 __all__ = ["check_expect"]
 
 
-class Measured(Struct, kw_only=True):
+class Traffic(Struct, kw_only=True):
     """What one class of traffic came to."""
 
     name: str  # "trials", "START", "rig_1 camera/0:"
@@ -37,7 +37,7 @@ class Measured(Struct, kw_only=True):
     came: list[int]  # when each came the first time (ns), ascending
 
 
-class _Found(Struct):
+class _Findings(Struct):
     """What the limits came to."""
 
     count: int = 0
@@ -77,7 +77,7 @@ def _about(machine: str, text: str) -> Violation:
 def check_expect(index: Index) -> Check:
     """The lab's own limits."""
     expect = index.evidence.topology.expect
-    found = _Found()
+    found = _Findings()
     _hold_all(found, expect.trials, lambda: _trials(index))
     for key, limits in expect.keys.items():
         _hold_all(found, limits, lambda key=key: _measured(index, key, [e for e in index.made if e.key == key]))  # type: ignore[misc]
@@ -86,7 +86,7 @@ def check_expect(index: Index) -> Check:
     return result_of("expect", many(found.count, "limit"), found.count, found.broke, unknown=found.unknown)
 
 
-def _hold_all(found: _Found, limits: Limits, measure: Callable[[], Measured]) -> None:
+def _hold_all(found: _Findings, limits: Limits, measure: Callable[[], Traffic]) -> None:
     """Hold one class of traffic against all its limits; nothing is measured for limits that there are not."""
     if limits == Limits():
         return
@@ -107,7 +107,7 @@ def _hold_all(found: _Found, limits: Limits, measure: Callable[[], Measured]) ->
 # -- messages ----------------------------------------------------------------------------------------------------------
 
 
-def _trials(index: Index) -> Measured:
+def _trials(index: Index) -> Traffic:
     traffic = _measured(index, "trials", [entry for entry in index.made if entry.key == "DATA"])
     rows = trial_rows(index)
     traffic.lost = sum(len(row.missing) for row in rows)
@@ -115,12 +115,12 @@ def _trials(index: Index) -> Measured:
     return traffic
 
 
-def _measured(index: Index, name: str, made: list[Entry]) -> Measured:
+def _measured(index: Index, name: str, made: list[Entry]) -> Traffic:
     """Messages by when they came to their handler: as programs wrote it down, or, of other keys, as it was traced."""
     came = {entry.id: _times(index, entry) for entry in made}
     missing = [entry for entry in made if not came[entry.id]]
     took = sorted(max(0, came[entry.id][0] - entry.t) / 1e6 for entry in made if came[entry.id])
-    return Measured(
+    return Traffic(
         name=name,
         made=len(made),
         lost=sum(1 for entry in missing if entry.sought),
@@ -149,7 +149,7 @@ def _is_twice(index: Index, made: Entry) -> bool:
 # -- streams -----------------------------------------------------------------------------------------------------------
 
 
-def _hold_streams(index: Index, found: _Found) -> None:
+def _hold_streams(index: Index, found: _Findings) -> None:
     expect = index.evidence.topology.expect
     times = stream_times(index) if expect.streams else {}
     held: set[str] = set()
@@ -161,7 +161,7 @@ def _hold_streams(index: Index, found: _Found) -> None:
         held |= {f"{row.machine}.{name}", name} & expect.streams.keys()
         missing = max(0, row.sent - row.received)
         known = times.get((row.machine, row.stream))
-        traffic = Measured(
+        traffic = Traffic(
             name=f"{row.machine} {row.stream}:",
             machine=row.machine,
             unit="items ",
@@ -177,14 +177,14 @@ def _hold_streams(index: Index, found: _Found) -> None:
         _hold_all(found, expect.streams[name], lambda name=name: _nothing(name))  # type: ignore[misc]
 
 
-def _nothing(name: str) -> Measured:
-    return Measured(name=name, made=0, lost=0, twice=0, missing=0, took_ms=[], came=[])
+def _nothing(name: str) -> Traffic:
+    return Traffic(name=name, made=0, lost=0, twice=0, missing=0, took_ms=[], came=[])
 
 
 # -- how soon ----------------------------------------------------------------------------------------------------------
 
 
-def _hold_times(index: Index, found: _Found) -> None:
+def _hold_times(index: Index, found: _Findings) -> None:
     expect = index.evidence.topology.expect
     if expect.handshake_within_s is not None:
         _hold_last(found, "handshake", _shook(index), expect.handshake_within_s)
@@ -194,7 +194,7 @@ def _hold_times(index: Index, found: _Found) -> None:
         _hold_recoveries(index, found, expect.recovered_within_s)
 
 
-def _hold_last(found: _Found, what: str, took: dict[str, float | None], limit: float) -> None:
+def _hold_last(found: _Findings, what: str, took: dict[str, float | None], limit: float) -> None:
     """The last machine counts; one that never came there broke the limit, however long that is."""
     never = sorted(machine for machine, seconds in took.items() if seconds is None)
     if never:
@@ -227,7 +227,7 @@ def _started(index: Index) -> dict[str, float | None]:
     return {rig: (first[rig] - min(sent)) / 1e9 if rig in first else None for rig in rigs}
 
 
-def _hold_recoveries(index: Index, found: _Found, limit: float) -> None:
+def _hold_recoveries(index: Index, found: _Findings, limit: float) -> None:
     slowest: dict[str, float] = {}
     for recovery in recoveries(index):
         if recovery.took_s is None:

@@ -27,7 +27,7 @@ __all__ = ["StreamTimes", "check_streams", "has_streams", "stream_rows", "stream
 ASTRAY = "they came to"
 
 
-class _Stream:
+class _StreamRecord:
     """One stream as it was made and as it came."""
 
     def __init__(self, name: str) -> None:
@@ -97,12 +97,12 @@ def stream_times(index: Index) -> dict[tuple[str, str], StreamTimes]:
     return times
 
 
-def _streams(index: Index) -> list[_Stream]:
-    streams: dict[str, _Stream] = {}
+def _streams(index: Index) -> list[_StreamRecord]:
+    streams: dict[str, _StreamRecord] = {}
     planned = _planned(index.evidence.topology)
     for entry in index.evidence.journal.of("item_made", "item_got"):
         if _is_ours(entry, planned):
-            stream = streams.setdefault(entry.stream, _Stream(entry.stream))
+            stream = streams.setdefault(entry.stream, _StreamRecord(entry.stream))
             (stream.made if entry.what == "item_made" else stream.got).append(entry)
     return [stream for _, stream in sorted(streams.items())]
 
@@ -114,7 +114,7 @@ def _all_judged(index: Index) -> list[tuple[StreamRow, Lost, list[str]]]:
     return index.judged_streams
 
 
-def _judged(index: Index, stream: _Stream) -> tuple[StreamRow, Lost, list[str]]:
+def _judged(index: Index, stream: _StreamRecord) -> tuple[StreamRow, Lost, list[str]]:
     """A stream's row, what of it is missing and why, and what came that should not have."""
     machine, spec, short = _spec(index, stream)
     to = _ends_at(index, stream, machine, spec)
@@ -180,13 +180,13 @@ def _twice(row: StreamRow) -> list[str]:
     return [f"{many(row.repeated, 'item')} came twice to {row.to}"] if row.repeated else []
 
 
-def _flow_id(stream: _Stream) -> str:
+def _flow_id(stream: _StreamRecord) -> str:
     """The id of the endpoint of a storm's stream, `rig_1.probe#0.3`."""
     frm, _, number = stream.name.rpartition("#")
     return f"{frm}_flow{number}"
 
 
-def _spec(index: Index, stream: _Stream) -> tuple[Machine, Stream | None, str]:
+def _spec(index: Index, stream: _StreamRecord) -> tuple[Machine, Stream | None, str]:
     """The machine, the stream's plan if the topology has one, and a short name."""
     topology = index.evidence.topology
     if "/" not in stream.name:  # which no id and no stream's name has in it
@@ -197,7 +197,7 @@ def _spec(index: Index, stream: _Stream) -> tuple[Machine, Stream | None, str]:
     return found, found.streams[name], f"{name}/{session}"
 
 
-def _ends_at(index: Index, stream: _Stream, machine: Machine, spec: Stream | None) -> str:
+def _ends_at(index: Index, stream: _StreamRecord, machine: Machine, spec: Stream | None) -> str:
     if spec is None:
         return next((entry.to for entry in stream.made), "")
     to, key = stream_destination(index.evidence.topology, machine, spec)

@@ -11,8 +11,8 @@ from typing import Any
 
 from sim.diagram.flights import Flight
 from sim.diagram.losses import Spell, spells_of, why_lost
-from sim.diagram.model import Arrow, Bar, Diagram, Line, Node, Spot, Told
-from sim.diagram.selection import Event, Story, events_of, outcome_of, story_of
+from sim.diagram.model import Arrow, Bar, Diagram, Lifeline, MachineLine, MessageRow, Spot
+from sim.diagram.selection import Story, StoryEvent, events_of, outcome_of, story_of
 from sim.diagram.timescale import Scale
 from sim.evidence.index import Evidence
 from sim.evidence.journal import Journal
@@ -38,7 +38,7 @@ def diagram_of(evidence: Evidence | Journal, topology: Topology, violations: Seq
 class _Picture:
     """Everything of a story at its place."""
 
-    def __init__(self, story: Story, events: list[Event]) -> None:
+    def __init__(self, story: Story, events: list[StoryEvent]) -> None:
         self.story = story
         begin, end = story.span
         self.zero = min((entry.t for entry in story.journal.entries), default=begin)
@@ -66,7 +66,7 @@ class _Picture:
         with_programs |= {spot.on.machine for spot in spots if spot.on.program}
         bars = [bar for one in self.spells for bar in self._bars(one, with_programs)]
         lines = [
-            Line(machine=m.id, parent=m.parent, programs=m.id in with_programs)
+            MachineLine(machine=m.id, parent=m.parent, programs=m.id in with_programs)
             for m in map(self.story.topology.machine, self.story.tree.depth_first())
             if m.id in self.machines
         ]
@@ -83,15 +83,15 @@ class _Picture:
             arrows_left_out=self.story.arrows_left_out,
         )
 
-    def _shows(self, event: Event) -> bool:
+    def _shows(self, event: StoryEvent) -> bool:
         node = self.story.node(event.by)
         return node is not None and node.machine in self.machines
 
     def _seconds(self, t: int) -> float:
         return round((t - self.zero) / 1e9, 6)
 
-    def _node(self, name: str) -> Node:
-        return self.story.node(name) or Node(self.story.topology.terminal.id)
+    def _node(self, name: str) -> Lifeline:
+        return self.story.node(name) or Lifeline(self.story.topology.terminal.id)
 
     def _arrow(self, flight: Flight) -> Arrow:
         x0 = self.scale.place(flight.t)
@@ -124,7 +124,7 @@ class _Picture:
             came = f"it did not arrive: {why}" if why else f"no trace of it at {flight.peer}"
         return f"{what}{again}: {flight.at} → {flight.peer}; {came}"
 
-    def _spot(self, event: Event) -> Spot:
+    def _spot(self, event: StoryEvent) -> Spot:
         return Spot(
             on=self._node(event.by),
             x=self.scale.place(event.t),
@@ -145,7 +145,7 @@ class _Picture:
         x1 = self.scale.width if outage.ends is None else self.scale.place(outage.ends)
         yield Bar(on=one.node, link=one.is_on_link, x0=x0, x1=x1, what=one.state, note=outage.words)
 
-    def _told(self, root: str) -> Told:
+    def _told(self, root: str) -> MessageRow:
         made = next((entry for entry in self.story.journal.of("made", "made twice") if entry.id == root), None)
         head = next((flight.head for flight in self.story.flights if flight.head.id == root), None)
         number = self.story.numbers[root]
@@ -153,7 +153,8 @@ class _Picture:
         key, to = (facts.key, facts.to) if facts else ("", "")
         events = [event for event in self.events if event.id and self.story.number(event.id, event.t) == number]
         outcome = outcome_of(self.story, root, key, events)
-        return Told(id=root, key=key, frm=made.by if made else head.sender if head else "", to=to, outcome=outcome)
+        sender = made.by if made else head.sender if head else ""
+        return MessageRow(id=root, key=key, frm=sender, to=to, outcome=outcome)
 
 
 def _machines(story: Story, names: Iterable[str]) -> set[str]:

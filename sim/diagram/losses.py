@@ -9,7 +9,7 @@ from typing import Any
 from msgspec import Struct
 
 from sim.diagram.flights import Flight
-from sim.diagram.model import Node
+from sim.diagram.model import Lifeline
 from sim.evidence.journal import Entry
 from sim.evidence.outage import Outage
 from sim.lab.names import process_of
@@ -33,9 +33,9 @@ class Spell(Struct, frozen=True):
         return self.outage.kind == "link"
 
     @property
-    def node(self) -> Node:
+    def node(self) -> Lifeline:
         """The line it lies on; a link's is that of its lower machine."""
-        return Node(self.outage.machine, self.outage.kind == "program")
+        return Lifeline(self.outage.machine, self.outage.kind == "program")
 
     @property
     def state(self) -> str:

@@ -11,17 +11,17 @@ from typing import Literal
 
 from msgspec import Struct, field
 
-__all__ = ["Arrow", "Bar", "Cut", "Diagram", "Line", "Node", "Spot", "Told"]
+__all__ = ["Arrow", "Bar", "Cut", "Diagram", "MachineLine", "Lifeline", "Spot", "MessageRow"]
 
 
-class Node(Struct, frozen=True):
+class Lifeline(Struct, frozen=True):
     """Where on the picture: the line of a machine, or the second line of its programs, close to it."""
 
     machine: str
     program: bool = False
 
 
-class Line(Struct, kw_only=True):
+class MachineLine(Struct, kw_only=True):
     """One machine. `programs`: whether anything of the story was said or handled by a program on it."""
 
     machine: str
@@ -32,8 +32,8 @@ class Line(Struct, kw_only=True):
 class Arrow(Struct, kw_only=True):
     """One frame on one link, or between a station and a program of the same machine."""
 
-    frm: Node
-    to: Node
+    frm: Lifeline
+    to: Lifeline
     x0: float
     x1: float
     at_s: float
@@ -47,7 +47,7 @@ class Arrow(Struct, kw_only=True):
 class Spot(Struct, kw_only=True):
     """What happened at one place: handled, handled again, redelivered, repeated, confirmed, expired, killed, …"""
 
-    on: Node
+    on: Lifeline
     x: float
     at_s: float
     what: str
@@ -58,7 +58,7 @@ class Spot(Struct, kw_only=True):
 class Bar(Struct, kw_only=True):
     """What lasted: a machine that was down or paused, or the link above it that was cut, held, slow, …"""
 
-    on: Node
+    on: Lifeline
     link: bool  # the link to its parent, rather than the machine; a reset link has no width
     x0: float
     x1: float
@@ -75,7 +75,7 @@ class Cut(Struct, kw_only=True):
     at_s: float
 
 
-class Told(Struct, kw_only=True):
+class MessageRow(Struct, kw_only=True):
     """One message of the story, and what became of it."""
 
     id: str
@@ -91,8 +91,8 @@ class Diagram(Struct, kw_only=True):
     width: float
     begins_s: float
     of: str = ""  # what it is a picture of, if not of the whole run
-    lines: list[Line] = field(default_factory=list)  # the terminal first, children below their parents
-    messages: list[Told] = field(default_factory=list)
+    lines: list[MachineLine] = field(default_factory=list)  # the terminal first, children below their parents
+    messages: list[MessageRow] = field(default_factory=list)
     arrows: list[Arrow] = field(default_factory=list)
     spots: list[Spot] = field(default_factory=list)
     bars: list[Bar] = field(default_factory=list)

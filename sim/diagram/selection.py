@@ -12,13 +12,13 @@ from collections.abc import Iterator, Sequence
 from msgspec import Struct, field
 
 from sim.diagram.flights import Flight, Origins, flights_of
-from sim.diagram.model import Node
+from sim.diagram.model import Lifeline
 from sim.evidence.journal import Entry, Journal, Trace, raised
 from sim.evidence.violation import Violation
 from sim.lab.topology import Topology
 from sim.lab.tree import Tree
 
-__all__ = ["Event", "Story", "events_of", "outcome_of", "story_of"]
+__all__ = ["StoryEvent", "Story", "events_of", "outcome_of", "story_of"]
 
 MOST_ARROWS = 60
 MOST_DROPS = 20
@@ -28,7 +28,7 @@ WRITTEN = (*SHOWN, "STATE", "COHERE", "HANDSHAKE")
 MARGIN_NS = 10**9  # what was so long before the story, or after it, is part of it
 
 
-class Event(Struct, kw_only=True):
+class StoryEvent(Struct, kw_only=True):
     """A mark, before it has a place."""
 
     t: int
@@ -62,10 +62,10 @@ class Story(Struct, kw_only=True):
         """The number of the message that `id` was at `t`, or was relayed from; 0 if it is not told."""
         return self.numbers.get(self.origins.root(id, t), 0)
 
-    def node(self, name: str) -> Node | None:
+    def node(self, name: str) -> Lifeline | None:
         """Where a participant is; None of somebody who is on no machine."""
         machine = self.tree.machine_of(name)
-        return None if machine is None else Node(machine, name != machine)
+        return None if machine is None else Lifeline(machine, name != machine)
 
 
 # -- whose story -----------------------------------------------------------------------------------------------------
@@ -126,33 +126,33 @@ def _make_room(story: Story) -> None:
 # -- what happened in it --------------------------------------------------------------------------------------------
 
 
-def events_of(story: Story) -> Iterator[Event]:
+def events_of(story: Story) -> Iterator[StoryEvent]:
     """What happened to the messages of a story, and the exceptions there were; in no order."""
     yield from _handled(story)
     for flight in story.flights:
         if flight.nth and flight.at == flight.head.sender and not flight.confirms:
             note = f"{flight.head.id} is sent again, time {flight.nth + 1}"
-            yield Event(t=flight.t, by=flight.at, what="repeated", id=flight.head.id, note=note)
+            yield StoryEvent(t=flight.t, by=flight.at, what="repeated", id=flight.head.id, note=note)
     for trace in story.journal.traces:
         if trace.do in ("Confirmed", "Expired") and (number := story.number(trace.id, trace.t)):
             note = f"{trace.id} to {trace.to}" + (f": {trace.reason}" if trace.reason else "")
             if trace.do == "Expired" or trace.id == story.roots[number - 1]:
-                yield Event(t=trace.t, by=trace.at, what=trace.do.lower(), id=trace.id, note=note)
+                yield StoryEvent(t=trace.t, by=trace.at, what=trace.do.lower(), id=trace.id, note=note)
     yield from _drops(story)
     yield from _exceptions(story)
 
 
-def _handled(story: Story) -> Iterator[Event]:
+def _handled(story: Story) -> Iterator[StoryEvent]:
     lives: Counter[tuple[str, int, str]] = Counter()
     for entry in story.journal.entries:
         id = entry.first or entry.id
         if entry.what in (*HANDLED, "began") and story.number(id, entry.t):
             what = "began" if entry.what == "began" else _handling(entry, lives[entry.by, entry.life, id])
             lives[entry.by, entry.life, id] += entry.what != "began"
-            yield Event(t=entry.t, by=entry.by, what=what, id=id, note=_note(entry))
+            yield StoryEvent(t=entry.t, by=entry.by, what=what, id=id, note=_note(entry))
         elif entry.what == "settled" and entry.by.startswith("actor.") and story.number(entry.id, entry.t):
             what = "confirmed" if entry.value == "confirmed" else "expired"
-            yield Event(t=entry.t, by=entry.by, what=what, id=entry.id, note=str(entry.value))
+            yield StoryEvent(t=entry.t, by=entry.by, what=what, id=entry.id, note=str(entry.value))
 
 
 def _handling(entry: Entry, before: int) -> str:
@@ -164,13 +164,13 @@ def _note(entry: Entry) -> str:
     return f"{entry.key} {entry.first or entry.id} by {entry.by}{relayed}"
 
 
-def _drops(story: Story) -> Iterator[Event]:
+def _drops(story: Story) -> Iterator[StoryEvent]:
     """What endpoints dropped for somebody of the story: a drop does not say which message it was."""
     ends = {flight.head.to for flight in story.flights}
     begin, end = story.span
     drops = [one for one in story.journal.traces if one.do == "Dropped" and one.recipient in ends]
     for trace in [one for one in drops if begin <= one.t <= end][:MOST_DROPS]:
-        yield Event(t=trace.t, by=trace.at, what="dropped", note=_dropped(trace))
+        yield StoryEvent(t=trace.t, by=trace.at, what="dropped", note=_dropped(trace))
 
 
 def _dropped(trace: Trace) -> str:
@@ -178,16 +178,16 @@ def _dropped(trace: Trace) -> str:
     return f"{count}for {trace.recipient}, neighbour {trace.peer or 'none'}: {trace.reason}"
 
 
-def _exceptions(story: Story) -> Iterator[Event]:
+def _exceptions(story: Story) -> Iterator[StoryEvent]:
     told: set[tuple[str, str]] = set()
     for entry in story.journal.of("exception"):
         said = raised(entry)
         if (said["machine"], said["exception"]) not in told:
             told.add((said["machine"], said["exception"]))
-            yield Event(t=entry.t, by="_" + said["machine"], what="raised", note=said["exception"][:200])
+            yield StoryEvent(t=entry.t, by="_" + said["machine"], what="raised", note=said["exception"][:200])
 
 
-def outcome_of(story: Story, root: str, key: str, events: Sequence[Event]) -> str:
+def outcome_of(story: Story, root: str, key: str, events: Sequence[StoryEvent]) -> str:
     """What became of a message, in words, by its events."""
     by = Counter(event.by for event in events if event.what in ("handled", "handled again", "redelivered"))
     parts = [f"handled by {name}" + (f" {n} times" if n > 1 else "") for name, n in by.items()]

@@ -6,10 +6,10 @@ Works on nodes, so that whatever is wrong with a machine later can still be told
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from sim.lab.schema import did_you_mean
-from sim.lab.yaml_nodes import BROKEN, Mistakes, Node, show
+from sim.lab.fit import did_you_mean
+from sim.lab.yaml_nodes import BROKEN, Mistakes, YamlNode, show
 
-__all__ = ["Found", "expand"]
+__all__ = ["WrittenMachine", "expand"]
 
 MAX_MACHINES = 2_000
 MAX_DEPTH = 50
@@ -20,22 +20,22 @@ _FREE = {"task", "params"}
 
 
 @dataclass(slots=True)
-class Found:
+class WrittenMachine:
     """One machine. `entry` has its kind's keys and no templates left; its children are Founds themselves."""
 
     id: str | None  # None: it has none that could be read, which was told
     line: int
-    entry: Node
-    parent: "Found | None" = None
+    entry: YamlNode
+    parent: "WrittenMachine | None" = None
     twin: bool = False  # a further one of the same entry, which would only repeat its elder's mistakes
-    children: "list[Found]" = field(default_factory=list)
+    children: "list[WrittenMachine]" = field(default_factory=list)
 
     @property
     def depth(self) -> int:
         return sum(1 for _ in self.above)
 
     @property
-    def above(self) -> "Iterator[Found]":
+    def above(self) -> "Iterator[WrittenMachine]":
         """Its parent, that one's parent, and so on to the terminal."""
         at = self.parent
         while at is not None:
@@ -43,13 +43,13 @@ class Found:
             at = at.parent
 
 
-def expand(root: Node, mistakes: Mistakes) -> list[Found]:
+def expand(root: YamlNode, mistakes: Mistakes) -> list[WrittenMachine]:
     """All machines, the terminal first, every parent before its children, in the order of the file."""
     terminal = root.mapping.get("terminal")
-    entry = terminal if terminal is not None and isinstance(terminal.value, dict) else Node(root.line, {})
+    entry = terminal if terminal is not None and isinstance(terminal.value, dict) else YamlNode(root.line, {})
     entry = _without_nulls(entry)
     own_id = entry.text("id") if "id" in entry.mapping else "T"
-    top = Found(own_id, entry.line_of("id"), entry)
+    top = WrittenMachine(own_id, entry.line_of("id"), entry)
     expansion = _Expansion(_kinds(root.mapping.get("kinds"), mistakes), mistakes)
     try:
         expansion.add(root.mapping.get("pilots"), top, None)
@@ -58,10 +58,10 @@ def expand(root: Node, mistakes: Mistakes) -> list[Found]:
     return [top, *expansion.found]
 
 
-def _kinds(node: Node | None, mistakes: Mistakes) -> dict[str, Node]:
+def _kinds(node: YamlNode | None, mistakes: Mistakes) -> dict[str, YamlNode]:
     """Each kind with what it inherits."""
     own = {} if node is None else {name: kind for name, kind in node.mapping.items() if kind.value is not None}
-    whole: dict[str, Node] = {}
+    whole: dict[str, YamlNode] = {}
     for name in own:
         chain = [name]
         while (base := own[chain[-1]].text("kind")) is not None and base not in whole:
@@ -80,21 +80,21 @@ def _kinds(node: Node | None, mistakes: Mistakes) -> dict[str, Node]:
     return whole
 
 
-def _merge(base: Node, own: Node) -> Node:
+def _merge(base: YamlNode, own: YamlNode) -> YamlNode:
     """A machine's own keys win, maps merge, lists replace."""
     if not isinstance(base.value, dict) or not isinstance(own.value, dict):
         return own
     merged = dict(base.value)
     for key, node in own.value.items():
         merged[key] = _merge(base.value[key], node) if key in base.value else node
-    return Node(own.line, merged)
+    return YamlNode(own.line, merged)
 
 
-def _without_nulls(node: Node) -> Node:
+def _without_nulls(node: YamlNode) -> YamlNode:
     kept = {key: node for key, node in node.mapping.items() if node.value is not None}
     if not isinstance(node.value, dict):
         return node
-    return Node(node.line, {key: under if key in _FREE else _without_nulls(under) for key, under in kept.items()})
+    return YamlNode(node.line, {key: under if key in _FREE else _without_nulls(under) for key, under in kept.items()})
 
 
 class _TooManyError(Exception):
@@ -114,13 +114,13 @@ class _TooDeepError(_TooManyError):
 
 
 class _Expansion:
-    def __init__(self, kinds: dict[str, Node], mistakes: Mistakes) -> None:
+    def __init__(self, kinds: dict[str, YamlNode], mistakes: Mistakes) -> None:
         self._kinds = kinds
         self._mistakes = mistakes
         self._nodes = 0
-        self.found: list[Found] = []
+        self.found: list[WrittenMachine] = []
 
-    def add(self, entries: Node | None, parent: Found, number: int | None, *, twin: bool = False) -> None:
+    def add(self, entries: YamlNode | None, parent: WrittenMachine, number: int | None, *, twin: bool = False) -> None:
         """The machines of a list of entries. `number` is what {n} stands for, unless an entry counts by itself."""
         for entry in entries.items if entries is not None else ():
             if parent.depth >= MAX_DEPTH:
@@ -135,10 +135,11 @@ class _Expansion:
                 if len(self.found) > MAX_MACHINES or self._nodes > MAX_NODES:
                     raise _TooManyError(found.line)
                 children = found.entry.mapping.get("children")
-                found.entry = Node(found.entry.line, {k: v for k, v in found.entry.mapping.items() if k != "children"})
+                own = {key: under for key, under in found.entry.mapping.items() if key != "children"}
+                found.entry = YamlNode(found.entry.line, own)
                 self.add(children, found, n, twin=found.twin)
 
-    def _numbers(self, entry: Node, inherited: int | None) -> "range | list[int | None]":
+    def _numbers(self, entry: YamlNode, inherited: int | None) -> "range | list[int | None]":
         first, last = entry.number("from"), entry.number("to")
         given = [key for key in ("from", "to") if key in entry.mapping and entry.mapping[key].value is not None]
         if not given:
@@ -152,10 +153,10 @@ class _Expansion:
             self._mistakes.add(entry.line_of("to"), f"the range ends, with {last}, before it begins, with {first}.")
         return [1]
 
-    def _one(self, entry: Node, parent: Found, n: int | None) -> Found:
+    def _one(self, entry: YamlNode, parent: WrittenMachine, n: int | None) -> WrittenMachine:
         fill = {"{n}": str(n)} if n is not None else {}
         fill["{parent}"] = parent.id or "?"
-        id_node = entry.mapping.get("id", Node(entry.line, BROKEN))
+        id_node = entry.mapping.get("id", YamlNode(entry.line, BROKEN))
         own_id = _fill(id_node.value, fill) if isinstance(id_node.value, str) else None
         fill["{id}"] = own_id or "?"
         kind = _fill(entry.text("kind") or "", fill)
@@ -167,19 +168,19 @@ class _Expansion:
         skip = {"id", "kind", "from", "to", "children"}
         filled = {key: node if key in skip else self._filled(node, fill) for key, node in entry.mapping.items()}
         if kind:
-            filled["kind"] = Node(entry.line_of("kind"), kind)
-        return Found(own_id, id_node.line, _without_nulls(Node(entry.line, filled)), parent)
+            filled["kind"] = YamlNode(entry.line_of("kind"), kind)
+        return WrittenMachine(own_id, id_node.line, _without_nulls(YamlNode(entry.line, filled)), parent)
 
-    def _filled(self, node: Node, fill: dict[str, str]) -> Node:
+    def _filled(self, node: YamlNode, fill: dict[str, str]) -> YamlNode:
         self._nodes += 1 + (len(node.value) // 1000 if isinstance(node.value, str) else 0)
         if self._nodes > MAX_NODES:
             raise _TooManyError(node.line)
         if isinstance(node.value, str):
-            return Node(node.line, _fill(node.value, fill))
+            return YamlNode(node.line, _fill(node.value, fill))
         if isinstance(node.value, list):
-            return Node(node.line, [self._filled(item, fill) for item in node.value])
+            return YamlNode(node.line, [self._filled(item, fill) for item in node.value])
         if isinstance(node.value, dict):
-            return Node(node.line, {key: self._filled(under, fill) for key, under in node.value.items()})
+            return YamlNode(node.line, {key: self._filled(under, fill) for key, under in node.value.items()})
         return node
 
 

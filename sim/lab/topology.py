@@ -1,8 +1,8 @@
 """A lab as it was written down: YAML -> checked Topology -> networkx.DiGraph.
 
-This file holds what the rest of `sim` sees: the types, `load`, `graph` and `schema`. What serves it, in order:
-`yaml_nodes` reads, `schema` holds each key against its type, `expand` counts out the machines, `validate` looks at what
-the keys must be to each other. Every mistake of a file is found in one go, and told by its line.
+This file holds what the rest of `sim` sees: the types, `load`, `graph` and `schema`. `load` reads the file with
+`yaml_nodes`, holds each key against its type with `fit`, writes out the machines with `expand`, and checks what several
+keys must be to each other with `validate`. It finds every mistake of a file in one go, and tells each with its line.
 """
 
 from pathlib import Path
@@ -11,23 +11,12 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from autopilot_net.defaults import PING_INTERVAL_S, REPEAT_INTERVAL_S
-from sim.lab.expand import Found, expand
+from sim.lab.expand import WrittenMachine, expand
 from sim.lab.fault import Fault, Link
-from sim.lab.schema import (
-    Burst,
-    Expect,
-    Files,
-    Graduation,
-    LabFile,
-    Limits,
-    Session,
-    Storm,
-    Stream,
-    fit,
-    schema,
-)
+from sim.lab.fit import fit
+from sim.lab.schema import Burst, Expect, Files, Graduation, LabFile, Limits, Session, Storm, Stream, schema
 from sim.lab.validate import bad_name, check
-from sim.lab.yaml_nodes import Mistakes, Node, read
+from sim.lab.yaml_nodes import Mistakes, YamlNode, read
 
 if TYPE_CHECKING:
     import networkx as nx
@@ -171,7 +160,7 @@ def lasting(topology: Topology, duration_s: float) -> Topology:
     return msgspec.structs.replace(topology, session=session, faults=faults)
 
 
-def _resolve(root: Node, machines: list[Found], path: Path) -> Topology:
+def _resolve(root: YamlNode, machines: list[WrittenMachine], path: Path) -> Topology:
     top = {key: _plain(node) for key, node in root.mapping.items() if node.value is not None}
     for key in ("terminal", "kinds", "pilots"):
         top.pop(key, None)
@@ -182,7 +171,7 @@ def _resolve(root: Node, machines: list[Found], path: Path) -> Topology:
     return msgspec.convert(lab, Topology)
 
 
-def _machine(found: Found) -> dict[str, Any]:
+def _machine(found: WrittenMachine) -> dict[str, Any]:
     keys = {key: node.plain for key, node in found.entry.mapping.items() if key not in {"from", "to"}}
     trials = keys.get("trials")
     if trials is not None and isinstance(trials.get("every_s"), int | float):
@@ -194,7 +183,7 @@ def _machine(found: Found) -> dict[str, Any]:
     }
 
 
-def _plain(node: Node) -> Any:
+def _plain(node: YamlNode) -> Any:
     """Without lines, and without nulls: a key that is null is as good as absent."""
     if isinstance(node.value, dict):
         return {key: _plain(under) for key, under in node.value.items() if under.value is not None}

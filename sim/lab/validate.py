@@ -10,10 +10,10 @@ import math
 from collections.abc import Callable
 from pathlib import Path, PurePosixPath
 
-from sim.lab.expand import Found
+from sim.lab.expand import WrittenMachine
 from sim.lab.validate_faults import check_faults
 from sim.lab.validate_session import check_expect, check_session
-from sim.lab.yaml_nodes import Mistakes, Node, show
+from sim.lab.yaml_nodes import Mistakes, YamlNode, show
 
 __all__ = ["MAX_ITEM_BYTES", "bad_id", "bad_name", "check"]
 
@@ -23,7 +23,7 @@ MAX_ITEM_BYTES = 100_000_000
 _HEADERS = ("pilot", "child", "subject", "continuous")  # what a station adds to each item that it takes from a stream
 
 
-def check(machines: list[Found], root: Node, path: Path, mistakes: Mistakes) -> None:
+def check(machines: list[WrittenMachine], root: YamlNode, path: Path, mistakes: Mistakes) -> None:
     """Tell every mistake that takes more than one key to see."""
     _check_name(root, mistakes)
     _check_ids(machines, mistakes)
@@ -89,14 +89,14 @@ def bad_id(name: str) -> str | None:
     return bad_name(name)
 
 
-def _check_name(root: Node, mistakes: Mistakes) -> None:
+def _check_name(root: YamlNode, mistakes: Mistakes) -> None:
     why = bad_name(name) if (name := root.text("name")) is not None else None
     if why:
         mistakes.add(root.line_of("name"), f"the name {show(name)} {why}; reports are filed under it.")
 
 
-def _check_ids(machines: list[Found], mistakes: Mistakes) -> None:
-    first: dict[str, Found] = {}
+def _check_ids(machines: list[WrittenMachine], mistakes: Mistakes) -> None:
+    first: dict[str, WrittenMachine] = {}
     for machine in machines:
         if machine.id is None:
             continue
@@ -111,7 +111,7 @@ def _check_ids(machines: list[Found], mistakes: Mistakes) -> None:
 # One machine
 
 
-def _check_machine(machine: Found, terminal: Found, tell: Tell) -> None:
+def _check_machine(machine: WrittenMachine, terminal: WrittenMachine, tell: Tell) -> None:
     entry = machine.entry
     named = [entry.mapping[key] for key in ("host", "subjects") if key in entry.mapping]
     for node in [item for parts in named for item in (parts, *parts.items)]:
@@ -132,7 +132,7 @@ def _check_machine(machine: Found, terminal: Found, tell: Tell) -> None:
             _check_to(name, stream, machine, terminal, tell)
 
 
-def _check_every(every: Node, tell: Tell) -> None:
+def _check_every(every: YamlNode, tell: Tell) -> None:
     if not every.whole:
         return
     waits: list[float] = every.plain if isinstance(every.value, list) else [every.plain, every.plain]
@@ -142,7 +142,7 @@ def _check_every(every: Node, tell: Tell) -> None:
         tell(every.line, f"`trials.every_s` is [least, most], and {waits[0]} is more than {waits[1]}.")
 
 
-def _check_items(name: str, stream: Node, tell: Tell) -> None:
+def _check_items(name: str, stream: YamlNode, tell: Tell) -> None:
     """What the items are: exactly one of three."""
     keys = stream.mapping
     given = [key for key in ("shape", "fields", "bytes") if key in keys]
@@ -159,7 +159,7 @@ def _check_items(name: str, stream: Node, tell: Tell) -> None:
         _check_fields(name, keys["fields"], tell)
 
 
-def _check_array(name: str, stream: Node, tell: Tell) -> None:
+def _check_array(name: str, stream: YamlNode, tell: Tell) -> None:
     shape = stream.mapping["shape"]
     if "dtype" not in stream.mapping:
         tell(shape.line, f"the stream {show(name)} has a `shape` without a `dtype`; add one, such as uint8.")
@@ -171,7 +171,7 @@ def _check_array(name: str, stream: Node, tell: Tell) -> None:
         tell(shape.line, f"each item of the stream {show(name)} would be {size} bytes; {MAX_ITEM_BYTES} is the most.")
 
 
-def _check_fields(name: str, fields: Node, tell: Tell) -> None:
+def _check_fields(name: str, fields: YamlNode, tell: Tell) -> None:
     names = fields.plain
     if not names:
         tell(fields.line, f"the stream {show(name)} has no name in `fields`.")
@@ -182,7 +182,7 @@ def _check_fields(name: str, fields: Node, tell: Tell) -> None:
         tell(fields.line, f"the stream {show(name)} has a name twice in `fields`.")
 
 
-def _check_pace(name: str, stream: Node, tell: Tell, *, has_trials: bool) -> None:
+def _check_pace(name: str, stream: YamlNode, tell: Tell, *, has_trials: bool) -> None:
     keys = stream.mapping
     if ("rate_hz" in keys) == ("burst" in keys):
         has = "both `rate_hz` and `burst`" if "burst" in keys else "neither `rate_hz` nor `burst`"
@@ -191,7 +191,7 @@ def _check_pace(name: str, stream: Node, tell: Tell, *, has_trials: bool) -> Non
         tell(keys["burst"].line, f"the stream {show(name)} bursts once a trial, but its machine makes no trials.")
 
 
-def _check_to(name: str, stream: Node, machine: Found, terminal: Found, tell: Tell) -> None:
+def _check_to(name: str, stream: YamlNode, machine: WrittenMachine, terminal: WrittenMachine, tell: Tell) -> None:
     to = stream.text("to")
     if to is None:
         return
@@ -202,7 +202,7 @@ def _check_to(name: str, stream: Node, machine: Found, terminal: Found, tell: Te
         tell(stream.line_of("to"), f"the stream {show(name)} cannot go there: {own}; above it: {chain}.")
 
 
-def _check_program(machine: Found, path: Path, tell: Tell) -> None:
+def _check_program(machine: WrittenMachine, path: Path, tell: Tell) -> None:
     program = machine.entry.text("program")
     if program is None:
         return
@@ -214,7 +214,7 @@ def _check_program(machine: Found, path: Path, tell: Tell) -> None:
         tell(line, f"the program's module {show(module)} is neither beside {path.name} nor installed.")
 
 
-def _findable(module: str, path: Path, env: Node | None) -> bool:
+def _findable(module: str, path: Path, env: YamlNode | None) -> bool:
     """Whether an import could find it, without importing: for a package, that would already run the lab's code."""
     if env is not None and "PYTHONPATH" in env.mapping:
         return True
@@ -238,14 +238,14 @@ def _bad_file(name: str) -> str | None:
     return None
 
 
-def _check_files(files: Node | None, mistakes: Mistakes) -> None:
+def _check_files(files: YamlNode | None, mistakes: Mistakes) -> None:
     synthetic = files.mapping.get("synthetic_kb") if files is not None else None
     for name, node in synthetic.mapping.items() if synthetic is not None else ():
         if why := _bad_file(name):
             mistakes.add(node.line, why)
 
 
-def _check_sounds(machine: Found, files: Node | None, path: Path, tell: Tell) -> None:
+def _check_sounds(machine: WrittenMachine, files: YamlNode | None, path: Path, tell: Tell) -> None:
     task = machine.entry.mapping.get("task")
     sounds = task.mapping.get("sounds") if task is not None else None
     if sounds is None or sounds.value is None:

@@ -6,10 +6,10 @@ As in `validate.py`, checks take nodes and tell mistakes by their line, and what
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
-from sim.lab.expand import Found
+from sim.lab.expand import WrittenMachine
 from sim.lab.fault import ACTION_VERBS, VERBS, Fault, named
-from sim.lab.schema import did_you_mean
-from sim.lab.yaml_nodes import Mistakes, Node, show
+from sim.lab.fit import did_you_mean
+from sim.lab.yaml_nodes import Mistakes, YamlNode, show
 
 __all__ = ["check_faults", "idle_options", "is_after_session", "options_of"]
 
@@ -19,7 +19,7 @@ _COMMON = ("at_s", "between_s", "probability")
 
 
 @dataclass(frozen=True, slots=True)
-class _Read:
+class _ReadFault:
     """A fault that is whole."""
 
     verb: str
@@ -33,7 +33,7 @@ class _Read:
         return f"{self.earliest_s:g} s" if self.earliest_s == self.latest_s else f"up to {self.latest_s:g} s"
 
 
-def check_faults(machines: list[Found], root: Node, mistakes: Mistakes) -> None:
+def check_faults(machines: list[WrittenMachine], root: YamlNode, mistakes: Mistakes) -> None:
     """Tell every mistake in `faults` that takes more than one key to see."""
     faults = root.mapping.get("faults")
     if faults is None:
@@ -42,9 +42,9 @@ def check_faults(machines: list[Found], root: Node, mistakes: Mistakes) -> None:
     duration = session.number("duration_s") if session is not None and "duration_s" in session.mapping else 10.0
     people = {machine.id: machine for machine in machines if machine.id is not None}
     everybody = len(people) == len(machines) > 1  # else a fault may be meant for one whose id cannot be read
-    read: list[_Read | None] = []
+    read: list[_ReadFault | None] = []
     for node in faults.items:
-        fault = _Fault(node, people, mistakes.add)
+        fault = _FaultEntry(node, people, mistakes.add)
         read.append(fault.read(duration, everybody=everybody))
     whole = [one for one in read if one is not None]
     if len(whole) == len(faults.items):
@@ -67,7 +67,7 @@ def is_after_session(earliest_s: float, latest_s: float, duration_s: float) -> b
     return earliest_s >= duration_s or latest_s > duration_s
 
 
-def _endless(faults: list[_Read]) -> Iterator[tuple[int, str]]:
+def _endless(faults: list[_ReadFault]) -> Iterator[tuple[int, str]]:
     """What ends something that has certainly not begun by then."""
     for end in faults:
         strikes = ACTION_VERBS[VERBS[end.verb].acts[0]].undoes
@@ -80,10 +80,10 @@ def _endless(faults: list[_Read]) -> Iterator[tuple[int, str]]:
             yield end.line, f"there is nothing to {end.verb} at {end.time}: no fault {strikes} {link}{who} before that."
 
 
-class _Fault:
+class _FaultEntry:
     """One entry of `faults`."""
 
-    def __init__(self, node: Node, people: dict[str, Found], tell: Tell) -> None:
+    def __init__(self, node: YamlNode, people: dict[str, WrittenMachine], tell: Tell) -> None:
         self._node = node
         self._people = people
         self._whole = True
@@ -94,7 +94,7 @@ class _Fault:
         self._whole = False
         self._told(line, sentence)
 
-    def read(self, duration: float | None, *, everybody: bool) -> _Read | None:
+    def read(self, duration: float | None, *, everybody: bool) -> _ReadFault | None:
         """Check it; what it is, or None if it is not whole."""
         if not isinstance(self._node.value, dict):
             return None
@@ -107,7 +107,7 @@ class _Fault:
         if not self._whole or not self._node.whole:
             return None
         earliest, latest = self._window()
-        return _Read(verb, self._node.line, earliest, latest, struck)
+        return _ReadFault(verb, self._node.line, earliest, latest, struck)
 
     def _verb(self) -> str | None:
         verbs = [verb for verb in VERBS if verb in self._keys]
@@ -169,7 +169,7 @@ class _Fault:
             self._tell(target.line, f"`{verb}` names nobody; give at least one id.")
         words = [target] if isinstance(target.value, str) else target.items
         if below:
-            words = [target.mapping["of"] if "of" in target.mapping else Node(target.line, "*")]
+            words = [target.mapping["of"] if "of" in target.mapping else YamlNode(target.line, "*")]
         meant = {id for word in words for id in self._meant(verb, word)}
         if below and meant:
             meant = self._several(verb, target, meant)
@@ -177,7 +177,7 @@ class _Fault:
             meant |= {id for id, machine in self._people.items() if any(one.id in meant for one in machine.above)}
         return frozenset(meant)
 
-    def _meant(self, verb: str, word: Node) -> set[str]:
+    def _meant(self, verb: str, word: YamlNode) -> set[str]:
         """Whom an id or a pattern means; nobody is a mistake."""
         text = str(word.value)
         terminal = next(iter(self._people))
@@ -192,7 +192,7 @@ class _Fault:
             self._tell(word.line, f"{why}; name machines below it.")
         return meant
 
-    def _several(self, verb: str, target: Node, meant: set[str]) -> set[str]:
+    def _several(self, verb: str, target: YamlNode, meant: set[str]) -> set[str]:
         depth, random = target.number("depth"), target.number("random")
         deepest = max(self._people[id].depth for id in meant)
         if depth is not None:

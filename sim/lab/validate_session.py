@@ -3,9 +3,9 @@
 As in `validate.py`, checks take nodes and tell mistakes by their line, and what is broken was told before.
 """
 
-from sim.lab.expand import Found
-from sim.lab.schema import did_you_mean
-from sim.lab.yaml_nodes import Mistakes, Node, show
+from sim.lab.expand import WrittenMachine
+from sim.lab.fit import did_you_mean
+from sim.lab.yaml_nodes import Mistakes, YamlNode, show
 
 __all__ = ["check_expect", "check_session"]
 
@@ -16,7 +16,7 @@ _KEYS = (
 )
 
 
-def check_session(machines: list[Found], session: Node | None, mistakes: Mistakes) -> None:
+def check_session(machines: list[WrittenMachine], session: YamlNode | None, mistakes: Mistakes) -> None:
     """Tell every mistake in `session` that takes more than one key to see."""
     graduate = session.mapping.get("graduate") if session is not None else None
     if session is None or graduate is None:
@@ -35,7 +35,7 @@ def check_session(machines: list[Found], session: Node | None, mistakes: Mistake
             mistakes.add(one.line_of("at_s"), f"a graduation at {at_s} s is not within the session of {duration} s.")
 
 
-def check_expect(machines: list[Found], root: Node, mistakes: Mistakes) -> None:
+def check_expect(machines: list[WrittenMachine], root: YamlNode, mistakes: Mistakes) -> None:
     """Tell every mistake in `expect` that takes more than one key to see."""
     expect = root.mapping.get("expect")
     if expect is None:
@@ -53,7 +53,7 @@ def check_expect(machines: list[Found], root: Node, mistakes: Mistakes) -> None:
                 mistakes.add(node.line, f"nobody sends {show(name)}, so nothing can be expected of it; {close}")
 
 
-def _check_expected_streams(machines: list[Found], expected: Node, mistakes: Mistakes) -> None:
+def _check_expected_streams(machines: list[WrittenMachine], expected: YamlNode, mistakes: Mistakes) -> None:
     names: dict[str, None] = {}
     for machine in machines:
         streams = machine.entry.mapping.get("streams")

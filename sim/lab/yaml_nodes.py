@@ -12,7 +12,7 @@ from typing import Any
 
 import yaml
 
-__all__ = ["BROKEN", "Broken", "Mistakes", "Node", "read", "show"]
+__all__ = ["BROKEN", "Broken", "Mistakes", "YamlNode", "read", "show"]
 
 # A hundred machines written out one by one need about a tenth of each. Aliases count as often as they are used, so that
 # a file of ten lines cannot stand for a billion nodes.
@@ -40,19 +40,19 @@ def show(value: object) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class Node:
+class YamlNode:
     """A value with the line of the key it stands under, or its own if it stands in a list."""
 
     line: int
-    value: "bool | int | float | str | Broken | list[Node] | dict[str, Node] | None"
+    value: "bool | int | float | str | Broken | list[YamlNode] | dict[str, YamlNode] | None"
 
     @property
-    def mapping(self) -> "dict[str, Node]":
+    def mapping(self) -> "dict[str, YamlNode]":
         """Its keys and nodes; none if it is no mapping."""
         return self.value if isinstance(self.value, dict) else {}
 
     @property
-    def items(self) -> "list[Node]":
+    def items(self) -> "list[YamlNode]":
         """Its items; none if it is no list."""
         return self.value if isinstance(self.value, list) else []
 
@@ -107,7 +107,7 @@ class Mistakes:
             yield f"{self._path}:{line}: {sentence}" if line else f"{self._path}: {sentence}"
 
 
-def read(path: Path, mistakes: Mistakes) -> Node | None:
+def read(path: Path, mistakes: Mistakes) -> YamlNode | None:
     """The file's one document. None if there is none, and then a mistake says why."""
     text = _text(path, mistakes)
     if text is None:
@@ -210,23 +210,23 @@ class _Builder:
         self._scalars = yaml.constructor.SafeConstructor()
         self._count = 0
 
-    def build(self, node: yaml.Node, line: int, depth: int = 0) -> Node:
+    def build(self, node: yaml.Node, line: int, depth: int = 0) -> YamlNode:
         self._count += 1
         if self._count > MAX_NODES or depth > MAX_DEPTH:
             raise _TooMuchError(line)
         kind = node.tag.removeprefix("tag:yaml.org,2002:")
         if isinstance(node, yaml.MappingNode) and kind == "map":
-            return Node(line, self._mapping(node, depth))
+            return YamlNode(line, self._mapping(node, depth))
         if isinstance(node, yaml.SequenceNode) and kind == "seq":
-            return Node(line, [self.build(item, item.start_mark.line + 1, depth + 1) for item in node.value])
+            return YamlNode(line, [self.build(item, item.start_mark.line + 1, depth + 1) for item in node.value])
         if isinstance(node, yaml.ScalarNode) and kind in _SCALARS:
-            return Node(line, self._scalar(node, kind, line))
+            return YamlNode(line, self._scalar(node, kind, line))
         self._mistakes.add(line, f"the tag {show(node.tag)} means nothing here; leave it out.")
-        return Node(line, BROKEN)
+        return YamlNode(line, BROKEN)
 
-    def _mapping(self, node: yaml.MappingNode, depth: int) -> dict[str, Node]:
-        own: dict[str, Node] = {}
-        merged: dict[str, Node] = {}
+    def _mapping(self, node: yaml.MappingNode, depth: int) -> dict[str, YamlNode]:
+        own: dict[str, YamlNode] = {}
+        merged: dict[str, YamlNode] = {}
         for key, value in node.value:
             line = key.start_mark.line + 1
             if not isinstance(key, yaml.ScalarNode):
@@ -241,10 +241,10 @@ class _Builder:
                 own[key.value] = self.build(value, line, depth + 1)
         return merged | own
 
-    def _merge(self, value: yaml.Node, line: int, depth: int) -> dict[str, Node]:
+    def _merge(self, value: yaml.Node, line: int, depth: int) -> dict[str, YamlNode]:
         """What `<<` brings in: a mapping, or a list of them, of which the first wins."""
         node = self.build(value, line, depth + 1)
-        merged: dict[str, Node] = {}
+        merged: dict[str, YamlNode] = {}
         for part in node.items or [node]:
             if not isinstance(part.value, dict):
                 self._mistakes.add(line, "`<<` takes a mapping, or a list of mappings.")

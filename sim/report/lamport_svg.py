@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING
 
 from markupsafe import escape
 
-from sim.diagram.model import Node
+from sim.diagram.model import Lifeline
 from sim.report.style import ACCENT, BAD, FONT, GOOD, INK, LINE, QUIET, RULE, UNSURE, Mark
 
 if TYPE_CHECKING:
-    from sim.diagram.model import Arrow, Bar, Diagram, Line, Spot
+    from sim.diagram.model import Arrow, Bar, Diagram, MachineLine, Spot
 
 __all__ = ["draw", "marks_of"]
 
@@ -89,7 +89,7 @@ class _Drawing:
     def _x(self, x: float) -> float:
         return LEFT + self._step * x
 
-    def _y(self, node: Node) -> float:
+    def _y(self, node: Lifeline) -> float:
         y = self._ys.get((node.machine, node.program))
         return self._ys[node.machine, False] if y is None else y
 
@@ -103,9 +103,9 @@ class _Drawing:
 
     # -- parts ---------------------------------------------------------------------------------------------------
 
-    def _line(self, line: Line) -> str:
+    def _line(self, line: MachineLine) -> str:
         y = self._ys[line.machine, False]
-        down = [bar for bar in self._diagram.bars if bar.on == Node(line.machine) and not bar.link]
+        down = [bar for bar in self._diagram.bars if bar.on == Lifeline(line.machine) and not bar.link]
         parts = [
             f'<text x="{LEFT - 12}" y="{y + 4:.1f}" text-anchor="end" font-size="12" font-weight="600" fill="{INK}">'
             f"<title>{escape(line.machine)}</title>{escape(_short(line.machine, 15))}</text>"
@@ -178,7 +178,7 @@ class _Drawing:
 
     def _spread(self) -> Iterable[tuple[Spot, float]]:
         """Marks with their x in px. Marks that would cover one another are pushed apart."""
-        last: dict[Node, float] = {}
+        last: dict[Lifeline, float] = {}
         for spot in self._diagram.spots:
             x = max(self._x(spot.x), last.get(spot.on, 0.0) + 11)
             last[spot.on] = x
@@ -239,7 +239,7 @@ class _Drawing:
         return f"Time runs from left to right. A line each for {machines}; {count} arrows. {told}."
 
 
-def _rows(lines: list[Line]) -> dict[tuple[str, bool], float]:
+def _rows(lines: list[MachineLine]) -> dict[tuple[str, bool], float]:
     """The y of each machine and of its programs. Those of the terminal are above it, the others below: fewer arrows
     cross.
     """

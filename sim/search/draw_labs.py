@@ -11,9 +11,9 @@ from typing import Any
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from sim.lab.subset import of_machines, with_machines
 from sim.lab.topology import Burst, Files, Graduation, Link, Machine, Session, Storm, Stream, Topology, Trials
 from sim.search.draw import chance, pick, some
+from sim.search.subset import of_machines, with_machines
 
 __all__ = ["parts", "topologies"]
 

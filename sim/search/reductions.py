@@ -14,11 +14,11 @@ from sim.faults.actions import ENDS, Action
 from sim.faults.compile import actions
 from sim.lab.fault import VERBS, Fault, Several, target_of, verb_of
 from sim.lab.names import machine_behind
-from sim.lab.subset import of_machines, with_machines
 from sim.lab.topology import Machine, Session, Topology
 from sim.lab.tree import Tree
 from sim.scenario import Example, Flow, Op, Opaque, Scenario, Send, Twice
 from sim.scenario.payloads import Payload
+from sim.search.subset import of_machines, with_machines
 
 __all__ = [
     "calmer",

@@ -20,7 +20,6 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from sim.lab.names import probe_of
-from sim.lab.subset import with_faults
 from sim.lab.topology import Fault, Topology
 from sim.lab.tree import Tree
 from sim.scenario import Example, Flow, Op, Opaque, Scenario, Send, Twice
@@ -28,6 +27,7 @@ from sim.scenario.payloads import ArraySpec, Payload
 from sim.search.draw import chance, pick
 from sim.search.draw_faults import aimed, ends, faults
 from sim.search.draw_labs import parts, topologies
+from sim.search.subset import with_faults
 
 __all__ = ["examples", "faults", "messages", "parts", "payloads", "scenarios", "storms", "topologies"]
 

@@ -13,7 +13,7 @@ from autopilot_net.protocol.endpoint import Endpoint
 from sim.faults.actions import Action
 from sim.lab.topology import Topology
 from sim.virtual.event_loop import Loop, Process
-from sim.virtual.links import Direction, Frames, Link, Rng
+from sim.virtual.links import Direction, Frames, Rng, VirtualLink
 
 __all__ = ["Wire", "Wires"]
 
@@ -84,7 +84,8 @@ class Wires:
         self._station = station
         self._lost = lost
         self._links = {
-            machine.id: Link(machine.id, chance.between(*LINK_US), machine.link) for machine in topology.machines[1:]
+            machine.id: VirtualLink(machine.id, chance.between(*LINK_US), machine.link)
+            for machine in topology.machines[1:]
         }
         self._wires: dict[str, Wire] = {}  # the present one of each station
         self._waiting: dict[str, dict[Wire, None]] = {}  # by the station above
@@ -94,7 +95,7 @@ class Wires:
         name = line.endpoint.id
         upper = str(line.endpoint.routes.upstream)
         is_station = name in self._links
-        link = self._links[name] if is_station else Link("", self._chance.between(*LOCAL_US))
+        link = self._links[name] if is_station else VirtualLink("", self._chance.between(*LOCAL_US))
         wire = Wire(self._loop, self._chance, link, line, lambda: self._station(upper), self._lost)
         self._waiting.setdefault(upper, {})[wire] = None
         if is_station:
@@ -151,7 +152,7 @@ class Wire:
         self,
         loop: Loop,
         chance: Rng,
-        link: Link,
+        link: VirtualLink,
         lower: LowerEnd,
         upper_of: Callable[[], UpperEnd | None],
         lost: Callable[[str, Wire, bool, bytes], Any],

@@ -10,9 +10,9 @@ from msgspec import Struct
 
 from autopilot_net.codec import head
 from sim.faults.actions import Action
-from sim.lab.fault import Link as Shape
+from sim.lab.fault import Link
 
-__all__ = ["UP", "Rng", "Direction", "Frames", "Link"]
+__all__ = ["UP", "Rng", "Direction", "Frames", "VirtualLink"]
 
 Frames = tuple[bytes, ...]
 UP, DOWN = "up", "down"
@@ -110,15 +110,15 @@ class Direction:
         return 1, ""
 
 
-class Link:
+class VirtualLink:
     """The link from one machine up to its parent, or from a program to its own station. It outlives who is at its ends.
     """
 
-    def __init__(self, name: str, base_us: int, own: Shape | None = None) -> None:
+    def __init__(self, name: str, base_us: int, own: Link | None = None) -> None:
         self.name = name
         self.up = Direction(base_us)
         self.down = Direction(base_us)
-        self._own = own or Shape()
+        self._own = own or Link()
         self._shape("both", self._own.latency_ms, self._own.jitter_ms, self._own.rate_mbit)
 
     def ways(self, way: str) -> list[Direction]:

@@ -12,7 +12,7 @@ import pytest
 from autopilot_net.protocol.effects import Transmit
 from autopilot_net.trace_format import facts
 from sim.diagram.build import diagram_of
-from sim.diagram.model import Arrow, Bar, Cut, Diagram, Line, Node, Spot, Told
+from sim.diagram.model import Arrow, Bar, Cut, Diagram, Lifeline, MachineLine, MessageRow, Spot
 from sim.evidence.journal import Entry, Journal, Trace
 from sim.lab.topology import Machine, Topology
 from sim.report.lamport_svg import CHAR, MARKS, draw, marks_of
@@ -93,7 +93,7 @@ def hops(diagram: Diagram, end: str | None = None) -> list[tuple[str, str]]:
     return [(_name(arrow.frm), _name(arrow.to)) for arrow in mine]
 
 
-def _name(node: Node) -> str:
+def _name(node: Lifeline) -> str:
     return "_" + node.machine if node.program else node.machine
 
 
@@ -114,14 +114,14 @@ def test_a_trial_that_arrives_is_drawn_to_the_last_step(tape: Tape) -> None:
     tape.sent(6, "T", "rig_1", confirm("_rig_1_2", "T_c1", "_rig_1"))
     tape.sent(7, "rig_1", "_rig_1", confirm("_rig_1_2", "T_c1", "_rig_1"))
     tape.trace(8, "Confirmed", "_rig_1", id="_rig_1_2", to="T")
-    rig, program, terminal = Node("rig_1"), Node("rig_1", True), Node("T")
+    rig, program, terminal = Lifeline("rig_1"), Lifeline("rig_1", True), Lifeline("T")
     what = "DATA _rig_1_2 from _rig_1 to T: "
     back = "CONFIRM of _rig_1_2 from T: "
     assert tape.diagram() == Diagram(
         width=8.5,
         begins_s=0.002,
-        lines=[Line(machine="T", parent=None), Line(machine="rig_1", parent="T", programs=True)],
-        messages=[Told(id="_rig_1_2", key="DATA", frm="_rig_1", to="T", outcome="handled by T, confirmed")],
+        lines=[MachineLine(machine="T", parent=None), MachineLine(machine="rig_1", parent="T", programs=True)],
+        messages=[MessageRow(id="_rig_1_2", key="DATA", frm="_rig_1", to="T", outcome="handled by T, confirmed")],
         arrows=[
             Arrow(
                 frm=program, to=rig, x0=1, x1=2, at_s=0.002, message=1,
@@ -289,7 +289,7 @@ def test_those_that_were_held_come_late_and_in_order(tape: Tape) -> None:
     for n in range(3):
         tape.sent(1001 + n, "T", "rig_1", confirm("_rig_1_2", f"T_c{n}", "_rig_1"))
     diagram = tape.diagram()
-    up = [arrow for arrow in diagram.arrows if arrow.to == Node("T")]
+    up = [arrow for arrow in diagram.arrows if arrow.to == Lifeline("T")]
     assert [(arrow.end, arrow.again) for arrow in up] == [("arrived", 0), ("arrived", 1), ("arrived", 2)]
     assert all(a.x1 < b.x1 for a, b in pairwise(up))
 
@@ -358,7 +358,7 @@ def test_what_is_delivered_twice_has_come_twice(tape: Tape) -> None:
         tape.trace(at, "Deliver", "T", id=BARE)
     tape.sent(5, "T", "rig_1", confirm(BARE, "T_c1", "actor.rig_1.a"))
     diagram = tape.diagram(BARE)
-    assert [(arrow.end, arrow.x1) for arrow in diagram.arrows if arrow.to == Node("T")] == [
+    assert [(arrow.end, arrow.x1) for arrow in diagram.arrows if arrow.to == Lifeline("T")] == [
         ("arrived", 4.0),
         ("arrived", 5.0),
     ]
@@ -427,7 +427,7 @@ def test_a_machine_that_stays_down_is_down_to_the_end(tape: Tape) -> None:
     diagram = tape.diagram()
     note = "the station of T was killed at 0.0 s, never back"
     assert diagram.bars == [
-        Bar(on=Node("T"), link=False, x0=1.0, x1=diagram.width, what="down", note=note)
+        Bar(on=Lifeline("T"), link=False, x0=1.0, x1=diagram.width, what="down", note=note)
     ]
 
 

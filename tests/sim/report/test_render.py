@@ -10,7 +10,7 @@ import msgspec
 import networkx as nx
 import pytest
 
-from sim.diagram.model import Arrow, Bar, Cut, Diagram, Line, Node, Spot, Told
+from sim.diagram.model import Arrow, Bar, Cut, Diagram, Lifeline, MachineLine, MessageRow, Spot
 from sim.report.render import point_latest, write
 from sim.report.tree_chart import tidy
 from sim.verdict import (
@@ -186,13 +186,13 @@ def broke(held: Report) -> Report:
 
 def picture() -> Diagram:
     """A message that is lost, and all of it an attack."""
-    rig, program, evil = Node("rig_1"), Node("rig_1", True), Node(EVIL)
+    rig, program, evil = Lifeline("rig_1"), Lifeline("rig_1", True), Lifeline(EVIL)
     return Diagram(
         width=8.0,
         begins_s=1.0,
         of=EVIL,
-        lines=[Line(machine="rig_1", parent="T", programs=True), Line(machine=EVIL, parent="rig_1")],
-        messages=[Told(id=EVIL, key=EVIL, frm=EVIL, to=EVIL, outcome=EVIL)],
+        lines=[MachineLine(machine="rig_1", parent="T", programs=True), MachineLine(machine=EVIL, parent="rig_1")],
+        messages=[MessageRow(id=EVIL, key=EVIL, frm=EVIL, to=EVIL, outcome=EVIL)],
         arrows=[
             Arrow(frm=evil, to=rig, x0=1, x1=2, at_s=1.0, message=1, note=EVIL),
             Arrow(frm=rig, to=program, x0=2, x1=3, at_s=1.1, message=1, end="lost", note=EVIL),
