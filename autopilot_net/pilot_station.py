@@ -6,20 +6,22 @@ import os
 from collections.abc import Iterable, Mapping
 from typing import Any, ClassVar, Self
 
-from autopilot_net.arguments import check_id, check_listens, seconds_of
-from autopilot_net.coroutines import refuse_generators
-from autopilot_net.listening import Listen, refuse_closed
+from autopilot_net.arguments import check_id, seconds_of
+from autopilot_net.defaults import LIVENESS_S, LOOPBACK, PING_INTERVAL_S, SLOW_HANDLER_S
+from autopilot_net.listening import Listen
 from autopilot_net.message import Message
 from autopilot_net.prefs import Source, pilot_settings
+from autopilot_net.protocol.outbox_channel import Window
+from autopilot_net.role_station import RoleStation
 from autopilot_net.roles.file_client import TIMEOUT_S
 from autopilot_net.roles.pilot import Pilot
-from autopilot_net.station import INSTEAD, Station
-from autopilot_net.station_host import StationHost, delegate
+from autopilot_net.station import INSTEAD
+from autopilot_net.station_host import StationHost
 
 __all__ = ["Pilot_Station"]
 
 
-class Pilot_Station(Station):  # noqa: N801  # the name that labs' programs import
+class Pilot_Station(RoleStation[Pilot]):  # noqa: N801  # the name that labs' programs import
     """The station of a pilot, or of a child: `push_id` is the terminal, or the parent whose child this is.
 
     `terminal_id` is the root's id where it is not the parent's. `children` are the ids expected below, to which what
@@ -28,6 +30,8 @@ class Pilot_Station(Station):  # noqa: N801  # the name that labs' programs impo
     its START is refused with an ERROR.
     `ping_interval` (seconds, None for never) is how often it says by itself that it is there.
     """
+
+    role_class = Pilot
 
     def __init__(
         self,
@@ -41,26 +45,50 @@ class Pilot_Station(Station):  # noqa: N801  # the name that labs' programs impo
         children: Iterable[str] = (),
         listens: Mapping[str, Listen] | None = None,
         file_dir: str | os.PathLike[str] | None = None,
-        ping_interval: float | None = 5.0,
+        ping_interval: float | None = PING_INTERVAL_S,
         file_timeout: float = TIMEOUT_S,
-        **settings: Any,
+        listen_ip: str = LOOPBACK,
+        repeat_interval: float | None = None,
+        liveness_s: float = LIVENESS_S,
+        window: Window | None = None,
+        trace: str | os.PathLike[str] | None = None,
+        durable: str | os.PathLike[str] | None = None,
+        sync: str = "normal",
+        slow_handler_s: float = SLOW_HANDLER_S,
     ) -> None:
-        super().__init__(id, push_ip, push_port, push_id, pusher=True, listen_port=listen_port, **settings)
-        check_id(terminal_id, f"the terminal_id of station {id}")
+        super().__init__(
+            *(id, push_ip, push_port, push_id),
+            pusher=True,
+            listen_port=listen_port,
+            listen_ip=listen_ip,
+            repeat_interval=repeat_interval,
+            liveness_s=liveness_s,
+            window=window,
+            trace=trace,
+            durable=durable,
+            sync=sync,
+            slow_handler_s=slow_handler_s,
+        )
+        self._take_options(terminal_id, children, file_dir, ping_interval, file_timeout)
+        self._listen_for_role(listens)
+
+    def _take_options(
+        self,
+        terminal_id: str,
+        children: Iterable[str],
+        file_dir: str | os.PathLike[str] | None,
+        ping_interval: float | None,
+        file_timeout: float,
+    ) -> None:
+        check_id(terminal_id, f"the terminal_id of station {self.id}")
         self.terminal_id = terminal_id
         self.children = list(children)
         for name in self.children:
-            check_id(name, f"a child of station {id}")
+            check_id(name, f"a child of station {self.id}")
         self.file_dir = None if file_dir is None else os.fspath(file_dir)
-        self.ping_interval = None if ping_interval is None else seconds_of(ping_interval, f"the ping_interval of {id}")
+        what = f"the ping_interval of {self.id}"
+        self.ping_interval = None if ping_interval is None else seconds_of(ping_interval, what)
         self.file_timeout = file_timeout
-        self._role: Pilot | None = None
-        by_name = ("STATE", "COHERE", "PING", "START", "STOP", "FILE", "CONTINUOUS", "CHILD", "HANDSHAKE", "ERROR")
-        self.listens |= {key: getattr(self, f"l_{key.lower()}") for key in by_name}
-        forwarded = ("CALIBRATE_PORT", "CALIBRATE_RESULT", "BANDWIDTH", "STREAM_VIDEO")
-        self.listens |= {"PARAM": self.l_change, **dict.fromkeys(forwarded, self.l_forward), **(listens or {})}
-        check_listens(self.listens, f"station {id}")
-        refuse_generators(self.listens, f"station {id}")
 
     @classmethod
     def from_prefs(cls, prefs: Source, **settings: Any) -> Self:
@@ -81,7 +109,7 @@ class Pilot_Station(Station):  # noqa: N801  # the name that labs' programs impo
 
     def begin_role(self) -> None:
         """Begin to say that it is there."""
-        self._role = Pilot(
+        self._role = self.role_class(
             StationHost(self, self.file_dir),
             terminal=self.terminal_id,
             ip=self.ip,
@@ -90,13 +118,6 @@ class Pilot_Station(Station):  # noqa: N801  # the name that labs' programs impo
             file_timeout=self.file_timeout,
         )
         self._role.begin()
-
-    @property
-    def role(self) -> Pilot:
-        """What it decides. In the station's process."""
-        if self._role is None:
-            raise refuse_closed(self.id)
-        return self._role
 
     @property
     def state(self) -> Any:
@@ -122,15 +143,3 @@ class Pilot_Station(Station):  # noqa: N801  # the name that labs' programs impo
     def l_ping(self, msg: Message | None = None) -> None:
         """Push our state."""
         self.role.ping(msg)
-
-    l_state = delegate("l_state", Pilot.on_state)
-    l_cohere = delegate("l_cohere", Pilot.cohere)
-    l_start = delegate("l_start", Pilot.start)
-    l_stop = delegate("l_stop", Pilot.stop)
-    l_change = delegate("l_change", Pilot.to_program)
-    l_forward = delegate("l_forward", Pilot.to_program)
-    l_file = delegate("l_file", Pilot.file)
-    l_continuous = delegate("l_continuous", Pilot.continuous)
-    l_child = delegate("l_child", Pilot.child)
-    l_handshake = delegate("l_handshake", Pilot.handshake)
-    l_error = delegate("l_error", Pilot.pass_up)

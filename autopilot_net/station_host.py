@@ -1,4 +1,4 @@
-"""A station as its role sees it, and how a station's listens are handed to its role."""
+"""A station as its role sees it."""
 
 from __future__ import annotations
 
@@ -11,34 +11,15 @@ from typing import Any, TypeVar
 
 from autopilot_net.delivery import Delivery
 from autopilot_net.files import FileFolder
-from autopilot_net.message import Message, refuse
 from autopilot_net.protocol.clock import ClockOffset
 from autopilot_net.protocol.effects import Effect
 from autopilot_net.roles.host import Files
 from autopilot_net.station import Station
 from autopilot_net.worker import Worker
 
-__all__ = ["StationHost", "delegate"]
+__all__ = ["StationHost"]
 
 T = TypeVar("T")
-
-
-def delegate(name: str, method: Callable[[Any, Message], Any]) -> Callable[[Any, Message], Any]:
-    """A listen called `name` that hands the message to `method` of the station's role.
-
-    Where that raises, the message is not handled: whoever sent a STOPALL must not take it for done.
-    """
-
-    def listen(self: Any, msg: Message) -> Any:  # the name by which Autopilot's own call it
-        try:
-            return method(self.role, msg)
-        except Exception as error:
-            refuse(msg, f"{type(error).__name__}: {error}")
-            raise
-
-    listen.__name__ = name  # which is how a bound listen is pickled on its way into the station's process
-    listen.__doc__ = method.__doc__
-    return listen
 
 
 class StationHost:

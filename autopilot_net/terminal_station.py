@@ -7,25 +7,29 @@ import os
 from collections.abc import Iterable, Mapping
 from typing import Any, ClassVar, Self
 
-from autopilot_net.arguments import check_id, check_listens
-from autopilot_net.coroutines import refuse_generators
-from autopilot_net.listening import Listen, refuse_closed
+from autopilot_net.arguments import check_id
+from autopilot_net.defaults import LIVENESS_S, LOOPBACK, SLOW_HANDLER_S
+from autopilot_net.listening import Listen
 from autopilot_net.prefs import Source, terminal_settings
+from autopilot_net.protocol.outbox_channel import Window
+from autopilot_net.role_station import RoleStation
 from autopilot_net.roles.terminal import Terminal
-from autopilot_net.station import INSTEAD, Station
-from autopilot_net.station_host import StationHost, delegate
+from autopilot_net.station import INSTEAD
+from autopilot_net.station_host import StationHost
 
 __all__ = ["Terminal_Station"]
 
 logger = logging.getLogger("autopilot_net")
 
 
-class Terminal_Station(Station):  # noqa: N801  # the name that labs' programs import
+class Terminal_Station(RoleStation[Terminal]):  # noqa: N801  # the name that labs' programs import
     """The station of the terminal, which everything else is below.
 
     `pilots` is a dict (or a list of ids) of the pilots that are expected; those that shake hands are added. `data_fps`
     bounds how often a second a stream's items are copied to a plot. Task files are served from `file_dir`.
     """
+
+    role_class = Terminal
 
     def __init__(
         self,
@@ -36,20 +40,33 @@ class Terminal_Station(Station):  # noqa: N801  # the name that labs' programs i
         listens: Mapping[str, Listen] | None = None,
         file_dir: str | os.PathLike[str] | None = None,
         data_fps: float = 20.0,
-        **settings: Any,
+        listen_ip: str = LOOPBACK,
+        repeat_interval: float | None = None,
+        liveness_s: float = LIVENESS_S,
+        window: Window | None = None,
+        trace: str | os.PathLike[str] | None = None,
+        durable: str | os.PathLike[str] | None = None,
+        sync: str = "normal",
+        slow_handler_s: float = SLOW_HANDLER_S,
     ) -> None:
-        super().__init__(id, listen_port=listen_port, **settings)
+        super().__init__(
+            id,
+            listen_port=listen_port,
+            listen_ip=listen_ip,
+            repeat_interval=repeat_interval,
+            liveness_s=liveness_s,
+            window=window,
+            trace=trace,
+            durable=durable,
+            sync=sync,
+            slow_handler_s=slow_handler_s,
+        )
         self.pilots: dict[str, Any] = dict(pilots) if isinstance(pilots, Mapping) else {name: {} for name in pilots}
         for name in self.pilots:
             check_id(name, f"a pilot of station {id}")
         self.file_dir = None if file_dir is None else os.fspath(file_dir)
         self.data_fps = data_fps
-        self._role: Terminal | None = None
-        by_name = ("PING", "INIT", "CHANGE", "STOPALL", "DATA", "CONTINUOUS", "STATE", "HANDSHAKE", "FILE", "MACHINES")
-        self.listens |= {key: getattr(self, f"l_{key.lower()}") for key in by_name}
-        self.listens |= {"ERROR": self.l_to_program, "COHERE": self.l_to_program, **(listens or {})}
-        check_listens(self.listens, f"station {id}")
-        refuse_generators(self.listens, f"station {id}")
+        self._listen_for_role(listens)
 
     @classmethod
     def from_prefs(
@@ -66,22 +83,15 @@ class Terminal_Station(Station):  # noqa: N801  # the name that labs' programs i
 
     def begin_role(self) -> None:
         """Warn once, loudly, where pilots elsewhere could not reach it."""
-        self._role = Terminal(StationHost(self, self.file_dir), pilots=self.pilots, data_fps=self.data_fps)
+        self._role = self.role_class(StationHost(self, self.file_dir), pilots=self.pilots, data_fps=self.data_fps)
         self.pilots = self._role.pilots
         elsewhere = [n for n, facts in self.pilots.items() if not _is_here(facts)]
-        if self.listen_ip == "127.0.0.1" and elsewhere:
+        if self.listen_ip == LOOPBACK and elsewhere:
             logger.warning(
                 "terminal %s listens on loopback alone, so %s cannot reach it; give it listen_ip='*'",
                 self.id,
                 ", ".join(elsewhere),
             )
-
-    @property
-    def role(self) -> Terminal:
-        """What it decides. In the station's process."""
-        if self._role is None:
-            raise refuse_closed(self.id)
-        return self._role
 
     @property
     def senders(self) -> dict[str, Any]:
@@ -101,18 +111,6 @@ class Terminal_Station(Station):  # noqa: N801  # the name that labs' programs i
     def on_neighbour(self, peer: str, is_there: bool) -> None:
         """See `Terminal.neighbour`."""
         self.role.neighbour(peer, is_there)
-
-    l_ping = delegate("l_ping", Terminal.ping)
-    l_init = delegate("l_init", Terminal.init)
-    l_change = delegate("l_change", Terminal.change)
-    l_stopall = delegate("l_stopall", Terminal.stopall)
-    l_data = delegate("l_data", Terminal.data)
-    l_continuous = delegate("l_continuous", Terminal.continuous)
-    l_state = delegate("l_state", Terminal.state)
-    l_handshake = delegate("l_handshake", Terminal.handshake)
-    l_file = delegate("l_file", Terminal.file)
-    l_to_program = delegate("l_to_program", Terminal.to_program)
-    l_machines = delegate("l_machines", Terminal.machines)
 
 
 def _is_here(facts: Any) -> bool:

@@ -45,7 +45,7 @@ PICTURE: list[tuple[set[str], bool]] = [
     ({"driver"}, False),
     ({"child_process", "core", "live_nodes"}, False),
     ({"member", "node_listens", "station_listens"}, True),
-    ({"stream", "node", "station", "station_host", "pilot_station", "terminal_station"}, True),
+    ({"stream", "node", "station", "role_station", "station_host", "pilot_station", "terminal_station"}, True),
     ({""}, False),  # the package itself: the public names
 ]
 RANK = {module: rank for rank, (room, _) in enumerate(PICTURE) for module in room}

@@ -14,9 +14,12 @@ from autopilot_net.protocol.numbers import as_int
 from autopilot_net.protocol.reasons import Refusal, refusal
 
 __all__ = ["UNASKED", "Files", "Handle", "RoleHost", "Role"]
-__all__ += ["count_of", "follow", "id_in", "is_sought", "machine_of", "origin_of"]
+__all__ += ["count_of", "key", "follow", "id_in", "is_sought", "machine_of", "origin_of"]
 
 T = TypeVar("T")
+F = TypeVar("F", bound=Callable[..., Any])
+
+_KEYS = "_keys"  # the attribute of a method that says its keys
 
 UNASKED = "unasked"  # the attribute of what a station tells its program whether or not that listens for it
 
@@ -111,12 +114,40 @@ class RoleHost(Protocol):
         """End the station."""
 
 
+def key(*keys: str, listen: str = "") -> Callable[[F], F]:
+    """Mark a method of a role as what is done with messages of these keys. A new key is such a method, and no more.
+
+    `listen` is what the station calls its listen, which a subclass of the station may override; `l_` and the key in
+    lower case if it is not given. May be used more than once on one method.
+    """
+
+    def mark(method: F) -> F:
+        marks = {**getattr(method, _KEYS, {}), **{one: listen or f"l_{one.lower()}" for one in keys}}
+        setattr(method, _KEYS, marks)
+        return method
+
+    return mark
+
+
 class Role:
     """What a terminal and a pilot have in common."""
 
     def __init__(self, host: RoleHost) -> None:
         self.host = host
         self.program = "_" + host.id
+
+    @classmethod
+    def keys(cls) -> dict[str, tuple[str, str]]:
+        """The keys it acts on: key → (the listen of its station, the method of the role)."""
+        found: dict[str, tuple[str, str]] = {}
+        for kind in reversed(cls.__mro__):
+            for method, what in vars(kind).items():
+                found |= {one: (listen, method) for one, listen in getattr(what, _KEYS, {}).items()}
+        return found
+
+    def listens(self) -> dict[str, Callable[[Message], Any]]:
+        """What is done with each key, beside what every station does."""
+        return {one: getattr(self, method) for one, (_, method) in self.keys().items()}
 
     def send(self, to: str, key: str, value: Any, *, repeat: bool | None = None, flags: Iterable[str] = ()) -> Handle:
         """A message that begins here."""

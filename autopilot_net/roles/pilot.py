@@ -11,7 +11,7 @@ from autopilot_net.error_report import ERROR, error_report
 from autopilot_net.errors import FileRefused
 from autopilot_net.message import Message
 from autopilot_net.roles.file_client import TIMEOUT_S, FileClient, files_of
-from autopilot_net.roles.host import Handle, Role, RoleHost, follow, id_in, is_sought, machine_of, origin_of
+from autopilot_net.roles.host import Handle, Role, RoleHost, follow, id_in, is_sought, key, machine_of, origin_of
 from autopilot_net.roles.terminal import CLOCK, DISCONNECTED, way_of
 
 __all__ = ["Pilot"]
@@ -57,23 +57,6 @@ class Pilot(Role):
         if self.ping_interval:
             self.host.after(self.ping_interval, self._beat)
 
-    def listens(self) -> dict[str, Callable[[Message], Any]]:
-        """What is done with each key, beside what every station does."""
-        forwarded = ("PARAM", "CALIBRATE_PORT", "CALIBRATE_RESULT", "BANDWIDTH", "STREAM_VIDEO")
-        return {
-            "STATE": self.on_state,
-            "COHERE": self.cohere,
-            "PING": self.ping,
-            "START": self.start,
-            "STOP": self.stop,
-            "FILE": self.file,
-            "CONTINUOUS": self.continuous,
-            "CHILD": self.child,
-            "HANDSHAKE": self.handshake,
-            "ERROR": self.pass_up,
-            **dict.fromkeys(forwarded, self.to_program),
-        }
-
     # -- neighbours ----------------------------------------------------------------------------------------------
 
     def neighbour(self, peer: str, is_there: bool) -> None:
@@ -93,6 +76,7 @@ class Pilot(Role):
         elif peer == self.program and self.host.has(self.parent):
             self._announce_self()
 
+    @key("HANDSHAKE")
     def handshake(self, message: Message) -> Any:
         """Something below shook hands: remember the way to it, and pass the news up, our own name before it."""
         value = message.value if isinstance(message.value, dict) else {}
@@ -129,6 +113,7 @@ class Pilot(Role):
 
     # -- state ---------------------------------------------------------------------------------------------------
 
+    @key("STATE")
     def on_state(self, message: Message) -> Any:
         """Keep our own program's state and push it up; a child's goes up as the child's, and never becomes ours."""
         if message.sender == self.program:
@@ -138,6 +123,7 @@ class Pilot(Role):
             return None  # the terminal's answer to a PING
         return self.relay(message, self.parent, repeat=is_sought(message))
 
+    @key("PING")
     def ping(self, message: Message | None = None) -> Any:
         """Push our state."""
         del message
@@ -161,6 +147,7 @@ class Pilot(Role):
 
     # -- tasks ---------------------------------------------------------------------------------------------------
 
+    @key("START")
     def start(self, message: Message) -> Any:
         """Fetch what files the task names and we lack, then hand it to the program. Nothing but the task waits."""
         value = message.value if isinstance(message.value, dict) else {}
@@ -181,6 +168,7 @@ class Pilot(Role):
         self._fetch.all(lacking, lambda error: self._fetched(message, promise, error))
         return promise
 
+    @key("STOP")
     def stop(self, message: Message) -> Any:
         """To the program, after a START that came before; which gives up its files rather than hold it for long."""
         stopped = self.to_program(message)
@@ -189,16 +177,20 @@ class Pilot(Role):
             self.host.after(self._file_timeout, lambda: self._give_up_for(held))
         return stopped
 
+    @key("PARAM", listen="l_change")
+    @key("CALIBRATE_PORT", "CALIBRATE_RESULT", "BANDWIDTH", "STREAM_VIDEO", listen="l_forward")
     def to_program(self, message: Message) -> Any:
         """PARAM and the like: to the program, after a START that came before."""
         if self._fetching:
             return self._in_turn(lambda: self.relay(message, self.program))
         return self.relay(message, self.program)
 
+    @key("FILE")
     def file(self, message: Message) -> Any:
         """A file, or a part of one, that was asked for."""
         self._fetch.arrived(message)
 
+    @key("CHILD")
     def child(self, message: Message) -> Any:
         """Pass `value["KEY"]` (START, if it names none) on to our children: who shook hands, and who is expected."""
         value = message.value if isinstance(message.value, dict) else {}
@@ -206,6 +198,7 @@ class Pilot(Role):
         here = [name for name, (_, way) in self.children.items() if len(way) == 1]
         return [self.attempt(self.relay, message, name, key=key) for name in dict.fromkeys([*self.expected, *here])]
 
+    @key("COHERE")
     def cohere(self, message: Message) -> Any:
         """Have the program's node count what it sent; it answers whoever asked first. An answer is just passed on."""
         value = message.value if isinstance(message.value, dict) else {}
@@ -215,6 +208,7 @@ class Pilot(Role):
 
     # -- what goes up --------------------------------------------------------------------------------------------
 
+    @key("CONTINUOUS")
     def continuous(self, message: Message) -> Any:
         """A child's data: to the terminal, under our name, the child's beside it, and our subject's unless it has one.
 
@@ -234,6 +228,7 @@ class Pilot(Role):
                 return {"child": name}
         return {"child": message.came_from} if message.came_from in self.children else {}
 
+    @key("ERROR")
     def pass_up(self, message: Message) -> Any:
         """To whoever is above."""
         return self.relay(message, self.parent)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from autopilot_net.errors import BadMessage
@@ -10,7 +10,7 @@ from autopilot_net.message import Message
 from autopilot_net.protocol.ids import why_no_id
 from autopilot_net.protocol.numbers import is_number
 from autopilot_net.roles.file_server import FileServer
-from autopilot_net.roles.host import Role, RoleHost, id_in, is_sought, machine_of, origin_of
+from autopilot_net.roles.host import Role, RoleHost, id_in, is_sought, key, machine_of, origin_of
 
 __all__ = ["CLOCK", "DISCONNECTED", "Terminal"]
 
@@ -28,23 +28,6 @@ class Terminal(Role):
         self.online: dict[str, bool] = {}  # whether a machine that was ever heard of is there
         self.plotted: dict[str, float] = {}  # when each pilot's plot last got an item of a stream
         self._files = FileServer(host)
-
-    def listens(self) -> dict[str, Callable[[Message], Any]]:
-        """What is done with each key, beside what every station does."""
-        return {
-            "PING": self.ping,
-            "INIT": self.init,
-            "CHANGE": self.change,
-            "STOPALL": self.stopall,
-            "DATA": self.data,
-            "CONTINUOUS": self.continuous,
-            "STATE": self.state,
-            "HANDSHAKE": self.handshake,
-            "FILE": self.file,
-            "ERROR": self.to_program,
-            "COHERE": self.to_program,
-            "MACHINES": self.machines,
-        }
 
     # -- who is there --------------------------------------------------------------------------------------------
 
@@ -67,6 +50,7 @@ class Terminal(Role):
         self.attempt(self.send, "P_" + machine, "STATE", news, repeat=False)
         return self.host.send(self.program, "STATE", news, repeat=True, flags=["NOLOG"], unasked=True)
 
+    @key("MACHINES")
     def machines(self, message: Message) -> Any:
         """Answer with what is known of each machine: `online`, `state`, `ip`, `way`, and what it told of itself."""
         table = {name: {**known, "online": self.online.get(name, False)} for name, known in self.pilots.items()}
@@ -74,20 +58,24 @@ class Terminal(Role):
 
     # -- what comes in -------------------------------------------------------------------------------------------
 
+    @key("PING")
     def ping(self, message: Message) -> Any:
         """Answer that we are there."""
         self.host.send(message.sender, "STATE", None, repeat=False, flags=["NOLOG"])
 
+    @key("INIT")
     def init(self, message: Message) -> None:
         """Ask every known machine for its state. Its answer is the confirmation; one that is off is not waited for."""
         del message
         for name in self.pilots:
             self.attempt(self.send, name, "PING", None, repeat=False, flags=["NOLOG"])
 
+    @key("CHANGE")
     def change(self, message: Message) -> Any:
         """Pass a parameter change to the pilot it names."""
         return self.relay(message, id_in(message, "pilot"), key="PARAM")
 
+    @key("STOPALL")
     def stopall(self, message: Message) -> Any:
         """Stop every machine, and tell its plot. One that cannot be told to stop keeps no other from it."""
         del message
@@ -95,11 +83,13 @@ class Terminal(Role):
             self.attempt(self.send, "P_" + name, "STOP", None, repeat=False)
         return [self.attempt(self.send, name, "STOP", None, repeat=True) for name in self.pilots]
 
+    @key("DATA")
     def data(self, message: Message) -> Any:
         """A trial: to the program, whose word is the confirmation; a copy to the plot."""
         self.copy(message, "P_" + _pilot_of(message))
         return self.relay(message, self.program)
 
+    @key("CONTINUOUS")
     def continuous(self, message: Message) -> Any:
         """A stream's item: to the program; to the plot no more often than an eye can see."""
         pilot = _pilot_of(message)
@@ -109,6 +99,7 @@ class Terminal(Role):
             self.copy(message, "P_" + pilot)
         return self.relay(message, self.program, repeat=is_sought(message))
 
+    @key("STATE")
     def state(self, message: Message) -> Any:
         """Keep a machine's state, and tell the program and the plot."""
         machine = machine_of(message)
@@ -126,6 +117,7 @@ class Terminal(Role):
         self.copy(message, "P_" + machine, news)
         return self.relay(message, self.program, value=news, repeat=is_sought(message), unasked=True)
 
+    @key("HANDSHAKE")
     def handshake(self, message: Message) -> Any:
         """A machine is there, or there again, on the way that the message tells. What was known of it is kept."""
         machine = id_in(message, "pilot")
@@ -147,10 +139,12 @@ class Terminal(Role):
             unasked=True,
         )
 
+    @key("FILE")
     def file(self, message: Message) -> Any:
         """Answer with the part that was asked for, or, to the plain name that Autopilot's own send, with all of it."""
         return self._files.answer(_wanted(message), machine_of(message))
 
+    @key("ERROR", "COHERE", listen="l_to_program")
     def to_program(self, message: Message) -> Any:
         """Whatever only the program can make sense of."""
         return self.relay(message, self.program)

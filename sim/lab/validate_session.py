@@ -3,17 +3,17 @@
 As in `validate.py`, checks take nodes and tell mistakes by their line, and what is broken was told before.
 """
 
+from autopilot_net.roles.pilot import Pilot
+from autopilot_net.roles.terminal import Terminal
 from sim.lab.expand import WrittenMachine
 from sim.lab.fit import did_you_mean
 from sim.lab.yaml_nodes import Mistakes, YamlNode, show
 
 __all__ = ["check_expect", "check_session"]
 
-# What the stations and programs of a rehearsal say to each other.
-_KEYS = (
-    *("HANDSHAKE", "INIT", "START", "STOP", "STOPALL", "STATE", "PING", "CHILD", "PARAM", "CHANGE", "COHERE", "ERROR"),
-    *("DATA", "CONTINUOUS", "STREAM", "STREAM_VIDEO", "FILE", "KILL", "STORM", "STORM_ITEM", "CRASH"),
-)
+# What the stations and programs of a rehearsal say to each other: what the roles listen for, what every station does,
+# and the rehearsal's own.
+_KEYS = tuple({**Terminal.keys(), **Pilot.keys(), **dict.fromkeys(("STREAM", "KILL", "STORM", "STORM_ITEM", "CRASH"))})
 
 
 def check_session(machines: list[WrittenMachine], session: YamlNode | None, mistakes: Mistakes) -> None:
