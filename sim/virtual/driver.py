@@ -1,7 +1,4 @@
-"""What carries an endpoint in virtual time: its effects are done, its handlers called, one at a time, in order.
-
-The twin of the library's driver, with a virtual clock in the place of zmq and threads.
-"""
+"""The library's driver in virtual time: a peer carries the effects of its endpoints out on virtual wires."""
 
 from __future__ import annotations
 
@@ -36,13 +33,12 @@ from autopilot_net.protocol.effects import (
 from autopilot_net.protocol.endpoint import Endpoint, Settings
 from sim.virtual.connections import Wire
 from sim.virtual.event_loop import Loop, Process
+from sim.virtual.handler_thread import Done, HandlerThread
 from sim.virtual.links import Rng
 
 __all__ = ["EPOCH", "Closing", "Line", "Net", "Peer"]
 
 EPOCH = 1_800_000_000.0  # the wall-clock time at which virtual time begins
-HANDOVER_US = 20  # from the I/O thread to the handler thread
-Done = tuple[int, Callable[[], None]]  # how long a handler takes yet, and what to do then
 
 
 class Net(Protocol):
@@ -122,8 +118,7 @@ class Peer:
         self._todo: deque[tuple[Line, Effect]] = deque()
         self._touched: dict[Line, None] = {}  # since something was done last
         self._working = False
-        self._calls: deque[Callable[[], Done | None]] = deque()
-        self._busy = False
+        self.handlers = HandlerThread(net.loop, process)
         self.lines: list[Line] = []
         self.line = self.open(id, upstream, forwards=forwards, durable=True)
         self.numbers = itertools.count(self._first_number())
@@ -292,16 +287,13 @@ class Peer:
         """Put it on the wire; a virtual wire is never full."""
         if carrier.wire is not None and effect.peer == carrier.endpoint.routes.upstream:
             return Outcome.SENT if carrier.wire.send_up(effect.frames) else Outcome.GONE
-        known = self.below.get(effect.peer)
-        if known is None:
+        wire, conn = self.below.get(effect.peer, (None, 0))
+        if wire is None:
             return Outcome.GONE
-        wire, conn = known
         wire.send_down(conn, effect.frames)
         return Outcome.SENT
 
-    def put(self, carrier: Line, effects: list[Effect]) -> None:
-        """Carry these out too."""
-        self.carry_out(carrier, effects)
+    put = carry_out
 
     def run(self, carrier: Line, act: Callable[[float], list[Effect]]) -> None:
         """Do it now."""
@@ -309,13 +301,13 @@ class Peer:
 
     def deliver(self, carrier: Line, effect: Deliver) -> None:
         """Queue it for its handler."""
-        self.call(lambda: self._handle(carrier, effect))
+        self.handlers.put(lambda: self._handle(carrier, effect))
 
     def tell_of_peer(self, carrier: Line, effect: PeerUp | PeerDown | DuplicateId) -> None:
         """Tell the machine that a neighbour came or went. Of duplicate ids, virtual labs have nothing to tell."""
         del carrier
         if not isinstance(effect, DuplicateId):
-            self.call(lambda: self.on_neighbour(effect.peer, isinstance(effect, PeerUp)))
+            self.handlers.put(lambda: self.on_neighbour(effect.peer, isinstance(effect, PeerUp)))
 
     def reconnect(self, carrier: Line, effect: Reconnect) -> None:
         """Lose the upstream, and connect to it anew."""
@@ -330,29 +322,6 @@ class Peer:
         """Nothing: records are stored as soon as they are asked for."""
 
     # -- handlers --------------------------------------------------------------------------------------------------
-
-    def call(self, call: Callable[[], Done | None]) -> None:
-        """Queue a call for the handler thread."""
-        self._calls.append(call)
-        if not self._busy:
-            self._busy = True
-            self.net.loop.after(HANDOVER_US, self._next, self.process)
-
-    def _next(self) -> None:
-        if not self._calls:
-            self._busy = False
-            return
-        done = self._calls.popleft()()
-        if done is None:
-            self.net.loop.after(0, self._next, self.process)
-            return
-        takes_us, tell = done
-
-        def end() -> None:
-            tell()
-            self._next()
-
-        self.net.loop.after(takes_us, end, self.process)
 
     def _handle(self, line: Line, effect: Deliver) -> Done:
         try:

@@ -137,7 +137,7 @@ class Host:
 
     def _later(self, us: int, call: Callable[[], Any]) -> None:
         def due() -> None:
-            self._station.call(lambda: _nothing(call()))
+            self._station.handlers.put(lambda: _nothing(call()))
 
         self._station.net.loop.after(us, due, self._station.process)
 
