@@ -1,4 +1,4 @@
-"""An effect as the facts that a trace notes of it: payloads as length, digest and their first bytes. Pure."""
+"""An effect as the facts that a trace notes of it: payloads as length, digest and their first bytes."""
 
 from __future__ import annotations
 

@@ -60,11 +60,23 @@ class Endpoint:
 
     `id` is its identity on the wire, `upstream` that of the neighbour it connects to, None for the root.
     `incarnation` is unlike that of any former life under this id. `epoch` is the wall-clock time, in seconds, at
-    `now == 0`. `now` never runs backwards. No method blocks, and a call too many is harmless.
+    `now == 0`. `now` never runs backwards. No method blocks, and a call too many is harmless. One thread at a time.
 
     `life` is unlike that of any former life, also where a durable one keeps its incarnation; the incarnation, if it is
     not given. With `saved` it is durable: it begins with what a former life has left there, which had the same
     incarnation, and asks for what it promises and what it has handled to be kept (`Store`, `Forget`).
+
+    Between any two calls:
+
+    - Every effect so far was returned, once, in the order in which it is to be carried out.
+    - Each message in `outbox` has exactly one number toward its recipient, and no two share one. Numbers rise in the
+      order of `send`. Exactly one `Confirmed` or `Expired` was or will be returned for it, and then it is gone.
+    - What was sent to a recipient and is unconfirmed is within the window, but for the last message that was let in.
+    - While the path to a recipient is closed, nothing is sent to it, and no patience is spent.
+    - Numbered messages of one life of a sender were delivered in the order of their numbers, and none of them twice.
+    - A ticket other than 0 was delivered once. It is open until `handled` names it, and what it passed on is settled.
+    - `router.routes.behind` names only neighbours below that are there.
+    - `next_timer` is no later than the time at which `handle_timer` would return something.
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""What a role asks of the station it lives in, and what both roles share. Pure: a virtual world is a host too."""
+"""What a role asks of the station it lives in, and what both roles share. A virtual lab has hosts of its own."""
 
 from __future__ import annotations
 

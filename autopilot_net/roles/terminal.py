@@ -1,4 +1,4 @@
-"""What the station of a terminal does with each key. Pure; it acts through its host."""
+"""What the station of a terminal does with each key. It acts through its host."""
 
 from __future__ import annotations
 
