@@ -1,4 +1,4 @@
-"""Whether a scenario makes the same run twice: in two interpreters, whose sets and dicts of strings differ in order."""
+"""Runs a scenario twice, in interpreters with different hash seeds, to see whether both runs are the same."""
 
 from __future__ import annotations
 
@@ -17,21 +17,21 @@ HASH_SEEDS = ("1", "2")
 
 
 def digest_of(scenario: Scenario) -> str:
-    """The fingerprint of one run in virtual time."""
+    """The digest of one run in virtual time."""
     lab = VirtualLab(scenario.topology, seed=scenario.seed)
     conduct(lab, scenario, draw=draw_storms)
     return lab.digest()
 
 
 def digests(scenario: Scenario) -> tuple[str, str]:
-    """Those of two runs. Raises what ends a run."""
+    """The digests of two runs. An exception of a run is raised."""
     one, other = (_elsewhere(scenario, seed) for seed in HASH_SEEDS)
     return one, other
 
 
 def _elsewhere(scenario: Scenario, hash_seed: str) -> str:
     former = os.environ.get("PYTHONHASHSEED")
-    os.environ["PYTHONHASHSEED"] = hash_seed  # read by an interpreter when it begins, and never again
+    os.environ["PYTHONHASHSEED"] = hash_seed  # an interpreter reads it only when it starts
     try:
         with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
             return pool.submit(digest_of, scenario).result()

@@ -1,4 +1,4 @@
-"""Drawing by hypothesis, many times and cheaply: small choices in strategies, and values by a seed."""
+"""Cheap drawing with hypothesis: small choices inside strategies, and many values by a seed."""
 
 from __future__ import annotations
 
@@ -15,26 +15,27 @@ T = TypeVar("T")
 
 
 def pick(draw: st.DrawFn, items: Sequence[T]) -> T:
-    """One of them; shrinks towards the first. Unlike `sampled_from`, it makes no strategy of each list anew."""
+    """One of `items`; shrinks towards the first. It is cheaper than `sampled_from`, which makes a strategy each time.
+    """
     return items[draw(st.integers(0, len(items) - 1))] if len(items) > 1 else items[0]
 
 
 def chance(draw: st.DrawFn, one_in: int) -> bool:
-    """Whether it happens; shrinks towards no."""
+    """True once in `one_in` draws; shrinks towards False."""
     return draw(st.integers(0, one_in - 1)) == one_in - 1
 
 
 def some(draw: st.DrawFn, items: Sequence[T], most: int) -> list[T]:
-    """Some of them, one at least and at most so many, in their own order."""
+    """From one to `most` of `items`, in their own order."""
     left = list(range(len(items)))
     taken = [left.pop(draw(st.integers(0, len(left) - 1))) for _ in range(draw(st.integers(1, min(most, len(left)))))]
     return [items[n] for n in sorted(taken)]
 
 
 def draws(strategy: st.SearchStrategy[T], *, seed: int, count: int) -> list[T]:
-    """At most so many values, the same ones for the same seed. The first is the least there is.
+    """At most `count` values, the same for the same seed. The first is the smallest there is.
 
-    Up to ten at a time are all unlike each other: of more, hypothesis makes most by copying a part of one onto another.
+    Up to ten values differ from one another. With more, hypothesis makes most of them by copying parts of others.
     """
     found: list[T] = []
 
@@ -44,7 +45,7 @@ def draws(strategy: st.SearchStrategy[T], *, seed: int, count: int) -> list[T]:
         phases=[Phase.generate],
         database=None,
         deadline=None,
-        suppress_health_check=list(HealthCheck),  # nothing is tested here, and that is slow for nobody
+        suppress_health_check=list(HealthCheck),  # nothing is tested here, so a health check would mean nothing
         verbosity=Verbosity.quiet,
     )
     @given(strategy)

@@ -1,4 +1,4 @@
-"""Hypothesis strategies for faults in a given lab: `load` would take each in a file of that lab.
+"""Hypothesis strategies for faults in a given lab. `load` would accept each in the file of that lab.
 
 A fault shrinks towards a kill of one machine that lasts until everything is healed.
 """
@@ -23,7 +23,7 @@ KEYS = (
 )
 OFFSETS_S = (0.0, 0.001, 0.003, 0.01, -0.01, 0.03, 0.1, -0.1, 0.3, -0.5, 1.0)
 
-_AFTER_S = (0.5, 0.05, 0.2, 1.0, 2.0)  # within the patience of who repeats every half second
+_AFTER_S = (0.5, 0.05, 0.2, 1.0, 2.0)  # short enough that a sender with repeats every half second does not give up
 _END_S = (None, *_AFTER_S)
 _WAY = ("both", "up", "down")
 _WHAT: tuple[What, ...] = ("machine", "station", "program")
@@ -61,9 +61,9 @@ def _values(verb: str) -> dict[str, tuple[Any, ...]]:
 
 @st.composite
 def faults(draw: st.DrawFn, topology: Topology, *, virtual: bool = True, around_s: float | None = None) -> Fault:
-    """One fault, of any verb that begins something; `drop` and `duplicate`, which TCP hides, for virtual time alone.
+    """One fault, of any verb that begins something. `drop` and `duplicate` are drawn only if `virtual`: TCP hides them.
 
-    It is at about `around_s` seconds into the session, or at any time of it. What ends others is drawn by `ends`.
+    It comes about `around_s` seconds into the session, or at any time of it. `ends` draws the verbs that end a fault.
     """
     verb = pick(draw, _VIRTUAL_VERBS if virtual else _VERBS)
     keys = {name: pick(draw, values) for name, values in _values(verb).items()}
@@ -77,7 +77,7 @@ def faults(draw: st.DrawFn, topology: Topology, *, virtual: bool = True, around_
 
 @st.composite
 def ends(draw: st.DrawFn, topology: Topology, fault: Fault) -> Fault | None:
-    """What ends `fault`, some time after it; None where it ends by itself, or there is no time left."""
+    """A fault that ends `fault`, some time after it; None if it ends by itself, or no time is left."""
     kind = VERBS[verb_of(fault)]
     end = None if kind.is_storm or kind.until in kind.needs else next(iter(kind.ended_by), None)
     begun_s = fault.at_s or 0.0
@@ -92,31 +92,34 @@ def ends(draw: st.DrawFn, topology: Topology, fault: Fault) -> Fault | None:
 
 
 @st.composite
-def aimed(draw: st.DrawFn, topology: Topology, way: Sequence[str], *, at_s: float, virtual: bool = True) -> list[Fault]:
-    """One or two faults at what crosses these machines at `at_s`: it or its answer is lost, or somebody there dies.
+def aimed(
+    draw: st.DrawFn, topology: Topology, path: Sequence[str], *, at_s: float, virtual: bool = True
+) -> list[Fault]:
+    """One or two faults for a message that crosses the machines of `path` at `at_s`.
 
-    What is random seldom finds the millisecond in which a message is on its way.
+    The message or its confirmation is lost, or a machine of the path dies. A random fault would seldom hit the
+    millisecond in which a message is under way.
     """
     end_s = round(topology.session.duration_s * 0.9, 3)
     at_s = min(at_s, end_s)
-    lower = [machine.id for machine in topology.machines if {machine.id, machine.parent} <= set(way)]
+    lower = [machine.id for machine in topology.machines if {machine.id, machine.parent} <= set(path)]
     if lower and virtual and chance(draw, 3):
-        return _forgetful(draw, way, lower, at_s, end_s)
+        return _unconfirmed(draw, path, lower, at_s, end_s)
     lost = [_loss(draw, lower, at_s, virtual=virtual)] if lower and not chance(draw, 4) else []
     if lost and chance(draw, 2):
         return lost
     dies_s = min(end_s, round(at_s + pick(draw, (0.1, 0.3, 0.003, 0.001, 0.01, 0.03)), 3))
     what: What = pick(draw, _WHAT)
     back_s = pick(draw, (0.2, 0.05, 1.0, 4.0))
-    return [*lost, Fault(kill=pick(draw, [way[-1], *way]), what=what, at_s=dies_s, restart_after_s=back_s)]
+    return [*lost, Fault(kill=pick(draw, [path[-1], *path]), what=what, at_s=dies_s, restart_after_s=back_s)]
 
 
-def _forgetful(draw: st.DrawFn, way: Sequence[str], links: Sequence[str], at_s: float, end_s: float) -> list[Fault]:
-    """What was handled is not known to have been, for so long that it comes again when its recipient has died."""
-    deaf = Fault(drop=tuple(links), key="CONFIRM", at_s=at_s, heal_after_s=pick(draw, (1.0, 2.0)))
+def _unconfirmed(draw: st.DrawFn, path: Sequence[str], links: Sequence[str], at_s: float, end_s: float) -> list[Fault]:
+    """Confirmations are lost until the recipient has died. So a handled message is sent to its next life again."""
+    lost = Fault(drop=tuple(links), key="CONFIRM", at_s=at_s, heal_after_s=pick(draw, (1.0, 2.0)))
     what: What = pick(draw, _WHAT)
     dies_s = min(end_s, round(at_s + 0.6, 3))
-    return [deaf, Fault(kill=way[-1], what=what, at_s=dies_s, restart_after_s=0.2)]
+    return [lost, Fault(kill=path[-1], what=what, at_s=dies_s, restart_after_s=0.2)]
 
 
 def _loss(draw: st.DrawFn, links: Sequence[str], at_s: float, *, virtual: bool) -> Fault:
@@ -131,7 +134,7 @@ def _loss(draw: st.DrawFn, links: Sequence[str], at_s: float, *, virtual: bool) 
 
 
 def _time(draw: st.DrawFn, topology: Topology, around_s: float | None) -> dict[str, Any]:
-    """Within the session."""
+    """The time of a fault, within the session."""
     end_s = topology.session.duration_s
     if around_s is None:
         at_s = draw(st.integers(0, int(min(end_s, 3600) * 10))) / 10
@@ -143,7 +146,7 @@ def _time(draw: st.DrawFn, topology: Topology, around_s: float | None) -> dict[s
     return {"between_s": (at_s, min(end_s, round(at_s + pick(draw, (0.1, 0.5)), 3)))}
 
 
-# Whom it strikes. Links have their name of the machine at the lower end, so that the terminal has none.
+# The target of a fault. A link is named by the machine at its lower end, so the terminal has no link.
 
 
 def _one(draw: st.DrawFn, topology: Topology, with_terminal: bool) -> str:
@@ -155,7 +158,7 @@ def _list(draw: st.DrawFn, topology: Topology, with_terminal: bool) -> tuple[str
 
 
 def _pattern(draw: st.DrawFn, topology: Topology, with_terminal: bool) -> str:
-    del with_terminal  # no pattern means it
+    del with_terminal  # no pattern matches the terminal
     below = _ids(topology, with_terminal=False)
     return pick(draw, sorted({"*", *(id[:-1] + "*" for id in below if len(id) > 1)}))
 
@@ -178,6 +181,6 @@ def _ids(topology: Topology, *, with_terminal: bool) -> list[str]:
 
 
 def _depths(topology: Topology) -> list[int]:
-    """How far below the terminal each machine is, but for the terminal."""
+    """The depth of each machine below the terminal."""
     tree = Tree(topology)
     return [tree.depth(machine.id) for machine in topology.machines[1:]]

@@ -1,4 +1,4 @@
-"""Hypothesis strategies for labs: drawn from nothing, or parts of one that is there. `load` would take each of them.
+"""Hypothesis strategies for labs: new ones, or parts of a given one. `load` would accept each of them.
 
 They are small and quick, since a hunt plays thousands: sessions of a second or two, items of a few bytes. A lab shrinks
 towards two machines that do nothing.
@@ -47,13 +47,13 @@ ITEMS: tuple[dict[str, Any], ...] = (
 
 @st.composite
 def topologies(draw: st.DrawFn, *, max_machines: int = 6, max_depth: int = 3) -> Topology:
-    """A lab of at most so many machines, the terminal among them, at most so deep below it."""
+    """A lab of at most `max_machines` machines, with the terminal, and at most `max_depth` levels below it."""
     below = _tree(draw, max_machines, max_depth)
     machines = [Machine("T", durable=chance(draw, 4))]
-    ways: dict[str, list[str]] = {"T": ["T"]}
+    paths: dict[str, list[str]] = {"T": ["T"]}  # from the terminal to each machine
     for id, parent in below:
-        ways[id] = [*ways[parent], id]
-        machines.append(_machine(draw, id, ways[parent]))
+        paths[id] = [*paths[parent], id]
+        machines.append(_machine(draw, id, paths[parent]))
     session = _session(draw, [id for id, parent in below if parent == "T"])
     lab = Topology(
         name="drawn",
@@ -69,9 +69,9 @@ def topologies(draw: st.DrawFn, *, max_machines: int = 6, max_depth: int = 3) ->
 
 @st.composite
 def parts(draw: st.DrawFn, topology: Topology, *, max_machines: int = 6) -> Topology:
-    """A part of a lab of at most so many machines, the terminal among them, scaled down: fewer items, shorter waits.
+    """A part of a lab with at most `max_machines` machines, the terminal included; with fewer items and shorter waits.
 
-    Programs of the lab's own are left out of it, and files that are not synthetic. All of it may be made durable.
+    It has none of the lab's own programs, and only synthetic files. All of its machines may be made durable.
     """
     ids = [machine.id for machine in topology.machines[1:]]
     part = of_machines(topology, some(draw, ids, max_machines - 1))
@@ -91,11 +91,11 @@ def parts(draw: st.DrawFn, topology: Topology, *, max_machines: int = 6) -> Topo
     return with_machines(lighter, [replace(machine, durable=durable or machine.durable) for machine in machines])
 
 
-# From nothing
+# New labs
 
 
 def _tree(draw: st.DrawFn, max_machines: int, max_depth: int) -> list[tuple[str, str]]:
-    """Ids and their parents', each parent before its children and the whole in the order of a file."""
+    """Ids with those of their parents, in the order of a file: each parent before its children."""
     depth = {"T": 0}
     children: dict[str, list[str]] = {"T": []}
     for _ in range(draw(st.integers(1, max(1, max_machines - 1)))):
@@ -144,11 +144,11 @@ def _session(draw: st.DrawFn, pilots: list[str]) -> Session:
     return Session(duration_s=duration_s, graduate=(Graduation(at_s=duration_s / 2, pilot=pick(draw, pilots)),))
 
 
-# From a lab
+# Parts of a lab
 
 
 def _lighter(machine: Machine, files: Files, pace: float) -> Machine:
-    """One that does the same, and less of it."""
+    """A machine that does the same, but less of it."""
     sounds = [name for name in machine.task.get("sounds", []) if name in files.synthetic_kb]
     task = {**machine.task, "sounds": sounds} if sounds else {k: v for k, v in machine.task.items() if k != "sounds"}
     trials = machine.trials

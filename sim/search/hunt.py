@@ -1,8 +1,9 @@
-"""A hunt: scenarios are drawn and run in virtual time until one fails; that is shrunk, tried on processes, and kept.
+"""A hunt draws scenarios and runs them in virtual time until one fails. That one is shrunk, tried on processes, and
+kept.
 
-Half of them are over small parts of the lab that is given, half over labs that are drawn too. Each core looks by
-itself: what it draws follows from the seed and its number alone, so that a seed repeats a hunt exactly, whatever the
-time does; only where it stops is the clock's to say.
+Half of the scenarios use small parts of the given lab, half use labs that are drawn too. What a worker process draws
+depends only on the seed and on the worker's number. So a seed repeats a hunt exactly. Only when it stops depends on the
+clock.
 """
 
 from __future__ import annotations
@@ -37,10 +38,10 @@ __all__ = ["FailingScenario", "HuntResult", "HuntProgress", "drawn", "hunt"]
 
 Run = Callable[[Scenario], list[Violation]]
 
-MACHINES = 5  # at most, in one scenario: few show as much as many, and sooner
+MACHINES = 5  # at most in one scenario: small labs show as much as large ones, and sooner
 ROUND = 10  # scenarios that are drawn together: see `draws`
-TRIES = 5
-TELL_S = 0.2  # how often a worker says how far it is
+TRIES = 5  # runs on processes of what was found
+REPORT_S = 0.2  # how often a worker reports its progress
 SHRINK_S = 60.0
 
 
@@ -48,13 +49,13 @@ class FailingScenario(Struct, kw_only=True):
     """A scenario that failed."""
 
     worker: int
-    number: int  # which of that worker's it was
+    number: int  # of the worker's scenarios, from 0
     scenario: Scenario
     broke: list[Violation]
 
 
 class HuntResult(Struct, kw_only=True):
-    """What came of a hunt."""
+    """The result of a hunt."""
 
     lab: str
     seed: int
@@ -67,15 +68,15 @@ class HuntResult(Struct, kw_only=True):
     smallest: Scenario | None = None
     steps: int = 0  # of the smallest
     broke: list[str] = []  # what the smallest breaks
-    processes: str = ""  # whether processes show it as well
-    replay: str = ""  # the command that runs it again
+    processes: str = ""  # whether it fails on processes too, in words
+    replay: str = ""  # the command that runs the smallest again
 
 
 class HuntProgress(Struct):
-    """How far it is."""
+    """How far a hunt is."""
 
     phase: Literal["hunting", "shrinking", "on processes"]
-    played: int
+    played: int  # scenarios
     per_minute: float
     left_s: float
     note: str = ""
@@ -94,34 +95,33 @@ def hunt(
     run: Run = run_virtually,
     say: Callable[[HuntProgress], Any] = lambda _: None,
 ) -> HuntResult:
-    """Hunt for so many seconds, or until something is found; that is shrunk, and written into `folder`.
+    """Hunt for so many seconds, or until a scenario fails. That one is shrunk, and written into `folder`.
 
-    With `jobs` more than one, as many processes look at once; `run` is then a function that a process can be given.
-    What is found is tried on processes `tries` times at most, if it is to be confirmed. Ctrl-C ends it, and what there
-    is is told.
+    With more than one job there are as many worker processes; then `run` must be picklable. What is found is run on
+    processes at most `tries` times, if `confirm`. Ctrl-C ends the hunt; it returns what it has found by then.
     """
     jobs = jobs or os.cpu_count() or 1
     state = _Hunt(topology, seed, seconds, jobs, run, say)
     try:
         found = state.search()
         if found is None:
-            return state.told("held", f"{many(state.played, 'scenario')}, nothing found")
+            return state.result("held", f"{many(state.played, 'scenario')}, nothing found")
         return _follow_up(state, found, folder, tries=tries if confirm else 0, shrink_s=shrink_s)
     except KeyboardInterrupt:
-        return state.told("interrupted", f"interrupted after {many(state.played, 'scenario')}, nothing found by then")
+        return state.result("interrupted", f"interrupted after {many(state.played, 'scenario')}, nothing found by then")
 
 
 def drawn(topology: Topology, *, seed: int, worker: int) -> Iterator[Scenario]:
-    """What one worker plays, without end."""
+    """The scenarios that one worker plays, without end."""
     over_parts = scenarios(parts(topology, max_machines=MACHINES))
     from_nothing = scenarios(topologies(max_machines=MACHINES))
     for number in itertools.count():
         several = draws(over_parts if number % 2 else from_nothing, seed=seed_of(seed, worker, number), count=ROUND)
-        yield from several if number < 2 else several[1:]  # the first of each round is the least there is
+        yield from several if number < 2 else several[1:]  # hypothesis draws the smallest scenario first in each round
 
 
 class _Hunt:
-    """The search, and how far it is."""
+    """The search for a scenario that fails, and its progress."""
 
     def __init__(
         self, topology: Topology, seed: int, seconds: float, jobs: int, run: Run, say: Callable[[HuntProgress], Any]
@@ -138,19 +138,19 @@ class _Hunt:
         self._searched_s = 0.0
 
     def search(self) -> FailingScenario | None:
-        """Until something is found, or the time is up."""
+        """Search until a scenario fails, or the time is up."""
         found = self._alone() if self.jobs == 1 else self._together()
         self._searched_s = time.monotonic() - self._begun
         return found
 
     def say(self, phase: Literal["hunting", "shrinking", "on processes"] = "hunting", note: str = "") -> None:
-        """Tell how far it is."""
+        """Report the progress."""
         now = time.monotonic()
         rate = 60 * self.played / max(self._searched_s or now - self._begun, 1e-3)
         self._say(HuntProgress(phase, self.played, rate, max(0.0, self._end - now), note))
 
-    def told(self, verdict: Literal["held", "broke", "interrupted"], sentence: str, **facts: Any) -> HuntResult:
-        """What came of it."""
+    def result(self, verdict: Literal["held", "broke", "interrupted"], sentence: str, **facts: Any) -> HuntResult:
+        """The result, with more of its fields in `facts`."""
         return HuntResult(
             lab=self.topology.name,
             seed=self.seed,
@@ -174,32 +174,34 @@ class _Hunt:
         return None
 
     def _together(self) -> FailingScenario | None:
-        """As many processes as there are jobs; whose find comes first is believed."""
+        """Search in as many processes as there are jobs. The first find is taken."""
         context = multiprocessing.get_context("spawn")
         workers: dict[Connection, BaseProcess] = {}
         counts: dict[Connection, int] = {}
         try:
             for number in range(self.jobs):
                 ours, theirs = context.Pipe()
-                told = (theirs, self.topology, self.seed, number, self.run)
-                worker: BaseProcess = context.Process(target=_look, args=told, daemon=True)
+                args = (theirs, self.topology, self.seed, number, self.run)
+                worker: BaseProcess = context.Process(target=_work, args=args, daemon=True)
                 worker.start()
                 theirs.close()
                 workers[ours], counts[ours] = worker, 0
-            for pipe in workers:  # the time that they take to start is nobody's
+            for pipe in workers:  # the time that workers take to start does not count
                 self._receive(workers, pipe)
             self._begun = time.monotonic()
             self._end = self._begun + self.seconds
-            return self._hear(workers, counts)
+            return self._await_find(workers, counts)
         finally:
             for one in workers.values():
                 one.kill()
             for one in workers.values():
                 one.join()
 
-    def _hear(self, workers: dict[Connection, BaseProcess], counts: dict[Connection, int]) -> FailingScenario | None:
+    def _await_find(
+        self, workers: dict[Connection, BaseProcess], counts: dict[Connection, int]
+    ) -> FailingScenario | None:
         while (left_s := self._end - time.monotonic()) > 0:
-            for pipe in wait(list(workers), timeout=min(left_s, TELL_S)):
+            for pipe in wait(list(workers), timeout=min(left_s, REPORT_S)):
                 assert isinstance(pipe, Connection)  # noqa: S101  # nothing else was waited for
                 counts[pipe], found = self._receive(workers, pipe)
                 self.played = sum(counts.values())
@@ -210,29 +212,30 @@ class _Hunt:
 
     @staticmethod
     def _receive(workers: dict[Connection, BaseProcess], pipe: Connection) -> tuple[int, bytes | None]:
-        """How many scenarios a worker has played, and what it has found."""
+        """How many scenarios a worker has played, and what it has found, as JSON."""
         try:
             played, found = pipe.recv()
         except EOFError:
-            raise RuntimeError(f"worker {list(workers).index(pipe)} of the hunt ended by itself") from None
+            number = list(workers).index(pipe)
+            raise RuntimeError(f"worker process {number} of the hunt ended unexpectedly") from None
         return played, found
 
 
-def _look(pipe: Connection, topology: Topology, seed: int, worker: int, run: Run) -> None:
-    """A worker: plays what it draws, until it finds something or is ended."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's, which then ends us
+def _work(pipe: Connection, topology: Topology, seed: int, worker: int, run: Run) -> None:
+    """A worker process: plays the scenarios that it draws, until one fails or it is killed."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent handles Ctrl-C, and then kills the workers
     rest_collector()
     pipe.send((0, None))  # ready
-    told_at = time.monotonic()
+    reported_at = time.monotonic()
     for number, scenario in enumerate(drawn(topology, seed=seed, worker=worker)):
         broke = run(scenario)
         if broke:
             found = FailingScenario(worker=worker, number=number, scenario=scenario, broke=broke)
             pipe.send((number + 1, msgspec.json.encode(found)))
-            pipe.poll(None)  # until we are ended
+            pipe.poll(None)  # wait to be killed
             return
-        if time.monotonic() - told_at > TELL_S:
-            told_at = time.monotonic()
+        if time.monotonic() - reported_at > REPORT_S:
+            reported_at = time.monotonic()
             pipe.send((number + 1, None))
 
 
@@ -240,7 +243,8 @@ def _look(pipe: Connection, topology: Topology, seed: int, worker: int, run: Run
 
 
 def _follow_up(state: _Hunt, found: FailingScenario, folder: Path, *, tries: int, shrink_s: float) -> HuntResult:
-    """Shrink it, keep it, try it on processes. Ctrl-C ends the shrinking, and the smallest by then is kept."""
+    """Shrink what was found, keep it, and try it on processes. Ctrl-C ends the shrinking; the smallest by then is kept.
+    """
     smallest, broke = found.scenario, found.broke
     interrupted = False
     try:
@@ -258,7 +262,7 @@ def _follow_up(state: _Hunt, found: FailingScenario, folder: Path, *, tries: int
         processes = _confirmed(state, kept, kinds(broke)[0], folder, tries)
     was, now = steps(found.scenario), steps(kept)
     sentence = f"{told[0]} (worker {found.worker}, scenario {found.number}; {was} steps, shrunk to {now}; {processes})"
-    return state.told(
+    return state.result(
         "broke",
         sentence,
         found=found,
@@ -271,7 +275,7 @@ def _follow_up(state: _Hunt, found: FailingScenario, folder: Path, *, tries: int
 
 
 def _shrunk(state: _Hunt, found: FailingScenario, shrink_s: float) -> tuple[Scenario, bool]:
-    """The smallest that there was time for, and whether it was Ctrl-C that ended the search."""
+    """The smallest scenario that was found in time, and whether Ctrl-C ended the search."""
     end = time.monotonic() + shrink_s
     fails = alike(state.run, found.broke)
     least = steps(found.scenario)
@@ -293,18 +297,18 @@ def _shrunk(state: _Hunt, found: FailingScenario, shrink_s: float) -> tuple[Scen
 
 
 def _confirmed(state: _Hunt, scenario: Scenario, kind: str, folder: Path, tries: int) -> str:
-    """Whether processes show it, in words. They are not deterministic."""
+    """Whether it fails on processes too, in words. It is tried several times, since processes are not deterministic."""
     hidden = only_virtual(scenario)
     if hidden:
-        return f"virtual time alone: there is no {' and no '.join(hidden)} on processes"
+        return f"in virtual time only: there is no {' and no '.join(hidden)} on processes"
     for number in range(tries):
         state.say("on processes", f"{number + 1} of {tries}")
         try:
             broke = run_on_processes(scenario, folder / f"processes-{number}")
         except KeyboardInterrupt:
-            return "not tried on processes to the end"
+            return "interrupted while it was tried on processes"
         if kind in kinds(broke):
             return f"on processes too, at try {number + 1}"
         if broke:
-            return f"on processes, at try {number + 1}, it breaks otherwise: {broke[0]}"
-    return f"virtual time alone: processes held {many(tries, 'time')}"
+            return f"on processes, at try {number + 1}, it breaks something else: {broke[0]}"
+    return f"in virtual time only: it held on processes {many(tries, 'time')}"

@@ -1,4 +1,4 @@
-"""What a hunt shows a person: how far it is, on a terminal, and what came of it."""
+"""What a hunt prints: its progress on a terminal, and its result."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ COLOUR = {"held": "green", "broke": "bold red", "interrupted": "yellow"}
 
 
 def seconds_of(text: str) -> float | None:
-    """How long `90s`, `5m`, `1h` or `30` takes; None for what is no time above 0."""
+    """The seconds of `90s`, `5m`, `1h` or `30`; None if the text is no time above 0."""
     found = re.fullmatch(r"(\d+(?:\.\d+)?)([smh]?)", text.strip())
     seconds = float(found[1]) * UNITS[found[2]] if found else 0.0
     return seconds if 0 < seconds < 1e7 else None
@@ -29,7 +29,7 @@ def seconds_of(text: str) -> float | None:
 
 @contextlib.contextmanager
 def showing(console: Console) -> Iterator[Callable[[HuntProgress], Any]]:
-    """A line that says how far the hunt is, on a terminal; nothing elsewhere."""
+    """A function that shows progress: a moving line on a terminal, nothing elsewhere."""
     if not console.is_terminal:
         yield lambda _: None
         return
@@ -56,10 +56,10 @@ def showing(console: Console) -> Iterator[Callable[[HuntProgress], Any]]:
 
 
 def show(console: Console, hunted: HuntResult, page: Path | None) -> None:
-    """What was found, the page with its picture, and what one does with it."""
+    """Print what was found, the page with its picture, and the command that runs it again."""
     rate = 60 * hunted.played / max(hunted.took_s, 0.1)
     played = f"{hunted.played:,} scenarios  {rate:,.0f} a minute"
-    console.print(f"{hunted.lab}  seed {hunted.seed}  {hunted.jobs} at once  {played}")
+    console.print(f"{hunted.lab}  seed {hunted.seed}  {hunted.jobs} workers  {played}")
     for sentence in hunted.broke[:5]:
         console.print(f"✗ {sentence}".replace("[", "\\["), soft_wrap=True)
     if hunted.replay:

@@ -1,6 +1,6 @@
-"""The parts of a scenario, made simpler: labs of fewer machines that do less, messages and faults that are plain.
+"""Simpler variants of a scenario: fewer machines that do less, plainer messages, plainer faults, rounder times.
 
-Each function offers candidates, the boldest first; whether one still shows what is looked for is for `shrink.py`.
+Each function offers candidates, the largest steps first. `shrink.py` tries whether one still fails.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ ROUND_S = (0.1, 0.5, 1.0, 2.0)
 
 
 def fewer_machines(scenario: Scenario) -> Iterator[Scenario]:
-    """Without all that nobody names, then without single ones; who was below one goes up to where it was."""
+    """Without all machines that nothing names, then without single ones. The children of one move up to its parent."""
     topology = scenario.topology
     named = {id for example in scenario.examples for op in example.ops for id in _homes(op)}
     named |= {id for fault in topology.faults for id in _ids(fault)}
@@ -62,7 +62,7 @@ def _of_machines(scenario: Scenario, kept: list[str]) -> Scenario:
 
 
 def calmer(scenario: Scenario) -> Iterator[Scenario]:
-    """Machines that do less: all of them, then single ones; and a shorter session without graduations."""
+    """Machines that do less, first all of them, then single ones. Then a shorter session without graduations."""
     topology = scenario.topology
     for plain in _PLAIN:
         machines = [plain(machine) for machine in topology.machines]
@@ -88,7 +88,7 @@ _PLAIN = (
 
 
 def _steady(machine: Machine) -> dict[str, Any]:
-    """The streams that need no trials."""
+    """The streams that do not depend on trials."""
     return {name: stream for name, stream in machine.streams.items() if not stream.burst}
 
 
@@ -113,7 +113,7 @@ def _simpler_sessions(scenario: Scenario) -> Iterator[Topology]:
 
 
 def simpler_ops(op: Op) -> Iterator[Op]:
-    """What is sent instead: less of it, and more plainly."""
+    """Operations to send instead: fewer messages, and plainer ones."""
     if isinstance(op, Send):
         yield from _changed(op, payload=Payload(), burst=1, hops=() if _is_found(op) else op.hops, sought=True)
         yield from (replace(op, burst=burst) for burst in _fewer(op.burst))
@@ -128,7 +128,7 @@ def simpler_ops(op: Op) -> Iterator[Op]:
 
 
 def _is_found(op: Send) -> bool:
-    """Whether its recipient is found by the id alone: a station is, or a program, and a node on the same machine."""
+    """Whether the id alone finds the recipient: it does for a station, a program, and a node on the same machine."""
     return not op.to.endswith(".probe") or machine_behind(op.frm) == machine_behind(op.to)
 
 
@@ -137,14 +137,14 @@ def _fewer(count: int) -> list[int]:
 
 
 def _changed(op: Any, **values: Any) -> Iterator[Any]:
-    """All of these at once, then each alone."""
+    """The operation or fault with all of these changes, then with each alone."""
     yield replace(op, **values)
     for name, value in values.items():
         yield replace(op, **{name: value})
 
 
 def _homes(op: Op) -> list[str]:
-    """The machines that an op is about; those it only passes are not."""
+    """The machines of an operation's sender and recipient, without those on the path between."""
     frm = op.at if isinstance(op, Twice | Opaque) else machine_behind(op.frm)
     return [frm, machine_behind(op.to)]
 
@@ -160,7 +160,7 @@ def names_several(fault: Fault) -> bool:
 
 
 def plain_faults(scenario: Scenario, number: int) -> tuple[Fault, ...]:
-    """What the fault of that number comes to, each a fault of its own; what ends one is part of it."""
+    """The plain faults that the fault of that number amounts to. The end of each is an option of it."""
     whole = [a for a in actions(scenario.topology, seed=scenario.seed) if a.fault == number]
     ended: set[int] = set()
     found = []
@@ -189,7 +189,8 @@ def _plain(action: Action) -> Fault:
 
 
 def simpler_faults(scenario: Scenario) -> Iterator[Scenario]:
-    """Each of them: certain, of one machine, whole, without an end of its own, or with a rounder one."""
+    """The scenario with one fault simpler: certain, of one machine, of the whole machine, with no end or a rounder one.
+    """
     for number, fault in enumerate(scenario.topology.faults):
         for simpler in _simpler(scenario, number, fault):
             faults = list(scenario.topology.faults)
@@ -216,7 +217,7 @@ def _simpler(scenario: Scenario, number: int, fault: Fault) -> Iterator[Fault]:
 
 
 def _ids(fault: Fault) -> tuple[str, ...]:
-    """The machines that it names: a pattern names none."""
+    """The machines that a fault names. A pattern names none."""
     target = target_of(fault)
     words = () if isinstance(target, Several) else (target,) if isinstance(target, str) else target
     return tuple(word for word in words if "*" not in word)
@@ -226,7 +227,7 @@ def _ids(fault: Fault) -> tuple[str, ...]:
 
 
 def simpler_times(scenario: Scenario) -> Iterator[Scenario]:
-    """All of it sooner, then what happens single rounder and sooner."""
+    """The scenario with all times earlier, then with a single time rounder and earlier."""
     times = _times(scenario)
     if times and min(times) > 0:
         yield _shifted(scenario, min(times))
@@ -254,7 +255,7 @@ def _times(scenario: Scenario) -> list[float]:
 
 
 def _shifted(scenario: Scenario, by_s: float) -> Scenario:
-    """All of it by so much sooner."""
+    """The scenario with all times earlier by `by_s`."""
 
     def sooner(at_s: float | None) -> float | None:
         return None if at_s is None else round(at_s - by_s, 6)

@@ -1,6 +1,6 @@
-"""A storm that failed on processes, played again on fresh labs up to five times, and shrunk only if it fails each time.
+"""Plays a storm that failed again on fresh labs, up to five times, and shrinks it only if it fails each time.
 
-Process runs are not deterministic: what failed once may have been the machine's load.
+Runs on processes are not deterministic. A storm may have failed once because the machine was overloaded.
 """
 
 from __future__ import annotations
@@ -24,27 +24,27 @@ TRIES = 5
 
 
 class RetryResult(Struct):
-    """What came of trying a failed storm again."""
+    """What came of playing a failed storm again."""
 
     example: Example  # the smallest that failed
-    failed: int = 0  # so many times
+    failed: int = 0  # how often the storm failed again, of the times it was `tried`
     tried: int = 0
     sentence: str = ""
-    shown: Stormed | None = None  # what came of `example` the last time that it failed
+    shown: Stormed | None = None  # the outcome of `example`, the last time that it failed
 
 
 def confirm_and_shrink(
     failure: Failure, fresh: Callable[[int], World], *, seed: int, seconds: float, said: Callable[[str], Any]
 ) -> RetryResult:
-    """Play a failed storm on fresh labs; if it fails every time, look for a smaller one that does, for `seconds`.
+    """Play a failed storm on fresh labs. If it fails every time, search for a smaller one, for `seconds` in all.
 
-    `fresh` makes a lab, not yet started, for the trial of a number.
+    `fresh` makes a lab, not yet started, for the try of that number. `said` is called with each step, in words.
     """
     deadline = time.monotonic() + seconds
     retry = RetryResult(example=failure.example)
     trials = _FreshLabs(fresh, seed)
     while retry.tried < TRIES and time.monotonic() < deadline:
-        said(f"a storm failed; trying it again on a fresh lab, {retry.tried + 1} of {TRIES}")
+        said(f"a storm failed; playing it again on a fresh lab, {retry.tried + 1} of {TRIES}")
         retry.failed += trials.fails(failure.example)
         retry.tried += 1
     if retry.tried and retry.failed == retry.tried:
@@ -54,14 +54,14 @@ def confirm_and_shrink(
     retry.shown = trials.shown
     was, now = len(failure.example.ops), len(retry.example.ops)
     shrunk = f"; shrunk from {was} steps to {now}" if now < was else ""
-    retry.sentence = f"seen {retry.failed} of {retry.tried} times again on a fresh lab{shrunk}"
+    retry.sentence = f"failed again {retry.failed} of {retry.tried} times on a fresh lab{shrunk}"
     if not retry.tried:
-        retry.sentence = "not tried again on a fresh lab: storm.shrink_s is 0"
+        retry.sentence = "was not played again on a fresh lab: storm.shrink_s is 0"
     return retry
 
 
 class _FreshLabs:
-    """A new lab for each trial."""
+    """Plays storms, each on a new lab."""
 
     def __init__(self, fresh: Callable[[int], World], seed: int) -> None:
         self._fresh = fresh
@@ -89,7 +89,7 @@ class _FreshLabs:
 
 
 def _shrink(example: Example, fails: Callable[[Example], bool], deadline: float) -> Iterator[Example]:
-    """Ever smaller examples that still fail: fewer steps first, then simpler ones."""
+    """Smaller and smaller examples that still fail: first with fewer operations, then with simpler ones."""
     best = example
     size = max(1, len(best.ops) // 2)
     while size:

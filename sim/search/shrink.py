@@ -1,7 +1,7 @@
-"""A scenario that fails, made smaller as long as it fails: greedily, and the same way each time.
+"""Makes a scenario that fails smaller, as long as it fails. The search is greedy and deterministic.
 
-First whatever is a step of its own goes (the session, storms, messages, faults), then machines and what they do, then
-what is odd about the rest. What a step of it is made smaller by is `reductions.py`'s.
+It first takes away whole steps: the session, storms, messages, faults. Then it takes away machines and what they do,
+and then it simplifies the rest. The single reductions are in `reductions.py`.
 """
 
 from __future__ import annotations
@@ -28,28 +28,29 @@ from sim.search.reductions import (
 __all__ = ["alike", "kinds", "shrink", "steps"]
 
 Fails = Callable[[Scenario], bool]
-WHOLE_STORM = 4  # a fault that stands for several weighs as much as four that are plain
+WHOLE_STORM = 4  # a fault that strikes several machines weighs as much as four plain ones
 
 
 def steps(scenario: Scenario) -> int:
-    """How many things happen in it: messages sent or streamed, faults, and the session, if one is played."""
+    """The steps of a scenario: operations of storms, faults, and the session, if one is played."""
     ops = sum(len(example.ops) for example in scenario.examples)
     return ops + len(scenario.topology.faults) + scenario.session
 
 
 def kinds(broke: list[Violation]) -> list[str]:
-    """The names of the checks that broke, each once."""
+    """The names of the checks that failed, each once."""
     return list(dict.fromkeys(violation.check for violation in broke))
 
 
 def alike(run: Callable[[Scenario], list[Violation]], broke: list[Violation]) -> Fails:
-    """Whether a scenario breaks, among other things, what was broken first: else one bug would pass for another."""
+    """A function that says whether a scenario fails the check that failed first: else one bug would pass for another.
+    """
     first = kinds(broke)[0]
     return lambda scenario: first in kinds(run(scenario))
 
 
 def shrink(scenario: Scenario, fails: Fails, *, enough: Callable[[], bool] = lambda: False) -> Scenario:
-    """The smallest found for which `fails`, as it does for `scenario`. Nothing more is tried once it is `enough`."""
+    """The smallest scenario that was found to fail. `fails(scenario)` must hold. Once `enough`, it tries no more."""
     search = _Search(scenario, fails, enough)
     while search.goes_on(_PASSES):
         pass
@@ -57,7 +58,7 @@ def shrink(scenario: Scenario, fails: Fails, *, enough: Callable[[], bool] = lam
 
 
 class _Search:
-    """The smallest so far, and what has been tried."""
+    """The smallest scenario so far, and all that have been tried."""
 
     def __init__(self, scenario: Scenario, fails: Fails, enough: Callable[[], bool]) -> None:
         self.best = scenario
@@ -66,7 +67,7 @@ class _Search:
         self._tried = {_encoded(scenario)}
 
     def goes_on(self, passes: tuple[Callable[[Scenario], Iterator[Scenario]], ...]) -> bool:
-        """One round of all; whether anything became smaller, and there may be more."""
+        """Make one round of all passes; whether another one may find something smaller."""
         before = self.best
         for candidates in passes:
             while self._descends(candidates(self.best)):
@@ -92,7 +93,7 @@ class _Search:
         return self._fails(candidate)
 
     def _thin(self, number: int) -> None:
-        """Have the plain faults instead that one amounts to, if so few of them do that it is smaller."""
+        """Replace a fault that strikes several machines by a few plain faults, if they are enough and weigh less."""
         faults = self.best.topology.faults
         if number >= len(faults) or not names_several(faults[number]):
             return
@@ -118,7 +119,7 @@ def _encoded(scenario: Scenario) -> bytes:
 
 
 def _weight(scenario: Scenario) -> tuple[float, ...]:
-    """What is to become smaller, the weightiest first."""
+    """What the search makes smaller, the most important first."""
     topology = scenario.topology
     storms = sum(WHOLE_STORM - 1 for fault in topology.faults if names_several(fault))
     does = sum(
@@ -132,7 +133,7 @@ def _weight(scenario: Scenario) -> tuple[float, ...]:
 
 
 def _effort(op: Op) -> float:
-    """How much is sent, and how oddly: a message is less than any stream."""
+    """How much an operation sends, and how unusual it is. A message weighs less than any stream."""
     odd = 0.5 * (getattr(op, "payload", Payload()) != Payload())
     if isinstance(op, Send):
         return op.burst + odd + 0.1 * len(op.hops) + 0.1 * (not op.sought)
@@ -142,7 +143,7 @@ def _effort(op: Op) -> float:
 
 
 def without_some(items: tuple[Any, ...]) -> Iterator[tuple[Any, ...]]:
-    """`items` without a half, a quarter, …, a single one of them: the largest parts first."""
+    """`items` without a half, a quarter, …, a single one of them; the largest parts go first."""
     size = len(items) // 2 or len(items)
     while size:
         for start in range(0, len(items), size):
@@ -150,7 +151,7 @@ def without_some(items: tuple[Any, ...]) -> Iterator[tuple[Any, ...]]:
         size //= 2
 
 
-# -- passes: each offers smaller scenarios, the boldest first ------------------------------------------------------
+# -- passes: each offers smaller scenarios, the largest steps first --------------------------------------------------
 
 
 def _no_session(scenario: Scenario) -> Iterator[Scenario]:
@@ -171,7 +172,7 @@ def _fewer_ops(scenario: Scenario) -> Iterator[Scenario]:
 
 
 def _one_storm(scenario: Scenario) -> Iterator[Scenario]:
-    """Storms of the same time are one."""
+    """Two storms as one, at the time of either."""
     for number, example in enumerate(scenario.examples[1:], 1):
         first = scenario.examples[0]
         rest = tuple(one for n, one in enumerate(scenario.examples[1:], 1) if n != number)

@@ -1,14 +1,14 @@
-"""Hypothesis strategies for labs, what is sent there and what goes wrong: for our hunts, and for a lab's own tests.
+"""Hypothesis strategies for labs, their storms and their faults: for hunts, and for a lab's own tests.
 
     @given(scenarios())
     def test_nothing_is_lost(scenario): ...
 
-- `topologies()` draws labs, `parts(lab)` small parts of one; each is a `Topology` that `load` would take.
-- `messages(lab)` draws what one participant sends another, `storms(lab)` a whole storm of it.
-- `faults(lab)` draws one thing that goes wrong.
-- `scenarios()` puts these together so that they meet: storms and faults within the same second of a session.
+- `topologies()` draws labs, `parts(lab)` small parts of one. Each is a `Topology` that `load` would accept.
+- `messages(lab)` draws a burst of messages between two participants, `storms(lab)` a whole storm.
+- `faults(lab)` draws one fault.
+- `scenarios()` combines these: storms and faults within the same second of a session.
 
-All shrink towards little: two machines, one message of null, a machine that is killed.
+All shrink towards the simplest: two machines, one message of null, one machine that is killed.
 """
 
 from __future__ import annotations
@@ -33,8 +33,8 @@ __all__ = ["examples", "faults", "messages", "parts", "payloads", "scenarios", "
 
 DTYPES = ["?", "i1", "u1", "<i2", ">i2", "<u4", "<i8", ">u8", "<f2", ">f4", "<f8", "<c16", "S5", "<U3"]
 NO_SESSION_S = 2.0
-FEW = 12  # messages of one storm of a scenario
-FAULTS = (1, 0, 2, 0, 1, 3, 1, 4)  # how many strike in one
+FEW = 12  # messages in one storm of a scenario
+FAULTS = (1, 0, 2, 0, 1, 3, 1, 4)  # how many faults a scenario may have
 
 _numbers = st.integers() | st.integers(2**64, 2**90) | st.floats(width=64)
 _scalars = st.none() | st.booleans() | _numbers | st.text(max_size=12)
@@ -44,7 +44,8 @@ _json = st.recursive(
 
 
 def payloads() -> st.SearchStrategy[Payload]:
-    """From null to nested JSON (NaN, the infinities, integers beyond 64 bits) to arrays of many dtypes and shapes."""
+    """Payloads: null, nested JSON (with NaN, infinities and integers beyond 64 bits), arrays of many dtypes and shapes.
+    """
     arrays = st.builds(
         ArraySpec,
         dtype=st.sampled_from(DTYPES),
@@ -62,16 +63,16 @@ _LIGHT = st.sampled_from([Payload()] * 9 + [Payload(text='{"a": [1, NaN]}')])
 
 @st.composite
 def messages(draw: st.DrawFn, topology: Topology, *, most: int = 20, light: bool = False) -> Send:
-    """A burst of at most `most` messages between two participants, up, down or across, by id alone or along hops.
+    """A burst of at most `most` messages between two participants, by the recipient's id alone or along hops.
 
-    `light`: they carry next to nothing, where only their way matters.
+    `light`: they carry next to nothing, for tests where only their path matters.
     """
     return _OpDrawer(topology).send(draw, most, _LIGHT if light else _ANY)
 
 
 @st.composite
 def storms(draw: st.DrawFn, topology: Topology, messages: int | None = None) -> Example:
-    """One storm of at most `messages` messages (the topology's own limit if None), the bare actors' part among them."""
+    """One storm of at most `messages` messages (None: the topology's own limit), with operations of raw peers."""
     lab = _OpDrawer(topology)
     left = topology.storm.messages if messages is None else messages
     ops = _traffic(draw, lab, left, 12, _ANY)
@@ -89,13 +90,14 @@ examples = storms
 def scenarios(
     draw: st.DrawFn, topology: Topology | st.SearchStrategy[Topology] | None = None, *, virtual: bool = True
 ) -> Scenario:
-    """A lab (`topology`, or drawn from that, or from nothing) with storms and faults that meet, and perhaps a session.
+    """A lab with storms and faults that meet, and perhaps a session.
 
-    `virtual`: for virtual time, where single messages can be lost; else it can be played on processes.
+    The lab is `topology`, or is drawn from that strategy, or from `topologies()`. `virtual`: some faults lose or repeat
+    single messages, which only virtual time can play. Otherwise the scenario can be played on processes too.
     """
     lab = topology if isinstance(topology, Topology) else draw(topologies() if topology is None else topology)
     session = chance(draw, 3)
-    if not isinstance(topology, Topology) and not session:  # then its length costs nothing, and faults find room in it
+    if not isinstance(topology, Topology) and not session:  # then its length costs nothing, and leaves time for faults
         lab = replace(lab, session=replace(lab.session, duration_s=NO_SESSION_S))
     moments = [_moment(draw, lab) for _ in range(pick(draw, (1, 1, 2)))]
     drawn = _faults(draw, lab, moments, virtual=virtual)
@@ -119,12 +121,12 @@ def _faults(draw: st.DrawFn, topology: Topology, moments: list[float], *, virtua
 def _aimed(draw: st.DrawFn, topology: Topology, storm: Example, *, virtual: bool) -> list[Fault]:
     op = pick(draw, storm.ops)
     frm = op.at if isinstance(op, Twice | Opaque) else op.frm
-    way = Tree(topology).machines_between(frm, op.to)
-    return draw(aimed(topology, way, at_s=storm.at_s or 0.0, virtual=virtual))
+    path = Tree(topology).machines_between(frm, op.to)
+    return draw(aimed(topology, path, at_s=storm.at_s or 0.0, virtual=virtual))
 
 
 def _moment(draw: st.DrawFn, topology: Topology) -> float:
-    """Early enough that much of the session is still to come."""
+    """A time in seconds, early enough that much of the session is still to come."""
     return draw(st.integers(0, max(1, int(min(topology.session.duration_s, 4.0) * 5)))) / 10
 
 
@@ -153,7 +155,7 @@ def _traffic(
 
 
 class _Address(NamedTuple):
-    """A participant, and the machine that it is on."""
+    """The id of a participant, and the machine that it is on."""
 
     at: str
     name: str
@@ -168,7 +170,7 @@ class _Address(NamedTuple):
 
 
 class _OpDrawer:
-    """Who may speak to whom in one lab."""
+    """Draws the operations of storms in one lab."""
 
     def __init__(self, topology: Topology) -> None:
         self._tree = Tree(topology)
@@ -176,10 +178,10 @@ class _OpDrawer:
         self._addresses = [_Address(m, name) for m in self._machines for name in (m, "_" + m, probe_of(m))]
 
     def send(self, draw: st.DrawFn, most: int, carried: st.SearchStrategy[Payload]) -> Send:
-        """A burst between two participants, up, down or across, by id alone or along explicit hops."""
+        """A burst between two participants, by the recipient's id alone or along explicit hops."""
         frm = pick(draw, self._addresses)
         to = pick(draw, [other for other in self._addresses if self._may_say(frm, other)])
-        # A node is not found by its id alone from another machine: only stations are, and their programs.
+        # From another machine, the id alone finds a station or its program, but no other node.
         along = chance(draw, 2) or (to.is_probe and frm.at != to.at)
         return Send(
             frm=frm.name,
@@ -191,7 +193,7 @@ class _OpDrawer:
         )
 
     def flow(self, draw: st.DrawFn, most: int, carried: st.SearchStrategy[Payload]) -> Flow:
-        """A stream from a node to a station, with whatever batch size."""
+        """A stream from a node to a station, with any batch size."""
         return Flow(
             frm=pick(draw, [address.name for address in self._addresses if address.is_probe or address.is_program]),
             to=pick(draw, self._machines),
@@ -201,17 +203,17 @@ class _OpDrawer:
         )
 
     def twice(self, draw: st.DrawFn, *, numbered: bool) -> Twice:
-        """A bare peer that repeats itself, as ours do or as Autopilot's own."""
+        """A raw peer that sends a message several times, numbered as this library does or not, as Autopilot does."""
         at, to = pick(draw, self._machines), pick(draw, self._machines)
         return Twice(at=at, to=to, times=draw(st.integers(2, 4)), numbered=numbered)
 
     def opaque(self, draw: st.DrawFn) -> Opaque:
-        """Bytes that are no message, over at least one link where there is one."""
+        """Bytes that are no message, across at least one link if the lab has one."""
         at = pick(draw, self._machines)
         to = pick(draw, [machine for machine in self._machines if machine != at] or [at])
         return Opaque(at=at, to=to, size=draw(st.integers(0, 300)), seed=draw(st.integers(0, 1000)))
 
     def _may_say(self, frm: _Address, to: _Address) -> bool:
-        """A program's messages come to its own machine's program by no way but a station's listens."""
+        """Whether `frm` may send to `to`. No id leads a message from a machine to the program of the same machine."""
         own_program = frm.at == to.at and to.is_program and not frm.is_probe
         return frm.name != to.name and not own_program

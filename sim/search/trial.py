@@ -1,4 +1,4 @@
-"""One scenario, run and judged: in virtual time in a moment, or on real processes. What it broke, in sentences."""
+"""Runs and judges one scenario, in virtual time or on processes, and says in sentences what it broke."""
 
 from __future__ import annotations
 
@@ -16,22 +16,22 @@ __all__ = ["broken", "only_virtual", "run_on_processes", "run_virtually"]
 
 
 def run_virtually(scenario: Scenario) -> list[Violation]:
-    """What it broke in virtual time.
+    """What a scenario broke in virtual time.
 
-    The check of what did not settle is `unsettled`, of what was raised where nothing should be `raised`.
+    The check is `unsettled` for what did not settle, and `raised` for an exception of the library.
     """
     from sim.virtual.lab import VirtualLab
 
     try:
         return broken(conduct(VirtualLab(scenario.topology, seed=scenario.seed), scenario))
-    except Exception as error:  # noqa: BLE001  # whatever the core raises is a find
+    except Exception as error:  # noqa: BLE001  # any exception of the library is a find
         last = traceback.extract_tb(error.__traceback__)[-1]
         text = f"{type(error).__name__} in {Path(last.filename).name}, {last.name}: {error}"
         return [Violation("raised", (), (), text)]
 
 
 def run_on_processes(scenario: Scenario, folder: Path) -> list[Violation]:
-    """The same on real processes, which takes as long as it takes."""
+    """What a scenario broke on real processes, which takes as long as the session and its storms."""
     from sim.processes.lab import Lab
     from sim.processes.start_up import preload
 
@@ -42,7 +42,7 @@ def run_on_processes(scenario: Scenario, folder: Path) -> list[Violation]:
 
 
 def broken(conducted: Conducted) -> list[Violation]:
-    """What the checks of a run say, then what did not settle."""
+    """What the failed checks of a run say, then what did not settle."""
     if conducted.fell:
         return [Violation("up", (), (), conducted.fell)]
     broke = [violation for check in judge(conducted.evidence()) for violation in check.broke]
@@ -51,5 +51,5 @@ def broken(conducted: Conducted) -> list[Violation]:
 
 
 def only_virtual(scenario: Scenario) -> list[str]:
-    """The verbs of its faults that there are in virtual time alone."""
+    """The verbs of a scenario's faults that only virtual time has."""
     return sorted({verb for verb in map(verb_of, scenario.topology.faults) if VERBS[verb].is_of_messages})

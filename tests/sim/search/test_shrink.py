@@ -21,7 +21,7 @@ from sim.search.shrink import alike, kinds, shrink, steps
 from sim.search.strategies import parts, scenarios
 from tests import ROOT
 from tests.sim.findings import violation
-from tests.sim.search.test_strategies import check_lab, check_send
+from tests.sim.search.drawn import check_lab, check_send
 
 LAB = load(ROOT / "topologies" / "lab.yaml")
 DEEP = Topology(

@@ -1,0 +1,31 @@
+"""One scenario is run and judged."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+import pytest
+
+from sim.lab.fault import Fault
+from sim.lab.topology import load
+from sim.scenario import Example, Scenario, Send
+from sim.search.trial import run_virtually
+from tests import ROOT
+
+PAIR = load(ROOT / "topologies" / "pair.yaml")
+
+
+def test_whatever_is_raised_in_virtual_time_is_a_find(monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_: Any, **__: Any) -> Any:
+        raise KeyError("rig_9")
+
+    monkeypatch.setattr("sim.search.trial.conduct", broken)
+    assert run_virtually(Scenario(topology=PAIR, seed=1)) == ["raised: KeyError in test_trial.py, broken: 'rig_9'"]
+
+
+def test_a_scenario_of_a_healthy_lab_holds_in_virtual_time() -> None:
+    faults = (Fault(at_s=0.5, kill="rig_1", restart_after_s=0.5),)
+    lab = msgspec.structs.replace(PAIR, faults=faults, expect=type(PAIR.expect)())
+    sent = Example(ops=(Send(frm="T", to="rig_1", burst=5),), at_s=0.4)
+    assert run_virtually(Scenario(topology=lab, seed=1, examples=(sent,))) == []
