@@ -123,7 +123,7 @@ def test_the_terminal_that_is_killed_for_good_is_restarted_by_the_healing_and_en
     assert done(run) == [("kill", "T"), ("restart", "T"), ("healed", "")]
     assert facts(run, "healed")[0].t - facts(run, "fault", key="kill")[0].t > 1e9, "the faults last as long as the play"
     assert (lives(run, "T"), lives(run, "_T"), lives(run, "rig_1")) == ([0, 1], [0, 1], [0])
-    assert [entry.n for entry in facts(run, "skipped")] == [0, 1], "an actor is at a station that is dead"
+    assert [entry.n for entry in facts(run, "skipped")] == [0, 1], "a raw peer has no station while that is dead"
     assert facts(run, "handled", by="_rig_1", key="STOP"), "the session was ended by the terminal's next life"
     assert holds(run)
 

@@ -1,4 +1,4 @@
-"""A report is one page that says everything in order, fetches nothing, and believes no text that it is given."""
+"""The page of a report: its sections, its figures, and that it opens without a network."""
 
 import json
 import shutil
@@ -7,12 +7,10 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 import msgspec
-import networkx as nx
 import pytest
 
 from sim.diagram.model import Arrow, Bar, Cut, Diagram, Lifeline, MachineLine, MessageRow, Spot
 from sim.report.render import point_latest, write
-from sim.report.tree_chart import tidy
 from sim.verdict import (
     Check,
     ClockRow,
@@ -349,15 +347,6 @@ def test_a_folder_named_latest_is_not_replaced(tmp_path: Path) -> None:
     with pytest.raises(OSError, match="latest"):
         point_latest(tmp_path, tmp_path / "pair-1")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["latest", "pair-1"]
-
-
-def test_a_tree_is_laid_out_with_no_two_of_a_row_in_one_place() -> None:
-    tree: nx.DiGraph[str] = nx.DiGraph([("T", "a"), ("T", "b"), ("T", "c"), ("b", "b1"), ("b", "b2"), ("c", "c1")])
-    xs = tidy(tree)
-    assert xs["a"] < xs["b"] < xs["c"]
-    assert xs["b"] == (xs["b1"] + xs["b2"]) / 2
-    assert xs["c"] == xs["c1"] > xs["b2"]
-    assert xs["T"] == (xs["a"] + xs["c"]) / 2
 
 
 @pytest.mark.skipif(CHROMIUM is None, reason="needs chromium, to see that the page draws")
