@@ -1,6 +1,7 @@
-"""What the fixtures of the pytest plugin give to a test: a lab to play, as often as wanted, and what came of it.
+"""What the fixtures of the pytest plugin give to a test: a lab to play, as often as wanted, and the outcome of each
+play.
 
-Every play is a lab of its own, started anew, so that nothing of one is left in the next.
+Every play starts a new lab, so nothing of one play is left in the next.
 """
 
 from __future__ import annotations
@@ -29,14 +30,14 @@ __all__ = ["LabUnderTest", "Played", "without_programs"]
 Row = TypeVar("Row")
 
 
-TOLD = 12  # sentences in a failed test; the report has all
+SHOWN = 12  # sentences in the text of a failed test; the report has all
 
 
 class Played:
-    """What came of one play. In a failed `assert`, its text says what broke, and `str()` of it says all that did.
+    """The outcome of one play. In a failed `assert`, its text is the verdict. `str()` of it says what broke.
 
-    `report` is what the command line's report shows; `journal` is all that the programs and stations wrote down, in the
-    order of time (ns); `scenario` is what was played, and runs again with `python -m sim replay`.
+    `report` has what the report of the command line shows. `journal` has all entries of the programs and stations, in
+    the order of time (ns). `scenario` is what was played; `python -m sim replay` runs it again.
     """
 
     def __init__(self, conducted: Conducted, report: Report, world: WorldName, folder: Path) -> None:
@@ -59,44 +60,49 @@ class Played:
 
     @property
     def broke(self) -> list[str]:
-        """Every sentence of every check that failed, with the check's name before it."""
+        """All sentences of the checks that failed, each with the name of its check before it."""
         return [str(violation) for check in self.report.checks for violation in check.broke]
 
     @property
     def explained(self) -> list[str]:
-        """What is missing because of a fault, with the fault: no violation."""
+        """What is missing because of a fault, each with the fault. These are no violations."""
         return [f"{check.name}: {what}" for check in self.report.checks for what in check.explained]
 
     @property
     def exceptions(self) -> list[str]:
-        """The tracebacks of programs, each with its machine's id before it."""
+        """The tracebacks of programs, each with the id of its machine before it."""
         return self.report.exceptions
 
     def check(self, name: str) -> Check:
-        """One check by its name. KeyError, with those there are, if none has it."""
+        """One check by its name. Raises KeyError with the names there are, if there is none of this name."""
         return _one({check.name: check for check in self.report.checks}, name, "check")
 
     def stream(self, machine: str, name: str) -> StreamRow:
-        """How one stream fared: `sent`, `received`, `missing` … KeyError, with those there are, if there is none."""
+        """How one stream fared: `sent`, `received`, `missing` … Raises KeyError with the streams there are, if it is
+        none.
+        """
         return _one({f"{row.machine}.{row.stream}": row for row in self.report.streams}, f"{machine}.{name}", "stream")
 
     def trials(self, rig: str) -> TrialRow:
-        """How the trials of one rig fared, in messages. KeyError, with those there are, if it makes none."""
+        """How the trials of one rig fared, in messages. Raises KeyError with the rigs there are, if it makes no trials.
+        """
         return _one({row.rig: row for row in self.report.trials}, rig, "rig with trials")
 
     def handled(self, by: str, key: str | None = None) -> list[Entry]:
-        """The messages that a participant handled, in order. `by` is as on the wire: the program of rig_1 is _rig_1."""
+        """The messages that a participant handled, in order. `by` is its id: the program of rig_1 is `_rig_1`."""
         return self._entries("handled", by, key)
 
     def made(self, by: str, key: str | None = None) -> list[Entry]:
-        """The messages that an emulated participant made, in order; whether it sent them or was killed before that."""
+        """The messages that an emulated participant made, in order. It may have been killed before it sent them."""
         return self._entries("made", by, key)
 
     def _entries(self, what: str, by: str, key: str | None) -> list[Entry]:
         return [entry for entry in self.journal.of(what) if entry.by == by and key in (None, entry.key)]
 
     def keep(self) -> list[str]:
-        """Write the report and the scenario into `folder`; where they are, and how to run it again, a line each."""
+        """Write the report and the scenario into `folder`. Returns two lines: where the report is, and how to run it
+        again.
+        """
         from sim.report.render import write
 
         page = write(self.report, self.folder)
@@ -108,26 +114,27 @@ class Played:
         return [f"report  {page}", f"replay  {command}"]
 
     def __str__(self) -> str:
-        said = [self.report.sentence, *self.broke, *([] if self.held else self.unsettled)]
-        more = [f"… and {len(said) - TOLD} more"] if len(said) > TOLD else []
-        return "\n  ".join([*said[:TOLD], *more, *self.exceptions])
+        sentences = [self.report.sentence, *self.broke, *([] if self.held else self.unsettled)]
+        more = [f"… and {len(sentences) - SHOWN} more"] if len(sentences) > SHOWN else []
+        return "\n  ".join([*sentences[:SHOWN], *more, *self.exceptions])
 
     def __repr__(self) -> str:
         return f"<{self.scenario.topology.name}: {self.report.sentence}>"
 
 
 class LabUnderTest:
-    """One lab of a test. `topology` is as the file has it, with what the mark changes.
+    """The lab of a test. `topology` is that of the file, with the changes of the mark.
 
-    On processes a play takes its seconds, and a while to come up. In virtual time it takes as long as its computing.
-    Under hypothesis' `@given`, suppress its health check of fixtures: no play leaves anything to the next.
+    On processes, a play takes as long as its session, and some time to start. In virtual time it takes only the time to
+    compute it. Under hypothesis' `@given`, suppress the health check of function-scoped fixtures: plays are
+    independent.
     """
 
     def __init__(self, topology: Topology, *, world: WorldName, seed: int, draw: int, folder: Path) -> None:
         self.topology = topology
         self.seed = seed
         self.played: list[Played] = []
-        self.folder = folder  # for what is kept of plays
+        self.folder = folder  # where the files of plays are kept
         self._world: WorldName = world
         self._draw = draw
         self._count = 0
@@ -142,10 +149,10 @@ class LabUnderTest:
         session: bool = True,
         seed: int | None = None,
     ) -> Played:
-        """Play the session with the faults of the file and these, and judge it.
+        """Play the session with the faults of the file and these faults, and judge it.
 
-        `storms` come at their `at_s`, or without one on the calm lab after the session. ValueError for a fault that
-        could not strike: a lab that is not struck would hold.
+        A storm comes at its `at_s`; one without comes after the session, on a calm lab. Raises ValueError for a fault
+        that could strike nothing, since such a test would always pass.
         """
         __tracebackhide__ = True
         topology = replace(self.topology, faults=(*self.topology.faults, *faults))
@@ -157,7 +164,7 @@ class LabUnderTest:
         )
 
     def replay(self, scenario: Scenario | str | Path) -> Played:
-        """Play a scenario as it is, which may be of another lab: one that was drawn, or the file of a replay."""
+        """Play a scenario as it is: one that was drawn, or a file of one. It may be of another lab."""
         if not isinstance(scenario, Scenario):
             scenario = load_scenario(Path(scenario))
         self._count += 1
@@ -175,7 +182,7 @@ class LabUnderTest:
 
 
 def without_programs(topology: Topology) -> Topology:
-    """The same lab with an emulated program, which plays what the file says, on every machine that has its own."""
+    """The same lab, with an emulated program in place of each of the lab's own programs."""
     return replace(topology, machines=tuple(replace(machine, program=None) for machine in topology.machines))
 
 
@@ -196,7 +203,7 @@ def _one(rows: Mapping[str, Row], name: str, what: str) -> Row:
 
 @contextlib.contextmanager
 def _settings_kept() -> Iterator[None]:
-    """A rehearsal chooses how processes start, and says so to what it starts; the tests beside it go on as before."""
+    """Restore the start method of processes and the environment: a rehearsal sets both, and other tests need theirs."""
     method, environment = multiprocessing.get_start_method(allow_none=True), dict(os.environ)
     try:
         yield

@@ -1,4 +1,4 @@
-"""A pytest plugin with which a lab tests itself, its own programs included: `lab`, `virtual_lab` and their mark.
+"""A pytest plugin for a lab's own tests, with its own programs: the fixtures `lab` and `virtual_lab`, and their mark.
 
     @pytest.mark.lab("lab.yaml", duration_s=5)
     def test_a_session_holds(lab):
@@ -9,7 +9,7 @@
         played = virtual_lab.play(Fault(at_s=2, kill="rig_1", restart_after_s=1))
         assert played.held, played
 
-Every pytest of whoever has the rehearsal installed imports this file, so that it imports nothing but pytest.
+Every run of pytest imports this file where the package is installed. So the file imports nothing but pytest.
 """
 
 from __future__ import annotations
@@ -28,43 +28,42 @@ if TYPE_CHECKING:
 
 MARK = (
     "lab(file, *, duration_s=None, seed=0, faults=True, storms=0, own_programs=True): the topology that the fixtures "
-    "`lab` and `virtual_lab` play; a relative file is seen from the test's folder, then from the root folder. faults="
-    "False leaves out those of the file, storms=N plays so many after the session, own_programs=False has emulated "
-    "programs in the place of the lab's own."
+    "`lab` and `virtual_lab` play. A relative path is looked up in the test's folder, then in the root folder. "
+    "faults=False leaves out the faults of the file, storms=N plays N storms after the session, own_programs=False "
+    "plays emulated programs in place of the lab's own."
 )
-WITHOUT = "it has no mark that names its lab: write @pytest.mark.lab(\"lab.yaml\") above it"
+WITHOUT = 'it has no mark that names its lab: write @pytest.mark.lab("lab.yaml") above it'
 OPTIONS = {"duration_s": None, "seed": 0, "faults": True, "storms": 0, "own_programs": True}
 LABS = pytest.StashKey["list[LabUnderTest]"]()
 World = Literal["processes", "virtual"]
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Where what failed is kept."""
+    """Add `--lab-report`."""
     group = parser.getgroup("lab", "rehearsals of a lab")
-    group.addoption("--lab-report", metavar="DIR", help="keep the reports and scenarios of labs that failed in DIR")
+    group.addoption("--lab-report", metavar="DIR", help="keep the reports and scenarios of failed tests in DIR")
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Make the mark known."""
+    """Register the mark."""
     config.addinivalue_line("markers", MARK)
 
 
 @pytest.fixture
 def lab(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> LabUnderTest:
-    """The lab of the mark, on processes: see `sim.labtest.LabUnderTest`. Its `play()` starts it, and ends it."""
+    """The lab of the mark, on processes: see `sim.labtest.LabUnderTest`. Each `play()` starts it and ends it."""
     return _lab(request, tmp_path_factory, "processes")
 
 
 @pytest.fixture
 def virtual_lab(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> LabUnderTest:
-    """The lab of the mark in virtual time: the same every time, and much faster. It has no programs of the lab's own.
-    """
+    """The lab of the mark in virtual time: deterministic, and much faster. It cannot run the lab's own programs."""
     return _lab(request, tmp_path_factory, "virtual")
 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """With a test that failed goes what its labs have to say; of one that passed nothing is kept."""
+    """Add to the report of a failed test what its labs say. Of a test that passed, nothing is kept."""
     report = yield
     for lab in item.stash.get(LABS, []) if report.when == "call" else []:
         if report.failed and lab.played:
@@ -87,7 +86,7 @@ def _made(request: pytest.FixtureRequest, world: World, folder: Path) -> LabUnde
     mark = request.node.get_closest_marker("lab")
     if mark is None:
         pytest.fail(f"{request.node.nodeid} uses a lab, and {WITHOUT}", pytrace=False)
-    with warnings.catch_warnings():  # what others warn of when they are imported is not this test's
+    with warnings.catch_warnings():  # warnings at the import of other packages must not fail this test
         warnings.simplefilter("ignore")
         from sim.lab.topology import TopologyError
     try:
@@ -98,7 +97,7 @@ def _made(request: pytest.FixtureRequest, world: World, folder: Path) -> LabUnde
 
 
 def _found(request: pytest.FixtureRequest, mark: pytest.Mark) -> Path:
-    """Its path as it is told and kept: from the working folder, where it is below that."""
+    """The path of the file of the lab, relative to the working folder if it is below that."""
     if not mark.args or not isinstance(mark.args[0], str | Path):
         raise ValueError("the first argument of the mark is the file of the lab")
     places = (request.path.parent, request.config.rootpath)

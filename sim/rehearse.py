@@ -1,6 +1,7 @@
-"""One rehearsal from a scenario to a report, on processes or in virtual time: conducted, tried again, judged, told.
+"""One rehearsal, from a scenario to a report, on processes or in virtual time.
 
-Whatever happens, Ctrl-C included, the lab goes down and a report of what there was is made.
+It plays the scenario, plays a storm that failed again, judges the run, and makes the report. Whatever happens, also on
+Ctrl-C, the lab is stopped and a report of the partial results is made.
 """
 
 from __future__ import annotations
@@ -52,7 +53,7 @@ NOT_PROVEN = {
     ],
     "virtual": [
         "sockets, threads and processes: in virtual time there are none",
-        "real timing: whatever is told in seconds or milliseconds is of the virtual clock",
+        "real timing: all times are virtual",
     ],
 }
 UNHURT = "what happens when a cable is cut or a machine loses power in the middle of a session"
@@ -62,7 +63,7 @@ WorldName = Literal["processes", "virtual"]
 
 
 class _Run(Struct):
-    """What a run has come to so far."""
+    """The results of a run so far."""
 
     conducted: Conducted
     retry: RetryResult | None = None
@@ -70,7 +71,7 @@ class _Run(Struct):
 
 
 def world_of(name: WorldName, topology: Topology, *, seed: int, folder: Path) -> World:
-    """A lab, not yet started, in the world of that name. Raises `LabError` where it has no place in it."""
+    """A lab in the world of that name, not yet started. Raises `LabError` if that world cannot play it."""
     if name == "virtual":
         return VirtualLab(topology, seed=seed)
     preload()
@@ -78,7 +79,7 @@ def world_of(name: WorldName, topology: Topology, *, seed: int, folder: Path) ->
 
 
 def refusal(name: WorldName, topology: Topology) -> str | None:
-    """Why this lab has no place in the world of that name, if it has none."""
+    """Why the world of that name cannot play this lab; None if it can."""
     try:
         if name == "virtual":
             VirtualLab(topology, seed=0)
@@ -95,7 +96,10 @@ def rehearse(
     say: Callable[[Progress], Any],
     into: Conducted | None = None,
 ) -> Report:
-    """Run `scenario`, and where something broke, write `smallest.json`. What comes of it goes `into` what is given."""
+    """Run `scenario`, and return its report. If something broke, `smallest.json` is written into `folder`.
+
+    `say` is called with each step of progress. The results of the run are added to `into`, if it is given.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     started, begun = datetime.now().astimezone(), time.monotonic()
     run = _Run(conducted=Conducted(scenario=scenario) if into is None else into)
@@ -126,7 +130,7 @@ def rehearse(
 
 
 def _draw(home: Path) -> Draw:
-    """Draws storms. Imported here: a run that draws none, such as a replay, need not wait for hypothesis."""
+    """The function that draws storms. It is imported here: a run that draws none need not wait for hypothesis."""
     from sim.search.draw_storms import draw_storms
 
     return partial(draw_storms, home=home)
@@ -193,7 +197,7 @@ def _report(scenario: Scenario, run: _Run, sampler: Sampler, folder: Path) -> Re
 
 
 def _picture(evidence: Evidence, checks: list[Check], retry: RetryResult | None) -> Diagram | None:
-    """What went wrong, in the smallest that shows it; what broke before what is not known."""
+    """The diagram of what went wrong: of the smallest storm that fails, or else of the violations of this run."""
     smallest = _smallest_picture(evidence, retry) if retry else None
     if smallest is not None:
         return smallest
@@ -202,12 +206,12 @@ def _picture(evidence: Evidence, checks: list[Check], retry: RetryResult | None)
 
 
 def _smallest_picture(evidence: Evidence, retry: RetryResult) -> Diagram | None:
-    """Of the storm that failed, the last time it did on a fresh lab: nothing else was played on that."""
+    """The diagram of the storm that failed, from its last failure on a fresh lab, where nothing else was played."""
     if retry.shown is None:
         return None
     diagram = diagram_of(retry.shown.journal, evidence.topology, retry.shown.broke)
     if diagram is not None:
-        diagram.of = f"the storm that failed, on a fresh lab: {retry.sentence}"
+        diagram.of = f"the storm that failed, on a fresh lab; it {retry.sentence}"
     return diagram
 
 
@@ -228,7 +232,7 @@ def _verdict(checks: list[Check], run: _Run) -> Verdict:
 
 
 def _keep(scenario: Scenario, run: _Run, folder: Path) -> str:
-    """Write down the smallest scenario that shows it, and say how to run it."""
+    """Save the smallest scenario that fails. Returns the command that runs it."""
     failure = run.conducted.failure
     if failure is None:
         kept = replace(scenario, examples=tuple(run.conducted.played.values()), draw=0)
@@ -245,30 +249,32 @@ def _storm_sentence(run: _Run) -> str:
     if not played:
         return "no storm was played"
     total = sum(map(size_of, played.values()))
-    again = f"; the one that failed: {run.retry.sentence}" if run.retry else ""
+    again = f"; the one that broke {run.retry.sentence}" if run.retry else ""
     return f"{len(played)} storms, {total:,} messages and items{again}"
 
 
 def _pace(lab: VirtualLab, took: float) -> str:
-    """Of a lab that has been played."""
-    played, rate = lab.loop.now_us / 1e6, lab.journal.effects / max(took, 1e-3)
-    return f"virtual time: {played:,.0f} s in {took:,.1f} s, {lab.journal.effects:,} effects, {rate:,.0f} a second"
+    """How much virtual time a lab has played, and how fast, in words."""
+    played, effects = lab.loop.now_us / 1e6, lab.journal.effects
+    rate = effects / max(took, 1e-3)
+    return f"virtual time: {played:,.0f} s in {took:,.1f} s, {effects:,} effects, {rate:,.0f} a second"
 
 
 def _not_proven(world: WorldName, topology: Topology, run: Conducted) -> list[str]:
     own = [m for m in topology.machines if m.program and not run.expected.get(m.id)]
     silent = [f"not checked: what {machine.program} on {machine.id} sent" for machine in own]
-    calm = [] if run.played else ["anything that storms would show: none was played"]
+    calm = [] if run.played else ["anything that storms would show: no storm was played"]
     undone = left_out(run.actions) if world == "processes" else []
     struck = {action.fault for action in run.actions}
-    idle = [f"{describe(fault)}: drawn not to happen" for n, fault in enumerate(topology.faults) if n not in struck]
+    spared = [fault for n, fault in enumerate(topology.faults) if n not in struck]
+    idle = [f"{describe(fault)}: by its probability, it did not happen" for fault in spared]
     verbs = {action.verb for action in run.actions}
     power = [KILLED] if "kill" in verbs else [] if "cut" in verbs else [UNHURT]
     return [*silent, *undone, *idle, *calm, *NOT_PROVEN[world], *power]
 
 
 def left_out(actions: Iterable[Action]) -> list[str]:
-    """What of these cannot be done to real processes, in words."""
+    """Which of these actions cannot be carried out on processes, in words."""
     where: dict[str, dict[str, None]] = {}
     for action in (action for action in actions if action.verb in IMPOSSIBLE):
         where.setdefault(f"{action.verb} of {action.key or 'messages'}", {})[action.target] = None
