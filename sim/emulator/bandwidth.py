@@ -1,6 +1,7 @@
-"""What a lab asks of its links, worked out from the file: a link that cannot carry it is told beforehand.
+"""Estimates from the topology how much each link has to carry, and warns of links that are too slow for that.
 
-An estimate from above: arrays go as base64, a third more than their bytes, and what compression saves is not counted.
+The estimate is an upper bound. Arrays are sent as base64, a third more than their bytes, and compression is not
+counted.
 """
 
 from __future__ import annotations
@@ -17,28 +18,28 @@ from sim.lab.topology import Machine, Stream, Topology
 
 __all__ = ["load_warnings"]
 
-HEAD_BYTES = 250  # what a message is beside its value: ids, times, origin
-NOTABLE = 0.01  # less than this of the whole is not worth a word
+HEAD_BYTES = 250  # of a message without its value: ids, times, origin
+NOTABLE = 0.01  # a smaller share of the whole is not named
 
 
 class _Load(Struct, frozen=True):
-    """Something that one machine sends all the time."""
+    """What one machine sends steadily, in Mbit/s."""
 
     machine: str
     what: str
-    mbit: float  # a second, as it goes over the wire
+    mbit: float  # on the wire
     raw_mbit: float | None = None  # of arrays: before base64
 
 
 def load_warnings(topology: Topology) -> list[str]:
-    """A sentence for each link that is asked to carry more than its `rate_mbit`, with the arithmetic.
+    """A sentence for each link that has to carry more than its `rate_mbit`, with the arithmetic.
 
     "rig_10: its camera sends 18.4 Mbit/s, 24.6 in base64, over a link of 20 Mbit/s".
     """
     machines = {machine.id: machine for machine in topology.machines}
     carried: dict[str, list[_Load]] = {machine.id: [] for machine in topology.machines}
     for machine in topology.machines:
-        for load, to in _flows(topology, machine):
+        for load, to in _loads(topology, machine):
             for below in _links(machines, machine, to):
                 carried[below].append(load)
     found = []
@@ -50,14 +51,14 @@ def load_warnings(topology: Topology) -> list[str]:
 
 
 def _links(machines: dict[str, Machine], machine: Machine, to: str) -> Iterator[str]:
-    """The links that what it sends to somebody above it crosses, each by the machine at its lower end."""
+    """The links between a machine and a recipient above it, each by the machine at its lower end."""
     while machine.id != to and machine.parent is not None:
         yield machine.id
         machine = machines[machine.parent]
 
 
-def _flows(topology: Topology, machine: Machine) -> Iterator[tuple[_Load, str]]:
-    """All that it sends steadily, on average, and to whom. What a program of the lab's own sends is not known."""
+def _loads(topology: Topology, machine: Machine) -> Iterator[tuple[_Load, str]]:
+    """What a machine sends on average, and to whom. For the lab's own programs this is not known."""
     if machine.program is not None:
         return
     home = topology.terminal.id

@@ -49,7 +49,7 @@ def snapshot_of(endpoint: Endpoint, role: Pilot | Terminal) -> Snapshot:
 
 
 def divergences(tree: Tree, snapshots: Mapping[str, Snapshot | None]) -> list[Violation]:
-    """What differs from a lab that has converged. A snapshot of None: the participant did not answer.
+    """What differs from a lab that has converged. None in `snapshots`: there was no answer.
 
     Nothing is left in an outbox, every machine is connected with its neighbours and known to the terminal, and every
     route is the tree's.
@@ -71,8 +71,7 @@ def divergences(tree: Tree, snapshots: Mapping[str, Snapshot | None]) -> list[Vi
 
 
 def steady(take: Callable[[], T]) -> T:
-    """The result of `take`, which reads dicts that another thread writes. It is called again if one changed meanwhile.
-    """
+    """The result of `take`, which reads dicts of another thread. It is called again if one changed meanwhile."""
     while True:
         try:
             return take()

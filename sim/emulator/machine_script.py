@@ -1,6 +1,4 @@
-"""The script of a pilot's or a child's program: it runs trials, fills streams, tells its state, and orders its
-children.
-"""
+"""The script of a pilot's or a child's program: it makes trials, fills streams, and starts and stops its children."""
 
 from __future__ import annotations
 

@@ -193,9 +193,7 @@ class EmulatedProgram:
         return self._carry_out(lambda script, now: script.stopped(message.value, now=now))
 
     def perform(self, commands: list[Command]) -> list[Delivery]:
-        """Carry out commands in order. Returns a delivery for each message; it settles when what follows the message
-        has, too.
-        """
+        """Carry out commands in order. Returns a delivery for each message, which includes what follows the message."""
         return [handle for command in commands if (handle := self._perform_one(command)) is not None]
 
     @property
@@ -241,7 +239,7 @@ class EmulatedProgram:
             self.sender.journal.write("state", value=command.value)
         sent = self.sender.send(self.id, command.to, command.key, command.value)
         if self._session_script is not None and command.key in ORDERS:
-            sent.then(lambda done: self._ordered(command, done))
+            sent.then(lambda done: self._settle_order(command, done))
         if not command.then:
             return sent
         promise = Delivery(f"{sent.id} and what follows", command.to)
@@ -256,7 +254,7 @@ class EmulatedProgram:
         sent.then(go_on)
         return promise
 
-    def _ordered(self, order: SendMessage, done: Delivery) -> None:
+    def _settle_order(self, order: SendMessage, done: Delivery) -> None:
         if self._session_script is None or (done.expired and self.node.closing.is_set()):
             return
         with self._lock:

@@ -1,5 +1,4 @@
-"""Plays a storm, the same on processes and in virtual time: who sends what, what is skipped, and what raw peers
-receive.
+"""Plays a storm, the same on processes and in virtual time.
 
 A raw peer is a zmq socket beside the library. It sends what no station would send: repeated messages, and bytes that
 are no message.

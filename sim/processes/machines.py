@@ -53,8 +53,7 @@ class StationExtras:
         self.tell("ready")
 
     def tell(self, *words: Any) -> None:
-        """Report to the parent process. Any thread may call; the lock keeps the two writes of a long report together.
-        """
+        """Report to the parent process. Any thread may call: the lock keeps the writes of one report together."""
         with self._telling:
             self.pipe.send((*words, self.machine.id))
 

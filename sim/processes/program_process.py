@@ -47,9 +47,7 @@ QUIT_S = 1.0
 
 
 class FileMemory:
-    """A program's memory in a file. Its one line is overwritten in one write: a SIGKILL leaves the old value or the
-    new.
-    """
+    """A program's memory in a file. It is overwritten in one write, so a SIGKILL leaves the old value or the new."""
 
     def __init__(self, path: Path) -> None:
         self._fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)

@@ -111,9 +111,7 @@ class Supervisor:
         return self.is_alive(name) and not self.is_paused(name)
 
     def sentinel(self, name: str) -> int:
-        """The sentinel of a process: `multiprocessing.connection.wait` takes it, and returns when the process has
-        ended.
-        """
+        """What `multiprocessing.connection.wait` takes to wait until a process has ended."""
         return int(self._processes[name].sentinel)
 
     @property
