@@ -67,8 +67,8 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
     report = yield
     for lab in item.stash.get(LABS, []) if report.when == "call" else []:
         if report.failed and lab.played:
-            told = next((one for one in reversed(lab.played) if not one.held), lab.played[-1])
-            report.sections.append((f"lab {told.scenario.topology.path}, seed {told.scenario.seed}", _told(told)))
+            shown = next((one for one in reversed(lab.played) if not one.held), lab.played[-1])
+            report.sections.append((f"lab {shown.scenario.topology.path}, seed {shown.scenario.seed}", _text_of(shown)))
         elif report.passed and item.config.getoption("lab_report") is not None:
             shutil.rmtree(lab.folder, ignore_errors=True)
     return report
@@ -133,7 +133,7 @@ def _of_mark(mark: pytest.Mark, path: Path, world: World, folder: Path) -> LabUn
     return LabUnderTest(topology, world=world, seed=options["seed"], draw=options["storms"], folder=folder)
 
 
-def _told(played: Played) -> str:
+def _text_of(played: Played) -> str:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         kept = played.keep()

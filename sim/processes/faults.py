@@ -13,7 +13,7 @@ from sim.processes.relay_process import LinkRelays, RelayError
 from sim.processes.supervisor import Supervisor
 from sim.world import LabError
 
-__all__ = ["IMPOSSIBLE", "LINK_VERBS", "Faults"]
+__all__ = ["IMPOSSIBLE", "LINK_VERBS", "FaultInjector"]
 
 IMPOSSIBLE = frozenset(verb for verb, facts in ACTION_VERBS.items() if facts.is_virtual)
 """Verbs that cannot be carried out on processes: TCP hides the loss of a single message."""
@@ -21,7 +21,7 @@ IMPOSSIBLE = frozenset(verb for verb, facts in ACTION_VERBS.items() if facts.is_
 LINK_VERBS = {verb for verb, facts in ACTION_VERBS.items() if facts.on == "link"} - IMPOSSIBLE
 
 
-class Faults:
+class FaultInjector:
     """Carries out actions on the processes of `supervisor` and on `relays`, and journals each before it is done.
 
     `relays` is None in a lab without relays.

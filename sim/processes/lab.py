@@ -25,7 +25,7 @@ from sim.lab.fault import Link
 from sim.lab.topology import Topology
 from sim.lab.tree import Tree
 from sim.processes import reaper
-from sim.processes.faults import IMPOSSIBLE, LINK_VERBS, Faults
+from sim.processes.faults import IMPOSSIBLE, LINK_VERBS, FaultInjector
 from sim.processes.relay_process import LinkRelays, RelayedLink, RelayError
 from sim.processes.run_context import RunContext
 from sim.processes.start_up import hold_port, make_files, uninterrupted
@@ -65,7 +65,7 @@ class Lab:
         self._held: dict[str, socket.socket] = {}
         self._supervisor: Supervisor | None = None
         self._player: StormPlayer | None = None
-        self._faults: Faults | None = None
+        self._faults: FaultInjector | None = None
         self._relays: LinkRelays | None = None
         self._reaper: subprocess.Popen[bytes] | None = None
         self._actions: tuple[Action, ...] = ()
@@ -93,7 +93,7 @@ class Lab:
         return _started(self._player)
 
     @property
-    def faults(self) -> Faults:
+    def faults(self) -> FaultInjector:
         """Carries out faults. Raises `LabError` if no process was started."""
         return _started(self._faults)
 
@@ -118,7 +118,7 @@ class Lab:
         upward = self._start_relays(context, ports)
         self._supervisor = Supervisor(context, self._journal, ports=ports, upward=upward, died=self.died)
         self._player = StormPlayer(self.topology, self._supervisor, self._journal, ports=ports)
-        self._faults = Faults(self.topology, self._supervisor, self._relays, self._journal, tree=self.tree)
+        self._faults = FaultInjector(self.topology, self._supervisor, self._relays, self._journal, tree=self.tree)
         for name in [*self._stations, *self._programs]:
             self._supervisor.start(name)
         self._await_ready()

@@ -93,8 +93,8 @@ def _events_of(entry: Entry, storms: set[int]) -> Iterable[tuple[str, str, str]]
         is_graduation = isinstance(entry.value, dict) and bool(entry.value.get("graduation"))
         yield "graduation" if is_graduation else entry.key, machine_behind(entry.by), ""
     elif entry.what == "exception":
-        told = raised(entry)
-        yield "exception", told["machine"], told["exception"][:200]
+        exception = raised(entry)
+        yield "exception", exception["machine"], exception["exception"][:200]
     elif entry.example >= 0 and entry.example not in storms:
         storms.add(entry.example)
         yield "storm", "", f"storm {entry.example}"

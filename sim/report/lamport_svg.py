@@ -197,9 +197,9 @@ class _Drawing:
                 f'<text x="6" y="{side}" text-anchor="middle" font-size="9.5" fill="{_colour(spot.message)}" '
                 f'stroke="#fff" stroke-width="2.5" paint-order="stroke">{spot.message}</text>'
             )
-        told = f"{spot.what} at {spot.at_s:,.6f} s" + (f": {spot.note}" if spot.note else "")
+        tooltip = f"{spot.what} at {spot.at_s:,.6f} s" + (f": {spot.note}" if spot.note else "")
         return (
-            f'<g transform="translate({x - 6:.1f} {y - 6:.1f})"><title>{escape(told)}</title>'
+            f'<g transform="translate({x - 6:.1f} {y - 6:.1f})"><title>{escape(tooltip)}</title>'
             f'<path d="{mark.path}" fill="{mark.colour}" stroke="#fff" stroke-width="1.4" paint-order="stroke"/>'
             f"{number}</g>"
         )
@@ -212,8 +212,8 @@ class _Drawing:
             if arrow.confirm or (arrow.message, arrow.again) in begun:
                 continue
             begun.add((arrow.message, arrow.again))
-            told = self._diagram.messages[arrow.message - 1]
-            name = f"{told.key} {_short(told.id, 20)}" if len(self._diagram.messages) <= MOST_LABELS else ""
+            message = self._diagram.messages[arrow.message - 1]
+            name = f"{message.key} {_short(message.id, 20)}" if len(self._diagram.messages) <= MOST_LABELS else ""
             parts.append(self._label(arrow, f"{arrow.message} again" if arrow.again else f"{arrow.message} {name}"))
         return parts
 
@@ -231,12 +231,12 @@ class _Drawing:
 
     def _words(self) -> str:
         count = len(self._diagram.arrows)
-        told = "; ".join(
+        messages = "; ".join(
             f"{n}: {one.key} {one.id} from {one.frm} to {one.to}, {one.outcome}"
             for n, one in enumerate(self._diagram.messages, 1)
         )
         machines = ", ".join(line.machine for line in self._diagram.lines)
-        return f"Time runs from left to right. A line each for {machines}; {count} arrows. {told}."
+        return f"Time runs from left to right. A line each for {machines}; {count} arrows. {messages}."
 
 
 def _rows(lines: list[MachineLine]) -> dict[tuple[str, bool], float]:

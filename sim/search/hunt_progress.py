@@ -38,19 +38,19 @@ def showing(console: Console) -> Iterator[Callable[[HuntProgress], Any]]:
         task = bars.add_task("starting", total=None)
         longest = [1.0]
 
-        def say(told: HuntProgress) -> None:
-            counted = f"{told.played:,} scenarios, {told.per_minute:,.0f} a minute"
-            if told.phase == "hunting":
-                longest[0] = max(longest[0], told.left_s)
-                rest = f"{told.left_s:.0f} s left"
+        def say(progress: HuntProgress) -> None:
+            counted = f"{progress.played:,} scenarios, {progress.per_minute:,.0f} a minute"
+            if progress.phase == "hunting":
+                longest[0] = max(longest[0], progress.left_s)
+                rest = f"{progress.left_s:.0f} s left"
                 bars.update(
                     task,
                     description=f"hunting  {counted}, {rest}",
                     total=longest[0],
-                    completed=longest[0] - told.left_s,
+                    completed=longest[0] - progress.left_s,
                 )
             else:
-                bars.update(task, description=f"{told.phase}  {told.note[:80]}".replace("[", "\\["), total=None)
+                bars.update(task, description=f"{progress.phase}  {progress.note[:80]}".replace("[", "\\["), total=None)
 
         yield say
 

@@ -209,7 +209,7 @@ PROGRAMS = {
 
 
 @pytest.mark.parametrize("name", PROGRAMS)
-def test_what_a_labs_own_program_raises_comes_home_and_stands_first(tmp_path: Path, name: str) -> None:
+def test_an_exception_of_a_labs_own_program_is_first_in_the_report(tmp_path: Path, name: str) -> None:
     (tmp_path / f"{name}.py").write_text(PROGRAMS[name])
     done = sim(lab_file(tmp_path, program=f"{name}:Box"), "--report", tmp_path / "r")
     assert done.returncode == 1, done.stdout + done.stderr
@@ -233,7 +233,7 @@ def test_a_program_that_hangs_in_a_handler_is_not_called_a_pass(tmp_path: Path) 
     assert "rig_1" in done.stdout.splitlines()[-1]
 
 
-def test_a_program_that_says_what_it_sent_is_held_to_it(tmp_path: Path) -> None:
+def test_what_a_program_expects_is_checked(tmp_path: Path) -> None:
     (tmp_path / "boastful.py").write_text(
         "class Box:\n    def __init__(self, node, machine): self.node = node\n"
         "    def l_start(self, value):\n"
@@ -248,7 +248,7 @@ def test_a_program_that_says_what_it_sent_is_held_to_it(tmp_path: Path) -> None:
     assert "1 of 2 items missing" in report["broke"][0]
 
 
-def test_what_failed_can_be_replayed(tmp_path: Path) -> None:
+def test_a_failure_can_be_replayed(tmp_path: Path) -> None:
     (tmp_path / "raises.py").write_text(PROGRAMS["raises"])
     sim(lab_file(tmp_path, program="raises:Box"), "--report", tmp_path / "r")
     again = sim("replay", tmp_path / "r" / "latest" / "smallest.json", "--report", tmp_path / "r2", "--quiet")
@@ -286,7 +286,7 @@ def test_a_run_in_virtual_time_is_the_same_whenever_it_is_run(tmp_path: Path) ->
     assert hashes[0][0] != hashes[1][0]
 
 
-def test_runs_that_differ_are_told(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_runs_that_differ_are_reported(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     monkeypatch.setattr(command, "digests", lambda _: ("a", "b"))
     assert command._compare(Scenario(topology=load(ROOT / "topologies" / "pair.yaml"), seed=1)) == 1
     assert capsys.readouterr().out.splitlines() == ["a", "b", "NOT THE SAME"]
@@ -301,7 +301,7 @@ def test_a_labs_own_program_is_refused_in_virtual_time_with_the_reason(tmp_path:
     assert "runs on processes only" in done.stderr
 
 
-def test_only_virtual_time_is_asked_to_be_the_same(tmp_path: Path) -> None:
+def test_check_determinism_is_only_for_virtual_time(tmp_path: Path) -> None:
     done = sim(lab_file(tmp_path), "--check-determinism")
     assert (done.returncode, "--virtual" in done.stderr) == (2, True)
 
@@ -329,7 +329,7 @@ def test_five_mistakes_are_told_at_once_each_with_its_line(tmp_path: Path) -> No
 
 
 @pytest.mark.parametrize("what", ["an empty file", "a directory", "binary junk", "a missing file"])
-def test_what_is_no_topology_gets_one_clear_sentence(tmp_path: Path, what: str) -> None:
+def test_an_unusable_topology_gets_one_clear_sentence(tmp_path: Path, what: str) -> None:
     path = tmp_path / "lab.yaml"
     if what == "an empty file":
         path.touch()
@@ -344,7 +344,7 @@ def test_what_is_no_topology_gets_one_clear_sentence(tmp_path: Path, what: str) 
 
 
 @pytest.mark.parametrize("words", [["replay", "nowhere.json"], ["--nonsense", "x.yaml"], ["replay", "README.md"], []])
-def test_a_wrong_command_is_told_in_words(words: list[str]) -> None:
+def test_a_wrong_command_is_explained(words: list[str]) -> None:
     done = sim(*words)
     assert (done.returncode, "Traceback" in done.stderr + done.stdout) == (2, False), done.stderr + done.stdout
     assert (done.stderr + done.stdout).strip()

@@ -213,7 +213,7 @@ def test_idle(lab, fault):
 """
 
 
-def test_what_is_not_as_it_should_be_is_told_in_a_sentence(project: pytest.Pytester) -> None:
+def test_each_mistake_in_a_test_is_one_sentence(project: pytest.Pytester) -> None:
     (project.path / "wrong.yaml").write_text("pilots: [{id: rig_1, streems: {}}]\n")
     done = run(project, WRONG, "-rA")
     done.assert_outcomes(errors=6, failed=6)
@@ -236,7 +236,7 @@ def test_what_is_not_as_it_should_be_is_told_in_a_sentence(project: pytest.Pytes
     assert "During handling" not in done.stdout.str()
 
 
-def test_a_file_is_seen_from_the_tests_folder_first(project: pytest.Pytester) -> None:
+def test_a_relative_file_is_looked_up_in_the_tests_folder_first(project: pytest.Pytester) -> None:
     inner = project.mkdir("tests")
     for name, at in [("here", inner), ("here", project.path), ("above", project.path)]:
         (at / f"{name}.yaml").write_text(f"name: {name}_in_{at.name.rstrip('0123456789')}\npilots: [{{id: rig_1}}]\n")
@@ -262,7 +262,7 @@ def test_pytest_finds_it_by_its_entry_point(project: pytest.Pytester, monkeypatc
     again.assert_outcomes(passed=1)
 
 
-def test_to_import_it_costs_next_to_nothing() -> None:
+def test_importing_the_plugin_is_cheap() -> None:
     code = (
         "import sys, pytest; before = set(sys.modules); import sim.plugin; "
         "print(*sorted({name.split('.')[0] for name in set(sys.modules) - before}))"

@@ -27,7 +27,7 @@ def command(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-def test_the_command_says_how_much_it_looked_at(tmp_path: Path) -> None:
+def test_the_command_says_how_many_scenarios_it_played(tmp_path: Path) -> None:
     done = command(tmp_path, "topologies/pair.yaml", "--for", "2s", "--seed", "1", "--jobs", "1", "--json")
     hunted = msgspec.json.decode(done.stdout, type=HuntResult)
     assert (done.returncode, hunted.verdict, hunted.seed, hunted.jobs) == (0, "held", 1, 1), hunted.sentence

@@ -40,7 +40,7 @@ def test_without_output_the_topology_goes_to_the_screen(files: Files, run: Run) 
     assert edges(load(path)) == {"T": ["rig_ü"]}
 
 
-def test_what_must_be_looked_at_goes_to_stderr_and_makes_the_exit_code_one(files: Files, run: Run) -> None:
+def test_findings_go_to_stderr_and_make_the_exit_code_one(files: Files, run: Run) -> None:
     db, output = files.write("pilot_db.json", {"a": pilot(MSGPORT=0), "b": 1}), files.folder / "my.yaml"
     code, out, err = run(db, "--output", output)
     assert (code, out) == (1, f"{output}: 1 placed, 1 not placed, 2 to look at\n")
@@ -61,7 +61,7 @@ def test_the_files_of_machines_may_stand_anywhere(files: Files, run: Run) -> Non
     assert [part in out for part in ("id: b", "id: c", "id: d", "port: 5599")] == [True] * 4
 
 
-def test_a_file_is_never_written_over_without_force(files: Files, run: Run) -> None:
+def test_a_file_is_never_overwritten_without_force(files: Files, run: Run) -> None:
     db, output = files.write("pilot_db.json", {"a": PILOT}), files.write("my.yaml", b"mine")
     assert run(db, "--output", output) == (2, "", f"{output}: the file exists already; --force overwrites it.\n")
     assert output.read_bytes() == b"mine"
@@ -69,7 +69,7 @@ def test_a_file_is_never_written_over_without_force(files: Files, run: Run) -> N
     assert edges(load(output)) == {"T": ["a"]}
 
 
-def test_a_file_that_the_lab_is_imported_from_is_not_written_over_even_with_force(files: Files, run: Run) -> None:
+def test_a_source_of_the_import_is_not_overwritten_even_with_force(files: Files, run: Run) -> None:
     db = files.write("pilot_db.json", {"a": PILOT})
     before = db.read_bytes()
     code, out, err = run(db, "--output", db, "--force")
@@ -78,7 +78,7 @@ def test_a_file_that_the_lab_is_imported_from_is_not_written_over_even_with_forc
 
 
 @pytest.mark.parametrize("where", ["", "no/such/folder.yaml"])
-def test_where_nothing_can_be_written_is_said(files: Files, run: Run, where: str) -> None:
+def test_an_output_that_cannot_be_written_is_refused(files: Files, run: Run, where: str) -> None:
     db = files.write("pilot_db.json", {"a": PILOT})
     code, out, err = run(db, "--output", files.folder / where, "--force")
     assert (code, out) == (2, "")

@@ -42,14 +42,14 @@ TREE = """
 
 
 @pytest.mark.parametrize(("to", "crosses"), [("rig_1", ["cam"]), ("T", ["rig_1", "cam"]), (None, ["rig_1", "cam"])])
-def test_what_a_child_sends_crosses_the_links_up_to_where_it_goes(
+def test_a_childs_stream_crosses_every_link_up_to_its_recipient(
     to: str | None, crosses: list[str], tmp_path: Path
 ) -> None:
     pilots = TREE.replace(", to: TO", "" if to is None else f", to: {to}")
     assert [warning.partition(":")[0] for warning in warned(tmp_path, pilots)] == crosses
 
 
-def test_what_adds_up_is_told_one_by_one(tmp_path: Path) -> None:
+def test_the_loads_of_a_link_are_listed_one_by_one(tmp_path: Path) -> None:
     rig, cam = warned(tmp_path, TREE.replace("TO", "T"), pace=2)
     assert cam == "cam: its top sends 2 Mbit/s, 2.7 in base64, over a link of 1 Mbit/s"
     assert rig == (
@@ -68,7 +68,7 @@ def test_items_that_are_no_arrays_and_come_in_bursts_count_too(tmp_path: Path) -
     assert warning.startswith("r: its lick sends 0.21 Mbit/s and its wheel 0.1")
 
 
-def test_what_a_program_of_the_lab_s_own_sends_is_not_guessed(tmp_path: Path) -> None:
+def test_the_labs_own_programs_are_not_estimated(tmp_path: Path) -> None:
     own = f"  - {{id: r, program: 'json:loads', streams: {{camera: {CAMERA}}}, link: {{rate_mbit: 1}}}}"
     assert warned(tmp_path, own) == []
 

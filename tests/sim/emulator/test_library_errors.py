@@ -29,7 +29,7 @@ def lines() -> Iterator[list[tuple[str, Any]]]:
     LIBRARY.handlers = before
 
 
-def test_what_a_thread_of_the_library_outlived_is_written_down(lines: list[tuple[str, Any]]) -> None:
+def test_an_error_that_a_library_thread_survived_is_journalled(lines: list[tuple[str, Any]]) -> None:
     try:
         raise KeyError(7)
     except KeyError:
@@ -40,6 +40,6 @@ def test_what_a_thread_of_the_library_outlived_is_written_down(lines: list[tuple
     assert "KeyError: 7" in value["traceback"]
 
 
-def test_what_else_is_logged_is_not(lines: list[tuple[str, Any]]) -> None:
+def test_other_log_records_are_not_journalled(lines: list[tuple[str, Any]]) -> None:
     logging.getLogger("autopilot_net").error("the handler of DATA raised")
     assert lines == []

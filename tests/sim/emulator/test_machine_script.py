@@ -59,7 +59,7 @@ def test_a_start_says_running_and_a_second_one_begins_no_second_task() -> None:
 
 
 @pytest.mark.parametrize("value", [None, "Nafc", 7, []])
-def test_a_start_that_says_nothing_is_a_session_all_the_same(value: Any) -> None:
+def test_a_start_without_facts_begins_a_session(value: Any) -> None:
     assert rig_with().started(value, now=0.0) == [RUNNING]
 
 
@@ -76,7 +76,7 @@ def test_a_stop_ends_the_streams_and_then_the_state_is_idle() -> None:
     assert rig.stopped(None, now=2.0) == [], "it has stopped"
 
 
-def test_an_order_that_comes_again_is_told_to_the_children_who_may_lack_it_and_begins_or_ends_nothing_here() -> None:
+def test_a_repeated_order_is_passed_on_to_the_children_and_begins_or_ends_nothing_else() -> None:
     rig = rig_with(children=("cam",))
     rig.started(BEGIN, now=0.0)
     assert rig.started(BEGIN, now=1.0) == [SendMessage("rig_1", "CHILD", {"KEY": "START", **BEGIN})]
@@ -176,7 +176,7 @@ def test_a_rate_holds_over_time_however_late_the_calls_are(rate: float, waits: l
         assert sent > now * rate * (1 - 1e-9) - 1e-6
 
 
-def test_after_a_pause_no_stream_makes_the_others_wait() -> None:
+def test_after_a_pause_streams_take_turns() -> None:
     fast, slow = Stream(fields=("x",), rate_hz=100.0), Stream(fields=("x",), rate_hz=1.0)
     rig = rig_with(streams={"fast": fast, "slow": slow}, trials=Trials(every_s=(5.0, 5.0), stages=1))
     rig.started(BEGIN, now=0.0)
@@ -251,7 +251,7 @@ def test_whatever_happens_trials_are_made_between_start_and_stop_only(calls: lis
 
 
 @given(CALLS, st.integers(0, 99))
-def test_the_same_seed_makes_the_same_acts(calls: list[tuple[str, float]], seed: int) -> None:
+def test_the_same_seed_makes_the_same_commands(calls: list[tuple[str, float]], seed: int) -> None:
     one, two = (repr(played(calls, seed=seed)) for _ in range(2))  # repr, since no NaN is equal to itself
     assert one == two
 

@@ -50,7 +50,7 @@ class Participant:
         return delivery
 
 
-def test_an_order_that_comes_while_a_program_comes_back_waits_until_it_knows_what_it_was_at() -> None:
+def test_an_order_during_a_restart_waits_until_the_program_has_resumed() -> None:
     """It runs already: else the order would begin its session anew, and give its items the numbers they had."""
     topology = Topology(
         name="l", path="l.yaml", machines=(Machine("T", children=("rig_1",)), Machine("rig_1", parent="T"))

@@ -54,7 +54,7 @@ def test_an_array_item_has_the_shape_and_type_of_its_stream_and_content_of_its_s
     assert fingerprint(one) != fingerprint(other)
 
 
-def test_a_field_of_a_lab_may_be_called_as_ours_are() -> None:
+def test_a_field_of_a_lab_may_have_the_name_of_a_built_in_field() -> None:
     spec = Stream(fields=("n", "stream", "x"), rate_hz=1.0)
     item = item_of(1, "rig_1", "wheel", spec, 2, 5)
     assert (item["stream"], item["n"]) == ("rig_1/wheel/2", 5)

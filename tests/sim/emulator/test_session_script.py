@@ -62,7 +62,7 @@ def test_every_session_of_every_rig_that_makes_trials_is_asked_for_proof() -> No
     ]
 
 
-def test_an_order_that_was_given_up_is_given_again_and_what_came_after_it_too() -> None:
+def test_an_order_that_was_given_up_is_repeated_with_all_later_orders() -> None:
     """Else a rig that was cut off would get its START after its STOP, and run for ever."""
     script = SessionScript(lab(), seed=1)
     [_, *starts] = script.begin(now=0.0)

@@ -195,7 +195,7 @@ MISFITS: dict[str, tuple[dict[str, Any], list[str], list[str]]] = {
 
 
 @pytest.mark.parametrize("misfit", MISFITS)
-def test_what_does_not_fit_is_told_with_its_file_and_its_machine_and_the_rest_imported(
+def test_a_misfit_is_a_finding_with_its_file_and_machine_and_the_rest_is_imported(
     files: Files, misfit: str
 ) -> None:
     db, unplaced, told = MISFITS[misfit]

@@ -51,7 +51,7 @@ def test_children_that_have_entries_are_nested_under_their_parentid(files: Files
     assert files.told == []
 
 
-def test_who_is_placed_where_it_is_in_doubt(files: Files) -> None:
+def test_a_doubtful_machine_has_one_place(files: Files) -> None:
     lab = files.lab({"a": pilot(CHILDID="c"), "b": pilot(CHILDID=["c", "d"]), "d": pilot(**CHILD, PARENTID="a")})
     assert edges(lab) == {"T": ["a", "b"], "a": ["d", "c"]}
     assert "# guess: a child of a, as of 'a' and 'b'" in line_with(files.text, "- id: c")

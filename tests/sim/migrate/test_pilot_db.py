@@ -20,7 +20,7 @@ def test_a_pilot_has_the_address_the_port_and_the_subjects_of_the_file(files: Fi
     assert files.told == []
 
 
-def test_what_was_not_set_is_at_autopilots_default(files: Files) -> None:
+def test_a_missing_pref_has_autopilots_default(files: Files) -> None:
     lab = files.lab({"rig_1": pilot(NAME="rig_1"), "rig_2": {"subjects": [], "ip": ""}, "rig_3": PILOT})
     assert [machine.port for machine in lab.machines] == [5560, 5565, 5565, 5565]
     assert (lab.ping_interval_s, files.told) == (5.0, [])
@@ -92,7 +92,7 @@ def test_a_name_or_a_pref_that_is_there_twice_is_told(files: Files) -> None:
     ],
     ids=lambda value: repr(value)[:20],
 )
-def test_a_file_that_is_none_is_refused_in_a_sentence(files: Files, raw: bytes, said: str) -> None:
+def test_an_unusable_file_is_refused_in_a_sentence(files: Files, raw: bytes, said: str) -> None:
     path = files.write("pilot_db.json", raw)
     with pytest.raises(ImportRefusedError) as caught:
         import_lab(path)

@@ -84,7 +84,7 @@ def holds(run: Conducted) -> bool:
 # -- machines ----------------------------------------------------------------------------------------------------------
 
 
-def test_a_station_that_is_killed_and_restarted_alone_takes_up_where_it_was(play: Play) -> None:
+def test_a_station_that_is_killed_and_restarted_alone_resumes(play: Play) -> None:
     fault = Fault(kill="rig_1", what="station", at_s=0.5, restart_after_s=0.3)
     run = play(a_lab(fault), Example(ops=(Send(frm="T", to="cam", burst=2), Send(frm="_rig_1", to="T")), at_s=0.6))
     assert done(run) == [("kill", "rig_1"), ("restart", "rig_1"), ("healed", "")]
@@ -99,7 +99,7 @@ def test_a_station_that_is_killed_and_restarted_alone_takes_up_where_it_was(play
     assert holds(run)
 
 
-def test_a_program_that_is_killed_goes_on_with_its_session_and_what_it_should_have_sent_is_skipped(play: Play) -> None:
+def test_a_killed_program_resumes_its_session_and_its_part_of_a_storm_is_skipped(play: Play) -> None:
     sent = Example(
         ops=(Send(frm="_rig_1", to="T"), Flow(frm="rig_1.probe", to="T", items=3, batch=1), Send(frm="T", to="cam")),
         at_s=0.6,
@@ -128,7 +128,7 @@ def test_the_terminal_that_is_killed_for_good_is_restarted_by_the_healing_and_en
     assert holds(run)
 
 
-def test_who_stands_still_is_told_afterwards_what_it_was_to_do(play: Play) -> None:
+def test_a_paused_process_gets_its_orders_when_it_is_resumed(play: Play) -> None:
     fault = Fault(pause="rig_1", at_s=0.4, resume_after_s=0.5)
     run = play(a_lab(fault), Example(ops=(Send(frm="T", to="rig_1"), Send(frm="_rig_1", to="T", burst=2)), at_s=0.6))
     assert done(run) == [("pause", "rig_1"), ("resume", "rig_1"), ("healed", "")]
@@ -141,7 +141,7 @@ def test_who_stands_still_is_told_afterwards_what_it_was_to_do(play: Play) -> No
     assert holds(run)
 
 
-def test_what_is_durable_loses_nothing_when_its_power_is_cut(play: Play, tmp_path: Path) -> None:
+def test_a_durable_machine_loses_nothing_in_a_power_cut(play: Play, tmp_path: Path) -> None:
     fault = Fault(power_cut="rig_1", at_s=0.5, restart_after_s=0.2)
     run = play(a_lab(fault, durable=True))
     kept = {path.name for path in (tmp_path / "run" / "durable").glob("*.sqlite")}
@@ -178,14 +178,14 @@ def test_links_are_cut_held_slowed_and_reset_and_the_lab_is_whole_after_it(play:
     assert holds(run)
 
 
-def test_a_link_that_is_like_something_has_a_relay_without_any_fault(play: Play) -> None:
+def test_a_link_with_a_shape_has_a_relay_without_any_fault(play: Play) -> None:
     run = play(a_lab(link=Link(latency_ms=10.0)))
     assert {entry.to for entry in facts(run, "link")} == {"rig_1"}
     assert done(run) == []
     assert holds(run)
 
 
-def test_what_tcp_hides_is_not_done_and_that_is_said(tmp_path: Path) -> None:
+def test_verbs_that_tcp_hides_are_left_out_and_listed_as_not_proven(tmp_path: Path) -> None:
     topology = a_lab(Fault(drop="rig_1", key="CONFIRM", at_s=0.1), Fault(duplicate="cam", at_s=0.1))
     lab = Lab(topology, seed=1, folder=tmp_path)
     run = Conducted(scenario=Scenario(topology=topology, seed=1), actions=actions(topology, seed=1))
@@ -199,7 +199,7 @@ def test_what_tcp_hides_is_not_done_and_that_is_said(tmp_path: Path) -> None:
 # -- what is not well --------------------------------------------------------------------------------------------------
 
 
-def test_a_lab_that_is_not_healed_is_not_called_whole(play: Play, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_lab_that_is_not_healed_has_not_converged(play: Play, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sim.processes.lab, "healing", lambda *_: ())
 
     def hasty(lab: Lab) -> None:

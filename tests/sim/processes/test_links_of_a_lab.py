@@ -84,7 +84,7 @@ def test_a_burst_whose_connection_is_reset_arrives_once_and_in_order(small: tupl
 
 
 @pytest.mark.parametrize("is_given_up", [False, True], ids=["repeats", "connects anew"])
-def test_what_is_held_until_it_is_repeated_or_the_connection_given_up_arrives_once_and_in_order(
+def test_messages_held_longer_than_a_repeat_or_a_connection_arrive_once_and_in_order(
     small: tuple[Lab, Cable], is_given_up: bool
 ) -> None:
     it, cable = small

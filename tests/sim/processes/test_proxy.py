@@ -49,7 +49,7 @@ def test_a_reset_at_one_end_is_a_reset_at_the_other(lasting: Cable, who: int) ->
     assert was_reset(ends[1 - who])
 
 
-def test_who_has_closed_its_way_and_then_is_no_more_is_a_reset_to_who_goes_on_sending(lasting: Cable) -> None:
+def test_an_end_that_half_closed_and_then_died_is_a_reset_to_the_other_end(lasting: Cable) -> None:
     lower, upper = lasting.connect()
     lower.shutdown(socket.SHUT_WR)
     assert read(upper, 1) == b""
@@ -59,7 +59,7 @@ def test_who_has_closed_its_way_and_then_is_no_more_is_a_reset_to_who_goes_on_se
     eventually(lambda: lasting.words()[-1] == "broken")
 
 
-def test_who_connects_while_the_station_above_does_not_listen_is_reset_and_told_of_once(tmp_path: Path) -> None:
+def test_connections_are_reset_while_the_upper_station_does_not_listen_and_journalled_once(tmp_path: Path) -> None:
     with held_port() as port, linked(tmp_path, RelayedLink(name="rig_1", port=port)) as links:
         with contextlib.closing(Cable(links, tmp_path, {})) as cable:
             for _ in range(4):
@@ -74,7 +74,7 @@ def test_who_connects_while_the_station_above_does_not_listen_is_reset_and_told_
             assert told == [("refused", None), ("connected", 4)]
 
 
-def test_a_relay_listens_where_it_is_told_though_the_port_is_held(tmp_path: Path) -> None:
+def test_a_relay_listens_at_a_port_that_another_socket_has_bound(tmp_path: Path) -> None:
     with held_port() as port, cabled(tmp_path) as other:
         relayed_link = RelayedLink(name="rig_1", port=other.links.ports["rig_1"], listen=port)
         with linked(tmp_path, relayed_link) as links:
@@ -83,7 +83,7 @@ def test_a_relay_listens_where_it_is_told_though_the_port_is_held(tmp_path: Path
                 pass
 
 
-def test_what_a_relay_costs_is_under_a_millisecond_and_tens_of_megabytes_a_second_pass(lasting: Cable) -> None:
+def test_a_relay_adds_less_than_a_millisecond_and_passes_tens_of_megabytes_a_second(lasting: Cable) -> None:
     lower, upper = lasting.connect()
     times = []
     for _ in range(200):
@@ -142,7 +142,7 @@ def test_a_rate_is_kept_one_way_and_for_all_connections_of_the_link_together(las
     assert trip_s(pairs[0][1], pairs[0][0], 150_000) < 0.1
 
 
-def test_what_waits_for_a_slow_link_is_not_late_once_it_is_fast(lasting: Cable) -> None:
+def test_bytes_that_wait_for_a_slow_link_pass_at_once_when_it_is_fast(lasting: Cable) -> None:
     lower, upper = lasting.connect()
     lasting.do("shape", rate_mbit=0.1, latency_ms=60_000)
     lower.sendall(counted(0, 500_000))

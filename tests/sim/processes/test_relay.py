@@ -44,13 +44,13 @@ def test_a_cut_is_silent_and_refuses_and_is_a_reset_once_it_is_healed(lasting: C
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="a port cannot be held here")
-def test_nobody_else_gets_the_port_of_a_link_that_is_cut(cable: Cable) -> None:
+def test_the_port_of_a_cut_link_stays_bound(cable: Cable) -> None:
     cable.do("cut")
     with socket.socket() as other, pytest.raises(OSError, match="in use"):
         other.bind(("127.0.0.1", cable.links.ports["rig_1"]))
 
 
-def test_what_was_on_its_way_when_the_link_was_cut_is_lost(lasting: Cable) -> None:
+def test_bytes_under_way_at_a_cut_are_lost(lasting: Cable) -> None:
     lower, upper = lasting.connect()
     lasting.do("hold")
     lower.sendall(b"on its way")
@@ -84,7 +84,7 @@ def test_a_cut_one_way_is_silent_that_way_and_not_the_other(lasting: Cable, way:
     assert was_reset(pairs[0][1])
 
 
-def test_who_was_cut_both_ways_and_healed_one_is_cut_the_other(lasting: Cable) -> None:
+def test_a_link_cut_both_ways_and_healed_one_way_is_cut_the_other_way(lasting: Cable) -> None:
     lasting.do("cut", way="up")
     lasting.do("cut", way="down")
     with pytest.raises(ConnectionRefusedError):
@@ -103,7 +103,7 @@ def test_who_was_cut_both_ways_and_healed_one_is_cut_the_other(lasting: Cable) -
 
 
 @pytest.mark.parametrize("way", ["up", "down", "both"])
-def test_what_is_held_passes_in_order_once_it_is_released_and_nothing_ends(lasting: Cable, way: str) -> None:
+def test_held_bytes_pass_in_order_after_the_release_and_no_connection_ends(lasting: Cable, way: str) -> None:
     lower, upper = lasting.connect()
     lasting.do("hold", way=way)
     lower.sendall(b"going ")
@@ -118,7 +118,7 @@ def test_what_is_held_passes_in_order_once_it_is_released_and_nothing_ends(lasti
     assert read(lower, 11) == b"coming down"
 
 
-def test_who_connects_during_a_hold_waits_and_who_closes_is_heard_of_after_what_it_said(lasting: Cable) -> None:
+def test_during_a_hold_new_connections_wait_and_closing_comes_after_the_bytes(lasting: Cable) -> None:
     lasting.do("hold")
     lower, upper = lasting.connect()
     lower.sendall(b"last words")
@@ -129,7 +129,7 @@ def test_who_connects_during_a_hold_waits_and_who_closes_is_heard_of_after_what_
     assert read(upper, 20) == b"last words"
 
 
-def test_what_is_held_is_bounded_and_all_of_it_arrives(lasting: Cable) -> None:
+def test_a_held_link_holds_a_bounded_number_of_bytes_and_all_arrive(lasting: Cable) -> None:
     lower, upper = lasting.connect()
     lower.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1 << 16)
     lasting.do("hold", way="up")

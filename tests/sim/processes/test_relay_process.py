@@ -36,13 +36,13 @@ def _by_forkserver() -> Iterator[None]:
         (Action(at_us=0, verb="kill", target="rig_1"), "kill cannot be done to connections"),
     ],
 )
-def test_what_cannot_be_done_is_an_error_and_ends_nothing(lasting: Cable, action: Action, complaint: str) -> None:
+def test_an_impossible_order_is_an_error_and_ends_no_connection(lasting: Cable, action: Action, complaint: str) -> None:
     with pytest.raises(RelayError, match=complaint):
         lasting.links.do(action)
     lasting.fence()
 
 
-def test_each_verb_is_written_down_with_the_time_and_the_bytes_so_far(cable: Cable) -> None:
+def test_each_verb_is_journalled_with_the_time_and_the_bytes_so_far(cable: Cable) -> None:
     lower, upper = cable.connect()
     lower.sendall(b"12345")
     assert read(upper, 5) == b"12345"
@@ -60,7 +60,7 @@ def test_each_verb_is_written_down_with_the_time_and_the_bytes_so_far(cable: Cab
     assert cable.journal()[-1].value == {"up": 5, "down": 0}
 
 
-def test_the_process_of_the_links_is_one_of_the_run_and_leaves_ctrl_c_to_the_parent(
+def test_the_process_of_the_relays_belongs_to_the_run_and_ignores_ctrl_c(
     cable: Cable, tmp_path: Path
 ) -> None:
     pid = cable.links.pid
@@ -75,7 +75,7 @@ def test_the_process_of_the_links_is_one_of_the_run_and_leaves_ctrl_c_to_the_par
     assert cable.links.pid is None
 
 
-def test_links_that_cannot_listen_are_an_error_and_leave_no_process(tmp_path: Path) -> None:
+def test_relays_that_cannot_listen_are_an_error_and_leave_no_process(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         links = LinkRelays(context(tmp_path), [RelayedLink(name="rig_1", port=1, listen=taken.getsockname()[1])])
         with pytest.raises(RelayError, match=r"has ended; see logs/links\.log"):
@@ -85,7 +85,7 @@ def test_links_that_cannot_listen_are_an_error_and_leave_no_process(tmp_path: Pa
     assert "Address already in use" in (tmp_path / "logs" / "links.log").read_text()
 
 
-def test_links_that_are_no_more_say_so(cable: Cable) -> None:
+def test_an_order_after_the_end_of_the_relays_is_an_error(cable: Cable) -> None:
     pid = cable.links.pid
     assert pid is not None
     os.kill(pid, signal.SIGKILL)
@@ -111,7 +111,7 @@ def test_the_relays_end_with_their_parent_however_it_ends(tmp_path: Path) -> Non
         assert ended(pid)
 
 
-def test_relays_that_wait_cost_nothing(cable: Cable) -> None:
+def test_idle_relays_use_no_cpu(cable: Cable) -> None:
     """With bytes that are held, others that nobody takes, ends that are cut off, and one that is half closed."""
     lower, _ = cable.connect()
     while send_all_that_goes(lower):

@@ -68,7 +68,7 @@ def test_latencies_are_told_apart_by_the_links_that_were_crossed(run: Evidence) 
     assert [(row.hops, row.count) for row in latencies(Index(run), [])] == [(1, 1), (3, 2 + 3)]
 
 
-def test_what_was_never_handled_took_no_time_and_counts_for_nothing() -> None:
+def test_unhandled_messages_have_no_latency() -> None:
     index = took([1.0, 2.0])
     index.handled["0"].clear()
     [row] = latencies(index, [])
@@ -111,7 +111,7 @@ def test_messages_are_counted_by_the_second_and_by_key() -> None:
     assert [(rate.second, rate.by_key) for rate in rates(evidence)] == [(0, {"DATA": 2, "STATE": 1}), (3, {"DATA": 1})]
 
 
-def test_the_timeline_tells_what_happened_to_whom_in_the_order_it_did(run: Evidence) -> None:
+def test_the_timeline_has_what_happened_to_each_machine_in_order(run: Evidence) -> None:
     told = timeline(run)
     assert [event.at_s for event in told] == sorted(event.at_s for event in told)
     assert told[0].at_s == 0.0
@@ -131,7 +131,7 @@ def test_the_timeline_tells_what_happened_to_whom_in_the_order_it_did(run: Evide
     assert [event.note for event in told if event.what == "storm"] == ["storm 0", "storm 1"]
 
 
-def test_faults_stand_in_the_timeline_and_what_is_told_twice_stands_there_once() -> None:
+def test_faults_are_in_the_timeline_once() -> None:
     """The fault asks for a kill, and whoever carries it out writes it down too."""
     run = lab(Machine("rig_1", parent="T"))
     happened: list[tuple[float, str, dict[str, Any]]] = [
@@ -156,7 +156,7 @@ def test_faults_stand_in_the_timeline_and_what_is_told_twice_stands_there_once()
     ]
 
 
-def test_what_relays_wrote_down_is_told_link_by_link() -> None:
+def test_journalled_events_of_relays_are_rows_by_link() -> None:
     run = lab(Machine("rig_1", parent="T"))
     run.journal.entries.append(Entry(t=S, by="T", what="start"))
     value = {"bytes_up": 12345, "ways": ["up"], "why": None}
@@ -193,7 +193,7 @@ def test_a_run_that_never_began_has_no_figures() -> None:
 # -- how each machine fared ------------------------------------------------------------------------------------------
 
 
-def test_machines_that_nothing_is_said_of_fared_well_and_say_what_they_did(run: Evidence) -> None:
+def test_machines_that_no_violation_names_fared_well(run: Evidence) -> None:
     run.journal.traces.append(Trace(t=0, at="rig_1.probe", life="a", do="Deliver", key="STORM"))
     terminal, rig = machine_rows(Index(run), check_all(run))
     assert [(row.id, row.parent, row.depth, row.fared, row.why) for row in (terminal, rig)] == [
@@ -230,7 +230,7 @@ def test_a_machine_fared_badly_where_a_violation_is_about_it_or_a_message_of_it(
     assert {row.id: row.why for row in rows if row.fared == "badly"} == dict.fromkeys(named, "it broke")
 
 
-def test_the_first_violation_that_names_a_machine_is_why_and_a_doubt_counts_for_less() -> None:
+def test_the_first_violation_that_names_a_machine_is_the_reason_before_any_doubt() -> None:
     checks = [
         check("whether rig_50 and rig_5 …", result="unknown", machines=("rig_50", "rig_5")),
         check("rig_5: first", "rig_5: second", machines=("rig_5",)),

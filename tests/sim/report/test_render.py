@@ -222,7 +222,7 @@ def test_the_sections_come_in_order_and_each_says_something(
     assert linked == [f"#{section}" for section in page.sections[1:]]
 
 
-def test_what_only_some_runs_have_stands_where_it_belongs_and_nowhere_else(
+def test_optional_sections_are_in_their_place_or_absent(
     held: Report, broke: Report, tmp_path: Path
 ) -> None:
     assert page_of(held, tmp_path / "held").sections == ORDER
@@ -230,7 +230,7 @@ def test_what_only_some_runs_have_stands_where_it_belongs_and_nowhere_else(
     assert {section: sections[sections.index(section) - 1] for section in AFTER} == AFTER
 
 
-def test_the_picture_has_a_legend_of_what_is_on_it_and_says_what_there_was_no_room_for(
+def test_the_picture_has_a_legend_and_says_what_it_leaves_out(
     broke: Report, tmp_path: Path
 ) -> None:
     page = page_of(broke, tmp_path)
@@ -242,13 +242,13 @@ def test_the_picture_has_a_legend_of_what_is_on_it_and_says_what_there_was_no_ro
     assert "Not shown: 3 more messages and 1 more arrow." in text
 
 
-def test_what_a_fault_explains_is_told_by_check_and_folded_when_it_is_long(broke: Report, tmp_path: Path) -> None:
+def test_explained_losses_are_listed_by_check_and_folded_if_long(broke: Report, tmp_path: Path) -> None:
     text = page_of(broke, tmp_path).texts["explained"]
     places = [text.index(part) for part in ("trials", "trial 0 is missing", "trial 4 is", "2 more", "trial 5 is")]
     assert places == sorted(places)
 
 
-def test_what_the_links_did_is_told_by_the_second(broke: Report, tmp_path: Path) -> None:
+def test_events_of_links_are_listed_with_their_second(broke: Report, tmp_path: Path) -> None:
     text = page_of(broke, tmp_path).texts["links"]
     places = [text.index(part) for part in ("0.000", "reset 0", "0.500", "reset 1", "reset 19", "2 more", "reset 20")]
     assert places == sorted(places)
@@ -277,7 +277,7 @@ def test_text_of_users_stays_text(held: Report, broke: Report, tmp_path: Path) -
         assert EVIL in bad.texts[section], section
 
 
-def test_what_bokeh_takes_for_tex_is_kept_from_it(broke: Report, tmp_path: Path) -> None:
+def test_text_that_looks_like_tex_is_broken_up_for_bokeh(broke: Report, tmp_path: Path) -> None:
     assert TEX not in write(broke, tmp_path).read_text(encoding="utf-8")
 
 
@@ -307,7 +307,7 @@ def test_every_machine_has_a_row_for_its_clock(held: Report, tmp_path: Path) -> 
     assert "never said" in text
 
 
-def test_what_is_empty_says_so_in_a_sentence(nothing: Report, tmp_path: Path) -> None:
+def test_an_empty_section_says_so_in_a_sentence(nothing: Report, tmp_path: Path) -> None:
     page = page_of(nothing, tmp_path)
     assert "Nothing was seen to break." in page.texts["broke"]
     for section in ORDER[3:]:
@@ -330,7 +330,7 @@ def test_writing_again_replaces_and_leaves_nothing_else(held: Report, nothing: R
     assert nothing.sentence in page.read_text(encoding="utf-8")
 
 
-def test_latest_follows_the_newest_run_also_when_all_is_moved(tmp_path: Path) -> None:
+def test_latest_links_to_the_newest_run_also_after_a_move(tmp_path: Path) -> None:
     reports = tmp_path / "reports"
     for run in ("pair-1", "pair-2"):
         (reports / run).mkdir(parents=True)

@@ -48,7 +48,7 @@ def draw(lab: PlayedLab) -> Iterator[Callable[..., tuple[dict[int, Example], Fai
     set_hypothesis_home_dir(None)
 
 
-def test_as_many_storms_are_played_as_were_asked_for(lab: PlayedLab, draw: Any) -> None:
+def test_the_asked_number_of_storms_is_played(lab: PlayedLab, draw: Any) -> None:
     played, failure = draw(8)
     assert failure is None
     assert list(played) == list(range(8))
@@ -61,7 +61,7 @@ def test_storms_differ_and_the_same_seed_draws_them_again(lab: PlayedLab, draw: 
     assert len(set(one)) > 5
 
 
-def test_no_storm_is_drawn_where_none_was_asked_for(lab: PlayedLab, draw: Any) -> None:
+def test_no_storm_is_drawn_if_none_was_asked_for(lab: PlayedLab, draw: Any) -> None:
     assert draw(0) == ({}, None)
     assert lab.played == []
 
@@ -77,7 +77,7 @@ def test_the_first_storm_that_breaks_something_ends_it_and_is_not_played_again(l
     assert all("items missing at" in sentence for sentence in failure.broke)
 
 
-def test_a_storm_that_does_not_settle_ends_it(lab: PlayedLab, draw: Any) -> None:
+def test_a_storm_that_does_not_settle_ends_the_drawing(lab: PlayedLab, draw: Any) -> None:
     lab.settles = False
     played, failure = draw()
     assert failure == Failure(number=0, example=played[0], broke=[], settled=False)
@@ -113,7 +113,7 @@ def test_a_lab_that_falls_once_is_not_stormed_again(lab: PlayedLab, draw: Any) -
     assert len(lab.played) == 3
 
 
-def test_an_interrupt_ends_it_at_once(lab: PlayedLab, draw: Any) -> None:
+def test_an_interrupt_ends_the_drawing_at_once(lab: PlayedLab, draw: Any) -> None:
     def interrupts(op: Op) -> bool:
         raise KeyboardInterrupt
 

@@ -73,14 +73,14 @@ def test_a_seed_draws_the_same_in_another_process() -> None:
     assert len(said) == 1
 
 
-def test_half_is_over_parts_of_the_lab_and_half_over_labs_that_are_drawn() -> None:
+def test_half_of_the_scenarios_use_parts_of_the_lab_and_half_drawn_labs() -> None:
     names = [scenario.topology.name for scenario in itertools.islice(drawn(PAIR, seed=1, worker=0), 100)]
     assert 30 <= names.count("pair") <= 70
     assert set(names) == {"pair", "drawn"}
 
 
 @pytest.mark.parametrize("jobs", [1, 2])
-def test_what_is_found_is_made_small_and_kept_with_the_line_that_replays_it(tmp_path: Path, jobs: int) -> None:
+def test_a_find_is_shrunk_and_kept_with_the_command_that_replays_it(tmp_path: Path, jobs: int) -> None:
     hunted = hunt(PAIR, seed=1, seconds=60, folder=tmp_path / "new", jobs=jobs, confirm=False, run=hates_kills)
     assert (hunted.verdict, hunted.steps, hunted.broke) == ("broke", 2, ["confirm: lost", "order: and more"])
     assert hunted.found is not None
@@ -106,7 +106,7 @@ def test_a_hunt_that_finds_nothing_ends_with_its_time_and_leaves_nothing(tmp_pat
     assert told[-1].played <= hunted.played
 
 
-def test_what_only_virtual_time_has_is_not_tried_on_processes(tmp_path: Path) -> None:
+def test_a_find_with_verbs_of_virtual_time_is_not_tried_on_processes(tmp_path: Path) -> None:
     def hates_drops(scenario: Scenario) -> list[Violation]:
         return [violation("confirm: lost")] if any(fault.drop for fault in scenario.topology.faults) else []
 
@@ -116,7 +116,7 @@ def test_what_only_virtual_time_has_is_not_tried_on_processes(tmp_path: Path) ->
     assert only_virtual(hunted.smallest) == ["drop"]
 
 
-def test_what_virtual_time_alone_shows_was_tried_on_processes(tmp_path: Path) -> None:
+def test_a_find_of_virtual_time_only_was_tried_on_processes(tmp_path: Path) -> None:
     """A find that is none: processes hold, each time."""
     hunted = hunt(PAIR, seed=1, seconds=60, folder=tmp_path, jobs=1, run=hates_kills, tries=1)
     assert hunted.processes == "in virtual time only: it held on processes 1 time"
@@ -142,6 +142,6 @@ def test_ctrl_c_while_it_shrinks_keeps_the_smallest_by_then(tmp_path: Path) -> N
     assert steps(kept) < steps(failed[0])
 
 
-def test_a_worker_that_ends_by_itself_is_told(tmp_path: Path) -> None:
+def test_a_worker_that_ends_unexpectedly_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(RuntimeError, match=r"worker process \d of the hunt ended unexpectedly"):
         hunt(PAIR, seed=1, seconds=60, folder=tmp_path, jobs=2, run=falls)

@@ -12,5 +12,5 @@ from sim.search.hunt_progress import seconds_of
     [("90s", 90.0), ("5m", 300.0), ("1h", 3600.0), ("30", 30.0), ("1.5m", 90.0)]
     + [(text, None) for text in ("", "0s", "-5s", "5d", "five", "1e9h", "nan")],
 )
-def test_how_long_a_hunt_takes_is_told_in_seconds_minutes_or_hours(text: str, seconds: float | None) -> None:
+def test_the_time_of_a_hunt_is_given_in_seconds_minutes_or_hours(text: str, seconds: float | None) -> None:
     assert seconds_of(text) == seconds

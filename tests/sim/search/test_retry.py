@@ -56,7 +56,7 @@ def retry(labs: FreshLabs) -> Callable[..., tuple[RetryResult, list[str]]]:
     return retry
 
 
-def test_what_fails_every_time_is_made_as_small_as_it_goes(labs: FreshLabs, retry: Any) -> None:
+def test_a_storm_that_fails_every_time_is_shrunk_as_far_as_possible(labs: FreshLabs, retry: Any) -> None:
     labs.is_broken = lambda _, op: isinstance(op, Flow)
     retry, told = retry()
     assert retry.example.ops == (Flow(frm="_cam", to="T", items=5, batch=2),)
@@ -65,7 +65,7 @@ def test_what_fails_every_time_is_made_as_small_as_it_goes(labs: FreshLabs, retr
     assert told[5:7] == ["it still fails with 2 steps", "it still fails with 1 step"]
 
 
-def test_it_is_known_what_came_of_the_smallest_when_it_failed(labs: FreshLabs, retry: Any) -> None:
+def test_the_outcome_of_the_smallest_storm_is_kept(labs: FreshLabs, retry: Any) -> None:
     """Not of the last that was tried, if that held."""
     labs.is_broken = lambda _, op: isinstance(op, Flow)
     retrial, _ = retry()
@@ -73,12 +73,12 @@ def test_it_is_known_what_came_of_the_smallest_when_it_failed(labs: FreshLabs, r
     assert {entry.what for entry in retrial.shown.journal.entries} == {"item_made"}
 
 
-def test_of_what_never_failed_again_nothing_is_shown(labs: FreshLabs, retry: Any) -> None:
+def test_a_storm_that_never_failed_again_has_no_outcome(labs: FreshLabs, retry: Any) -> None:
     labs.is_broken = lambda *_: False
     assert retry()[0].shown is None
 
 
-def test_what_does_not_fail_every_time_is_reported_as_often_as_it_was_seen(labs: FreshLabs, retry: Any) -> None:
+def test_a_storm_that_fails_sometimes_is_reported_with_its_count(labs: FreshLabs, retry: Any) -> None:
     labs.is_broken = lambda trial, op: op == FLOW and trial % 2 == 0
     retry, _ = retry()
     assert (retry.failed, retry.tried, retry.example.ops) == (3, 5, OPS)
@@ -86,14 +86,14 @@ def test_what_does_not_fail_every_time_is_reported_as_often_as_it_was_seen(labs:
     assert len(labs.made) == 5, "nothing is shrunk that comes and goes"
 
 
-def test_what_cannot_be_made_smaller_is_reported_as_it_was(labs: FreshLabs, retry: Any) -> None:
+def test_a_storm_that_cannot_be_shrunk_is_reported_as_it_was(labs: FreshLabs, retry: Any) -> None:
     labs.is_broken = lambda trial, op: op == TWICE and labs.made[trial].played[0].ops == OPS
     retry, _ = retry()
     assert retry.example.ops == OPS
     assert retry.sentence == "failed again 5 of 5 times on a fresh lab"
 
 
-def test_no_lab_is_started_where_no_time_is_given(labs: FreshLabs, retry: Any) -> None:
+def test_no_lab_is_started_without_time(labs: FreshLabs, retry: Any) -> None:
     retry, told = retry(seconds=0.0)
     assert retry.sentence == "was not played again on a fresh lab: storm.shrink_s is 0"
     assert (labs.made, told, retry.example.ops) == ([], [], OPS)
@@ -124,7 +124,7 @@ def test_a_fresh_lab_that_does_not_settle_or_come_up_has_failed(
     assert retry()[0].failed == 5
 
 
-def test_each_trial_has_a_lab_of_its_own_and_takes_it_down(labs: FreshLabs, retry: Any) -> None:
+def test_each_retry_has_its_own_lab_and_stops_it(labs: FreshLabs, retry: Any) -> None:
     retry()
     assert len(labs.made) > 5
     assert not any(lab.is_up for lab in labs.made)
@@ -139,7 +139,7 @@ def smallest(example: Example, fails: Callable[[Example], bool], *, deadline: fl
 
 
 @given(st.integers(1, 12), st.data())
-def test_what_is_left_is_what_it_takes_to_fail(size: int, data: st.DataObject) -> None:
+def test_shrinking_keeps_only_the_operations_that_are_needed_to_fail(size: int, data: st.DataObject) -> None:
     steps = STEPS[:size]
     culprits = data.draw(st.sets(st.sampled_from(steps), min_size=1))
     tried: Counter[Example] = Counter()
@@ -154,7 +154,7 @@ def test_what_is_left_is_what_it_takes_to_fail(size: int, data: st.DataObject) -
 
 
 @given(st.integers(0, 11))
-def test_one_culprit_of_twelve_is_found_in_few_trials(culprit: int) -> None:
+def test_one_culprit_of_twelve_is_found_in_few_tries(culprit: int) -> None:
     tried = 0
 
     def fails(example: Example) -> bool:

@@ -65,7 +65,7 @@ def test_steps_are_messages_faults_and_the_session() -> None:
     assert steps(replace(whole, session=False)) == 3
 
 
-def test_all_that_has_nothing_to_do_with_it_goes() -> None:
+def test_everything_that_the_failure_does_not_need_is_taken_away() -> None:
     """A failure that takes a message from z and a kill of a: nobody else is left, nothing that they did, no session."""
     big = scenario(
         storm(Send(frm="T", to="a", burst=4), Send(frm="z", to="T", burst=8, hops=("T",), payload=Payload(text="[1]"))),
@@ -91,7 +91,7 @@ def test_all_that_has_nothing_to_do_with_it_goes() -> None:
     assert (least.session, least.seed) == (False, 0)
 
 
-def test_who_stands_between_goes_and_who_is_below_goes_up() -> None:
+def test_a_machine_between_is_taken_out_and_its_children_move_up() -> None:
     far = Send(frm="T", to="c.probe", hops=("a", "b", "c", "c.probe"))
     least = shrink(scenario(storm(far)), lambda one: any(op.to == "c.probe" for op in ops(one)))  # type: ignore[attr-defined]
     assert [(machine.id, machine.parent) for machine in least.topology.machines] == [("T", None), ("c", "T")]
@@ -99,7 +99,7 @@ def test_who_stands_between_goes_and_who_is_below_goes_up() -> None:
     check_send(least.topology, least.examples[0].ops[0])  # type: ignore[arg-type]
 
 
-def test_what_matters_stays() -> None:
+def test_everything_that_the_failure_needs_is_kept() -> None:
     def fails(one: Scenario) -> bool:
         deep = len(ids(one)) >= 3 and any(m.durable for m in one.topology.machines)
         return deep and any(isinstance(op, Send) and op.burst >= 3 for op in ops(one))
@@ -111,7 +111,7 @@ def test_what_matters_stays() -> None:
 
 
 @pytest.mark.parametrize("target", ["*", ("a", "z"), Several(random=2)])
-def test_of_several_that_are_struck_the_one_that_matters_is_left(target: str | tuple[str, ...] | Several) -> None:
+def test_of_several_targets_the_one_that_matters_is_left(target: str | tuple[str, ...] | Several) -> None:
     whole = scenario(faults=(Fault(at_s=2.0, kill=target, probability=1.0),), session=True)
     struck = [action.target for action in actions(whole.topology, seed=whole.seed)]
 
@@ -148,7 +148,7 @@ def test_a_flow_that_need_not_be_one_is_a_message() -> None:
     assert ops(flows) == [Flow(frm="_a", to="T", items=5, batch=1)]
 
 
-def test_it_stays_the_same_kind_of_failure() -> None:
+def test_the_smallest_scenario_fails_the_same_check() -> None:
     """A smaller scenario that breaks something else is another bug: this one is looked for on."""
 
     order, lost = violation("order: two changed places"), violation("confirm: lost")
@@ -163,7 +163,7 @@ def test_it_stays_the_same_kind_of_failure() -> None:
     assert kinds(run(least)) == ["order", "confirm"]
 
 
-def test_it_ends_when_it_is_enough_and_keeps_what_it_has() -> None:
+def test_shrinking_ends_when_told_and_keeps_the_smallest_so_far() -> None:
     tried = []
 
     def fails(one: Scenario) -> bool:
@@ -177,7 +177,7 @@ def test_it_ends_when_it_is_enough_and_keeps_what_it_has() -> None:
     assert fails(least)
 
 
-def test_what_does_not_fail_again_is_left_as_it_is() -> None:
+def test_a_scenario_that_does_not_fail_again_is_unchanged() -> None:
     big = scenario(storm(Send(frm="T", to="a", burst=9)), session=True)
     assert shrink(big, lambda _: False) is big
 
@@ -189,7 +189,7 @@ def by_digits(scenario: Scenario) -> bool:
 
 @settings(max_examples=15, deadline=None, suppress_health_check=list(HealthCheck))
 @given(seed=st.integers(0, 10_000), over=st.booleans())
-def test_whatever_is_tried_can_be_played_and_is_the_same_each_time(
+def test_every_candidate_can_be_played_and_shrinking_is_deterministic(
     seed: int, over: bool, tmp_path: Path
 ) -> None:
     [*_, drawn] = draws(scenarios(parts(LAB)) if over else scenarios(), seed=seed, count=3)

@@ -102,7 +102,7 @@ def test_a_payload_is_data(payload: Payload) -> None:
     json.loads(payload.text)
 
 
-def test_what_strikes_meets_what_is_sent() -> None:
+def test_faults_and_messages_meet() -> None:
     """Storms and faults are within the same second, else hardly any message would ever meet a fault."""
     found = drawn(scenarios(), 200)
     both = [scenario for scenario in found if scenario.examples and scenario.topology.faults]

@@ -16,7 +16,7 @@ from tests import ROOT
 PAIR = load(ROOT / "topologies" / "pair.yaml")
 
 
-def test_whatever_is_raised_in_virtual_time_is_a_find(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_exception_in_virtual_time_is_a_find(monkeypatch: pytest.MonkeyPatch) -> None:
     def broken(*_: Any, **__: Any) -> Any:
         raise KeyError("rig_9")
 
