@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from xml.etree import ElementTree
 
-from sim.diagram.model import Diagram, Line, Node, Spot
+from sim.diagram.model import Diagram, Lifeline, MachineLine, Spot
 from sim.report.lamport_svg import _between, draw, marks_of
 
 
 def diagram(*whats: str) -> Diagram:
-    spots = [Spot(on=Node("T"), x=n, what=what, at_s=n, message=0, note="<b>") for n, what in enumerate(whats)]
-    return Diagram(width=10, begins_s=0.0, lines=[Line(machine="T", parent=None, programs=False)], spots=spots)
+    spots = [Spot(on=Lifeline("T"), x=n, what=what, at_s=n, message=0, note="<b>") for n, what in enumerate(whats)]
+    return Diagram(width=10, begins_s=0.0, lines=[MachineLine(machine="T", parent=None, programs=False)], spots=spots)
 
 
 def test_marks_come_in_the_order_of_a_messages_life() -> None:

@@ -8,7 +8,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from sim.lab.fault import OPTIONS, Several
+from sim.lab.fault import VERBS, Several
 from sim.search.strategies import faults, scenarios, topologies
 from tests.sim.search.drawn import A_FEW, FORK, check_lab, drawn
 
@@ -21,8 +21,8 @@ def test_a_fault_of_a_lab_is_one_that_its_file_could_hold(data: st.DataObject, v
 
 
 def test_faults_are_of_every_verb_and_those_that_tcp_hides_are_for_virtual_time() -> None:
-    verbs = {name for fault in drawn(faults(FORK), 400) for name in OPTIONS if getattr(fault, name) is not None}
-    assert verbs == set(OPTIONS) - {"restart", "resume", "heal", "release"}, "what ends others is drawn with them"
+    verbs = {name for fault in drawn(faults(FORK), 400) for name in VERBS if getattr(fault, name) is not None}
+    assert verbs == set(VERBS) - {"restart", "resume", "heal", "release"}, "what ends others is drawn with them"
     ends = {
         name
         for scenario in drawn(scenarios(FORK), 600)
@@ -38,7 +38,7 @@ def test_faults_are_of_every_verb_and_those_that_tcp_hides_are_for_virtual_time(
 
 def test_faults_strike_one_some_and_patterns_at_a_time_or_about_it() -> None:
     found = drawn(faults(FORK, around_s=1.5), 400)
-    targets = [next(t for v in OPTIONS if (t := getattr(fault, v)) is not None) for fault in found]
+    targets = [next(t for v in VERBS if (t := getattr(fault, v)) is not None) for fault in found]
     assert {type(target) for target in targets} == {str, tuple, Several}
     assert "*" in targets
     assert "T" in targets

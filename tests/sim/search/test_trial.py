@@ -21,7 +21,8 @@ def test_an_exception_in_virtual_time_is_a_find(monkeypatch: pytest.MonkeyPatch)
         raise KeyError("rig_9")
 
     monkeypatch.setattr("sim.search.trial.conduct", broken)
-    assert run_virtually(Scenario(topology=PAIR, seed=1)) == ["raised: KeyError in test_trial.py, broken: 'rig_9'"]
+    (found,) = run_virtually(Scenario(topology=PAIR, seed=1))
+    assert str(found) == "raised: KeyError in test_trial.py, broken: 'rig_9'"
 
 
 def test_a_scenario_of_a_healthy_lab_holds_in_virtual_time() -> None:
