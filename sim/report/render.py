@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from sim.verdict import to_json
+from sim.verdict import TrialRow, to_json
 
 if TYPE_CHECKING:
     from sim.verdict import Report
@@ -82,6 +82,7 @@ def _render(report: Report) -> str:
         ends={arrow.end for arrow in report.diagram.arrows} if report.diagram else set(),
         explained=[(check.name, check.explained) for check in report.checks if check.explained],
         events=[charts.event_mark(what) for what in dict.fromkeys(event.what for event in report.timeline)],
+        trial_columns=TrialRow.__struct_fields__,
         processes=sorted(report.processes, key=lambda process: (-process.cpu_pct, process.name)),
     )
 
