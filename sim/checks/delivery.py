@@ -9,7 +9,7 @@ from sim.checks.result import about_message, many, result_of
 from sim.evidence.index import Index
 from sim.evidence.journal import Entry
 from sim.evidence.violation import Violation
-from sim.lab.names import machine_behind
+from sim.lab.names import machine_of
 from sim.verdict import Check
 
 __all__ = ["check_confirm", "check_order"]
@@ -46,7 +46,7 @@ def _wrong_twice(index: Index, entry: Entry) -> tuple[list[Violation], list[str]
     lost = [] if handled else [f"{name} was never handled"]
     if told is None or told.value != "confirmed":
         lost.append(f"{name} was never confirmed")
-    there = index.tree.path(machine_behind(entry.by), entry.to)
+    there = index.tree.path(machine_of(entry.by), entry.to)
     ids = [entry.id, f"{entry.to}_"]  # it, or its confirmation
     outage = index.outages.explain([*there, *reversed(there)], entry.t, ids=ids) if lost else None
     explained = [f"{said}: {outage.words}" for said in lost] if outage is not None else []
@@ -70,7 +70,7 @@ def check_order(index: Index) -> Check:
         if late is not None:
             one, before = ids[places[late]], ids[places[late - 1]]
             text = f"{kind} from {frm} to {to}: {one} was handled after {before}"
-            broke.append(Violation("", (machine_behind(frm), machine_behind(to)), (one, before), text))
+            broke.append(Violation("", (machine_of(frm), machine_of(to)), (one, before), text))
     count = sum(map(len, wanted.values()))
     pairs = len({key[:4] for key in wanted})
     return result_of("order", f"{many(count, 'message')} of {many(pairs, 'pair')}", count, broke)

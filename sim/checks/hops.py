@@ -7,7 +7,7 @@ from sim.checks.result import about_message, many, result_of
 from sim.evidence.index import Index, digest
 from sim.evidence.journal import Entry
 from sim.evidence.violation import Violation
-from sim.lab.names import machine_behind
+from sim.lab.names import machine_of
 from sim.scenario import Opaque
 from sim.scenario.payloads import opaque_bytes
 from sim.verdict import Check
@@ -42,7 +42,7 @@ def check_hops(index: Index) -> Check:
 
 
 def _wrong_hops(index: Index, entry: Entry) -> tuple[list[Violation], list[str]]:
-    """What is wrong with the way of one message, and what of it a fault explains."""
+    """What is wrong with the path of one message, and what of it a fault explains."""
     expected = index.edges(entry.by, entry.to)
     name = f"{entry.id} from {entry.by} to {entry.to}"
     complete = False
@@ -73,7 +73,7 @@ def _why_astray(
     right = dict(expected).get(station)
     if right is None or index.tree.link(station, neighbour) != (station, True):
         return None
-    if index.tree.link(station, right) != (right, False) and machine_behind(right) != station:
+    if index.tree.link(station, right) != (right, False) and machine_of(right) != station:
         return None  # it belongs neither to a machine below, nor to a node of this one
     at = index.sent[entry.id, station, neighbour][-1]
     struck = (outage for outage in index.outages.on([station, right], both_ways=True) if outage.overlaps(at, at))
@@ -101,10 +101,10 @@ def _wrong_opaque(index: Index, number: int, n: int, op: Opaque) -> tuple[list[V
     if came != [True]:
         left, reached = went[-1] if went else (op.at, op.at)
         sentence = f"{name} did not arrive as they were sent: they came as far as {reached}"
-        way = index.tree.path(op.at, op.to)
+        path = index.tree.path(op.at, op.to)
         sent = [e.t for e in index.evidence.journal.of("made opaque") if (e.example, e.n) == (number, n)]
-        is_on_way = bool(sent) and left in way
-        outage = index.outages.explain(way[way.index(left) :], sent[0], ids=[]) if is_on_way else None
+        is_on_path = bool(sent) and left in path
+        outage = index.outages.explain(path[path.index(left) :], sent[0], ids=[]) if is_on_path else None
         if outage is not None:
             return [], [f"{sentence}: {outage.words}"]
         return [Violation("", (op.at, op.to), (), sentence)], []

@@ -1,6 +1,6 @@
 """What became of each message, held against what was promised: a rule each, and what a fault excuses.
 
-An excuse names the fault, and is one only where the message was on the way that the fault struck, when it struck.
+An excuse names the fault, and is one only where the message was on the path that the fault struck, when it struck.
 """
 
 from __future__ import annotations
@@ -14,15 +14,15 @@ from sim.evidence.index import Index
 from sim.evidence.journal import Entry
 from sim.evidence.outage import BEFORE_S, Outage, seconds
 from sim.evidence.violation import Violation
-from sim.lab.names import is_node, machine_behind
+from sim.lab.names import is_node, machine_of
 
-__all__ = ["HANDLED", "Fate", "fate_of", "may_be_under_way", "way_through"]
+__all__ = ["HANDLED", "Fate", "fate_of", "may_be_under_way", "path_to_confirm"]
 
 # Of these it is written down that they were handled.
 HANDLED = ("STORM", "CRASH", "CALM", "DATA", "START", "STOP")
 TTL = 5
 TICK_S = 0.2  # how far from its time a repeat may be, by the clock
-LATE_S = 2.0  # how long a repeat may take on a way that is whole
+LATE_S = 2.0  # how long a repeat may take on a path that is whole
 COMMIT_S = 0.5  # from writing down that a message is made until its durable sender has promised it
 
 
@@ -100,7 +100,7 @@ def _judge_unsettled(index: Index, fate: Fate) -> None:
     elif fate.handled or made.key not in HANDLED:
         return
     elif not _is_kept(index, made, kill):
-        if not may_be_under_way(index, way_through(index, made), made.t, kill):
+        if not may_be_under_way(index, path_to_confirm(index, made), made.t, kill):
             _break(fate, f"was never handled, long before its sender died: {kill.words}")
             return
         _explain(fate, "was lost with its sender", kill)
@@ -112,12 +112,12 @@ def _judge_unsettled(index: Index, fate: Fate) -> None:
         _break(fate, f"is promised by a durable sender, and was never handled: {kill.words}")
 
 
-def may_be_under_way(index: Index, way: list[str], since: int, kill: Outage) -> bool:
-    """Whether what set out on `way` at `since` may not have arrived yet when its sender was killed."""
+def may_be_under_way(index: Index, path: list[str], since: int, kill: Outage) -> bool:
+    """Whether what set out on `path` at `since` may not have arrived yet when its sender was killed."""
     if kill.begins - since <= seconds(index.evidence.topology.repeat_interval_s + LATE_S):
         return True
     before = kill.begins - seconds(2 * BEFORE_S)  # not the kill itself, nor what struck with it
-    return any(outage.overlaps(since, before) for outage in index.outages.on(way, both_ways=True))
+    return any(outage.overlaps(since, before) for outage in index.outages.on(path, both_ways=True))
 
 
 def _is_kept(index: Index, made: Entry, kill: Outage) -> bool:
@@ -128,15 +128,15 @@ def _is_kept(index: Index, made: Entry, kill: Outage) -> bool:
 
 
 def _why_expired(index: Index, fate: Fate, at: int) -> Outage | None:
-    """What kept it, or its confirmation, away for as long as it was tried: any repeat on a whole way ends a failure."""
+    """What kept it, or its confirmation, away for as long as it was tried: a repeat on a whole path ends a failure."""
     made, topology = fate.made, index.evidence.topology
     since = max(made.t, at - seconds(TTL * topology.repeat_interval_s))
-    longest, outage = index.outages.unbroken(way_through(index, made), since, at)
+    longest, outage = index.outages.unbroken(path_to_confirm(index, made), since, at)
     if outage is None or longest > seconds(topology.repeat_interval_s + LATE_S):
         return None
     is_missing = made.key in HANDLED and not fate.handled and not outage.is_crawl  # it may be under way yet
     # From when it was made: one whose recipient may be Autopilot's own is asked about, and not sent again.
-    if is_missing and index.outages.explain(way_through(index, made), made.t, until=at, ids=[made.id]) is None:
+    if is_missing and index.outages.explain(path_to_confirm(index, made), made.t, until=at, ids=[made.id]) is None:
         return None
     return outage
 
@@ -159,7 +159,7 @@ def _judge_patience(index: Index, fate: Fate) -> None:
 
 
 def _has_word(index: Index, made: Entry, since: int, until: int) -> bool:
-    """Whether its recipient said that it has it, or a station that there is no way: then no patience is spent."""
+    """Whether its recipient said that it has it, or a station that there is no route: then no patience is spent."""
     words = [t for about in (made.id, "") for t in index.words.get((about, made.by), [])]
     return any(since <= t <= until for t in words)
 
@@ -197,20 +197,20 @@ def _judge_missing(index: Index, fate: Fate) -> None:
 
 def _refusal(index: Index, made: Entry) -> str | None:
     """What a station told at home instead of handing a START to its program. Whether it may is for `programs`."""
-    begins = f"{made.key} was not begun on {machine_behind(made.to)}: "
+    begins = f"{made.key} was not begun on {machine_of(made.to)}: "
     told = (raised["exception"] for raised in index.exceptions())
     return next((said for said in told if said.startswith(begins)), None)
 
 
 def why_missing(index: Index, made: Entry) -> Outage | None:
     """The outage that a message nobody repeats was lost to: from where it came last, when it was there, to its end."""
-    way, since = index.tree.path(made.by, made.to), made.t
+    path, since = index.tree.path(made.by, made.to), made.t
     for n, edge in enumerate(index.edges(made.by, made.to)):
         sent = index.sent.get((made.id, *edge))
         if not sent:
             break
-        way, since = index.tree.path(made.by, made.to)[n:], sent[-1]
-    return index.outages.explain(way, since, ids=[made.id])
+        path, since = index.tree.path(made.by, made.to)[n:], sent[-1]
+    return index.outages.explain(path, since, ids=[made.id])
 
 
 def _judge_copies(index: Index, fate: Fate) -> None:
@@ -234,7 +234,7 @@ def why_again(index: Index, made: Entry, copy: Entry) -> str | None:
     """What excuses that a message was handled again in one life of its recipient; None if nothing does."""
     if not made.sought:
         return "since a link doubled it, and nobody was to confirm it" if made.id in index.outages.doubled else None
-    relay = machine_behind(copy.by)
+    relay = machine_of(copy.by)
     if not copy.redelivered or not copy.first or not is_node(copy.by):
         return None
     kill = index.outages.relays_killed([relay], made.t, copy.t)
@@ -265,7 +265,7 @@ def _judge_lives(index: Index, fate: Fate) -> None:
 # -- where a message goes ----------------------------------------------------------------------------------------------
 
 
-def way_through(index: Index, made: Entry) -> list[str]:
+def path_to_confirm(index: Index, made: Entry) -> list[str]:
     """All participants that must do their part until a message is confirmed, each beside one that it talks to.
 
     What a station hands on counts as handled when it is handled there: a trial by the terminal's program, a state and
@@ -273,13 +273,13 @@ def way_through(index: Index, made: Entry) -> list[str]:
     """
     topology = index.evidence.topology
     terminal = topology.terminal.id
-    way = index.tree.path(made.by, made.to)
-    end = machine_behind(made.to)
+    path = index.tree.path(made.by, made.to)
+    end = machine_of(made.to)
     if made.key in ("DATA", "STATE", "HANDSHAKE", "ERROR", "CONTINUOUS"):
-        return [*way, *index.tree.path(end, terminal)[1:], "_" + terminal]
+        return [*path, *index.tree.path(end, terminal)[1:], "_" + terminal]
     if made.key in ("START", "STOP", "CHILD", "PARAM", "STOPALL"):
-        return [*way, *_all_below(index, end), *index.tree.path(end, terminal), "_" + terminal]
-    return way
+        return [*path, *_all_below(index, end), *index.tree.path(end, terminal), "_" + terminal]
+    return path
 
 
 def _all_below(index: Index, machine: str) -> list[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from sim.checks.result import about_machine, excused, result_of
 from sim.evidence.index import Index
 from sim.evidence.violation import Violation
-from sim.lab.names import machine_behind
+from sim.lab.names import machine_of
 from sim.verdict import Check
 
 __all__ = ["check_processes"]
@@ -23,7 +23,7 @@ def check_processes(index: Index) -> Check:
             own = f"{machine.program} on {machine.id} began anew"
             explained.append(f"{own}, what it sent is not counted, and nobody said START again: {kill.words}")
     broke += [
-        about_machine(machine_behind(name), f"the process {name} ended by itself")
+        about_machine(machine_of(name), f"the process {name} ended by itself")
         for name in evidence.died
         if not _was_killed(index, name)
     ]

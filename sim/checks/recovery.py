@@ -14,7 +14,7 @@ from sim.evidence.index import Index
 from sim.evidence.journal import Entry
 from sim.evidence.outage import Outage
 from sim.lab.fault import ACTION_VERBS
-from sim.lab.names import machine_behind, process_of
+from sim.lab.names import machine_of, process_of
 from sim.verdict import Check
 
 __all__ = ["Recovery", "check_recovery", "check_whole", "has_healing", "recoveries"]
@@ -76,7 +76,7 @@ class _Proofs:
         every = index.evidence.journal.of("handled", "shook", "state", "item_got")
         self._came = [entry for entry in every if (entry.first_sender or entry.sender)]
         self._times = [entry.t for entry in self._came]
-        self._ways: dict[tuple[str, str], list[str]] = {}
+        self._paths: dict[tuple[str, str], list[str]] = {}
 
     def took(self, outage: Outage) -> float | None:
         """Seconds from its end until it worked again.
@@ -107,25 +107,25 @@ class _Proofs:
         return self._made.get(entry.first or entry.id, entry.t)
 
     def _crosses(self, entry: Entry, outage: Outage) -> bool:
-        way = self._way(_sender_of(entry), entry.by)
+        path = self._path(_sender_of(entry), entry.by)
         if outage.kind == "link":
             lower = outage.machine
             upper = self._index.tree.parent(lower)
-            return lower in way and upper in way
-        return len(way) > 1 and any(process_of(name) == (outage.kind, outage.machine) for name in way)
+            return lower in path and upper in path
+        return len(path) > 1 and any(process_of(name) == (outage.kind, outage.machine) for name in path)
 
-    def _way(self, frm: str, by: str) -> list[str]:
-        if (frm, by) not in self._ways:
-            known = machine_behind(frm) in self._index.tree
-            way = self._index.tree.path(frm, by) if known and not frm.startswith("actor.") else []
-            self._ways[frm, by] = [*way, by] if by.startswith("_") and way else way
-        return self._ways[frm, by]
+    def _path(self, frm: str, by: str) -> list[str]:
+        if (frm, by) not in self._paths:
+            known = machine_of(frm) in self._index.tree
+            path = self._index.tree.path(frm, by) if known and not frm.startswith("actor.") else []
+            self._paths[frm, by] = [*path, by] if by.startswith("_") and path else path
+        return self._paths[frm, by]
 
     def _struck_until(self, outage: Outage, since: int, until: int) -> int:
-        """The end of what else struck the way from there to the terminal's program in that time."""
+        """The end of what else struck the path from there to the terminal's program in that time."""
         terminal = self._index.evidence.topology.terminal.id
-        way = ["_" + outage.machine, *self._index.tree.path(outage.machine, terminal), "_" + terminal]
-        others = [other for other in self._index.outages.on(way, both_ways=True) if other is not outage]
+        path = ["_" + outage.machine, *self._index.tree.path(outage.machine, terminal), "_" + terminal]
+        others = [other for other in self._index.outages.on(path, both_ways=True) if other is not outage]
         silent = [other for other in others if ACTION_VERBS[other.verb].is_silent]
         ends = [other.ends for other in silent if other.ends is not None and other.begins < until]
         return max([since, *ends])
@@ -148,7 +148,7 @@ def check_whole(index: Index) -> Check:
     participants = [name for machine in machines for name in (machine, "_" + machine)]
     snapshots = {name: msgspec.convert(said[name], Snapshot) for name in participants if name in said}
     silent = [
-        about_machine(machine_behind(name), f"whether {name} is whole again: it did not say")
+        about_machine(machine_of(name), f"whether {name} is whole again: it did not say")
         for name in participants
         if name not in said
     ]

@@ -10,7 +10,7 @@ from sim.evidence.index import Index
 from sim.evidence.journal import Entry
 from sim.evidence.outage import seconds
 from sim.evidence.violation import Violation
-from sim.lab.names import machine_behind
+from sim.lab.names import machine_of
 from sim.verdict import Check
 
 __all__ = ["about_machine", "about_message", "excused", "many", "message_words", "result_of"]
@@ -53,7 +53,7 @@ def about_machine(machine: str, text: str, *, messages: tuple[str, ...] = ()) ->
 
 def about_message(made: Entry, text: str) -> Violation:
     """A finding about one message, and so about the machines of its sender and its recipient."""
-    machines = dict.fromkeys((machine_behind(made.by), machine_behind(made.to)))
+    machines = dict.fromkeys((machine_of(made.by), machine_of(made.to)))
     return Violation("", tuple(machines), (made.id,), text)
 
 

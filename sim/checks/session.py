@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from difflib import SequenceMatcher
 
-from sim.checks.message_fates import fate_of, way_through
+from sim.checks.message_fates import fate_of, path_to_confirm
 from sim.checks.result import about_machine, excused, many, message_words, result_of
 from sim.emulator.session import subject_of
 from sim.evidence.index import Index
@@ -153,7 +153,7 @@ def _without_repeats(
             once.append(entry)
             first[entry.first] = entry
             continue
-        relays = [name for name in way_through(index, message) if not is_node(name)]
+        relays = [name for name in path_to_confirm(index, message) if not is_node(name)]
         kill = index.outages.relays_killed(relays, message.t, entry.t)
         is_next_life = entry.life != first[entry.first].life
         if not entry.redelivered or (kill is None and not is_next_life):
@@ -213,9 +213,9 @@ def _may_differ(index: Index, machine: str, heard: Entry, said: list[Entry]) -> 
     if heard.value["state"] is None:
         return index.outages.killed(machine, 0, heard.t) is not None  # it was started again, and not told since
     terminal = index.evidence.topology.terminal.id
-    way = ["_" + machine, *index.tree.path(machine, terminal), "_" + terminal]
+    path = ["_" + machine, *index.tree.path(machine, terminal), "_" + terminal]
     since = heard.t - seconds(index.evidence.topology.repeat_interval_s)
-    is_struck = any(outage.overlaps(since, heard.t) for outage in index.outages.on(way, both_ways=True))
+    is_struck = any(outage.overlaps(since, heard.t) for outage in index.outages.on(path, both_ways=True))
     before = [entry.value for entry in said if entry.t <= heard.t]
     return is_struck and heard.value["state"] in before[-2:]
 

@@ -1,6 +1,6 @@
 """What became of the items of one stream: which are missing and why, and which came again and may have.
 
-A reliable stream is confirmed traffic, so that only the death of its sender costs it something, or a way that was gone
+A reliable stream is confirmed traffic, so that only the death of its sender costs it something, or a path that was gone
 for longer than anything is tried. One that is not may lose what was under way when a fault struck, and whoever can know
 of that reports it.
 """
@@ -17,7 +17,7 @@ from sim.checks.result import many
 from sim.evidence.index import Index
 from sim.evidence.journal import Entry
 from sim.evidence.outage import Outage, seconds
-from sim.lab.names import is_node, machine_behind
+from sim.lab.names import is_node, machine_of
 
 __all__ = ["Items", "Lost", "judge_copies", "judge_missing", "runs"]
 
@@ -96,7 +96,7 @@ def _may_come_again(index: Index, items: Items, first: Entry, copy: Entry) -> bo
         return bool({items.stream + "_", items.stop + "_"} & index.outages.doubled)
     if not copy.redelivered:
         return False
-    stations = {name for name in _way_on(index, items) if not is_node(name)}
+    stations = {name for name in _path_on(index, items) if not is_node(name)}
     kill = index.outages.relays_killed(stations, items.made[copy.n].t, copy.t)
     return copy.life != first.life or (is_node(items.to) and kill is not None)
 
@@ -108,7 +108,7 @@ def _why_missing(index: Index, items: Items, made: Entry) -> Outage | None:
     if not index.outages:
         return None
     if not items.reliable:
-        return index.outages.explain(_whole_way(index, items), made.t, ids=[f"{items.stream}_", f"{items.stop}_"])
+        return index.outages.explain(_whole_path(index, items), made.t, ids=[f"{items.stream}_", f"{items.stop}_"])
     kill = index.outages.killed(made.by, made.t)
     if kill is not None and _dies_with_sender(index, items, made, kill):
         return kill
@@ -122,18 +122,18 @@ def _dies_with_sender(index: Index, items: Items, made: Entry, kill: Outage) -> 
     """
     if index.durable(made.by) and made.example < 0:
         return kill.begins - made.t <= seconds(UNBATCHED_S)
-    return may_be_under_way(index, _whole_way(index, items), made.t, kill)
+    return may_be_under_way(index, _whole_path(index, items), made.t, kill)
 
 
 def _why_expired(index: Index, items: Items, made: Entry) -> Outage | None:
-    """What broke the way for as long as a batch was tried."""
+    """What broke the path for as long as a batch was tried."""
     ends = index.expired[items.stream]
     place = bisect_left(ends, made.t)
     if place == len(ends):
         return None
     interval = index.evidence.topology.repeat_interval_s
     since = max(made.t, ends[place] - seconds(TTL * interval))
-    longest, outage = index.outages.unbroken(_whole_way(index, items), since, ends[place])
+    longest, outage = index.outages.unbroken(_whole_path(index, items), since, ends[place])
     return outage if longest <= seconds(interval + LATE_S) else None
 
 
@@ -144,9 +144,9 @@ def _is_owed(index: Index, items: Items, n: int) -> bool:
     """
     made = items.made[n]
     ids = [f"{items.stream}_"]
-    if index.outages.explain(_way_on(index, items), made.t, ids=[f"{items.stop}_"]) is not None:
+    if index.outages.explain(_path_on(index, items), made.t, ids=[f"{items.stop}_"]) is not None:
         return False
-    if index.outages.explain(_way_to(index, items), made.t, ids=ids) is None:
+    if index.outages.explain(_path_to(index, items), made.t, ids=ids) is None:
         return False
     later = [e for e in items.came if e.n > n and e.n in items.made and items.made[e.n].life == made.life]
     return bool(later) and index.outages.killed(items.stop, made.t, later[0].t) is None
@@ -161,24 +161,24 @@ def _reported(index: Index, items: Items) -> int:
     return missing
 
 
-# -- the way of an item ------------------------------------------------------------------------------------------------
+# -- the path of an item ---------------------------------------------------------------------------------------------
 
 
-def _way_to(index: Index, items: Items) -> list[str]:
+def _path_to(index: Index, items: Items) -> list[str]:
     """From the program to the station that reads the batches."""
     return index.tree.path(items.sender, items.stop)
 
 
-def _way_on(index: Index, items: Items) -> list[str]:
+def _path_on(index: Index, items: Items) -> list[str]:
     """From the station that reads the batches to the program that gets the items, one by one."""
-    stop = machine_behind(items.stop)
+    stop = machine_of(items.stop)
     if not items.to.startswith("_"):
         return [items.to]
-    return [*index.tree.path(stop, machine_behind(items.to)), items.to]
+    return [*index.tree.path(stop, machine_of(items.to)), items.to]
 
 
-def _whole_way(index: Index, items: Items) -> list[str]:
-    return [*_way_to(index, items), *_way_on(index, items)[1:]]
+def _whole_path(index: Index, items: Items) -> list[str]:
+    return [*_path_to(index, items), *_path_on(index, items)[1:]]
 
 
 def _were(numbers: list[int]) -> str:

@@ -17,7 +17,7 @@ from sim.emulator.session import item_of, stream_destination
 from sim.evidence.index import Evidence, Index
 from sim.evidence.journal import Entry
 from sim.evidence.violation import Violation
-from sim.lab.names import machine_behind
+from sim.lab.names import machine_of
 from sim.lab.topology import Machine, Stream, Topology
 from sim.scenario.payloads import fingerprint
 from sim.verdict import Check, StreamRow
@@ -191,7 +191,7 @@ def _spec(index: Index, stream: _StreamRecord) -> tuple[Machine, Stream | None, 
     topology = index.evidence.topology
     if "/" not in stream.name:  # which no id and no stream's name has in it
         frm, _, number = stream.name.rpartition("#")
-        return topology.machine(machine_behind(frm)), None, f"storm {number}"
+        return topology.machine(machine_of(frm)), None, f"storm {number}"
     machine, name, session = stream.name.split("/")
     found = topology.machine(machine)
     return found, found.streams[name], f"{name}/{session}"

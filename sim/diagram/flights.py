@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Sequence
 from msgspec import Struct
 
 from sim.evidence.journal import Entry, Journal, Trace
-from sim.lab.names import machine_behind
+from sim.lab.names import machine_of
 
 __all__ = ["Flight", "Head", "Origins", "flights_of"]
 
@@ -127,7 +127,7 @@ def flights_of(journal: Journal, is_told: Callable[[str, int], bool]) -> list[Fl
 def _by_bare_peer(entry: Entry, digests: dict[str, str]) -> Flight:
     """A bare peer traces nothing, but it is known that it sent this to the station it is at, at least twice."""
     head = Head(entry.id, entry.to, entry.by, entry.key, entry.id)
-    return Flight(t=entry.t, at=entry.by, peer=machine_behind(entry.by), head=head, digest=digests.get(entry.id, ""))
+    return Flight(t=entry.t, at=entry.by, peer=machine_of(entry.by), head=head, digest=digests.get(entry.id, ""))
 
 
 class _Seen:

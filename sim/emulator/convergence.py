@@ -11,7 +11,7 @@ from autopilot_net.protocol.endpoint import Endpoint
 from autopilot_net.roles.pilot import Pilot
 from autopilot_net.roles.terminal import Terminal
 from sim.evidence.violation import Violation
-from sim.lab.names import machine_behind
+from sim.lab.names import machine_of
 from sim.lab.tree import Tree
 
 __all__ = ["Snapshot", "divergences", "snapshot_of", "steady"]
@@ -80,7 +80,7 @@ def steady(take: Callable[[], T]) -> T:
 
 
 def _about(name: str, text: str, *messages: str) -> Violation:
-    return Violation("", (machine_behind(name),), messages, text)
+    return Violation("", (machine_of(name),), messages, text)
 
 
 def _outbox_words(outbox: list[str]) -> str:
@@ -100,7 +100,7 @@ def _misrouted(tree: Tree, at: str, snapshot: Snapshot) -> Iterator[Violation]:
     """A station knows behind which child each machine further below lies, and takes nobody to be elsewhere."""
     further = [name for name in tree.subtree(at)[1:] if tree.parent(name) != at]
     for name in dict.fromkeys([*further, *sorted(snapshot.routes)]):
-        machine, has = machine_behind(name), snapshot.routes.get(name)
+        machine, has = machine_of(name), snapshot.routes.get(name)
         if machine in tree and has != (right := tree.next_hop(at, name)):
             route = "no route" if has is None else f"the route by {has}"
             yield _about(at, f"{at} has {route} to {name}, which is behind {right}")

@@ -7,7 +7,7 @@ import traceback
 
 from autopilot_net.error_report import error_report
 from sim.emulator.sender import JournalWriter
-from sim.lab.names import machine_behind
+from sim.lab.names import machine_of
 
 __all__ = ["LibraryErrorHandler", "journal_library_errors"]
 
@@ -29,7 +29,7 @@ class LibraryErrorHandler(logging.Handler):
         if MARK in message:
             error = record.exc_info[1] if record.exc_info else None
             trace = "".join(traceback.format_exception(error)) if error is not None else ""
-            self._journal.write("exception", value=error_report(machine_behind(self._by), message, trace))
+            self._journal.write("exception", value=error_report(machine_of(self._by), message, trace))
 
 
 def journal_library_errors(journal: JournalWriter, by: str) -> None:

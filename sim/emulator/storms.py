@@ -16,7 +16,7 @@ from sim.emulator.sender import JournalWriter
 from sim.lab.topology import Topology
 from sim.lab.tree import Tree
 from sim.scenario import Example, Op, Opaque, Twice, twice_id
-from sim.scenario.assignments import parts
+from sim.scenario.assignments import assign
 from sim.scenario.payloads import opaque_bytes
 
 __all__ = ["RawPeerLike", "StartedStorm", "StormWorld", "raw_peers_of", "record_raw_peers", "start_storm"]
@@ -79,7 +79,7 @@ def start_storm(world: StormWorld[P], number: int, example: Example) -> StartedS
     for n in sorted(skipped):
         op = example.ops[n]
         world.journal.write("skipped", sender=_sender_of(op), to=op.to, example=number, n=n)
-    senders, expected = parts(example, skipped)
+    senders, expected = assign(example, skipped)
     for name, count in sorted(expected.items()):
         world.announce(name, number, count)
     for name, own in sorted(senders.items()):

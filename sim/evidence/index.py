@@ -15,7 +15,7 @@ from msgspec import Struct, field
 from sim.evidence.journal import Entry, Journal, Trace, raised
 from sim.evidence.outages import Outages
 from sim.evidence.violation import Violation
-from sim.lab.names import machine_behind
+from sim.lab.names import machine_of
 from sim.lab.topology import Topology
 from sim.lab.tree import Tree
 from sim.scenario import Example
@@ -115,7 +115,7 @@ class Index:
 
     def durable(self, name: str) -> bool:
         """Whether what a participant promised outlives its process."""
-        machine = machine_behind(name)
+        machine = machine_of(name)
         return machine in self._durable and not name.endswith(".probe")
 
     def _transmit(self, trace: Trace) -> None:

@@ -17,7 +17,7 @@ from typing import Any
 import msgspec
 from msgspec import Struct, field
 
-from sim.lab.names import machine_behind
+from sim.lab.names import machine_of
 
 __all__ = ["Entry", "Journal", "Reader", "Trace", "Writer", "facts_told", "fault_told", "raised"]
 
@@ -152,7 +152,7 @@ def raised(entry: Entry) -> dict[str, str]:
     """Machine, exception and traceback. A lab's program may send ERROR by itself, with whatever in it."""
     value = entry.value if isinstance(entry.value, dict) else {}
     return {
-        "machine": str(value.get("machine") or machine_behind(entry.first_sender or entry.by)),
+        "machine": str(value.get("machine") or machine_of(entry.first_sender or entry.by)),
         "exception": str(value.get("exception") or entry.value),
         "traceback": str(value.get("traceback") or ""),
     }

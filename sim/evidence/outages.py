@@ -44,12 +44,12 @@ class Outages:
 
     # -- questions -----------------------------------------------------------------------------------------------------
 
-    def on(self, way: Sequence[str], *, both_ways: bool = False) -> list[Outage]:
-        """Those that struck a participant on the way, or a link between two of them, in the direction of the way."""
+    def on(self, path: Sequence[str], *, both_ways: bool = False) -> list[Outage]:
+        """Those that struck a participant on the path, or a link between two of them, in the direction of the path."""
         if not self.all:
             return []
-        found = {id(outage): outage for name in way for outage in self._at.get(process_of(name), ())}
-        for a, b in pairwise(way):
+        found = {id(outage): outage for name in path for outage in self._at.get(process_of(name), ())}
+        for a, b in pairwise(path):
             lower, up = self._tree.link(a, b) or ("", True)
             for outage in self._at.get(("link", lower), ()):
                 if both_ways or outage.up is up or outage.deafens:
@@ -57,29 +57,29 @@ class Outages:
         return sorted(found.values(), key=lambda outage: outage.begins)
 
     def explain(
-        self, way: Sequence[str], since: int, *, ids: Collection[str], until: int | None = None
+        self, path: Sequence[str], since: int, *, ids: Collection[str], until: int | None = None
     ) -> Outage | None:
-        """What may have kept something away that set out on this way at `since`; None if nothing can have.
+        """What may have kept something away that set out on this path at `since`; None if nothing can have.
 
         Without `until`, it may have been under way for a moment, and longer where it had to wait. What a `drop` took,
         it took by its id: one of `ids`, or what begins with one that ends in `_`, as those of a sender's messages do.
         """
-        end = self.under_way(way, since) if until is None else until
-        outages = (outage for outage in self.on(way) if outage.overlaps(since, end))
+        end = self.under_way(path, since) if until is None else until
+        outages = (outage for outage in self.on(path) if outage.overlaps(since, end))
         return next((outage for outage in outages if self._can_lose(outage, ids, since, end)), None)
 
-    def under_way(self, way: Sequence[str], since: int) -> int:
-        """Until when something that set out at `since` may be on this way: for a moment, and through what slows it."""
+    def under_way(self, path: Sequence[str], since: int) -> int:
+        """Until when something that set out at `since` may be on this path: for a moment, and through what slows it."""
         end = since + seconds(FLIGHT_S)
-        for outage in self.on(way):
+        for outage in self.on(path):
             meets = outage.begins <= end and (outage.ends is None or outage.ends >= since)
             if ACTION_VERBS[outage.verb].is_slow and meets:
                 end = max(end, (outage.ends or outage.begins) + seconds(FLIGHT_S))
         return end
 
-    def unbroken(self, way: Sequence[str], since: int, until: int) -> tuple[int, Outage | None]:
-        """The longest time (ns) in that span in which the way was whole and known to be; and what broke it first."""
-        struck = [outage for outage in self.on(way, both_ways=True) if outage.overlaps(since, until)]
+    def unbroken(self, path: Sequence[str], since: int, until: int) -> tuple[int, Outage | None]:
+        """The longest time (ns) in that span in which the path was whole and known to be; and what broke it first."""
+        struck = [outage for outage in self.on(path, both_ways=True) if outage.overlaps(since, until)]
         struck = [outage for outage in struck if not ACTION_VERBS[outage.verb].is_harmless or outage.is_crawl]
         longest, free_from = 0, since
         for outage in struck:

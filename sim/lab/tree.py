@@ -9,7 +9,7 @@ from __future__ import annotations
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from sim.lab.names import is_node, machine_behind
+from sim.lab.names import is_node, machine_of
 from sim.lab.topology import Topology, graph
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ class Tree:
     def machine_of(self, name: str) -> str | None:
         """The machine of a participant, of a stream's own endpoint, or of who made a message of that id; None if none.
         """
-        behind = machine_behind(name)
+        behind = machine_of(name)
         if behind in self._parents:
             return behind
         return max((id for id in self._parents if behind.startswith((id + "_", id + "."))), key=len, default=None)
@@ -86,26 +86,26 @@ class Tree:
 
     def machines_between(self, frm: str, to: str) -> list[str]:
         """The machines that a message from one participant to another passes, first and last included."""
-        up, down = self.upward(machine_behind(frm)), self.upward(machine_behind(to))
+        up, down = self.upward(machine_of(frm)), self.upward(machine_of(to))
         while len(up) > 1 and len(down) > 1 and up[-2] == down[-2]:
             del up[-1], down[-1]
         return [*up, *reversed(down[:-1])]
 
     def path(self, frm: str, to: str) -> list[str]:
         """The participants from one to the other. What goes to a machine's program from elsewhere is its station's."""
-        first = [] if frm == machine_behind(frm) else [frm]
+        first = [] if frm == machine_of(frm) else [frm]
         last = [to] if is_node(to) and not to.startswith("_") else []
         return [*first, *self.machines_between(frm, to), *last]
 
     def hops(self, frm: str, to: str) -> tuple[str, ...]:
         """What a sender names to send by the tree's own path: the stations between, then the recipient."""
         stations = self.machines_between(frm, to)
-        through = stations if frm != machine_behind(frm) else stations[1:]
-        return (*through, to) if to != machine_behind(to) else tuple(through)
+        through = stations if frm != machine_of(frm) else stations[1:]
+        return (*through, to) if to != machine_of(to) else tuple(through)
 
     def link(self, frm: str, to: str) -> tuple[str, bool] | None:
         """The link between two neighbours and whether frm → to goes up it; None within a machine, or where none is."""
-        lower, upper = machine_behind(frm), machine_behind(to)
+        lower, upper = machine_of(frm), machine_of(to)
         if self._parents.get(lower) == upper:
             return lower, True
         return (upper, False) if self._parents.get(upper) == lower else None

@@ -9,7 +9,7 @@ from sim.evidence.index import Evidence, Index
 from sim.evidence.journal import Entry, facts_told, fault_told, raised
 from sim.evidence.quantile import quantile
 from sim.evidence.violation import Violation
-from sim.lab.names import machine_behind
+from sim.lab.names import machine_of
 from sim.lab.tree import Tree
 from sim.verdict import Check, Event, Latency, LinkRow, MachineRow, Rate
 
@@ -84,14 +84,14 @@ def _is_shown(event: Event, events: Sequence[Event]) -> bool:
 def _events_of(entry: Entry, storms: set[int]) -> Iterable[tuple[str, str, str]]:
     """What happened, to which machine, and a note. Adds to `storms`, the numbers of storms that have begun."""
     if entry.what in SHOWN:
-        yield entry.what, machine_behind(entry.to or entry.by), ""
+        yield entry.what, machine_of(entry.to or entry.by), ""
     elif entry.what == "fault":
         yield entry.key, entry.to, fault_told(entry)
     elif entry.what == "shook":
         yield "handshake", str(entry.value["machine"]), f"by way of {' → '.join(entry.value.get('way') or [])}"
     elif entry.what == "handled" and entry.key in ("START", "STOP"):
         is_graduation = isinstance(entry.value, dict) and bool(entry.value.get("graduation"))
-        yield "graduation" if is_graduation else entry.key, machine_behind(entry.by), ""
+        yield "graduation" if is_graduation else entry.key, machine_of(entry.by), ""
     elif entry.what == "exception":
         exception = raised(entry)
         yield "exception", exception["machine"], exception["exception"][:200]
@@ -111,11 +111,11 @@ def link_rows(evidence: Evidence) -> list[LinkRow]:
 
 def machine_rows(index: Index, checks: Sequence[Check]) -> list[MachineRow]:
     """How each machine fared. A machine that a violation names fared badly."""
-    sent: Counter[str] = Counter(machine_behind(entry.by) for entry in index.made)
+    sent: Counter[str] = Counter(machine_of(entry.by) for entry in index.made)
     handled: Counter[str] = Counter()
     for trace in index.evidence.journal.traces:
         if trace.do == "Deliver":
-            handled[machine_behind(trace.at)] += 1
+            handled[machine_of(trace.at)] += 1
     machines = index.evidence.topology.machines
     broke = _first_about((violation for check in checks for violation in check.broke), index.tree)
     doubts = _first_about((doubt for check in checks for doubt in check.doubts), index.tree)

@@ -1,20 +1,21 @@
-"""Who has which part in a storm: what each process is to send, and how much is to reach each."""
+"""Assigns the operations of a storm to processes: who sends what, and how much is to reach whom."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection
 
-from sim.lab.names import machine_of_probe
+from sim.lab.names import is_probe, machine_of
 from sim.scenario import Crash, Example, Flow, Op, Send, Twice
 
-__all__ = ["parts", "recipient_process", "sender_process"]
+__all__ = ["assign", "recipient_process", "sender_process"]
 
 
-def parts(
-    example: Example, skipped: Collection[int] = ()
-) -> tuple[dict[str, list[tuple[int, Op]]], Counter[str]]:
-    """What each process is to send, and how many messages and items are to reach each. `skipped` ops are not played."""
+def assign(example: Example, skipped: Collection[int] = ()) -> tuple[dict[str, list[tuple[int, Op]]], Counter[str]]:
+    """The operations that each process sends, by number, and how many messages and items are to reach each.
+
+    `skipped` has the numbers of operations that are not played.
+    """
     senders: dict[str, list[tuple[int, Op]]] = {}
     due: Counter[str] = Counter()
     for n, op in enumerate(example.ops):
@@ -31,11 +32,9 @@ def parts(
 
 def sender_process(participant: str) -> str:
     """The process that speaks for a participant: a program's and a probe's is the program's."""
-    machine = machine_of_probe(participant)
-    return participant if machine is None else "_" + machine
+    return "_" + machine_of(participant) if is_probe(participant) else participant
 
 
 def recipient_process(participant: str) -> str:
     """The process whose handler runs for a recipient: what goes to `_rig_1` from elsewhere is its station's."""
-    machine = machine_of_probe(participant)
-    return participant.removeprefix("_") if machine is None else "_" + machine
+    return "_" + machine_of(participant) if is_probe(participant) else participant.removeprefix("_")

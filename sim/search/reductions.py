@@ -13,7 +13,7 @@ from msgspec.structs import replace
 from sim.faults.actions import ENDS, Action
 from sim.faults.compile import actions
 from sim.lab.fault import VERBS, Fault, Several, target_of, verb_of
-from sim.lab.names import machine_behind
+from sim.lab.names import machine_of
 from sim.lab.topology import Machine, Session, Topology
 from sim.lab.tree import Tree
 from sim.scenario import Example, Flow, Op, Opaque, Scenario, Send, Twice
@@ -129,7 +129,7 @@ def simpler_ops(op: Op) -> Iterator[Op]:
 
 def _is_found(op: Send) -> bool:
     """Whether the id alone finds the recipient: it does for a station, a program, and a node on the same machine."""
-    return not op.to.endswith(".probe") or machine_behind(op.frm) == machine_behind(op.to)
+    return not op.to.endswith(".probe") or machine_of(op.frm) == machine_of(op.to)
 
 
 def _fewer(count: int) -> list[int]:
@@ -145,8 +145,8 @@ def _changed(op: Any, **values: Any) -> Iterator[Any]:
 
 def _homes(op: Op) -> list[str]:
     """The machines of an operation's sender and recipient, without those on the path between."""
-    frm = op.at if isinstance(op, Twice | Opaque) else machine_behind(op.frm)
-    return [frm, machine_behind(op.to)]
+    frm = op.at if isinstance(op, Twice | Opaque) else machine_of(op.frm)
+    return [frm, machine_of(op.to)]
 
 
 # -- faults --------------------------------------------------------------------------------------------------------

@@ -24,12 +24,12 @@ from sim.emulator.sender import Sender
 from sim.evidence.journal import Journal
 from sim.evidence.violation import Violation
 from sim.faults.actions import Action, healing
-from sim.lab.names import machine_behind
+from sim.lab.names import machine_of
 from sim.lab.seeds import seed_of
 from sim.lab.topology import Machine, Topology
 from sim.lab.tree import Tree
 from sim.scenario import Example
-from sim.scenario.assignments import parts
+from sim.scenario.assignments import assign
 from sim.scenario.payloads import noise
 from sim.virtual.connections import Wire, Wires
 from sim.virtual.driver import Line
@@ -116,7 +116,7 @@ class VirtualLab:
     def raised(self, process: Process, error: Exception) -> None:
         """Something broke what should bear anything."""
         trace = "".join(traceback.format_exception(error))
-        self._journal.write("exception", value=error_report(machine_behind(process.name), error, trace))
+        self._journal.write("exception", value=error_report(machine_of(process.name), error, trace))
 
     def wire(self, line: Line) -> Wire:
         """The connection of a line to its upstream."""
@@ -197,11 +197,11 @@ class VirtualLab:
         """Wait until nothing is under way in any program; what still is."""
         del token
         self.until(lambda: next(unsettled(self.running), None) is None, self.settle_s)
-        due = {("reached", number, name) for number, example in self._examples.items() for name in parts(example)[1]}
+        due = {("reached", number, name) for number, example in self._examples.items() for name in assign(example)[1]}
         self.until(lambda: due <= self._heard, UNSOUGHT_S)  # what nobody is told of may be on its way yet
         self._run(CALM_S)
         for number, example in sorted(self._examples.items()):
-            wanted = {("reached", number, name) for name in parts(example)[1]}
+            wanted = {("reached", number, name) for name in assign(example)[1]}
             self.until(lambda wanted=wanted: wanted <= self._heard, ARRIVES_S)  # type: ignore[misc]
             self._storms.record_peers(example, number)
         self._examples.clear()
@@ -219,7 +219,7 @@ class VirtualLab:
 
     def storm(self, example: Example, number: int) -> bool:
         """Play one storm, and wait until it has settled; whether it has."""
-        senders, due = parts(example)
+        senders, due = assign(example)
         self._storms.connect_peers(example)
         self._storms.play(example, number)
         wanted = {("settled", number, name) for name in senders} | {("reached", number, name) for name in due}
