@@ -1,4 +1,4 @@
-"""Whether what names a node, a station or its neighbours is fit to: told to the program at once, in a sentence."""
+"""Checks the arguments that name a node, a station or its neighbours. Errors are raised at once, as sentences."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ SHORTEST_S = 0.001
 
 
 def check_id(id: object, what: str) -> None:
-    """Raise `AutopilotNetError` where `id` is none. `_rig_1`, the program of `rig_1`, may be a byte longer."""
+    """Raise `AutopilotNetError` if `id` is no id. `_rig_1`, the program of `rig_1`, may be one byte longer."""
     stem = id[1:] if isinstance(id, str) and id.startswith("_") else id
     why = why_no_id(stem)
     if why is not None:
@@ -23,14 +23,14 @@ def check_id(id: object, what: str) -> None:
 
 
 def check_derived(id: str, what: str) -> None:
-    """Raise `AutopilotNetError` where `id`, which was made from others, is no identity that zmq could carry."""
+    """Raise `AutopilotNetError` if `id`, which was made from others, is too long for zmq."""
     why = why_no_id(id, bound=DERIVED_BYTES)
     if why is not None:
         raise AutopilotNetError(f"{what} would be {_shown(id)}: {why}; choose shorter or plainer names")
 
 
 def port_of(port: object, what: str, *, lowest: int = 0) -> int:
-    """`port`, an integer or its digits, as an integer. Raises `AutopilotNetError` for what is no port."""
+    """`port`, an integer or its digits, as an integer. Raises `AutopilotNetError` for anything else."""
     number = int(port) if isinstance(port, str) and port.isascii() and port.isdecimal() else port
     if isinstance(number, int) and not isinstance(number, bool) and lowest <= number <= HIGHEST_PORT:
         return number
@@ -47,7 +47,7 @@ def seconds_of(value: object, what: str) -> float:
 
 
 def check_listens(listens: object, who: str) -> None:
-    """Raise `AutopilotNetError` where `listens` maps no keys to what can be called."""
+    """Raise `AutopilotNetError` if `listens` does not map keys to functions."""
     if not isinstance(listens, Mapping):
         raise AutopilotNetError(f"the listens of {who} cannot be {_shown(listens)}: they map keys to functions")
     for key, listen in listens.items():

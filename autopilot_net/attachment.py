@@ -1,4 +1,4 @@
-"""One endpoint, its sockets and what is under way from it: what a driver looks after, several at a time."""
+"""An endpoint with its sockets and the deliveries it has under way. A driver looks after several."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ RETRY_S = (0.001, 0.02)  # zmq does not say when one neighbour's pipe takes agai
 
 
 class Pump(Protocol):
-    """A source of messages that the I/O thread looks after: a stream. Called under the driver's lock."""
+    """Something that makes messages or calls in its own time, such as a stream. Called under the driver's lock."""
 
     def pump(self, now: float) -> list[Effect]:
-        """What is due by now."""
+        """The effects that are due by `now`."""
 
     def next_timer(self) -> float | None:
         """When something will be due."""
 
 
 class Stuck:
-    """What a full pipe has refused, and must go first; and when to try again, ever more rarely."""
+    """What a full pipe has refused. It must be sent first. Retries become less and less frequent."""
 
     __slots__ = ("effects", "retry_at", "wait")
 
@@ -39,7 +39,7 @@ class Stuck:
         self.retry_at = 0.0
 
     def postpone(self, now: float, *, late: bool) -> None:
-        """It is full still; `late`: only of large messages, for which a moment is enough."""
+        """It is still full. `late`: only of large messages, which takes a moment."""
         if late:
             self.wait = RETRY_S[0]
         self.retry_at = now + self.wait
@@ -47,7 +47,7 @@ class Stuck:
 
 
 class Attachment:
-    """One endpoint, its sockets, and what is under way from it."""
+    """One endpoint, its sockets, and the deliveries it has under way."""
 
     def __init__(self, endpoint: Endpoint, sockets: Sockets, source: Pump | None = None) -> None:
         self.endpoint = endpoint
@@ -61,7 +61,7 @@ class Attachment:
         self.reconnect_at: float | None = None  # when to connect to the upstream anew
 
     def due(self) -> Iterable[float]:
-        """When this line wants the I/O thread to look after it."""
+        """When it next needs the I/O thread."""
         source = self.source.next_timer() if self.source is not None else None
         timers = (self.endpoint.next_timer(), source, self.reconnect_at, self.watch.at)
         return (t for t in timers if t is not None)

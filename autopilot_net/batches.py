@@ -1,4 +1,4 @@
-"""A STREAM message as the messages that its items would have been alone."""
+"""Splits a STREAM message into the messages that its items would have been alone."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What stands for a node's sockets: the `end` of many a task closes them, and releases the node after that."""
+"""What a node has in place of sockets: the `end` of many Autopilot tasks closes them before it releases the node."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ logger = logging.getLogger("autopilot_net")
 
 
 class Sock:
-    """What stands where Autopilot has a socket, which the `end` of many a task closes before it releases its node."""
+    """In place of a socket: closing it does nothing. `release` closes the node's sockets."""
 
     def __init__(self, owner: str) -> None:
         self._owner = owner

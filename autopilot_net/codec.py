@@ -212,4 +212,4 @@ class _Writer:
 
     def _refuse(self, value: Any, path: str) -> Any:
         kind = type(value).__name__
-        raise BadMessage(f"{self.name()}: JSON cannot carry a {kind}, which stands at {where(path)}")
+        raise BadMessage(f"{self.name()}: JSON cannot carry the {kind} that stands at {where(path)}")

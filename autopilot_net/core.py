@@ -1,4 +1,4 @@
-"""What a node and a station have in common: how messages are made and sent, and how a listen is found and called."""
+"""Core: an endpoint with its sockets, threads and files, which a node or a station is made of."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ logger = logging.getLogger("autopilot_net")
 
 
 class Core:
-    """One endpoint with its sockets and threads, in whatever process makes it. Labs use a node or a station."""
+    """One endpoint with its sockets, threads and files, in the process that made it. Labs use a node or a station."""
 
     def __init__(
         self,
@@ -123,7 +123,7 @@ class Core:
     ) -> Delivery:
         """Send what was prepared. In its own threads nothing waits for room: the sender's window bounds it.
 
-        What names another sender is sent unconfirmed, for that one would get its confirmation.
+        A message built by hand that names another sender is sent unconfirmed: the other would get the confirmation.
         """
         self.refuse_fork()
         if message.get("sender", self.id) != self.id:

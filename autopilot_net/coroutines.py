@@ -1,4 +1,4 @@
-"""What a listen returned and nothing of which has run yet: a coroutine is run to its end, a generator is refused."""
+"""Runs a coroutine that a listen returned to its end. A generator is refused, since nothing would run it."""
 
 from __future__ import annotations
 

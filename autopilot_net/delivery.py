@@ -24,11 +24,11 @@ os.register_at_fork(before=_lock.acquire, after_in_parent=_lock.release, after_i
 
 
 class Delivery:
-    """What becomes of one message. Cheap: a lock or an event is made only for those who wait.
+    """What becomes of one message. Any thread may read it and wait for it; it costs no lock until somebody waits.
 
-    `confirmed` and `expired` say how it ended; while neither holds, it is under way. `sought` is False for a message
-    that asked for no confirmation (NOREPEAT): nothing more will ever be known of it. Of one that expired, `reason` says
-    why, and `refused` whether it came to its recipient, who could not handle it: it is not worth sending again.
+    `confirmed` and `expired` say how it ended. While neither is true, the message is under way. `sought` is False for a
+    message that asked for no confirmation (NOREPEAT): nothing more will be known of it. If it expired, `reason` says
+    why, and `refused` says whether the recipient got it and could not handle it. Then sending it again is of no use.
     """
 
     __slots__ = (
@@ -72,8 +72,8 @@ class Delivery:
     def wait(self, timeout: float | None = None) -> bool:
         """Wait, at most `timeout` seconds, until the recipient has handled the message; False if it has not by then.
 
-        Raises `DeliveryExpired` when it is not known to be handled and nothing more is tried, and `WaitInHandler` in a
-        handler, or a callback of a delivery, of the same node or station.
+        Raises `DeliveryExpired` if it is not known to be handled and nothing more is tried, `AutopilotNetError` if the
+        message sought no confirmation, and `WaitInHandler` in a handler, or a callback, of the same node or station.
         """
         if not self.sought:
             raise AutopilotNetError(f"message {self.id} sought no confirmation; to wait for one, send with repeat=True")
@@ -89,9 +89,9 @@ class Delivery:
         return self.confirmed
 
     def then(self, callback: Callable[[Delivery], Any]) -> None:
-        """Call `callback(self)` once it is settled; in the I/O thread, which it must not block, or at once.
+        """Call `callback(self)` once it is settled: in the I/O thread, which it must not block, or at once.
 
-        What it raises in the I/O thread reaches the terminal as an ERROR, as what a handler raises does.
+        If it raises in the I/O thread, the terminal is told by an ERROR, as of a handler.
         """
         with _lock:
             if not self.settled:
@@ -100,7 +100,7 @@ class Delivery:
         self._call(callback)
 
     def settle(self, *, confirmed: bool, reason: str = "") -> None:
-        """Say how it ended. Only the first word counts."""
+        """Say how it ended. Only the first call counts."""
         with _lock:
             if self.settled:
                 return
@@ -113,12 +113,12 @@ class Delivery:
             try:
                 self._call(callback)
             except BaseException as error:  # one may exit, too; the thread that settles has others to settle
-                logger.exception("what was to be called when %s is settled raised", self.id)
+                logger.exception("a callback of the delivery of %s raised", self.id)
                 if self._raised is not None:
                     self._raised(error)
 
     def _call(self, callback: Callable[[Delivery], Any]) -> None:
-        refuse_unrun(callback(self), f"what was to be called when {self.id} is settled")
+        refuse_unrun(callback(self), f"the callback of the delivery of {self.id}")
 
     def _refuse_fork(self) -> None:
         if self._pid != os.getpid() and not self.settled:
@@ -150,9 +150,9 @@ def refused(message: Message, why: str) -> Delivery:
 
 
 def unheard(message: Message, who: str) -> Delivery | None:
-    """What handling `message` comes to where nobody listens for its key: it is refused, and its sender is told so.
+    """The result of handling `message` where nobody listens for its key: it is refused, and its sender is told so.
 
-    But for what a station tells its program unasked, which is done with when the station has it.
+    What a station tells its program unasked is not refused: it counts as handled.
     """
     if message.get(UNASKED) is True:
         return None
@@ -160,10 +160,10 @@ def unheard(message: Message, who: str) -> Delivery | None:
 
 
 def settles(message: Message, result: Any) -> list[Delivery]:
-    """The handles in `result`, what the handler of `message` returned, that it is handled with.
+    """The handles in `result`, which the handler of `message` returned: when all are settled, `message` is handled.
 
-    Where one of them is refused, so is `message`, and its sender is told why. One that was refused before has a handle
-    more, which says so.
+    If one of them is refused, `message` is refused too, and its sender is told why. If `message` was refused already, a
+    handle that says so is among them.
     """
 
     def note(done: Delivery) -> None:

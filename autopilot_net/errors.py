@@ -1,4 +1,4 @@
-"""Every error this library raises on purpose. Each message is a sentence for the person who will read it."""
+"""The errors that this library raises on purpose. Each message is a sentence for the person who will read it."""
 
 __all__ = [
     "AutopilotNetError",
@@ -12,28 +12,29 @@ __all__ = [
 
 
 class AutopilotNetError(Exception):
-    """What all errors of this library derive from."""
+    """The base of all errors of this library. Raised itself for wrong use, as of a closed node or a bad argument."""
 
 
 class BadMessage(AutopilotNetError, ValueError):
-    """Bytes or values that are no message, or an array in one that cannot be trusted or carried."""
+    """Bytes or values that are no message, or an array in one that cannot be carried or trusted."""
 
 
 class DeliveryExpired(AutopilotNetError):
-    """A message is not known to have been handled: its repeats are used up, or its time is."""
+    """A message is not known to have been handled, and is not sent again: its repeats or its time are used up."""
 
 
 class WindowFull(AutopilotNetError):
-    """More awaits confirmation than the window allows, and the caller chose not to wait."""
+    """More messages await confirmation than the window allows, and the caller chose not to wait."""
 
 
 class WaitInHandler(AutopilotNetError, RuntimeError):
-    """A handler waited for what only the handler thread could bring about, which would wait for ever."""
+    """A handler, or a callback, waits for something that only its own thread can bring about: it would wait for ever.
+    """
 
 
 class FileRefused(AutopilotNetError, ValueError):
-    """A path that leaves the file folder, or a file that cannot be what was asked for."""
+    """A path that leads out of the file folder, or a file that cannot be what was asked for."""
 
 
 class DurableRefused(AutopilotNetError, ValueError):
-    """A file that cannot keep what is promised: not one of ours, damaged, somebody else's, or in use."""
+    """A durable file that cannot be used: not one of ours, damaged, somebody else's, or in use."""

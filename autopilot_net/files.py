@@ -1,4 +1,4 @@
-"""A folder that nothing can be read from or written to outside of, whatever name the network asks for."""
+"""A folder of task files. Whatever path the network names, nothing outside of it is read or written."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ __all__ = ["FileFolder"]
 
 
 class FileFolder:
-    """Task files under `root`. Paths are relative to it; absolute ones, `..` and links that lead out are refused.
+    """Task files under `root`. Paths are relative; absolute paths, `..` and links that lead out are refused.
 
-    Any thread may use it; what is about one path, one at a time.
+    Any thread may use it, but only one at a time for the same path.
     """
 
     def __init__(self, root: str | Path | None) -> None:
@@ -36,7 +36,7 @@ class FileFolder:
             raise FileRefused(f"{path} cannot be read: {error}") from error
 
     def size_and_digest(self, path: str) -> tuple[int, str]:
-        """The size in bytes and the SHA-256 of the whole file, read again only when it has changed."""
+        """The size in bytes and the SHA-256 of the whole file. Read again only if the file has changed."""
         file = self._existing(path)
         try:
             facts = file.stat()
@@ -49,11 +49,11 @@ class FileFolder:
         return facts.st_size, self._known[file][1]
 
     def lacks(self, path: str) -> bool:
-        """Whether there is no whole file of that name."""
+        """Whether there is no complete file of that name."""
         return not os.path.isfile(self._resolve(path))  # Path.is_file raises where a name is too long
 
     def part_size(self, path: str) -> int:
-        """How many bytes of it a transfer has left here."""
+        """How many bytes of it a former transfer has left here."""
         part = self._part(path)
         try:
             return part.stat().st_size
@@ -76,7 +76,7 @@ class FileFolder:
             raise FileRefused(f"{path} cannot be written: {error}") from error
 
     def finish(self, path: str, digest: str) -> bool:
-        """Give the file its name if its SHA-256 is `digest` (or that is empty); else drop the part, and say False."""
+        """Name the file if its SHA-256 is `digest`, or `digest` is empty; else delete the part, and return False."""
         part = self._part(path)
         try:
             with part.open("r+b") as file:

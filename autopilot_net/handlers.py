@@ -31,7 +31,7 @@ OBJECT_BYTES = 2_000  # about what a small message costs in memory beyond its by
 
 
 class Callbacks(Protocol):
-    """Who is behind a driver: a node or a station. Called in the handler thread, unless a listen is concurrent."""
+    """What a driver calls: a node or a station. In the handler thread, unless a listen is concurrent."""
 
     def on_message(self, message: Message) -> Any:
         """Handle `message`; a returned `Delivery` (or several) means: handled when that is settled."""
@@ -46,7 +46,7 @@ class Callbacks(Protocol):
         """A handler raised."""
 
     def on_callback_exception(self, error: BaseException, trace: str) -> None:
-        """What was to be called when a delivery was settled, or a neighbour came, raised. It is logged already."""
+        """The callback of a delivery, or `on_neighbour`, raised. It is logged already."""
 
     def is_concurrent(self, message: Message) -> bool:
         """Whether the handler of `message` may run beside others. Called in the I/O thread."""
@@ -112,9 +112,9 @@ class Handlers:
         return not self._waiting or self._waiting + size <= self._behind_bytes
 
     def delivery(self, message: Message, done: Done | None, size: int = 0) -> Call | None:
-        """The call that hands `message` to its handler; `done` is then given what it waits for, of what was passed on.
+        """The call that runs the handler of `message`, and then `done` with the deliveries that it waits for.
 
-        None if it is handed on already, beside the others: one that blocks must not keep it waiting.
+        None if the handler is concurrent, and runs in a pool already: handlers that block must not delay it.
         """
         weight = size + OBJECT_BYTES if size else 0
         self._weigh(weight)
@@ -124,7 +124,7 @@ class Handlers:
         return lambda: self._handle(message, done, weight)
 
     def finished(self, result: Any, key: str) -> Any:
-        """What a listen for `key`, which returned `result` in this thread, comes to: a coroutine is run to its end.
+        """The result of a listen for `key` that returned `result` in this thread. A coroutine is run to its end.
 
         All that the handler thread runs share one loop; a concurrent listen has one of its own while it runs.
         """
@@ -139,7 +139,7 @@ class Handlers:
         return lambda: self._timed(news, lambda: self._host.on_neighbour(peer, is_there))
 
     def callback_raised(self, error: BaseException) -> None:
-        """Tell what the callback of a delivery raised; in the `except` that caught it, in the I/O thread."""
+        """Report what the callback of a delivery raised. Called in the `except` that caught it, in the I/O thread."""
         trace = traceback.format_exc()  # here, for in the handler thread it would be another
 
         def tell() -> None:
@@ -191,7 +191,7 @@ class Handlers:
                 try:
                     call()
                 except BaseException as error:  # a call may exit, too, and the next must still run
-                    logger.exception("%s: what is called between listens raised", self._name)
+                    logger.exception("%s: a deferred call raised", self._name)
                     self._tell(error)
             self._done += 1
 
@@ -199,7 +199,7 @@ class Handlers:
         try:
             self._host.on_callback_exception(error, traceback.format_exc())
         except Exception:
-            logger.exception("%s: that could not be told", self._name)
+            logger.exception("%s: reporting it failed too", self._name)
 
     def _weigh(self, weight: int) -> None:
         if weight:
@@ -249,4 +249,4 @@ class Handlers:
         try:
             self._host.on_exception(message, error, traceback.format_exc())
         except Exception:
-            logger.exception("%s: that the handler of %s raised could not be told", self._name, message.key)
+            logger.exception("%s: the handler of %s raised, and reporting it failed too", self._name, message.key)

@@ -1,11 +1,12 @@
-"""Who is connected to a ROUTER, by which connection; and nothing is lost when one takes the place of another.
+"""Which connection each neighbour below has, so that nothing is lost when another connection replaces it.
 
-zmq tells of connections by file descriptors, and of messages by identities. The two are tied here. Where an id comes by
-a new connection, what came by its former one is handed on first, and what comes by the new one waits that long.
+zmq identifies connections by file descriptors in its events, and by identities in messages. Both are tied together
+here. If an id comes by a new connection, everything that came by the former one is handed on first, and the new
+messages wait for that.
 
-Observed with libzmq 4.3.5: an identity that comes again is handed over. The former connection is then named by five
-bytes, of which the first is zero. What it had received is read under that name, or thrown away, and it goes deaf
-without a word. Used by one thread.
+Observed with libzmq 4.3.5: when an identity comes again, it is handed over to the new connection. The former one is
+then named by five bytes, of which the first is zero. What it had received is read under that name, or discarded, and it
+receives nothing more. Used by one thread.
 """
 
 from __future__ import annotations
@@ -34,7 +35,7 @@ DRAIN_S = 2.0  # so is one that goes on for so long; and if it then is silent fo
 
 
 class InboundMessage(NamedTuple):
-    """One message that came in. `is_new`: it is the first by its connection, and nothing of a former one is left."""
+    """One received message. `is_new`: it is the first of its connection, and the former one is read out."""
 
     peer: str
     frames: list[bytes]
@@ -70,11 +71,11 @@ class _Connection:
         self.heard, self.until = now, now + DRAIN_S
 
     def hang_up(self, now: float) -> None:
-        """End it, if it does not end by itself.
+        """End the connection, if it does not end by itself.
 
-        One that was closed at its other end has yet to bring what was under way. One that stays silent is what is left
-        of a machine that lost its power. One that goes on is another machine under the same id, which then shows itself
-        by coming back.
+        One that was closed at its other end may still bring what was under way. One that stays silent is left over from
+        a machine that lost its power. One that goes on sending is another machine of the same id, which shows by
+        reconnecting.
         """
         if self.probes and not self.hung_up and (now >= self.heard + QUIET_S or now >= self.until):
             self.hung_up, self.heard = True, now
@@ -94,7 +95,7 @@ class _Connection:
 class Inbound:
     """The connections below one ROUTER. `skipped` counts what was not handed on, by reason.
 
-    Nobody below may have one of the ids that are `taken`: of the endpoint itself, and of its upstream.
+    `taken` are ids that nobody below may have: that of the endpoint itself, and of its upstream.
     """
 
     def __init__(self, *taken: str) -> None:
@@ -158,9 +159,9 @@ class Inbound:
     # -- messages ------------------------------------------------------------------------------------------------
 
     def read(self, first: zmq.Frame, rest: list[bytes], watch: Callable[[], None]) -> Iterator[InboundMessage]:
-        """What is to be handed on by now that a message came in: `first` names its connection.
+        """The messages to hand on, now that one has come in. `first` is its first frame, which names its connection.
 
-        `watch` asks the monitor, which speaks of a connection before the first message of it can be read.
+        `watch` reads the monitor, which reports a connection before its first message can be read.
         """
         peer, fd, identity = _who(first)
         handed = self._handed.get(peer) if peer is not None else None
@@ -201,7 +202,7 @@ class Inbound:
         last = self._last.pop(peer, None)
         if last is not None and self._is_late(last, identity, fd, is_probe=is_probe):
             self._last[peer] = last
-            self.gone.append(peer)  # which by this looks alive
+            self.gone.append(peer)  # its last frames may arrive after the disconnect, which makes it look alive
             yield InboundMessage(peer, rest, False)
             return
         if last is not None:
@@ -258,10 +259,10 @@ class Inbound:
             self._end(former)
 
     def _advance(self, *, is_empty: bool) -> Iterator[InboundMessage]:
-        """Go on from connections of which all is read to those that wait behind them.
+        """Go on from connections that are read out to those that wait behind them.
 
-        zmq reads from its connections in turn: one from which nothing came in two rounds has nothing left. It hears of
-        what has come only now and then, once in a hundred messages.
+        zmq reads from its connections in turn: one that brought nothing in two rounds has nothing left. It notices what
+        has arrived only now and then, about once in a hundred messages.
         """
         now = time.monotonic()
         for peer in list(self._ending):
@@ -312,7 +313,7 @@ def _who(first: zmq.Frame) -> tuple[str | None, int | None, bytes]:
 
 
 def _address(first: zmq.Frame) -> str:
-    """Whence it came: an address of IPv4 as such, also where both kinds are listened to."""
+    """The address it came from. An IPv4 address is given as such, also where IPv6 is listened to."""
     return str(first.get("Peer-Address")).removeprefix("::ffff:")
 
 

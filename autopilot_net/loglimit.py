@@ -1,6 +1,6 @@
-"""What the network causes to be logged: quoted, cut, and never more lines than somebody can read.
+"""Limits what the network can cause to be logged: quoted, cut, and only as many lines as somebody can read.
 
-Whoever reaches a port can send anything. A line says how many messages it stands for, so that nothing is lost by it.
+Whoever reaches a port can send anything. Each line says how many messages it stands for, so that no count is lost.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ class _DropCount:
 
 
 class Drops:
-    """Gathers what is dropped, and says it in lines. Used by one thread."""
+    """Counts dropped messages, and logs the counts. Used by one thread."""
 
     def __init__(self, name: str, say: Callable[[str], object]) -> None:
         self._name = name

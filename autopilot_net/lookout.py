@@ -1,4 +1,4 @@
-"""Looks why an upstream is not reached, in a thread of its own since that takes seconds, and has it said."""
+"""Finds out why an upstream is not reached, and logs it. In a thread of its own, since that takes seconds."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Run = Callable[[Attachment, Callable[[float], list[Effect]]], object]
 
 
 class Lookout:
-    """For the lines of one driver. `run` does something to a line under the driver's lock."""
+    """For the attachments of one driver. `run` acts on an attachment under the driver's lock."""
 
     def __init__(self, name: str, observer: Observer, run: Run) -> None:
         self._name = name
@@ -27,7 +27,7 @@ class Lookout:
         self.is_over = False  # nothing is said any more
 
     def mind(self, attachment: Attachment, attachments: Sequence[Attachment], *, reached: bool, now: float) -> None:
-        """Look why the upstream of `attachment` is not reached, if it is not, and it is time to."""
+        """If the upstream of `attachment` is not reached, and it is time to, find out why."""
         if attachment.watch.is_due(reached=reached, now=now) and _is_first_to(attachment, attachments):
             threading.Thread(target=self._look, args=(attachment,), name=f"{self._name} looks", daemon=True).start()
 
@@ -47,13 +47,13 @@ class Lookout:
 
 
 def _is_first_to(attachment: Attachment, attachments: Sequence[Attachment]) -> bool:
-    """Whether `attachment` is the first to where it goes: a node's streams mostly go where it goes itself."""
+    """Whether `attachment` is the first to its address: a node's streams mostly have the node's own upstream."""
     where = (attachment.sockets.host, attachment.sockets.port)
     return attachment is next(one for one in attachments if (one.sockets.host, one.sockets.port) == where)
 
 
 def _go_by_v6(attachment: Attachment, address: str, now: float) -> list[Effect]:
-    """zmq looks a name up among one kind of addresses, and is given this one instead."""
+    """Connect to `address` from now on: zmq resolves a name to one kind of address only."""
     attachment.sockets.go_by(address)
     attachment.reconnect_at = now
     return []

@@ -37,14 +37,15 @@ def _field(name: str) -> Any:
 class Message:
     """One message, readable as an object (`msg.key`) and as a dict (`msg['key']`, `in`, `len`, `del`).
 
-    `id`, `to`, `sender` and `key` must be there before it can be serialized; `value` is any JSON, and NaN, the
-    infinities and integers of any size survive. `flags` is a dict whose keys count and whose values do not. Any other
-    keyword becomes an extra attribute, which travels too. numpy arrays may stand in `value` and in extra attributes;
-    they arrive as arrays only where `expand_arrays` is asked for, since expanding costs memory that a relay saves. One
-    of dtype object, as a table's `values`, is carried as the lists that it holds, and arrives as those.
+    It needs `id`, `to`, `sender` and `key` to be serialized. `value` is any JSON; NaN, the infinities and integers of
+    any size survive. In `flags`, a dict, only the keys count. Any other keyword becomes an extra attribute, which is
+    sent too. numpy arrays may stand in `value` and in extra attributes, in any shape and any simple dtype. They arrive
+    as arrays only if `expand_arrays` is asked for, because expanding costs memory that a relay saves. An array of dtype
+    object is sent as lists, and arrives as lists.
 
-    `Message(msg=raw)` reads bytes and raises `BadMessage` for bytes that are no message. A name on the wire is always
-    readable as `msg['name']`; as an attribute only where it shadows neither a method nor a private name.
+    `Message(msg=raw)` reads bytes and raises `BadMessage` for bytes that are no message. Every field can be read as
+    `msg['name']`; as an attribute only if its name is neither that of a method nor begins with `_`. Several threads may
+    read a message, but not while one changes it.
     """
 
     __slots__ = ("_fields", "_refused", "came_from", "is_sought")

@@ -54,21 +54,29 @@ INSTEAD = {
 class Net_Node(NodeListens):  # noqa: N801  # the name that labs' programs import
     """Connects a program to its station `upstream`, at `upstream_ip`:`port`, under the identity `id`.
 
-    `listens` maps a message's key to a handler, which gets the message's *value*, arrays expanded unless
-    `expand_on_receive` is False; a handler whose first parameter is annotated `Message` gets the message. Handlers run
-    one at a time, in a thread of the node's own, in order of arrival; one that returns a delivery handle is done when
-    that is settled, and one with an attribute `concurrent = True` runs beside the others. An `async def` is run to its
-    end before the next begins, in an asyncio loop of that thread; the tasks it leaves go on while another one runs.
-    With `router_port` the node also listens there, so that other nodes can connect to it with no station between; then
-    `upstream` may be None. Nodes made with `instance=True` share one zmq context in the process. Threads are daemons
-    whatever `daemon` says, but for a concurrent listen that still runs, which a program's end waits for. Safe to use
-    from any thread.
-    As a context manager it is released at the end, and what its block raised is reported first.
+    `listens` maps a key to a handler. A handler gets the message's *value*, with arrays expanded unless
+    `expand_on_receive` is False; if its first parameter is annotated `Message`, it gets the message. Handlers run one
+    at a time, in a thread of the node's own, in order of arrival. A message is handled when its handler returns or
+    raises, or, if the handler returned delivery handles, when these are settled. A handler with an attribute
+    `concurrent = True` runs beside the others. An `async def` is run to its end before the next handler begins, in an
+    asyncio loop of that thread; tasks that it leaves continue while another one runs.
 
-    With `durable`, the path of a file that is made if it is not there, what was sent with `repeat=True` and is not yet
-    confirmed is sent on by the next node of this id that is given the same file, in order; and what was handled is not
-    handled again. `send` returns when it is kept. It outlives the death of the process; a loss of power only with
-    `sync="full"`, where each commit waits for the disk. Raises `DurableRefused` for a file that is not this node's.
+    What a handler raises is logged, and sent to the terminal as an ERROR. Any thread may use a node. Its threads are
+    daemons whatever `daemon` says, except for a concurrent handler that still runs, which the end of the program waits
+    for. In a fork of the process, every call raises `AutopilotNetError`, and `release` does nothing. As a context
+    manager, it reports what its block raised, and is released.
+
+    With `router_port` the node also listens there, at `listen_ip`, so that other nodes can connect to it with no
+    station between; then `upstream` may be None. Nodes made with `instance=True` share one zmq context of the process.
+
+    `repeat_interval` is in seconds: what is not confirmed is sent again after it. `window` bounds what may be under way
+    to one recipient. `trace` is the path of a file to which every effect is appended as a line of JSON. A handler that
+    runs longer than `slow_handler_s` seconds is named in the log.
+
+    With `durable`, the path of a file that is made if it does not exist, unconfirmed messages sent with `repeat=True`
+    survive the process: the next node of this id that is given the file sends them on, in order, and handles nothing
+    twice. `send` returns when the message is stored. A loss of power is survived only with `sync="full"`, where each
+    commit waits for the disk. Raises `DurableRefused` for a file that is not this node's.
     """
 
     def __init__(
@@ -140,7 +148,7 @@ class Net_Node(NodeListens):  # noqa: N801  # the name that labs' programs impor
         self.release()
 
     def init_networking(self) -> None:
-        """Make the sockets; once, when the node is made. Override it to do more then."""
+        """Make the sockets. Called once, when the node is made. Override it to do more then."""
         if self.loop_thread.ident:
             raise AutopilotNetError(f"{self.id} is connected; sockets are made once, before its I/O thread starts")
         sockets = self._core.attachment.sockets
@@ -158,7 +166,7 @@ class Net_Node(NodeListens):  # noqa: N801  # the name that labs' programs impor
 
     @property
     def connected(self) -> bool:
-        """Whether its station is there, and is who `upstream` says. What is sent before waits until it is."""
+        """Whether its station is there, and has the id `upstream`. Messages sent before that wait."""
         return self._core.driver.is_reached
 
     @property
@@ -168,17 +176,17 @@ class Net_Node(NodeListens):  # noqa: N801  # the name that labs' programs impor
 
     @property
     def router(self) -> Port | None:
-        """The port this node listens at, if it does. To close it does nothing; `release` does."""
+        """The port this node listens at, or None. Closing it does nothing; `release` closes it."""
         return None if self.router_port is None else Port(self.router_port, self.id)
 
     @property
     def sock(self) -> Sock:
-        """Nothing but a `close`, which does nothing: `release` closes the sockets."""
+        """Has a `close`, which does nothing: `release` closes the sockets."""
         return Sock(self.id)
 
     @property
     def outbox(self) -> dict[str, Message]:
-        """What awaits its confirmation, by id."""
+        """The messages that await their confirmation, by id."""
         return self._core.endpoint.outbox.messages()
 
     @property
@@ -250,9 +258,9 @@ class Net_Node(NodeListens):  # noqa: N801  # the name that labs' programs impor
         return self._passing_confirmation_on(sent)
 
     def _send_data(self, msg: Message, wait: bool, options: dict[str, Any]) -> Delivery:
-        """Send, and note in the ledger what was sent and nothing else, in the order in which it went.
+        """Send, and record in the ledger exactly what was sent, in the order in which it went.
 
-        Never waits with the lock in hand: an answer to COHERE, in the handler thread, takes it too.
+        It never waits while it holds the lock: an answer to COHERE, in the handler thread, takes the lock too.
         """
         driver = self._core.driver
         at_once = None if wait and driver.is_own_thread() else False
@@ -286,11 +294,11 @@ class Net_Node(NodeListens):  # noqa: N801  # the name that labs' programs impor
     ) -> Stream:
         """A queue whose items reach the listen for `key` at `to` (the upstream if None), in order.
 
-        It connects on its own, as `{node}_{id}`, to the node's station or to `upstream` at `ip`:`port`. Items go out
-        in batches of `min_size`, or when the oldest is `max_delay` seconds old. `q_size` (1,000 items if None) bounds
-        what waits. `subject` and `pilot` (the node's machine if None) go along with every item. A `reliable` stream is
-        confirmed and repeated; of any other, gaps are told where it arrives. A full queue blocks who appends, or with
-        `drop_oldest` loses its oldest item, and counts it.
+        It has a connection of its own, as `{node}_{id}`, to the node's station or to `upstream` at `ip`:`port`. Items
+        are sent in batches of `min_size`, or when the oldest is `max_delay` seconds old. At most `q_size` items wait
+        (None: 1,000). `subject` and `pilot` (the node's machine if None) are sent along with every item. A `reliable`
+        stream is confirmed and repeated; gaps in any other are reported where it arrives. A full queue blocks `append`,
+        or with `drop_oldest` loses its oldest item, which is counted.
 
         A stream of the same name that has ended is waited for, up to 10 s, until it is sent. Raises `AutopilotNetError`
         if it is still open or not sent by then, and for sizes that make no batch.
@@ -306,14 +314,13 @@ class Net_Node(NodeListens):  # noqa: N801  # the name that labs' programs impor
         return stream
 
     def _machine(self) -> str:
-        """The machine whose program this is: by its own name, if it is the one called `_rig_1`; else its station."""
+        """The machine whose program this is: by the node's own name if it begins with `_`; else its station."""
         return (self.id if self.id.startswith("_") else self.upstream).removeprefix("_")
 
     def release(self) -> None:
-        """End the node: what was sent last has a moment to arrive, streams end, the threads stop, the sockets close.
+        """End the node: what was sent last has half a second to arrive, streams end, threads stop, sockets close.
 
-        The moment is half a second. Who must know that a message was handled waits for its handle before. In a fork of
-        the process that made it, nothing is done: it is not the fork's to end.
+        To be sure that a message was handled, wait for its handle before. In a fork of the process this does nothing.
         """
         if not self._core.is_here:
             return

@@ -1,4 +1,4 @@
-"""What one driver writes down: the trace, what must outlive it, the counters, and the log, which nobody can flood."""
+"""What one driver records: the trace, what must outlive it, counters, and a log that nobody can flood."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ OUTBOUND = (AWAY, LOST, TAKES_NO_MORE, UNKNOWN_LOSS)  # what was to go to the ne
 
 
 class Observer:
-    """Nothing in it raises: a full disk ends the trace, or what a restart would find, and not the session."""
+    """Nothing in it raises. A full disk ends the trace, or what a restart would find, but not the session."""
 
     def __init__(self, name: str, *, trace: TraceWriter | None, durable: Durable | None) -> None:
         self.counters: Counter[str] = Counter()
@@ -47,12 +47,12 @@ class Observer:
         self._drops = Drops(name, logger.warning)
 
     def put(self, endpoint: Endpoint, effects: list[Effect]) -> None:
-        """Queue what of `effects` is to outlive us."""
+        """Queue the records among `effects`, to be stored."""
         if self._durable is not None:
             self._durable.put(endpoint.id, effects)
 
     def keep(self) -> None:
-        """Return once everything that was queued to be kept is. From any thread."""
+        """Return once every queued record is stored. From any thread."""
         if self._durable is None:
             return
         try:
@@ -62,7 +62,7 @@ class Observer:
             self.warn("the disk", f"from here on a restart loses what is sent and handled: {error}")
 
     def write(self, effects: Sequence[tuple[Endpoint, Effect]]) -> None:
-        """Write down what is about to be done. Where nothing is to be kept, the disk is not waited for."""
+        """Write down what is about to be done. If no record is to be stored, this does not wait for the disk."""
         if self._durable is not None and any(isinstance(effect, Store | Forget) for _, effect in effects):
             self.keep()
         if self._trace is None:
@@ -79,7 +79,7 @@ class Observer:
                 self.warn("the trace", f"the trace lacks {len(its)} effects: {error}")
 
     def tell(self, effect: Effect) -> None:
-        """Count, and log, what went wrong; nothing else is to be told."""
+        """Count and log what went wrong. Other effects are ignored."""
         if isinstance(effect, Expired):
             self.counters["expired"] += 1
             who = f"message {shown(effect.id)} to {shown(effect.to)} expired: {shown(effect.reason, at_most=300)}"
@@ -103,7 +103,7 @@ class Observer:
             logger.info("%s: %s answers again", self._name, effect.peer)
 
     def tell_of_neighbour(self, effect: PeerUp | PeerDown | DuplicateId, *, upstream: str | None) -> None:
-        """Log who came and went; twins are told by whoever is behind the driver."""
+        """Log who came and went. Duplicate ids are reported by the node or station."""
         if isinstance(effect, DuplicateId):
             return
         peer, is_there = shown(effect.peer), isinstance(effect, PeerUp)
@@ -114,19 +114,19 @@ class Observer:
         self._limit.log(logging.INFO, ("neighbour", effect.peer, str(is_there)), sentence)
 
     def warn(self, peer: str, sentence: str) -> None:
-        """Log `sentence`, which concerns `peer`, unless another did just now."""
+        """Log `sentence`, which concerns `peer`, unless a line about that was logged just now."""
         self._limit.log(logging.WARNING, (peer,), f"{self._name}: {sentence}")
 
     def blame(self, sentence: str) -> None:
-        """Log `sentence` with the traceback of the exception that is being handled, unless another just was."""
+        """Log `sentence` with the traceback of the current exception, unless one was logged just now."""
         self._limit.log(logging.ERROR, ("internal error",), sentence, exc_info=True)
 
     def due(self) -> float | None:
-        """When `speak` has something to say."""
+        """When `speak` next has something to log."""
         return self._drops.due()
 
     def speak(self) -> None:
-        """Log what was dropped, once enough time has passed to say how much it was."""
+        """Log how much was dropped, once enough time has passed to know."""
         self._drops.speak(now=time.monotonic())
 
     def close(self) -> None:

@@ -24,11 +24,11 @@ __all__ = ["Pilot_Station"]
 class Pilot_Station(RoleStation[Pilot]):  # noqa: N801  # the name that labs' programs import
     """The station of a pilot, or of a child: `push_id` is the terminal, or the parent whose child this is.
 
-    `terminal_id` is the root's id where it is not the parent's. `children` are the ids expected below, to which what
-    CHILD passes on goes even before they shake hands; those that do are added. Task files are kept in `file_dir`;
-    one of which nothing comes for `file_timeout` seconds fails, and so does one that a STOP has waited for so long:
-    its START is refused with an ERROR.
-    `ping_interval` (seconds, None for never) is how often it says by itself that it is there.
+    `terminal_id` is the root's id, if that is not the parent. `children` are the ids expected below: CHILD is passed on
+    to them even before they shake hands, and to others that do. Task files are kept in `file_dir`. A file of which
+    nothing comes for `file_timeout` seconds fails, and so does one that a STOP has waited for so long: its START is
+    refused with an ERROR. Every `ping_interval` seconds (None: never) it says by itself that it is there. The other
+    options are those of `Station`.
     """
 
     role_class = Pilot
@@ -94,7 +94,7 @@ class Pilot_Station(RoleStation[Pilot]):  # noqa: N801  # the name that labs' pr
     def from_prefs(cls, prefs: Source, **settings: Any) -> Self:
         """A station as Autopilot's prefs have it: a mapping, or the path of a prefs.json.
 
-        `settings` are those of the class, and count before what the prefs say. It binds to loopback as any other, until
+        `settings` are options of the class, which override the prefs. It listens on loopback as any other, unless
         `listen_ip` is given. Raises `AutopilotNetError` that names the pref which is missing or wrong.
         """
         return cls(**pilot_settings(prefs, settings))

@@ -1,4 +1,4 @@
-"""What an Autopilot machine's prefs say of its station, as the settings of ours. Anything else in them is let be."""
+"""Reads the settings of a station from an Autopilot machine's prefs. Other prefs are ignored, and logged."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ MOST_PORT = 65_535
 
 
 def pilot_settings(source: Source, given: Mapping[str, Any]) -> dict[str, Any]:
-    """The settings of a pilot's station, those that are `given` over what the prefs say.
+    """The settings of a pilot's station: those in `given`, and for the rest what the prefs say.
 
     Raises `AutopilotNetError` for prefs that cannot be read, and names the one that is missing or wrong.
     """
@@ -47,7 +47,7 @@ def pilot_settings(source: Source, given: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def terminal_settings(source: Source, given: Mapping[str, Any]) -> dict[str, Any]:
-    """The settings of a terminal's station likewise. It is called T, whatever its NAME is."""
+    """The settings of a terminal's station, likewise. Its id is T, whatever its NAME is."""
     prefs = _Prefs(source)
     prefs.get("NAME", _text)
     settings = {
@@ -116,7 +116,7 @@ class _Prefs:
             )
 
     def tell_what_is_left(self) -> None:
-        """Log which prefs a station makes nothing of."""
+        """Log which prefs have no meaning for a station."""
         left = sorted(str(name) for name in self._values if name not in self._asked)
         if left:
             logger.info("%s: its station makes nothing of %s", self.where, ", ".join(left))

@@ -1,6 +1,6 @@
-"""Why an upstream is not reached, as a sentence for whoever has to go and look; and when to say it.
+"""Why an upstream is not reached, as a sentence for the person who has to fix it; and when to say so.
 
-zmq tries for ever and says nothing, whatever the reason. So it is looked at by plain TCP, in a thread of its own.
+zmq retries for ever and reports nothing. So the address is tried by plain TCP, in a thread of its own.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ SIGNATURE = 10  # bytes that every zmq socket says first: ff, a length, 7f
 
 
 class Watch:
-    """Of one upstream: since when it is not reached, and when that is to be looked at."""
+    """Since when one upstream is not reached, and when to find out why."""
 
     def __init__(self) -> None:
         self.since: float | None = None
@@ -25,7 +25,7 @@ class Watch:
         self._wait = AGAIN_S[0]
 
     def is_due(self, *, reached: bool, now: float) -> bool:
-        """Whether to look why it is not reached."""
+        """Whether to find out now why it is not reached."""
         if reached:
             self.since = self.at = None
             self._wait = AGAIN_S[0]
@@ -41,17 +41,17 @@ class Watch:
         return True
 
     def is_to_be_told(self, *, now: float) -> bool:
-        """Whether it has lasted long enough to be said."""
+        """Whether it has lasted long enough to be logged."""
         return self.since is not None and now - self.since >= TELL_S
 
 
 def host_of(address: str) -> str:
-    """The host in an address as zmq takes it, which may name the own address first, before a semicolon."""
+    """The host in an address as zmq takes it, which may begin with the own address and a semicolon."""
     return address.rpartition(";")[2].strip("[]")
 
 
 def look(host: str, port: int) -> tuple[str, str]:
-    """Why nothing is reached at `host`:`port`; and its address, where it has some of IPv6 alone. Takes seconds."""
+    """Why nothing is reached at `host`:`port`, and its IPv6 address if it has no other kind. Takes seconds."""
     try:
         found = {info[0]: str(info[4][0]) for info in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)}
     except (OSError, UnicodeError) as error:

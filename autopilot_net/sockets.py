@@ -27,14 +27,14 @@ PIPE_BYTES = 64 << 10
 
 
 class _Load:
-    """What large messages are in one pipe. zmq sends such as they lie, and tells when it needs them no more."""
+    """The large messages in one pipe. zmq sends them without copying, and tells when it is done with each."""
 
     def __init__(self) -> None:
         self._bytes = 0
         self._under_way: deque[tuple[zmq.MessageTracker, int]] = deque()
 
     def takes(self, size: int) -> bool:
-        """Whether so much more may go into the pipe. One message always may, whatever its size."""
+        """Whether `size` more bytes may go into the pipe. One message always may, whatever its size."""
         while self._under_way and self._under_way[0][0].done:
             self._bytes -= self._under_way.popleft()[1]
         return not self._under_way or self._bytes + size <= PIPE_BYTES
@@ -46,7 +46,7 @@ class _Load:
 
 
 class SendResult(Enum):
-    """What became of one send."""
+    """What became of one attempt to send."""
 
     YES = "yes"
     FULL = "full"
@@ -82,7 +82,7 @@ class Sockets:
 
     @property
     def came_by(self) -> dict[str, tuple[str, bool]]:
-        """Of each neighbour below: its address, and whether its former connection was still there when it came."""
+        """For each neighbour below: its address, and whether its former connection was still there when it came."""
         return self.inbound.came_by
 
     def bind(self, ip: str, port: int | None) -> int:
@@ -114,13 +114,13 @@ class Sockets:
         self._address = f"tcp://{bracketed(address)}:{self.port}"
 
     def last_words(self) -> Iterator[list[bytes]]:
-        """What the connection to the upstream has brought and nobody has read: to be asked for before `hang_up`."""
+        """What the connection to the upstream has brought and nobody has read. Call it before `hang_up`."""
         self._read_out()
         while self._last_words:
             yield self._last_words.popleft()
 
     def hang_up(self) -> None:
-        """End the connection to the upstream. What is still on its way up by it is lost."""
+        """Close the connection to the upstream. What is still on its way up is lost."""
         self._close(self._dealer, self._dealer_monitor, linger=0)
         self._dealer = self._dealer_monitor = None
         self._is_up = self.blocked = False
@@ -129,8 +129,8 @@ class Sockets:
     def reconnect(self, connection: str = "") -> None:
         """Make another connection to the upstream.
 
-        With a name of its own, a `connection` takes no identity away from the former one, of which the upstream then
-        reads all that it has received.
+        A `connection` name gives it an identity of its own. So the former connection keeps its identity, and the
+        upstream reads everything that it had received by it.
         """
         self.hang_up()
         self._open(connection)
@@ -141,7 +141,7 @@ class Sockets:
         return [socket for socket in every if socket is not None]
 
     def writable(self) -> zmq.Socket[bytes] | None:
-        """What to poll for writing too: the way up, where it was found full. A ROUTER can only be tried again."""
+        """What to poll for writing too: the connection up, if it was full. A ROUTER can only be tried again."""
         return self._dealer if self.blocked else None
 
     def close(self) -> None:
@@ -184,7 +184,7 @@ class Sockets:
         return SendResult.YES
 
     def changes(self) -> Iterator[tuple[str, bool]]:
-        """The neighbours that came (True) or went (False), in order. To be asked after each `receive`."""
+        """The neighbours that came (True) or went (False), in order. Call it after each `receive`."""
         while self.inbound.gone:
             self._news.append((self.inbound.gone.popleft(), False))
         while self._news:
@@ -246,7 +246,7 @@ class Sockets:
                 self._last_words.append(self._dealer.recv_multipart(zmq.DONTWAIT))
 
     def _watch(self) -> None:
-        """Hear what the monitors say. Each says it before the first message of a connection can be read."""
+        """Read the monitors. Each reports a connection before its first message can be read."""
         for event in _drain(self._dealer_monitor):
             self._is_up = event["event"] == zmq.EVENT_HANDSHAKE_SUCCEEDED
             if not self._is_up:

@@ -58,14 +58,16 @@ INSTEAD = {
 
 
 class Station(StationListens, multiprocessing.Process):
-    """Binds a ROUTER at `listen_port` (0: the system chooses; see `port`) and, with `pusher`, connects to `push_id`.
+    """A station: forwards for one machine, in a process of its own.
 
-    `start()` returns when it listens, or raises what kept it from that; `release()` ends it. `listens` maps a key to a
-    handler that gets the `Message`; handlers run in the station's own process, one at a time, an `async def` to its
-    end. The process starts as the one it was made under does (fork, forkserver, spawn); under the latter two, listens
-    must be picklable.
-    Everything binds to loopback unless `listen_ip` says otherwise ('*': every interface). `durable` and `sync` are as
-    of a `Net_Node`. What is not confirmed is sent again after `repeat_interval` seconds, or else after the class's.
+    It binds a ROUTER at `listen_port` (0: the system chooses; see `port`) and, with `pusher`, connects to `push_id`.
+    `start()` returns when it listens, or raises what prevented that; `release()` ends it. `listens` maps a key to a
+    handler, which gets the `Message`. Handlers run in the station's process, one at a time; an `async def` is run to
+    its end. The process starts by the start method of its maker; with forkserver and spawn, listens must be picklable.
+
+    It listens on loopback unless `listen_ip` says otherwise ('*': every interface). What is not confirmed is sent again
+    after `repeat_interval` seconds (None: the class's). The upstream is probed every `liveness_s` seconds. The other
+    options are those of a `Net_Node`. Raises `AutopilotNetError` for arguments that make no station.
     """
 
     def __init__(

@@ -73,11 +73,12 @@ class StreamOptions(Struct, frozen=True):
 
 
 class Stream:
-    """Append items; they go out in batches. `'END'`, or `close`, sends what is left and ends it.
+    """A queue of items to one recipient, made by `Net_Node.get_stream`. `'END'`, or `close`, ends it.
 
-    Items are dicts, scalars or arrays. A reliable stream is confirmed and in order; an unreliable one is not repeated,
-    and its receiver is told of gaps. A full queue blocks `append`, or with `drop_oldest` loses its oldest item and
-    counts it in `dropped`. Any thread may append, except a handler that everything it waits for depends on.
+    What is left is sent first. Items are dicts, scalars or arrays, of any shape and any dtype that a message carries. A
+    reliable stream is confirmed and in order. One that is not reliable is not repeated, and its receiver is told of
+    gaps. A full queue blocks `append`, or with `drop_oldest` loses its oldest item, which is counted in `dropped`. Any
+    thread may append, except a handler that must return before the queue can empty.
     """
 
     def __init__(
@@ -126,7 +127,7 @@ class Stream:
     put = append
 
     def put_nowait(self, item: Any) -> None:
-        """Add one item if there is room. Raises `WindowFull`, which is a `queue.Full` too, if there is none."""
+        """Add one item if there is room. If there is none, raises `WindowFull`, which is a `queue.Full` too."""
         is_end = isinstance(item, str) and item == END
         if not (is_end or self.ended or self._options.drop_oldest) and self.full():
             raise _Full(f"stream {self.id} holds {len(self)} items, and takes no more for now")
@@ -158,10 +159,10 @@ class Stream:
             self._driver.run(self._attachment, self._end)
 
     def wait(self, timeout: float | None = None) -> bool:
-        """Wait until every item is sent; False if `timeout` came first.
+        """Wait until every item is sent; False if `timeout` (seconds) came first.
 
-        Of a reliable stream, until each is settled; of one that is not, and has ended, until its upstream has read
-        them, or has not said so for 10 s.
+        For a reliable stream: until each item is settled. For another that has ended: until its upstream has read the
+        items, or has not said so for 10 s.
         """
         self._refuse_fork()
         return self._driver.wait_until(self._is_over, timeout)
@@ -194,7 +195,7 @@ class Stream:
         endpoint = self._attachment.endpoint
         if self._options.reliable:
             return endpoint.outbox.room(self.to)
-        # What waits elsewhere is lost with its socket.
+        # Frames that wait in the endpoint, unsent, are lost when the socket closes.
         return endpoint.routes.was_up and not endpoint.router.waiting_peers()
 
     def _leave(self, now: float) -> list[Effect]:

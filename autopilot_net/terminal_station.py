@@ -23,10 +23,11 @@ logger = logging.getLogger("autopilot_net")
 
 
 class Terminal_Station(RoleStation[Terminal]):  # noqa: N801  # the name that labs' programs import
-    """The station of the terminal, which everything else is below.
+    """The station of the terminal: the root, above everything else.
 
-    `pilots` is a dict (or a list of ids) of the pilots that are expected; those that shake hands are added. `data_fps`
-    bounds how often a second a stream's items are copied to a plot. Task files are served from `file_dir`.
+    `pilots` is a dict by id (or a list of ids) of the pilots that are expected; others that shake hands are added. A
+    stream's items are copied to a plot at most `data_fps` times a second. Task files are served from `file_dir`. The
+    other options are those of `Station`.
     """
 
     role_class = Terminal

@@ -1,4 +1,4 @@
-"""An effect as the facts that a trace notes of it: payloads as length, digest and their first bytes."""
+"""The facts that a trace records of an effect. Payloads are given as length, digest and first bytes."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def digest(payload: bytes) -> str:
 
 
 def facts(effect: Effect) -> dict[str, Any]:
-    """What it holds, as JSON can carry it."""
+    """The fields of `effect`, as JSON can carry them."""
     if isinstance(effect, Transmit):
         *names, payload = effect.frames
         told = head(payload)

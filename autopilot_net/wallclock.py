@@ -1,4 +1,4 @@
-"""The wall clock as this process knows it: what it shows when the monotonic clock shows 0."""
+"""The wall clock relative to the monotonic clock."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ TRIES = 5
 
 
 def epoch(known: float | None = None) -> float:
-    """Seconds of the wall clock at monotonic 0: `known`, unless this reading proves that the clock was set since.
+    """The wall-clock time, in seconds, at monotonic 0: `known`, unless this reading proves that the clock was set.
 
-    A Pi has no clock that runs while it is off: its wall clock is set by the network, minutes after programs have
-    begun. It is then that this number changes; while the clock is only slewed, both clocks go together. They cannot be
-    read at once, and on a busy machine milliseconds pass between the two: so one reading is a span, and no more is
-    believed of it than that the number lies within. What is known at first is the middle of the shortest of several.
+    A Pi has no clock that runs while it is off. Its wall clock is set by the network, minutes after programs have
+    begun, and only then does this number change: while the wall clock is only slewed, both clocks advance together. The
+    two cannot be read at once, and on a busy machine milliseconds pass in between. So one reading gives an interval,
+    and proves only that the number lies in it. The first value is the middle of the shortest of several.
     """
     if known is None:
         low, high = min((_reading() for _ in range(TRIES)), key=lambda span: span[1] - span[0])

@@ -1,4 +1,4 @@
-"""Slow work, beside the handler thread: calls about one thing in their order, about different things at once."""
+"""A few threads for slow work. Calls about one thing run in order, calls about different things at once."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Call = Callable[[], Any]
 
 
 class Worker:
-    """A few threads, begun when there is work. They are daemons: a process that ends leaves what they are at."""
+    """Threads start when there is work. They are daemons: a process that ends does not wait for them."""
 
     def __init__(self, name: str) -> None:
         self._name = name
@@ -29,7 +29,7 @@ class Worker:
         self._lock = threading.Lock()
 
     def put(self, call: Call, *, about: str) -> None:
-        """Run `call` once those put before it about the same thing have returned. From any thread."""
+        """Run `call` after those about the same thing that were put before it. From any thread."""
         with self._lock:
             turn = self._turns.get(about)
             if turn is not None:

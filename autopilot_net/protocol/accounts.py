@@ -1,8 +1,8 @@
-"""What went to one neighbour, and came from it, by connection: so that what a connection took with it is counted.
+"""Counts what went to one neighbour and came from it, by connection, so that what a connection lost is known.
 
-A sender counts what it gives to each connection, and whoever reads counts what it reads. Each tells the other in its
-probes how far it has read, also of connections that are gone. So after a reconnect both know what was lost, to the
-message. Nothing is sent here.
+A sender counts the messages that it gives to each connection, and a reader those that it reads. Each tells the other in
+its probes how many it has read, also of former connections. So after a reconnect both know exactly how many messages
+were lost. Nothing is sent here.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ REMEMBER = 8  # former connections whose end has yet to be told; a connection th
 
 
 class Losses(Struct, frozen=True):
-    """Messages that nobody repeats, and that went with a connection: `lost` for sure, `unknown` at most."""
+    """Messages that nobody repeats, and that were lost with a connection: `lost` for sure, at most `unknown` more."""
 
     lost: int = 0
     unknown: int = 0
 
 
 class _SentRuns:
-    """What was given to one connection. `runs` are the numbers, first to last, of what nobody repeats."""
+    """What was given to one connection. `runs` are the numbers, first to last, of messages that nobody repeats."""
 
     __slots__ = ("is_told_first", "runs", "total")
 
@@ -78,9 +78,9 @@ class Account:
         self.read += 1
 
     def renew(self, connection: str = "", *, is_told_first: bool = True) -> Losses:
-        """Another connection takes the place of this one, of which all was read that can be.
+        """Another connection replaces this one, of which everything that can be read was read.
 
-        `is_told_first`: its name goes by it before all else.
+        `is_told_first`: the name of the new connection is sent before anything else on it.
         """
         if self.connection:
             # zmq may connect once more under a name that was given up already, before it hears of that.

@@ -1,6 +1,6 @@
-"""How long to wait before the next connection: twice as long each time that one did not last, and never at one time.
+"""How long to wait before the next connection: twice as long each time, if connections do not last, with a random part.
 
-Chance is handed in, so that this can be repeated.
+The random number is an argument, so that a run can be repeated.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ class Backoff:
         self._since = now
 
     def lost(self, *, now: float, chance: float) -> float:
-        """It is gone: for how many seconds to wait. `chance` is between 0 and 1, and makes it up to twice as long."""
+        """The upstream went away: how many seconds to wait. `chance`, between 0 and 1, makes it up to twice as long."""
         if self._since is not None and now - self._since >= LASTED_S:
             self._wait = FIRST_S
         self._since = None

@@ -1,9 +1,9 @@
-"""How far this machine's clock is from the terminal's, and how sure that is. Asks nobody by itself.
+"""How far this machine's clock is from the terminal's, and how sure that is. Nothing is sent here.
 
-A station asks its parent for the time, and notes when it asked and when it heard: the answer was given in between, so
-it is off by no more than half the round trip, however unlike the two ways were. The parent says with it how far its own
-clock is from the terminal's, and how sure it is of that; the offsets add up along the tree, and so do the
-uncertainties. What was measured grows less sure as two crystals drift apart.
+A station asks its parent for the time, and notes when it asked and when the answer came. The answer was given in
+between, so that it is off by at most half the round trip, however different the two directions were. The parent adds
+how far its own clock is from the terminal's, and how sure that is. Offsets and uncertainties add up along the tree. An
+old measurement becomes less sure, as two crystals drift apart.
 """
 
 from __future__ import annotations
@@ -49,9 +49,9 @@ class _Sample(Struct, frozen=True):
 class Clock:
     """What one endpoint knows of the terminal's clock. `interval` (seconds) is how often it asks in the long run.
 
-    Differences are kept to the monotonic clock, which nobody sets: when this machine's wall clock is, or that of a
-    station on the way, nothing that was measured is lost. Only one answer is kept. All grow less sure at the same pace,
-    so the one that is best now will be the best of these for ever, until a better one comes.
+    Differences are kept relative to the monotonic clock, which nobody sets. So nothing is lost when the wall clock of
+    this machine, or of a station on the way, is set. Only one answer is kept. All become less sure at the same rate, so
+    that the best answer stays the best until a better one comes.
     """
 
     def __init__(self, *, interval: float) -> None:
@@ -62,7 +62,7 @@ class Clock:
         self.ask_at = 0.0
 
     def meet(self, *, now: float) -> None:
-        """Whoever is asked is there, or there again: ask soon, and then ever more rarely."""
+        """The upstream is there, or there again: ask soon, and then less and less often."""
         self._wait = FIRST_WAIT_S
         self._asked = None
         self.ask_at = now

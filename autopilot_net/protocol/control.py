@@ -1,4 +1,4 @@
-"""What an endpoint says by itself: confirmations, and notices to neighbours. None of it seeks a confirmation."""
+"""The messages that an endpoint sends by itself: confirmations, and notices to neighbours. None is confirmed."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ __all__ = ["Control"]
 
 
 class Control:
-    """Makes messages of its own and posts them. `epoch` is the wall-clock time, in seconds, at `now == 0`."""
+    """Makes the library's own messages and sends them. `epoch` is the wall-clock time, in seconds, at `now == 0`."""
 
     def __init__(self, router: Router, *, incarnation: str, epoch: float) -> None:
         self.epoch = epoch
@@ -42,7 +42,8 @@ class Control:
         return self._router.send(peer, (), message.serialize(), Traffic.CONTROL)
 
     def notice(self, peer: str, key: str, name: str, *, now: float, **extra: Any) -> list[Effect]:
-        """Tell the neighbour `peer` whether there is a way to `name`. Autopilot's own would not know what to do."""
+        """Tell the neighbour `peer` whether there is a path to `name`, if it is one of ours: Autopilot's own ignore it.
+        """
         return self.say(peer, key, name, now=now, **extra) if peer in self._router.ours else []
 
     def tell(

@@ -1,9 +1,9 @@
-"""Whether two that live share one id. A machine that was restarted, or has moved, never goes back; two take turns.
+"""Finds two live machines that share one id. A machine that restarts or moves does not go back; two take turns.
 
-A rebooted Pi must get its id back at once, so whoever comes last has it. Where two live, each gets it back in its turn,
-and shows it by one of two things: a connection that was taken over is followed by another from the same address that
-takes it back; or an incarnation is heard again after another was, by a connection of its own. Who only comes back to
-where it was, its former connection gone by then, is no twin.
+A rebooted Pi must get its id back at once, so that the last connection always has the id. Two live machines get it back
+in turn. This shows in one of two ways: a connection was taken over, and then another from its address takes it back; or
+an incarnation is heard again after another one, by a new connection. A machine that only reconnects from its own
+address, after its former connection has ended, is not a duplicate.
 """
 
 from __future__ import annotations
@@ -28,7 +28,8 @@ class _IdHistory(Struct):
 
 
 class DuplicateIdWatch:
-    """The neighbours below one endpoint, `limit` of them. A method that finds twins returns their addresses, once."""
+    """The neighbours below one endpoint, `limit` of them. Methods return the two addresses, once, when they find two.
+    """
 
     def __init__(self, *, limit: int = 4096) -> None:
         self._limit = limit

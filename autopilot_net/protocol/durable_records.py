@@ -1,7 +1,7 @@
-"""What outlives a restart, as values: what was promised to be delivered, and what was handled. Nothing is written here.
+"""What outlives a restart, as values: what is to be delivered, and what was handled. Nothing is written here.
 
-A durable endpoint asks for a record to be kept by `Store`, and to be let go by `Forget`. Whoever carries that out can
-give back, as `Saved`, what the next life begins with; this is also the whole of what a store must do.
+A durable endpoint asks for a record to be kept by `Store`, and to be deleted by `Forget`. A store that does this can
+give back, as `Saved`, what the next life begins with. A store has to do no more than `Saved` does.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ Life = tuple[str, str, str]  # sender, recipient, and the sender's incarnation
 
 
 class Kept(Struct, frozen=True):
-    """A message that awaits its confirmation: `body` is all of it but for the numbers that change as it is sent."""
+    """A message that awaits its confirmation. `body` is the message without the numbers that change as it is sent."""
 
     to: str
     seq: int
@@ -31,10 +31,10 @@ class Kept(Struct, frozen=True):
 
 
 class Handled(Struct, frozen=True):
-    """Number `seq` of one life of a sender has been through its handler; nothing below `low` will come again.
+    """Number `seq` of one life of a sender was handled. Nothing below `low` will come again.
 
-    With `waits` it counts as handled only when these messages of ours are settled; `id` and `via` then say whom to
-    tell. Of what was refused, `why` says the reason.
+    With `waits`, it counts as handled when these messages of ours are settled; `id` and `via` then say whom to tell. If
+    it was refused, `why` says the reason.
     """
 
     sender: str
@@ -88,7 +88,7 @@ class Saved(Struct):
                 del self.seen[next(iter(self.seen))]
 
     def prune(self) -> list[Life]:
-        """Let go of all but the last `LIVES` of each sender, as one life would have; which these were."""
+        """Delete all but the last `LIVES` lives of each sender, as one life of ours would have; the deleted ones."""
         later: Counter[tuple[str, str]] = Counter()
         gone = []
         for life in reversed(list(self.handled)):

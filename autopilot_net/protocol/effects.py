@@ -1,4 +1,4 @@
-"""All that an Endpoint can ask of the world, or tell it. Plain, frozen, comparable values; no behaviour."""
+"""Everything that an endpoint can ask of the world, or tell it, as frozen, comparable values without behaviour."""
 
 from __future__ import annotations
 
@@ -31,13 +31,13 @@ __all__ = [
 class Traffic(Enum):
     """What it means when a message is lost on its way to a neighbour."""
 
-    DATA = "data"  # nobody here repeats it, so that its loss is counted
-    PROMISE = "promise"  # it is repeated until it is confirmed
-    CONTROL = "control"  # the library's own: it goes before what waits, and nobody misses it
+    DATA = "data"  # nobody repeats it, so that its loss is counted
+    PROMISE = "promise"  # it is repeated until it is confirmed, so that its loss is not counted
+    CONTROL = "control"  # the library's own: it is sent before what waits, and its loss is not counted
 
 
 class Transmit(Struct, frozen=True):
-    """Put `frames` on the socket to the neighbour `peer`. The address that a ROUTER eats is not among them."""
+    """Put `frames` on the connection to the neighbour `peer`. The address that a ROUTER consumes is not among them."""
 
     peer: str
     frames: tuple[bytes, ...]
@@ -45,10 +45,10 @@ class Transmit(Struct, frozen=True):
 
 
 class Deliver(Struct, frozen=True):
-    """Hand `message`, which came in from the neighbour `peer`, to its handler; then say `handled(ticket)`.
+    """Hand `message`, which came from the neighbour `peer`, to its handler; then call `handled(ticket)`.
 
-    Ticket 0 is nobody's: such a message seeks no confirmation, and saying it was handled is harmless. No window bounds
-    how many of these come, so that each tells its `size` in bytes: who is behind with them may drop some.
+    Ticket 0 stands for a message that seeks no confirmation; to say that it was handled is harmless. No window bounds
+    how many of these come. So each tells its `size` in bytes, and a world whose handlers are behind may drop some.
     """
 
     ticket: int
@@ -73,9 +73,9 @@ class Expired(Struct, frozen=True):
 
 
 class Dropped(Struct, frozen=True):
-    """Something that came in, or waited, goes no further. `peer` is the neighbour it concerns.
+    """`count` messages that came in, or waited, go no further. `peer` is the neighbour it concerns.
 
-    Where it is not `known` whether it did, because whoever read it is dead, `count` is an upper bound.
+    If `known` is False, they may have arrived, because whoever could tell is dead: `count` is an upper bound.
     """
 
     reason: str
@@ -106,33 +106,33 @@ class PeerDown(Struct, frozen=True):
 
 
 class Reconnect(Struct, frozen=True):
-    """Close the socket to `peer` and open it anew: it is connected, and deaf."""
+    """Close the connection to `peer` and open another: it is connected, and does not answer."""
 
     peer: str
 
 
 class Silent(Struct, frozen=True):
-    """Nothing has come from the upstream `peer` for so many `seconds`, though it was asked; 0.0: it is heard again."""
+    """Nothing has come from the upstream `peer` for `seconds`, though it was asked. 0.0: it is heard again."""
 
     peer: str
     seconds: float
 
 
 class DuplicateId(Struct, frozen=True):
-    """Two that live take the id `peer` from one another, at these addresses, which may be the same one."""
+    """Two live machines take the id `peer` from each other. They are at these addresses, which may be equal."""
 
     peer: str
     addresses: tuple[str, str]
 
 
 class Store(Struct, frozen=True):
-    """Keep `record` where a restart finds it, before anything that follows is done."""
+    """Keep `record` for the next life. This has to be done before any effect that follows."""
 
     record: Record
 
 
 class Forget(Struct, frozen=True):
-    """The message that was given number `seq` toward `to` is settled: it need not be kept any more."""
+    """The message with number `seq` to `to` is settled: it need not be kept any more."""
 
     to: str
     seq: int

@@ -1,8 +1,8 @@
-"""An id, and the identity under which one connection of it is known to zmq: the only code that maps one to the other.
+"""An id, and the zmq identity of one connection under that id. No other code maps one to the other.
 
-The first connection of a process has the id itself, as Autopilot's have. Where one breaks, and its upstream tells the
-connections of one id apart, the next has the id and a name of its own behind a separator. zmq hands an identity that
-comes again over to the new connection, and throws away what it has yet to hand out of the old one.
+The first connection of a process has the id itself as its identity, as Autopilot's have. If it breaks, and its upstream
+tells connections of one id apart, the next has the id, a separator and a name of its own. When an identity comes again,
+zmq hands it over to the new connection, and discards what it has yet to read of the old one.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ def connection_of(identity: bytes) -> str:
 
 
 def id_of(identity: bytes) -> str | None:
-    """Whose it is; None for one that is nobody's of ours: nameless, or no text."""
+    """The id in an identity; None for an identity without a name, or that is no text."""
     try:
         id = identity.partition(SEPARATOR)[0].decode()
     except UnicodeDecodeError:

@@ -1,4 +1,4 @@
-"""What an id is: checked where one enters, so that nobody behind that has to. None is made here."""
+"""What an id is. Ids are checked where they enter, and nowhere behind that."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ SHAPE = f"an id is text of 1 to {ID_BYTES} bytes in UTF-8, without control chara
 
 
 def why_no_id(id: object, *, bound: int = ID_BYTES) -> str | None:
-    """Why `id` is no id of at most `bound` bytes, as the end of a sentence; None where it is one."""
+    """Why `id` is no id of at most `bound` bytes, as the end of a sentence; None if it is one."""
     if not isinstance(id, str):
         return f"it is of type {type(id).__name__}, and no text"
     if 0 < len(id) <= bound and id.isascii() and id.isprintable():

@@ -1,8 +1,9 @@
-"""Confirmed delivery, the receiving half: order, once, and what to tell the sender. Its twin is `outbox.py`.
+"""Confirmed delivery, the receiving half: order, once, and what to tell the sender. The other half is `outbox.py`.
 
-A channel is one life of one sender. Numbered messages are handed on in number order; what follows a gap is held until
-the gap is filled, or until `low` says that it never will be; nothing below `low` is remembered. A sender that does not
-number (Autopilot's own) is told from its repeats by (sender, id, timestamp), remembered for a bounded count.
+A channel is one life of one sender. Numbered messages are handed on in the order of their numbers. What follows a gap
+is held until the gap is filled, or until `low` says that it never will be. Nothing below `low` is remembered. Repeats
+from a sender that does not number (Autopilot's own) are recognized by (sender, id, timestamp); a bounded count of these
+is remembered.
 """
 
 from __future__ import annotations
@@ -42,7 +43,7 @@ class Receipt(Struct, frozen=True):
 
 
 class Reception(Struct):
-    """What came of one message that came in."""
+    """What follows from one received message."""
 
     deliver: list[tuple[int, Message]] = field(default_factory=list)  # in the order to handle them, with their tickets
     tell: Verdict | None = None
@@ -52,7 +53,7 @@ class Reception(Struct):
 
 
 class Outcome(Struct):
-    """What came of one ticket: whom to tell, and what to remember across a restart."""
+    """What follows from the end of one ticket: whom to tell, and what to remember across a restart."""
 
     receipt: Receipt
     record: Handled | SeenUnnumbered
@@ -120,7 +121,7 @@ class Inbox:
         return receipt is not None and receipt.re is None
 
     def handled(self, ticket: int, verdict: Verdict, why: str = "") -> Outcome | None:
-        """The handler of `ticket` is done: whom to tell, if anybody waits to be told. `why`: it was refused."""
+        """The handler of `ticket` is done: whom to tell, if anybody. `why` says the reason if it was refused."""
         receipt, key = self._tickets.pop(ticket, (None, ()))
         self._in_handlers.pop(ticket, None)
         if receipt is None:
@@ -138,7 +139,7 @@ class Inbox:
         return Outcome(receipt, Handled(sender, to, inc, seq, channel.low, failed, why=why))
 
     def relayed(self, ticket: int, waits: Iterable[str], *, failed: bool, why: str = "") -> Handled | None:
-        """The handler of `ticket` is done, and it is settled when `waits`, messages of ours, are: what to remember."""
+        """What to remember of `ticket`, which is settled when `waits`, messages of ours, are."""
         receipt, key = self._tickets.get(ticket, (None, ()))
         if receipt is None or receipt.re is None:
             return None
@@ -147,7 +148,7 @@ class Inbox:
         return Handled(sender, to, inc, seq, low, failed, tuple(sorted(waits)), receipt.id, receipt.via, why)
 
     def restore(self, saved: Saved) -> list[tuple[int, Handled]]:
-        """Begin with what a former life of ours handled; the tickets of what still waits for messages of ours."""
+        """Begin with what a former life of ours handled. Returns the tickets that still wait for messages of ours."""
         relays: list[tuple[int, Handled]] = []
         for records in saved.handled.values():
             for record in records.values():
@@ -201,7 +202,7 @@ class Inbox:
         return channel.open_tickets.get(seq, Verdict.HANDLED), None
 
     def _advance_low(self, channel: _SenderChannel, low: int) -> list[tuple[int, Message]]:
-        """The sender repeats nothing below `low`: what is held below it goes out now, and gaps there are closed."""
+        """The sender repeats nothing below `low`: hand on what is held below it, and close the gaps there."""
         if low <= channel.low:
             return []
         channel.low = low
@@ -233,7 +234,8 @@ class Inbox:
         return self._ticket(receipt, key, message), message
 
     def _channel(self, pair: Pair, inc: str, low: int) -> tuple[_SenderChannel, list[tuple[int, Message]]]:
-        """The channel of this life of a sender; with a new life, what its former ones left behind a gap goes on."""
+        """The channel of this life of a sender. When a life is new, what former lives left behind a gap is handed on.
+        """
         lives = self._lives.get(pair)
         if lives is None:
             lives = self._lives[pair] = OrderedDict()
@@ -249,10 +251,10 @@ class Inbox:
         return channel, flushed
 
     def _flush(self, channel: _SenderChannel) -> list[tuple[int, Message]]:
-        """Nobody will fill the gaps of a life that is over; what came after them is still data, and keeps its order.
+        """Hand on what the life held behind a gap, in order: the life is over, so that nobody will fill the gap.
 
-        But not what that life passed on: whoever sent it first sends it again by the new one, in its place after what
-        is missing here. It could not be taken back, were it handled now.
+        Relayed messages are left out. Their first sender sends them again through the new life, after what is missing
+        here, and handling them now could not be undone.
         """
         if not channel.held:
             return []
@@ -293,18 +295,18 @@ class Inbox:
 
 
 def receipt_of(message: Message) -> Receipt:
-    """Where the confirmation of `message` goes. What is odd in its extra attributes counts as absent."""
+    """Where the confirmation of `message` goes. Malformed extra attributes count as absent."""
     inc, seq = message.get("inc"), as_int(message.get("seq"), 1)
     re = (str(inc), seq) if _is_text(inc) and seq is not None else None
     return Receipt(sender=message.sender, id=message.id, via=via_of(message), re=re)
 
 
 def via_of(message: Message) -> tuple[str, ...]:
-    """The stations that `message` says it passes; none where it says so oddly."""
+    """The stations that `message` says it passes; none if the attribute is malformed."""
     via = message.get("via")
     return tuple(via) if isinstance(via, list) and all(map(_is_text, via)) else ()
 
 
 def _is_text(value: Any) -> bool:
-    """Whether it is text that can go back to its sender: JSON can spell half a character, which UTF-8 cannot."""
+    """Whether it is text that can be sent back: JSON can spell half a surrogate pair, which UTF-8 cannot encode."""
     return isinstance(value, str) and (value.isascii() or not any("\ud800" <= letter <= "\udfff" for letter in value))

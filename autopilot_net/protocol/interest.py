@@ -1,4 +1,4 @@
-"""Who sends to whom through a station: so that they can be told when there is no way, and when there is one again."""
+"""Who sends to whom through a station, and so wants to know when there is no path, and when there is one again."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ __all__ = ["Interest"]
 
 
 class Interest:
-    """Recipients, and the neighbours that send to them by way of us. What is beyond `bound` is not remembered."""
+    """Recipients, and the neighbours that send to them through us. At most `bound` pairs are remembered."""
 
     def __init__(self, *, bound: int = 10_000) -> None:
         self._bound = bound
@@ -50,7 +50,7 @@ class Interest:
         return list(self._told.get(recipient, ()))
 
     def is_back(self, recipient: str) -> list[str]:
-        """Who sends to `recipient`. If they were told that there is no way, that holds no longer."""
+        """Who sends to `recipient`, to which there is a path again. Each may be told anew when there is none."""
         known = self._told.get(recipient, {})
         known.update(dict.fromkeys(known, False))
         return list(known)

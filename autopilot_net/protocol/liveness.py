@@ -1,8 +1,8 @@
 """Whether the upstream still hears us: probes that it answers, and what to make of silence. Nothing is sent here.
 
-Slow is not dead. Only what came from the upstream counts, and how long it may be silent follows from how long its
-answers took before. Silence is told first. Much later the connection is made anew, since some connections go deaf for
-ever, and each time in vain makes the next wait twice as long. A lab that is only busy is never given more to do.
+A slow upstream is not dead. Only what came from it counts, and how long it may be silent follows from how long its
+answers took before. Silence is reported first. Much later the connection is made anew, since some connections stay deaf
+for ever. Each attempt that fails doubles the next wait, so that a busy lab does not get more work.
 """
 
 from __future__ import annotations
@@ -106,8 +106,8 @@ class Liveness:
     def move(self, *, now: float, is_ours: bool, is_full: bool) -> list[Move]:
         """What to do at `probe_at`, or later. `is_ours`: the upstream is known to answer probes.
 
-        One that never said anything may be of a kind that never does. Or its first answer went to a twin of ours: so it
-        is connected to once more, and then left alone. While its pipe `is_full`, its silence may have that reason too.
+        An upstream that has never answered may not support probes, or its first answer went to another node of our id.
+        So the connection is made anew once, and not again. While its pipe `is_full`, it may be silent for that reason.
         """
         self.probe_at = now + self._interval
         is_known = self._answers or is_ours

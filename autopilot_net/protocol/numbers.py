@@ -1,4 +1,4 @@
-"""What counts as a number where a message says one. JSON's true is none, though it is one to Python."""
+"""What counts as a number in a message. JSON's true does not, though Python takes it for 1."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ BEYOND = 1 << 53  # nothing is counted so far, and not every store could keep it
 
 
 def as_int(value: Any, low: int = 0, high: int = BEYOND) -> int | None:
-    """`value` where it is a whole number from `low` to below `high`; else None."""
+    """`value` if it is a whole number from `low` to below `high`; else None."""
     is_whole = isinstance(value, int) and not isinstance(value, bool)
     return int(value) if is_whole and low <= value < high else None
 

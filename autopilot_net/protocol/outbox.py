@@ -31,7 +31,7 @@ class Outbox:
         self._channels: dict[str, RecipientChannel] = {}
         self._by_id: dict[str, OutboxEntry] = {}
         self._budget = RepeatBudget(repeat_interval)
-        self._due: list[tuple[float, str]] = []  # at most one per channel that flies
+        self._due: list[tuple[float, str]] = []  # at most one per channel with messages under way
         self._bounded: list[tuple[float, str]] = []  # (when its time is up, message id)
 
     def restore(self, saved: Saved, *, epoch: float) -> None:
@@ -106,7 +106,7 @@ class Outbox:
             entry.ttl = entry.patience
 
     def missing(self, recipient: str, re: Any, first: int, last: int, *, now: float) -> list[OutboxEntry]:
-        """`recipient` lacks the numbers `first` to `last`. What has no patience left waits: a copy may be under way."""
+        """`recipient` lacks the numbers `first` to `last`. At ttl 0 none is sent again: a copy may be under way."""
         channel = self._channels.get(recipient)
         if channel is None or not channel.open or not self._is_mine(re):
             return []
@@ -114,7 +114,7 @@ class Outbox:
         return self._repeat(lacking, now)[0]
 
     def nudge(self, recipient: str) -> list[OutboxEntry]:
-        """Something that `recipient` never saw is settled: the oldest that is under way tells it to wait no more."""
+        """Send the oldest message under way again: its `low` tells `recipient` that what it lacks will not come."""
         channel = self._channels[recipient]
         oldest = channel.in_flight.get(channel.low()) if channel.open else None
         if oldest is None:
@@ -125,7 +125,7 @@ class Outbox:
     # -- what time and the path do -------------------------------------------------------------------------------
 
     def open(self, recipient: str, *, now: float) -> list[OutboxEntry]:
-        """The path is up again: what is unconfirmed goes out at once, in order, for a meeting costs no patience."""
+        """The path is up again: everything unconfirmed is sent at once, in order. This costs no ttl."""
         channel = self._channels[recipient]
         channel.open = True
         again = sorted(channel.in_flight.values(), key=lambda entry: entry.seq)
@@ -137,7 +137,7 @@ class Outbox:
         return again + self._fill(channel, now)
 
     def resume(self, recipient: str, *, now: float) -> list[OutboxEntry]:
-        """The path was only late: what is unconfirmed is on it, and falls due anew; what waits goes out."""
+        """The path was only late: unconfirmed messages are still on it, and fall due later; waiting ones are sent."""
         channel = self._channels[recipient]
         channel.open = True
         under_way, channel.in_flight = sorted(channel.in_flight.values(), key=lambda entry: entry.seq), {}
@@ -152,10 +152,10 @@ class Outbox:
     def handle_timer(
         self, *, now: float, is_stuck: Callable[[str], bool] = lambda _: False
     ) -> tuple[list[OutboxEntry], list[OutboxEntry]]:
-        """What to send by now, and what has expired: its repeats are used up, or its time is.
+        """The messages to send now, and those that have expired: their repeats, or their time, are used up.
 
-        What waits in a full pipe, or unread at the next neighbour (`is_stuck`, of the id whose path it takes), is
-        under way, and is not repeated.
+        `is_stuck` tells of an id whether messages on its path wait in a full pipe, or unread at the next neighbour.
+        Those are still under way, and are not repeated.
         """
         sent: list[OutboxEntry] = []
         expired: list[OutboxEntry] = []
@@ -178,7 +178,7 @@ class Outbox:
         return [entry for entry in sent if entry.message.id in self._by_id], expired
 
     def next_timer(self) -> float | None:
-        """When something may fall due; it may turn out that nothing has."""
+        """When something may fall due. It may turn out that nothing has."""
         if self._due and self._bounded:
             return min(self._due[0][0], self._bounded[0][0])
         return self._due[0][0] if self._due else self._bounded[0][0] if self._bounded else None
@@ -231,7 +231,7 @@ class Outbox:
         return affordable
 
     def _launch(self, channel: RecipientChannel, entry: OutboxEntry, now: float) -> None:
-        # One whose answers are late is alive, and busy: what it has is not sent to it again.
+        # A recipient whose answers are late is alive, and busy: repeats would only add to its load.
         entry.due = now + max(self.repeat_interval, min(WAITS * channel.slowest, LONGEST_S))
         channel.in_flight[entry.seq] = entry
         self._arm(channel)

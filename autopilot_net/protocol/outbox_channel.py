@@ -20,14 +20,17 @@ REPEAT_FLOOR = 256  # and so many in a repeat interval in any case
 
 
 class Window(Struct, frozen=True):
-    """How much may be under way, unconfirmed, to one recipient. One message always may, whatever its size."""
+    """How much may be under way to one recipient, unconfirmed: messages, and bytes of them as they are encoded.
+
+    One message always may, whatever its size. Beyond the window, `send` waits, raises `WindowFull` or queues.
+    """
 
     messages: int = 1_000
     size_bytes: int = 8 << 20
 
 
 class OutboxEntry:
-    """One message that awaits confirmation, encoded once: what changes from one sending to the next is its tail."""
+    """One message that awaits confirmation. It is encoded once, but for the tail that changes with each sending."""
 
     __slots__ = (
         *("is_resend", "body", "channel", "due", "hops", "is_first", "message", "patience", "sent_at", "seq", "ttl"),
@@ -113,7 +116,7 @@ class RecipientChannel:
         self.next_seq = 1
         self.in_flight: dict[int, OutboxEntry] = {}
         self.seqs: deque[int] = deque()  # ascending; its head is the lowest of `in_flight`, once what is done is popped
-        self.size = 0  # of what flies
+        self.size = 0  # of what is under way
         self.doubted = 0.0  # the most that is believed of one that was sent again
         self.slowest = 0.0  # how long a confirmation took, of late, in seconds
         self.waiting_size = 0
@@ -138,9 +141,9 @@ class RecipientChannel:
 
 
 class RepeatBudget:
-    """How many repeats may go out by the clock: a lab that is late must not be given more to do.
+    """How many messages may be repeated by the clock. Repeats must not add to the load of a lab that is late.
 
-    What is over it is asked about by the oldest message of its channel, which always goes out, and spends no patience.
+    Beyond the budget, only the oldest message of each channel is repeated. The others keep their ttl, and wait.
     """
 
     __slots__ = ("_at", "_interval", "_tokens")

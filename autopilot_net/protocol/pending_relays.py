@@ -1,4 +1,4 @@
-"""Which message that came in waits for which messages of our own: a relay is handled when what it passed on is."""
+"""Which received message waits for which of our own: a relayed message is handled when what it passed on is."""
 
 from __future__ import annotations
 
@@ -24,8 +24,10 @@ class PendingRelays:
             self._failed[ticket] = why
 
     def settle(self, message_id: str, *, failed: bool, why: str = "") -> list[tuple[int, set[str], str | None]]:
-        """A message of ours is settled. The tickets that waited for it, for what each still does, and None, or why any
-        of it failed."""
+        """A message of ours is settled. Returns, for each ticket that waited for it, what it still waits for.
+
+        The last of each three is None, or why any message that the ticket waited for has failed.
+        """
         out = []
         for ticket in self._tickets.pop(message_id, []):
             left = self._waits[ticket]

@@ -1,6 +1,6 @@
-"""What a probe says, between our own. Its last frame is empty; the one before it, where there is one, is a state.
+"""What a probe says between our own. Its last frame is empty; the frame before it, if there is one, is a state.
 
-Autopilot's own send a bare probe back, and are never sent another.
+Autopilot's own send a bare probe back, and are never sent a state again.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ NUMBER_MAX = 1 << 53
 
 
 class ProbeState(Struct, frozen=True, omit_defaults=True):
-    """Who says it, and how far it has read.
+    """Who sends the probe, and how many messages it has read.
 
-    `id` and `life` are the sender's; a `life` is unlike any former one. `number` is the probe's own, and `re` that of
-    the probe it answers. `connection` is the one of which is told, by the name that its lower end gave it. `read` is
-    how many messages the sender has read of it, and `closed` how many of each former one. `above` are the stations
-    above the sender, its own upstream first, up to the root.
+    `id` and `life` are the sender's; a `life` is unlike any former one. `number` is the number of this probe, and `re`
+    that of the probe it answers. `connection` names the connection it is about; its lower end gave it the name. `read`
+    is how many messages the sender has read of it, and `closed` how many of each former one. `above` are the stations
+    above the sender, from its own upstream up to the root.
     """
 
     id: str
@@ -46,7 +46,7 @@ _decoder = msgspec.json.Decoder(ProbeState)
 
 
 def read_state(frames: Sequence[bytes]) -> ProbeState | None:
-    """What the probe `frames` says; None for a bare one, and for one that says nothing that can be believed."""
+    """The state in the probe `frames`; None for a bare probe, and for a state that cannot be believed."""
     if len(frames) != 2 or len(frames[0]) > STATE_BYTES:
         return None
     try:

@@ -1,6 +1,6 @@
-"""Who is told that there is no way to somebody (GONE), and that there is one again (BACK). No route is learnt here.
+"""Tells neighbours that there is no path to somebody (GONE), and that there is one again (BACK). Learns no route.
 
-A sender that knows spends no patience on what cannot arrive, and sends at once what may have been lost.
+A sender that knows this spends no ttl on what cannot arrive, and sends again at once what may have been lost.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ __all__ = ["Reachability"]
 
 
 class Reachability:
-    """What one endpoint tells its neighbours of the ways through it."""
+    """What one endpoint tells its neighbours about the paths through it."""
 
     def __init__(self, router: Router, control: Control) -> None:
         self.interest = Interest()
@@ -31,16 +31,16 @@ class Reachability:
         self._control = control
 
     def passed_on(self, packet: Packet, peer: str, effects: list[Effect], *, now: float) -> list[Effect]:
-        """`packet`, which came from `peer`, was passed on with these `effects`: what is to be said of it."""
+        """The notices due after `packet`, which came from `peer`, was forwarded with these `effects`."""
         if peer == self._router.routes.upstream:
             is_unknown = any(isinstance(effect, Dropped) and effect.reason == UNKNOWN for effect in effects)
             return self.gone(packet.target, now=now) if is_unknown else []
         return self.no_way(packet.recipient, [peer], now=now) if self._router.is_cut_off(packet) else []
 
     def wrong_turn(self, packet: Packet, why: str, *, now: float) -> list[Effect]:
-        """Tell whoever sent `packet` that its hops lead nowhere, if it waits to be told; nothing where it does not.
+        """Answer the sender of `packet` that its hops lead nowhere, if it waits for an answer; nothing if it does not.
 
-        Were it sent on, it would be repeated until its patience is spent, and what follows it would wait as long.
+        Otherwise the message would be repeated until its ttl is used up, and what follows it would wait as long.
         """
         try:
             message = Message(packet.payload)
@@ -55,21 +55,21 @@ class Reachability:
         return self._control.confirm(cut, now=now, **said)
 
     def gone(self, name: str, *, now: float) -> list[Effect]:
-        """Tell whoever is above that `name` is not below, as long as it is not: they all believe the same."""
+        """Tell whoever is above that `name` is not below, if that is so. They may believe that it is."""
         routes = self._router.routes
         if routes.upstream is None or routes.next_hop(name, from_above=True) is not None:
             return []
         return self._control.notice(routes.upstream, "GONE", name, now=now)
 
     def no_way(self, name: str, peers: Iterable[str], *, now: float) -> list[Effect]:
-        """Tell those who send up to `name` in vain; each once until it probes, for it may send thousands."""
+        """Tell `peers`, who send up to `name` in vain; each once until it probes, as it may send thousands."""
         untold = [peer for peer in peers if self.interest.tell(name, peer)]
         return [effect for peer in untold for effect in self._control.notice(peer, "GONE", name, now=now)]
 
     def back(self, name: str, *, now: float, kept: bool = False) -> list[Effect]:
-        """Tell those who send by way of us to `name`, or to what is reached by it: what they sent may be lost.
+        """Tell those who send through us to `name`, or to what is reached through it, that there is a path again.
 
-        `kept`: nothing is; it was late.
+        What they sent may be lost. With `kept`, nothing was lost; it was only late.
         """
         extra = {"kept": True} if kept else {}
         effects: list[Effect] = []

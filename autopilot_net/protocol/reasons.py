@@ -1,4 +1,4 @@
-"""Why a message was not handled by whoever it came to: short text, made fit to travel where it enters."""
+"""Why a recipient did not handle a message: one line of text, made safe where it enters."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ WHY_CHARACTERS = 200
 
 
 class Refusal(str):
-    """The reason of one that came to its recipient and was refused there. Any other reason is one of the way there."""
+    """The reason of a message that its recipient refused. Any other reason arose on the way."""
 
     __slots__ = ()
 
 
 def refusal(text: Any) -> Refusal | None:
-    """`text`, of whatever origin, as a reason of one line that any log and any store can take; None for no text."""
+    """`text` as a reason of one line that any log and any store can take; None for no text."""
     if not isinstance(text, str):
         return None
     line = " ".join(text.split()).encode(errors="replace").decode()

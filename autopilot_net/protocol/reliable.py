@@ -1,8 +1,7 @@
-"""Reliable: what we promised to deliver, and what was promised to us; both until it is confirmed. Where it goes is not
-decided here.
+"""Reliable: what we are to deliver, and what was sent to us to be confirmed. Where anything goes is not decided here.
 
-It composes `outbox`, `inbox` and `pending_relays`. The router carries its messages, `control` answers for it, and what
-outlives a restart is asked to be kept.
+It composes `outbox`, `inbox` and `pending_relays`. The router carries its messages, and `control` sends its
+confirmations. It asks for what outlives a restart to be kept.
 """
 
 from __future__ import annotations
@@ -44,7 +43,7 @@ class Reliable:
     def send(
         self, message: Message, hops: tuple[str, ...], *, pack: bool, expires_after: float | None, now: float
     ) -> list[Effect]:
-        """Promise to deliver `message`. Raises `BadMessage` if one of its id awaits its confirmation."""
+        """Take `message` to be delivered. Raises `BadMessage` if one of its id already awaits its confirmation."""
         if message.id in self.outbox:
             raise BadMessage(f"message {message.id} awaits its confirmation; what is sent anew needs an id of its own")
         entry = OutboxEntry(message, hops, pack=pack)
@@ -74,7 +73,7 @@ class Reliable:
         return self._transmit_all(self.outbox.missing(message.sender, re, numbers[0], numbers[1], now=now), now)
 
     def handle_timer(self, *, now: float, is_stuck: Callable[[str], bool]) -> list[Effect]:
-        """What is to be repeated by now, and what has expired. See `Outbox.handle_timer` for `is_stuck`."""
+        """Repeat what is due, and end what has expired. See `Outbox.handle_timer` for `is_stuck`."""
         again, expired = self.outbox.handle_timer(now=now, is_stuck=is_stuck)
         spent, late = "no confirmation came, and it may not be sent again", "no confirmation came, and its time is up"
         ends: list[Effect] = []
@@ -84,7 +83,7 @@ class Reliable:
         return [*ends, *self._transmit_all(again, now)]
 
     def reopen(self, name: str, *, now: float) -> list[Effect]:
-        """There is a new way to `name`: what waits for one goes out, and what went another way goes out again."""
+        """There is a new path to `name`: send what waits for one, and send again what went by the former one."""
         for recipient, target in self.outbox.recipients(is_open=True):
             if name.removeprefix("_") in (target.removeprefix("_"), recipient.removeprefix("_")):
                 self.outbox.close(recipient)
@@ -101,7 +100,7 @@ class Reliable:
         return self._transmit_all(entries, now)
 
     def resume(self, name: str, *, now: float) -> list[Effect]:
-        """The way to `name` is read again, and what went by it is on it still: only what waits goes out."""
+        """The path to `name` is read again, and nothing on it was lost: send only what waits."""
         entries = [
             entry
             for recipient, target in self.outbox.recipients(is_open=False)
@@ -142,11 +141,10 @@ class Reliable:
     # -- below ---------------------------------------------------------------------------------------------------
 
     def _transmit_all(self, entries: Iterable[OutboxEntry], now: float) -> list[Effect]:
-        """Send what is due. What may be for Autopilot's own, which handles each repeat again, is not repeated; but what
-        a former life left is sent once, for that may never have sent it.
+        """Send what is due. A recipient that may be Autopilot's own handles each repeat again, so that it gets none.
 
-        In its place goes one question, which theirs take for a confirmation of nothing. Ours answer, so that they are
-        known to be ours, and get it all.
+        Such a recipient gets one `asks` CONFIRM instead, which Autopilot's own ignore. Ours answer it, and then get all
+        that waits. What a former life left is sent once in any case: that life may not have sent it.
         """
         effects: list[Effect] = []
         asked: set[str] = set()
@@ -163,9 +161,9 @@ class Reliable:
         return effects
 
     def _conclude(self, ticket: int, failed: str | None, now: float) -> list[Effect]:
-        """`ticket` is over: handled, or failed for the reason `failed`, which is empty where nobody refused it.
+        """`ticket` is over: handled, or failed. `failed` is the reason, empty if nobody refused it.
 
-        What Autopilot's own sent is handled, too, where it was refused: nothing would come of its repeats.
+        A refused message from Autopilot's own counts as handled: its repeats would change nothing.
         """
         why = failed or ""
         verdict = Verdict.HANDLED if failed is None else Verdict.FAILED
@@ -177,7 +175,8 @@ class Reliable:
         return self._store(outcome.record) + self._control.tell(outcome.receipt, verdict, why=why, now=now)
 
     def _read_question(self, message: Message, now: float) -> list[Effect]:
-        """Whether we are ours; or the answer, after which what was not repeated meanwhile is repeated at once."""
+        """Answer whether we are one of ours. Or read such an answer, and send at once what was not repeated meanwhile.
+        """
         if "asks" in message:
             return self._control.confirm(receipt_of(message), now=now, here=True)
         names = {message.sender, "_" + message.sender, message.sender.removeprefix("_")}
@@ -187,7 +186,7 @@ class Reliable:
     def _settle(
         self, about: str, sender: str, re: Any, now: float, *, failed: str = "", at: Any = None
     ) -> list[Effect]:
-        """`sender` says what became of a message of ours; or a station on the way, which cannot reach `at`, does."""
+        """Settle a message of ours, as `sender` says: the recipient, or a station on the way that cannot reach `at`."""
         recipient = at if isinstance(at, str) else sender
         settled, more = self.outbox.confirm(about, recipient, re, now=now)
         if not settled:
@@ -197,7 +196,7 @@ class Reliable:
         return [*self._end(settled, now, recipient, failed=failed), *self._transmit_all(more, now)]
 
     def _end(self, entry: OutboxEntry, now: float, by: str = "", *, failed: str = "") -> list[Effect]:
-        """A message of ours is settled, and with it what waited for nothing else."""
+        """A message of ours is settled, and with it each ticket that waited for nothing else."""
         about, to = entry.message.id, by or entry.message.to
         effects: list[Effect] = [Forget(entry.message.to, entry.seq)] if self._keeps else []
         effects.append(Expired(about, to, failed) if failed else Confirmed(about, to))

@@ -47,13 +47,13 @@ class Router:
             self.theirs.add(peer)
 
     def is_known(self, to: str) -> bool:
-        """Whether `to` is one of ours, or so near that one of Autopilot's own can confirm."""
+        """Whether `to` is one of ours, or near enough that even one of Autopilot's own can confirm."""
         names = {to, to.removeprefix("_")}
         near = to == "_" + self.id or not names.isdisjoint(self.routes.met)
         return near or not names.isdisjoint(self.ours)
 
     def is_mine(self, packet: Packet, peer: str) -> bool:
-        """Whether `packet` is for us: our program's id is ours too, but for what that program says itself."""
+        """Whether `packet` is for us. Packets for our program are ours too, unless the program sent them."""
         program = "_" + self.id
         mine = (self.id,) if peer == program else (self.id, program)
         return packet.recipient in mine and all(hop in mine for hop in packet.hops)
@@ -61,7 +61,7 @@ class Router:
     # -- ways ----------------------------------------------------------------------------------------------------
 
     def next_hop(self, name: str, *, from_above: bool = False) -> str | None:
-        """The neighbour on the way to `name`. A station's own program is below it, or nowhere."""
+        """The neighbour on the path to `name`. A station's own program is below it, or unreachable."""
         own = self.forwards and name == "_" + self.id
         return self.routes.next_hop(name, from_above=from_above or own)
 
@@ -70,7 +70,7 @@ class Router:
         return tuple(hops[1:] if hops and hops[0] == self.id else hops)
 
     def way_back(self, hops: Sequence[str], to: str) -> list[str]:
-        """The stations a confirmation passes, in the order in which the message passed them."""
+        """The stations that a confirmation passes, in the order in which the message passed them."""
         way, upstream = list(hops[:-1]), self.routes.upstream
         goes_up = not self.forwards and self.next_hop(hops[0] if hops else to) == upstream
         return [upstream, *way] if goes_up and upstream and way[:1] != [upstream] else way
@@ -83,11 +83,11 @@ class Router:
         return hop != self.routes.upstream or recipient not in self.routes.unreachable_above
 
     def is_to_come(self, hop: str) -> bool:
-        """Whether `hop` is an upstream that is yet to be met: all that is sent meanwhile waits, in its order."""
+        """Whether `hop` is an upstream that was never met yet. What is sent to it waits, in order."""
         return hop == self.routes.upstream and not self.routes.was_up
 
     def is_cut_off(self, packet: Packet) -> bool:
-        """Whether `packet`, which came from below, would have to go up, and cannot now, or would not be read."""
+        """Whether `packet`, which came from below, has to go up, and cannot now, or would not be read there."""
         routes = self.routes
         is_there = routes.up and not self.is_upstream_silent
         if routes.upstream is None or (is_there and packet.recipient not in routes.unreachable_above):
@@ -134,7 +134,7 @@ class Router:
     # -- pipes ---------------------------------------------------------------------------------------------------
 
     def lose(self, peer: str) -> list[Effect]:
-        """A neighbour went away: what waited for it is dropped, and what comes back under its id may be another."""
+        """A neighbour went away: what waited for it is dropped. Another machine may come back under its id."""
         self.ours.discard(peer)
         self.theirs.discard(peer)
         waiting = self._queues.pop(peer, None)
@@ -142,14 +142,14 @@ class Router:
         return [Dropped(AWAY, peer, "", gone)] if gone else []
 
     def full(self, peer: str, refused: Iterable[Transmit]) -> None:
-        """The pipe to `peer` took none of `refused`; until `ready`, what goes there waits within its bound."""
+        """The pipe to `peer` took none of `refused`. Until `ready`, messages to it wait in a bounded queue."""
         self._queues.setdefault(peer, SendQueue(self._queue_bytes)).put_back(refused)
 
     def ready(self, peer: str) -> list[Effect]:
-        """Try again what has waited longest for `peer`; the rest at the next call, while it is among `waiting_peers`.
+        """The messages that have waited longest for `peer`, to be tried again. The rest at the next call.
 
-        What is refused comes back by `full`: to try all of a long queue on a pipe that takes a little costs as much
-        each time as there is.
+        Call it while `peer` is in `waiting_peers`. What the pipe refuses comes back by `full`. Only a few are tried at
+        once: trying a long queue on a pipe that takes little would cost as much each time as the queue is long.
         """
         queue = self._queues.get(peer)
         if queue is None:
@@ -164,10 +164,10 @@ class Router:
         return [peer for peer in self._queues if self.routes.has(peer)]
 
     def holds_back(self) -> bool:
-        """Whether something waits for a neighbour: one whose pipe is full, or one that is yet to be met."""
+        """Whether anything waits: for a neighbour whose pipe is full, or for an upstream that was never met yet."""
         return bool(self._queues)
 
 
 def _recipient(effect: Transmit) -> str:
-    """Whom it is for; of what is for the neighbour itself, that is not among the frames."""
+    """The recipient. If that is the neighbour itself, it is not among the frames."""
     return effect.frames[-2].decode() if len(effect.frames) > 1 else effect.peer

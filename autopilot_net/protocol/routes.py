@@ -1,4 +1,4 @@
-"""Who is a neighbour, and what lies behind whom. No message is read or sent here."""
+"""Routes: who is a neighbour, and which ids lie behind which neighbour. No message is read or sent here."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ class Routes:
         return self.up if peer == self.upstream else peer in self.below
 
     def is_fixed(self, name: str) -> bool:
-        """Whether `name` is ours, our program's, or somebody's above: no neighbour below says where these are."""
+        """Whether `name` is this endpoint, its program, or above it: a neighbour below cannot say where these are."""
         machine = name.removeprefix("_")
         return machine == self._id or machine in self.above
 
@@ -68,11 +68,11 @@ class Routes:
         return True
 
     def is_away(self, name: str) -> bool:
-        """Whether `name` was below, and its path is known to be down: what is our own waits for it."""
+        """Whether `name` was below, and its path is known to be down. Our own messages to it wait."""
         return name in self.unreachable_below or name.removeprefix("_") in self.unreachable_below
 
     def found_above(self, name: str) -> bool:
-        """`name` can be reached by way of our upstream, so that is where it is now; whether it was away."""
+        """`name` was reached through the upstream, so that it is there now; whether it was away before."""
         was_away = self.is_away(name) or name in self.unreachable_above
         self.unreachable_below -= {name, name.removeprefix("_")}
         self.unreachable_above.discard(name)
@@ -86,9 +86,9 @@ class Routes:
         return bool(believed)
 
     def wrong_turn(self, way: Sequence[str]) -> str | None:
-        """Why `way`, hops and the recipient, cannot be: its first hop does not lead to the next, which lies elsewhere.
+        """Why the hops and the recipient in `way` cannot be right: the first hop does not lead to the second.
 
-        None where it may be, for all that is known here.
+        None if they may be right, as far as is known here.
         """
         if len(way) < 2:
             return None
@@ -100,7 +100,7 @@ class Routes:
         return f"{first} does not lead to {then}, which is {where}: a list is the way to one recipient, its last"
 
     def next_hop(self, name: str, *, from_above: bool = False) -> str | None:
-        """The neighbour to hand a message for `name` to. What came from above is never handed back up: None."""
+        """The neighbour to hand a message for `name` to. None if it came from above and would have to go back up."""
         for known in (name, name.removeprefix("_")):
             if known in self.below:
                 return known

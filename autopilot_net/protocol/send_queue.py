@@ -1,7 +1,7 @@
 """What waits for a neighbour whose pipe is full: bounded in bytes, in order, and fair to those it came from.
 
-What the library writes itself goes first. Then comes what the pipe had taken and gave back. Then those it came from
-have their turns, one message each, so that one that floods does not hold the others up.
+The library's own messages go first. Then come messages that the pipe refused. Then the neighbours that messages came
+from take turns, one message each, so that one that floods does not hold up the others.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ class _Lane:
 
 
 class SendQueue:
-    """The messages that wait for one neighbour, `limit_bytes` of them. What does not fit is dropped by the caller."""
+    """The messages that wait for one neighbour, at most `limit_bytes`. The caller reports what is dropped."""
 
     def __init__(self, limit_bytes: int) -> None:
         self._limit = limit_bytes
@@ -59,9 +59,9 @@ class SendQueue:
         return self._count
 
     def put(self, effect: Transmit, source: str) -> Transmit | None:
-        """Queue `effect`, which came from the neighbour `source`; what has to be dropped for it, maybe itself.
+        """Queue `effect`, which came from the neighbour `source`. Returns what has to be dropped for it, maybe itself.
 
-        Whoever has most waiting loses its newest: a flood costs the one that floods.
+        The source with the most bytes waiting loses its newest message: a flood costs only the one that floods.
         """
         self._add(effect)
         if effect.kind is Traffic.CONTROL:
@@ -78,7 +78,7 @@ class SendQueue:
         return dropped
 
     def put_back(self, refused: Iterable[Transmit]) -> None:
-        """Return to the front, in their order, messages that the pipe refused after all. They were counted before."""
+        """Put messages that the pipe refused back to the front, in order. They were admitted before."""
         for effect in reversed(list(refused)):
             (self._control if effect.kind is Traffic.CONTROL else self._returned).appendleft(effect)
             self._add(effect)

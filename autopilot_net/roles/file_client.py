@@ -1,7 +1,7 @@
-"""How a pilot gets the files that a task names: part by part, so that memory stays bounded and a transfer resumes.
+"""How a pilot gets the files that a task names: part by part, so that memory is bounded and a transfer resumes.
 
-Autopilot's own terminal knows the plain path alone, and answers with the whole file. One that is not known to be ours
-is asked by that; the part that is wanted goes along as an attribute, which theirs ignores and ours heeds.
+Autopilot's own terminal knows only the plain path, and answers with the whole file. A terminal that is not known to be
+ours is asked by the path too; the part that is wanted is an extra attribute, which Autopilot's own ignores.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ class _Pull:
 
 
 class FileClient:
-    """Pulls files from the terminal, which keeps no state of it. A few parts of one file are under way at a time.
+    """Pulls files from the terminal, which keeps no state of a transfer. A few parts of one file are under way at once.
 
     A file of which nothing comes for `timeout` seconds fails.
     """

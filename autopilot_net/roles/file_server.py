@@ -1,4 +1,4 @@
-"""How a terminal gives out task files. It keeps no state of a transfer: each question says all that it wants."""
+"""How a terminal serves task files. It keeps no state of a transfer: each question says all that it wants."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ Answer = dict[str, Any]
 
 
 class FileServer:
-    """Answers questions for files, each machine's in order. The reading is done beside the listens."""
+    """Answers questions for files, each machine's in order. Files are read beside the listens."""
 
     def __init__(self, host: RoleHost) -> None:
         self._host = host

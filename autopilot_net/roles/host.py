@@ -232,8 +232,8 @@ def count_of(facts: Mapping[str, Any], name: str) -> int:
 def is_sought(message: Message) -> bool:
     """Whether its sender waits for a confirmation.
 
-    What comes often, and unasked, is passed on no more firmly than it came: no window bounds it, and what waited for a
-    program that is away for a weekend would fill the memory.
+    What came unconfirmed is forwarded unconfirmed: no window bounds it, and what waited for a program that is away for
+    a weekend would fill the memory.
     """
     return "NOREPEAT" not in message.flags
 

@@ -1,4 +1,4 @@
-"""Whether the terminal's copy of a session is whole: counted and digested where it was made, and where it arrived."""
+"""Proves that the terminal's copy of a session is complete: both ends count and digest its DATA."""
 
 from __future__ import annotations
 
@@ -14,14 +14,21 @@ Session = tuple[str, str]
 
 
 class Ledger:
-    """The DATA of each (subject, session), in order: ids, and a running digest over ids and values."""
+    """The DATA of each (subject, session), in order: message ids, and a running SHA-256 over ids and values.
+
+    Two ledgers with the same count and digest hold the same messages in the same order. It takes no lock: one thread at
+    a time.
+    """
 
     def __init__(self) -> None:
         self._ids: dict[Session, list[str]] = {}
         self._digests: dict[Session, Any] = {}
 
     def record(self, message_id: str, value: Any) -> None:
-        """Note one message, under the id it had where it began. A value that names no subject belongs to subject ''."""
+        """Add one message, under the id it had where it began. A value without a subject belongs to subject ''.
+
+        Raises `BadMessage`, and adds nothing, for a value that cannot be sent.
+        """
         facts = value if isinstance(value, dict) else {}
         session = _session(facts)
         line = message_id.encode() + b"\0" + encode(value) + b"\0"  # first: what cannot travel is not counted
@@ -29,7 +36,7 @@ class Ledger:
         self._digests.setdefault(session, sha256()).update(line)
 
     def answer(self, question: dict[str, Any]) -> dict[str, Any]:
-        """`count` and `digest` for the subject and session asked about; `ids` of `range` [from, to), if asked."""
+        """`count` and `digest` of the subject and session in `question`; and the `ids` of its `range` [from, to)."""
         session = _session(question)
         ids = self._ids.get(session, [])
         digest = self._digests.get(session, sha256())

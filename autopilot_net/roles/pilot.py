@@ -20,7 +20,7 @@ STOPPED = "a STOP could wait no longer for its files"
 
 
 class Pilot(Role):
-    """Stands between its own program, its children, and what is above."""
+    """The role between its own program, its children, and whatever is above."""
 
     def __init__(
         self,
@@ -60,9 +60,9 @@ class Pilot(Role):
     # -- neighbours ----------------------------------------------------------------------------------------------
 
     def neighbour(self, peer: str, is_there: bool) -> None:
-        """A neighbour came or went. To a parent that may have forgotten us, say who is here and below.
+        """A neighbour came or went. When the parent is back, tell it who is here and below: it may have forgotten.
 
-        That children went is told above: nobody else can know.
+        When children went, tell that above: nobody else can know.
         """
         if not is_there:
             gone = [name for name, (_, way) in self.children.items() if way[0] == peer]
@@ -78,7 +78,7 @@ class Pilot(Role):
 
     @key("HANDSHAKE")
     def handshake(self, message: Message) -> Any:
-        """Something below shook hands: remember the way to it, and pass the news up, our own name before it."""
+        """Something below shook hands: remember the path to it, and pass the news up, with our own name before it."""
         value = message.value if isinstance(message.value, dict) else {}
         machine = id_in(message, "pilot") if "pilot" in value else machine_of(message)
         way = way_of(message, machine)
@@ -106,7 +106,8 @@ class Pilot(Role):
         return news
 
     def _heard(self, news: Any) -> None:
-        """Whoever was not heard is announced again with the next beat: above, it would look offline for ever."""
+        """If the news expired, it is sent again with the next beat: otherwise the machine would look offline for ever.
+        """
         # Told by the I/O thread: it never takes the word back, which is for the beat to do.
         if news.expired and not news.refused:
             self._is_unheard = True
@@ -115,7 +116,7 @@ class Pilot(Role):
 
     @key("STATE")
     def on_state(self, message: Message) -> Any:
-        """Keep our own program's state and push it up; a child's goes up as the child's, and never becomes ours."""
+        """Keep our own program's state and push it up. A child's state goes up as the child's."""
         if message.sender == self.program:
             self.state = message.value
             return self.relay(message, self.parent, repeat=is_sought(message), **self._clock())
@@ -149,7 +150,7 @@ class Pilot(Role):
 
     @key("START")
     def start(self, message: Message) -> Any:
-        """Fetch what files the task names and we lack, then hand it to the program. Nothing but the task waits."""
+        """Fetch the files that the task names and that are missing here, then hand it to the program."""
         value = message.value if isinstance(message.value, dict) else {}
         if self._fetching:
             return self._in_turn(lambda: self.start(message))
@@ -170,7 +171,8 @@ class Pilot(Role):
 
     @key("STOP")
     def stop(self, message: Message) -> Any:
-        """To the program, after a START that came before; which gives up its files rather than hold it for long."""
+        """Pass it to the program, after a START that came before. That START gives its files up if they take too long.
+        """
         stopped = self.to_program(message)
         if self._fetching:
             held = self._held[-1]
@@ -192,7 +194,7 @@ class Pilot(Role):
 
     @key("CHILD")
     def child(self, message: Message) -> Any:
-        """Pass `value["KEY"]` (START, if it names none) on to our children: who shook hands, and who is expected."""
+        """Pass `value["KEY"]` (START, if it names none) on to our children: those here, and those expected."""
         value = message.value if isinstance(message.value, dict) else {}
         key = str(value.get("KEY", "START"))
         here = [name for name, (_, way) in self.children.items() if len(way) == 1]
@@ -200,7 +202,7 @@ class Pilot(Role):
 
     @key("COHERE")
     def cohere(self, message: Message) -> Any:
-        """Have the program's node count what it sent; it answers whoever asked first. An answer is just passed on."""
+        """Have the program's node count what it sent. It answers whoever asked first. An answer is only passed on."""
         value = message.value if isinstance(message.value, dict) else {}
         if "digest" in value:
             return self.relay(message, self.program)
@@ -210,9 +212,9 @@ class Pilot(Role):
 
     @key("CONTINUOUS")
     def continuous(self, message: Message) -> Any:
-        """A child's data: to the terminal, under our name, the child's beside it, and our subject's unless it has one.
+        """A child's data: pass it to the terminal under our name, with the child's name and our subject added.
 
-        The child is `child` in the value; what the item itself calls so stays.
+        The child is `child` in the value. An item that has fields `child` or `subject` keeps them.
         """
         value = message.value if isinstance(message.value, dict) else {"value": message.value}
         subject = value.get("subject") or message.get("subject") or self.subject
@@ -222,7 +224,7 @@ class Pilot(Role):
         return self.relay(message, self.terminal, key="DATA", value=value, repeat=is_sought(message), **header)
 
     def _child_of(self, message: Message, named: Any) -> dict[str, str]:
-        """Whose data it is, as it says itself, or its stream, or by whom it came; nothing of our own program's."""
+        """Whose data it is: as the item, its stream or the neighbour it came from says. Empty for our own program's."""
         for name in (named, message.get("pilot")):
             if isinstance(name, str) and name != self.host.id:
                 return {"child": name}
@@ -234,7 +236,7 @@ class Pilot(Role):
         return self.relay(message, self.parent)
 
     def may_kill(self, message: Message) -> bool:
-        """Whether a KILL is to be obeyed: from the terminal, the parent, or our own program, by the way each comes."""
+        """Whether to obey a KILL: from the terminal, the parent or our own program, each by its own path."""
         if message.sender == self.program:
             return message.came_from == self.program
         is_above = message.sender in (self.terminal, "_" + self.terminal, self.parent)

@@ -19,7 +19,7 @@ CLOCK = "clock"  # the attribute that tells of a machine's clock
 
 
 class Terminal(Role):
-    """Knows the pilots; hands what they send to its program, `_T`, and copies to the plots."""
+    """Knows the pilots. It hands what they send to its program, `_T`, and sends copies to the plots."""
 
     def __init__(self, host: RoleHost, *, pilots: Mapping[str, Any] | None = None, data_fps: float = 20.0) -> None:
         super().__init__(host)
@@ -32,9 +32,9 @@ class Terminal(Role):
     # -- who is there --------------------------------------------------------------------------------------------
 
     def neighbour(self, peer: str, is_there: bool) -> None:
-        """A neighbour went: with it, all machines that are reached by it. The program is told at once.
+        """A neighbour went, and with it all machines that are reached through it. The program is told at once.
 
-        One that is back says so itself, by a HANDSHAKE.
+        A machine that is back says so itself, by a HANDSHAKE.
         """
         if is_there and peer in self.online:
             self.online[peer] = True
@@ -43,7 +43,7 @@ class Terminal(Role):
                 self._disconnected(name)
 
     def _disconnected(self, machine: str) -> Any:
-        """A machine is gone, or so its parent says. Autopilot's own terminal has that word for it too."""
+        """A machine is gone, or its parent says so. Autopilot's own terminal has the same word for it."""
         self.online[machine] = False
         self.pilots[machine]["state"] = DISCONNECTED
         news = {"state": DISCONNECTED, "pilot": machine}
@@ -65,7 +65,7 @@ class Terminal(Role):
 
     @key("INIT")
     def init(self, message: Message) -> None:
-        """Ask every known machine for its state. Its answer is the confirmation; one that is off is not waited for."""
+        """Ask every known machine for its state. It is not waited for: a machine may be off."""
         del message
         for name in self.pilots:
             self.attempt(self.send, name, "PING", None, repeat=False, flags=["NOLOG"])
@@ -77,7 +77,7 @@ class Terminal(Role):
 
     @key("STOPALL")
     def stopall(self, message: Message) -> Any:
-        """Stop every machine, and tell its plot. One that cannot be told to stop keeps no other from it."""
+        """Stop every machine, and tell its plot. If one cannot be told, the others still are."""
         del message
         for name in self.pilots:
             self.attempt(self.send, "P_" + name, "STOP", None, repeat=False)
@@ -85,13 +85,13 @@ class Terminal(Role):
 
     @key("DATA")
     def data(self, message: Message) -> Any:
-        """A trial: to the program, whose word is the confirmation; a copy to the plot."""
+        """A trial: pass it to the program, whose confirmation counts, and a copy to the plot."""
         self.copy(message, "P_" + _pilot_of(message))
         return self.relay(message, self.program)
 
     @key("CONTINUOUS")
     def continuous(self, message: Message) -> Any:
-        """A stream's item: to the program; to the plot no more often than an eye can see."""
+        """A stream's item: pass it to the program, and to the plot no more often than `data_fps` allows."""
         pilot = _pilot_of(message)
         now = self.host.now()
         if (now - self.plotted.get(pilot, -1e9)) * self.data_fps >= 1.0:
@@ -119,7 +119,7 @@ class Terminal(Role):
 
     @key("HANDSHAKE")
     def handshake(self, message: Message) -> Any:
-        """A machine is there, or there again, on the way that the message tells. What was known of it is kept."""
+        """A machine is there, or there again, on the path that the message tells. Former facts about it are kept."""
         machine = id_in(message, "pilot")
         way = way_of(message, machine)
         for name in way:
@@ -146,7 +146,7 @@ class Terminal(Role):
 
     @key("ERROR", "COHERE", listen="l_to_program")
     def to_program(self, message: Message) -> Any:
-        """Whatever only the program can make sense of."""
+        """Pass it to the program."""
         return self.relay(message, self.program)
 
 
@@ -166,7 +166,7 @@ def _clock_of(message: Message) -> dict[str, Any]:
 
 
 def _pilot_of(message: Message) -> str:
-    """The machine whose data it is: what a stream's item does not say, its headers or its sender do."""
+    """The machine whose data it is, as the item says; else its headers; else its sender."""
     named = message.value.get("pilot") if isinstance(message.value, dict) else None
     named = named or message.get("pilot")
     return named if isinstance(named, str) else machine_of(message)
@@ -174,7 +174,7 @@ def _pilot_of(message: Message) -> str:
 
 
 def _wanted(message: Message) -> Any:
-    """What file, or part of one: who does not know yet how we speak names the part beside the plain path."""
+    """The file, or part of one, that is asked for. A pilot that does not know us yet names the part beside the path."""
     part = message.get("part")
     is_part = isinstance(message.value, str) and isinstance(part, dict)
     return {**part, "path": message.value} if is_part else message.value

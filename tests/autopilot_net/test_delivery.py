@@ -62,7 +62,7 @@ def test_who_calls_when_it_is_settled_is_called_once_at_once_or_later(caplog: py
     assert told == []
     one.settle(confirmed=True)
     assert told == ["first", "second"]
-    assert "what was to be called when rig_1_7 is settled raised" in caplog.text
+    assert "a callback of the delivery of rig_1_7 raised" in caplog.text
     one.then(lambda delivery: told.append(delivery.id))
     assert told == ["first", "second", "rig_1_7"]
 
