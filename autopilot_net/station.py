@@ -100,8 +100,7 @@ class Station(StationListens, multiprocessing.Process):
         self.listen_port = 0 if listen_port is None else port_of(listen_port, f"the listen_port of station {id}")
         if repeat_interval is not None:
             self.repeat_interval = seconds_of(repeat_interval, f"the repeat_interval of station {id}")
-        own: dict[str, Listen] = {"CONFIRM": self.l_confirm, "STREAM": self.l_stream, "KILL": self.l_kill}
-        self.listens = {**own, **(listens or {})}
+        self.listens = {"CONFIRM": self.l_confirm, "STREAM": self.l_stream, "KILL": self.l_kill, **(listens or {})}
         refuse_generators(self.listens, f"station {id}")
         self._settings = Settings(liveness_s=liveness_s, window=window or Window())
         self._trace = None if trace is None else os.fspath(trace)
@@ -125,8 +124,7 @@ class Station(StationListens, multiprocessing.Process):
         self._bound = multiprocessing.Value("i", 0, lock=False)
         self._reached = multiprocessing.Value("b", 0, lock=False)
         self._complaint = multiprocessing.Array("c", COMPLAINT_BYTES, lock=False)
-        self.closing = Flag()
-        self.ready = Flag()
+        self.closing, self.ready = Flag(), Flag()
 
     def _own_core(self) -> Core:
         return self.core
@@ -233,8 +231,8 @@ class Station(StationListens, multiprocessing.Process):
         )
         self._bound.value = core.attachment.sockets.bind(self.listen_ip, self.listen_port)
         if self.pusher:
-            push_ip = LOOPBACK if self.push_ip == "localhost" else str(self.push_ip)
-            core.attachment.sockets.connect(str(self.push_id), push_ip, int(self.push_port or 0))
+            ip = LOOPBACK if self.push_ip == "localhost" else str(self.push_ip)
+            core.attachment.sockets.connect(str(self.push_id), ip, int(self.push_port or 0))
         return core
 
     def begin_role(self) -> None:
