@@ -15,7 +15,7 @@ from autopilot_net.sockets import Sockets
 
 __all__ = ["Attachment", "Pump", "Stuck"]
 
-RETRY_S = (0.001, 0.02)  # zmq does not say when one neighbour's pipe takes again, so it is tried
+RETRY_S = (0.001, 0.02)  # zmq does not report when a neighbour's pipe takes again, so that it is retried
 
 
 class Pump(Protocol):

@@ -19,7 +19,7 @@ from autopilot_net.sockets import SendResult
 
 __all__ = ["Backpressure"]
 
-READ_OUT_S = 0.01  # how often it is looked whether a connection that is over has been read out
+READ_OUT_S = 0.01  # how often to check whether a connection that is over has been read out
 
 
 class Backpressure:
@@ -92,7 +92,7 @@ class Backpressure:
             stuck = attachment.stuck.get(peer)
             if stuck is None:
                 yield now
-            elif peer != upstream or not attachment.sockets.blocked:  # else a poll tells
+            elif peer != upstream or not attachment.sockets.blocked:  # otherwise a poll reports it
                 yield stuck.retry_at
 
     @staticmethod

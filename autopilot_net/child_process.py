@@ -16,7 +16,7 @@ __all__ = ["Flag", "allow_connections", "end_with_owner"]
 def allow_connections() -> None:
     """Let this process have as many connections as its system permits: the usual 1,024 files are 1,000 rigs."""
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    with contextlib.suppress(ValueError, OSError):  # macOS calls unlimited what it does not give
+    with contextlib.suppress(ValueError, OSError):  # macOS reports a limit that it does not grant
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 

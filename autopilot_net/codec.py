@@ -20,7 +20,7 @@ from autopilot_net.errors import BadMessage
 
 __all__ = ["MAX_DEPTH", "Head", "closed", "decode", "encode", "head", "opened", "where", "whole"]
 
-MAX_DEPTH = 200  # far beyond any experiment's data, far below Python's own limit, which takes the process along
+MAX_DEPTH = 200  # far more than any experiment's data, far less than Python's own limit, which ends the process
 _LEAVES = frozenset((str, int, bool, type(None)))  # what both JSON writers write alike, exactly these types
 
 _encoder = msgspec.json.Encoder()
@@ -107,7 +107,7 @@ def encode(value: Any, *, pack: bool = False, name: Callable[[], str] = lambda: 
         if writer.non_finite:  # msgspec alone would write NaN as null, and a missing reaction time would become no time
             return json.dumps(tree, ensure_ascii=False, separators=(",", ":")).encode()
         return _encoder.encode(tree)
-    except ValueError as error:  # half a character, or an integer of more digits than Python reads
+    except ValueError as error:  # half a surrogate pair, or an integer of more digits than Python reads
         place = where(_culprit(tree))
         raise BadMessage(f"{name()}: JSON cannot carry what stands at {place} ({error})") from error
 
@@ -165,7 +165,7 @@ class _Writer:
             return value
         if depth > MAX_DEPTH:
             raise BadMessage(f"{self.name()} is nested more than {MAX_DEPTH} deep at {path[:80]}…")
-        if kind is dict:  # nearly all of nearly every message is text under text, for which a call each would be felt
+        if kind is dict:  # nearly every message is mostly text under text: a call for each would cost time
             return {
                 key if type(key) is str else self._key(key, path): item
                 if type(item) in _LEAVES

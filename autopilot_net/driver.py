@@ -33,7 +33,7 @@ __all__ = ["Driver"]
 logger = logging.getLogger("autopilot_net")
 
 CLOSE_S = 5.0  # how long closing waits for a handler that does not return
-ROOM_S = 5.0  # how long a sender waits for room until that is said
+ROOM_S = 5.0  # how long a sender waits for room until it is logged
 
 
 class Driver:
@@ -50,7 +50,7 @@ class Driver:
         behind_bytes: int = 64 << 20,
     ) -> None:
         self.name = name
-        self.broken: BaseException | None = None  # what ended a thread that was to serve until `stop`
+        self.broken: BaseException | None = None  # the error that ended a thread before `stop`
         self.on_broken: Callable[[], Any] = lambda: None
         self.on_reached: Callable[[bool], Any] = lambda _: None  # of the first upstream; called in the I/O thread
         self._stopped = False  # by `stop`, which may be called again

@@ -189,7 +189,7 @@ class Durable:
                     run("DELETE FROM kept WHERE endpoint = ? AND recipient = ? AND seq = ?", where)
             run("COMMIT")
         except Exception:
-            if self._db.in_transaction:  # of some errors sqlite has taken all back already
+            if self._db.in_transaction:  # after some errors sqlite has rolled back already
                 run("ROLLBACK")
             raise
         self._kept_reserved = self._reserved
@@ -234,7 +234,7 @@ def compact(batch: Batch) -> Batch:
     """The same without what it makes needless itself: what waits for room on a disk must not fill the memory."""
     settled = {(endpoint, effect.to, effect.seq) for endpoint, effect in batch if isinstance(effect, Forget)}
     promised: set[tuple[str, str, int]] = set()
-    last: dict[tuple[str, str], int] = {}  # which number was given last is to be known even if it is settled
+    last: dict[tuple[str, str], int] = {}  # the last number is remembered even if its message is settled
     lows: dict[tuple[str, Life], int] = {}
     for endpoint, record in ((endpoint, effect.record) for endpoint, effect in batch if isinstance(effect, Store)):
         if isinstance(record, Kept):

@@ -16,7 +16,7 @@ from autopilot_net.errors import DurableRefused
 
 __all__ = ["TABLES", "fill", "make_whole", "marked", "refuse_foreign", "why_refused"]
 
-APPLICATION = 0x41504E31  # what `file` and this module know the file by
+APPLICATION = 0x41504E31  # by which `file` and this module recognize it
 VERSION = 3
 TABLES = [
     "CREATE TABLE owner (id TEXT NOT NULL, next_number INTEGER NOT NULL, mark INTEGER)",
@@ -54,7 +54,7 @@ def _name(name: str, path: Path) -> None:
         os.link(name, path)
     except FileExistsError:
         return
-    except OSError:  # a file cannot have two names here, as on FAT: whoever gives it another waits for its turn
+    except OSError:  # hard links are not supported here, as on FAT: a lock on the folder decides who renames
         folder = os.open(path.parent, os.O_RDONLY)
         try:
             import fcntl

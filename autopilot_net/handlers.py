@@ -27,7 +27,7 @@ Run = tuple[float, str]  # when a handler began, and what it handles
 Done = Callable[[list[Delivery]], None]
 Call = Callable[[], Any]
 
-OBJECT_BYTES = 2_000  # about what a small message costs in memory beyond its bytes
+OBJECT_BYTES = 2_000  # about what a small message takes in memory beyond its bytes
 
 
 class Callbacks(Protocol):
@@ -65,12 +65,12 @@ class Handlers:
         ended: Callable[[BaseException], Any] = lambda _: None,
     ) -> None:
         self._name = name
-        self._ended = ended  # told what ended the thread, other than `stop`
+        self._ended = ended  # called with the error that ended the thread
         self._host = host
         self._slow_s = slow_handler_s
         self._batches: queue.SimpleQueue[list[Call] | None] = queue.SimpleQueue()
         self._running: Run | None = None
-        self._beside: dict[int, Run | None] = {}  # of concurrent listens; None: one that has yet to find a thread
+        self._beside: dict[int, Run | None] = {}  # of concurrent listens; None: it waits for a thread
         self._numbers = count()
         self._named: list[Run] = []
         self._put = self._done = 0  # batches
@@ -140,7 +140,7 @@ class Handlers:
 
     def callback_raised(self, error: BaseException) -> None:
         """Report what the callback of a delivery raised. Called in the `except` that caught it, in the I/O thread."""
-        trace = traceback.format_exc()  # here, for in the handler thread it would be another
+        trace = traceback.format_exc()  # here: in the handler thread it would be another traceback
 
         def tell() -> None:
             self._host.on_callback_exception(error, trace)

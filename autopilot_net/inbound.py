@@ -25,13 +25,13 @@ from autopilot_net.protocol.identity import connection_of, id_of
 
 __all__ = ["InboundMessage", "Inbound"]
 
-FRAMES = 64  # of one message: the hops of a very deep tree. What has more is not of this protocol
-CONNECTIONS = 8_192  # at once; whoever comes beyond is hung up on
-FLUSH_S = 0.02  # zmq tells the end of a connection just before it hands on the last of it
-UNHEARD = 256  # messages within which zmq has heard of all that had come
+FRAMES = 64  # of one message: enough for a very deep tree. More is not of this protocol
+CONNECTIONS = 8_192  # at once; further connections are closed
+FLUSH_S = 0.02  # zmq reports the end of a connection shortly before it hands on its last messages
+UNHEARD = 256  # messages after which zmq has noticed everything that had arrived
 RETIRED = 1_024
-QUIET_S = 0.2  # a connection whose place was taken, and that brings nothing for so long, is hung up on
-DRAIN_S = 2.0  # so is one that goes on for so long; and if it then is silent for so long, its end is not waited for
+QUIET_S = 0.2  # a replaced connection that brings nothing for so long is closed
+DRAIN_S = 2.0  # so is one that goes on for so long; its end is waited for at most as long again
 
 
 class InboundMessage(NamedTuple):
@@ -52,11 +52,11 @@ class _Connection:
 
     def __init__(self, peer: str, identity: bytes, fd: int, address: str, *, probes: bool, took_over: bool) -> None:
         self.peer = peer
-        self.identity = identity  # by which it is sent to
+        self.identity = identity  # the address for messages to it
         self.fd = fd
         self.address = address
         self.far_end = _far_end(fd)
-        self.probes = probes  # whether the first that came was a probe, as of all of ours
+        self.probes = probes  # whether its first message was a probe, as for all of ours
         self.took_over = took_over  # whether the one before it was still there
         self.is_new = True  # nothing of it was handed on yet
         self.is_over = False  # its end was told

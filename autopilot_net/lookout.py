@@ -24,7 +24,7 @@ class Lookout:
         self._name = name
         self._observer = observer
         self._run = run
-        self.is_over = False  # nothing is said any more
+        self.is_over = False  # nothing is logged any more
 
     def mind(self, attachment: Attachment, attachments: Sequence[Attachment], *, reached: bool, now: float) -> None:
         """If the upstream of `attachment` is not reached, and it is time to, find out why."""

@@ -16,7 +16,7 @@ REQUIRED = ("id", "to", "sender", "key")
 FIELDS = (*REQUIRED, "value", "flags")  # which are attributes of the class
 _NESTED = (dict, list)  # what may hold an array
 
-_INSTEAD = {  # what Autopilot's have and would be hollow here
+_INSTEAD = {  # what Autopilot's messages have and ours do not
     "get_timestamp": "one without a `timestamp` is given the time when it is sent; to note it before, set it yourself",
     "serialized": "nothing is kept, and `serialize()` makes the bytes",
 }
@@ -50,7 +50,7 @@ class Message:
 
     __slots__ = ("_fields", "_refused", "came_from", "is_sought")
     _fields: dict[str, Any]
-    _refused: str  # why whoever it came to could not handle it; not on the wire either
+    _refused: str  # why its recipient could not handle it; not on the wire either
     came_from: str | None
     """The neighbour that handed it on, of a message that came in. Not on the wire, which could say anything."""
     is_sought: bool

@@ -54,7 +54,7 @@ def _delegate(name: str, method: str, doc: str | None) -> Callable[[Any, Message
     Where that raises, the message is not handled: whoever sent a STOPALL must not take it for done.
     """
 
-    def listen(self: Any, msg: Message) -> Any:  # the name by which Autopilot's own call it
+    def listen(self: Any, msg: Message) -> Any:  # `msg` is Autopilot's name for it
         try:
             return getattr(self.role, method)(msg)
         except Exception as error:

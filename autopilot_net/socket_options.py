@@ -19,7 +19,7 @@ UNACKED_MS = 10_000  # how long what is sent down may stay unacknowledged
 # messages, PIPE_BYTES of larger ones (one always may go), and what the system keeps, which it counts double.
 PIPE = 64  # messages
 SMALL = 1 << 10  # bytes; larger ones are counted, since zmq counts messages alone
-SEND_BYTES = 64 << 10  # with half of it loopback, whose packets are as large, waits 40 ms for each acknowledgement
+SEND_BYTES = 64 << 10  # with half of it, loopback, whose packets are as large, waits 40 ms for each acknowledgement
 # Of what one neighbour sent, so much may lie unread, in zmq and in the system. Then its sender has to wait.
 UNREAD = 256  # messages
 UNREAD_BYTES = 128 << 10
@@ -29,9 +29,9 @@ MAX_FRAME = 64 << 20  # bytes; whoever sends a longer one is disconnected before
 def router(context: zmq.Context[zmq.Socket[bytes]]) -> zmq.Socket[bytes]:
     """A ROUTER that says when a neighbour is gone, and lets a rebooted one back in."""
     socket = _common(context.socket(zmq.ROUTER))
-    socket.setsockopt(zmq.ROUTER_MANDATORY, 1)  # else what goes to a neighbour that is gone vanishes without a word
-    socket.setsockopt(zmq.ROUTER_HANDOVER, 1)  # else a rebooted Pi is refused its own id while its old ghost lives
-    socket.setsockopt(zmq.TCP_MAXRT, UNACKED_MS)  # else one that lost its power with something under way stays
+    socket.setsockopt(zmq.ROUTER_MANDATORY, 1)  # otherwise messages to a neighbour that is gone are dropped silently
+    socket.setsockopt(zmq.ROUTER_HANDOVER, 1)  # otherwise a rebooted Pi is refused its id for a while
+    socket.setsockopt(zmq.TCP_MAXRT, UNACKED_MS)  # otherwise a peer that lost its power seems connected
     return socket
 
 
@@ -42,8 +42,8 @@ def dealer(context: zmq.Context[zmq.Socket[bytes]], identity: bytes) -> zmq.Sock
     """
     socket = _common(context.socket(zmq.DEALER))
     socket.setsockopt(zmq.IDENTITY, identity)
-    socket.setsockopt(zmq.PROBE_ROUTER, 1)  # else the far ROUTER knows nobody until the first message comes up
-    socket.setsockopt(zmq.IMMEDIATE, 1)  # else stale frames pile up for a dead peer, and reach its next life
+    socket.setsockopt(zmq.PROBE_ROUTER, 1)  # otherwise the far ROUTER does not know us until our first message
+    socket.setsockopt(zmq.IMMEDIATE, 1)  # otherwise frames queue for a dead peer, and reach its next life
     socket.setsockopt(zmq.RECONNECT_IVL, 50)
     socket.setsockopt(zmq.RECONNECT_IVL_MAX, 1_000)
     return socket
@@ -58,7 +58,7 @@ def _common(socket: zmq.Socket[bytes]) -> zmq.Socket[bytes]:
     socket.setsockopt(zmq.RCVHWM, UNREAD)
     socket.setsockopt(zmq.RCVBUF, UNREAD_BYTES)
     socket.setsockopt(zmq.MAXMSGSIZE, MAX_FRAME)
-    # A machine that lost its power looks connected for as long as TCP hopes, which is hours.
+    # Without keepalive, a machine that lost its power looks connected for hours.
     socket.setsockopt(zmq.TCP_KEEPALIVE, 1)
     socket.setsockopt(zmq.TCP_KEEPALIVE_IDLE, KEEPALIVE_S)
     socket.setsockopt(zmq.TCP_KEEPALIVE_INTVL, KEEPALIVE_S)

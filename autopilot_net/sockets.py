@@ -89,7 +89,7 @@ class Sockets:
         """Listen; `port` None or 0 lets the system choose. Returns it. Raises `AutopilotNetError` if it is taken."""
         self._router = router(self._context)
         self._router.setsockopt(zmq.IPV6, is_v6(ip) or (ip == "*" and has_v6()))
-        # First: whoever waits for this port is accepted at once, and unheard of, is lost with each thing that it says.
+        # Before bind: a peer that waits for this port is accepted at once, and its messages need its ACCEPTED event.
         self._router_monitor = self._router.get_monitor_socket(zmq.EVENT_ACCEPTED | zmq.EVENT_DISCONNECTED)
         try:
             self._router.bind(f"tcp://{bracketed(ip)}:{port or '*'}")
@@ -124,7 +124,7 @@ class Sockets:
         self._close(self._dealer, self._dealer_monitor, linger=0)
         self._dealer = self._dealer_monitor = None
         self._is_up = self.blocked = False
-        self._news = deque(news for news in self._news if news != (self._upstream, True))  # zmq was quicker than we
+        self._news = deque(news for news in self._news if news != (self._upstream, True))  # zmq reconnected before us
 
     def reconnect(self, connection: str = "") -> None:
         """Make another connection to the upstream.
@@ -263,7 +263,7 @@ class Sockets:
         socket: zmq.Socket[bytes] | None, monitor: zmq.Socket[bytes] | None, *, linger: int
     ) -> None:
         if socket is not None:
-            with contextlib.suppress(zmq.ContextTerminated):  # whoever ended the context waits for the closing
+            with contextlib.suppress(zmq.ContextTerminated):  # whoever terminates the context waits for this
                 socket.disable_monitor()
             socket.close(linger)
         if monitor is not None:

@@ -44,7 +44,7 @@ logger = logging.getLogger("autopilot_net")
 
 BROKEN = 70  # the exit code of a station that could not go on: an internal error, as in sysexits.h
 COMPLAINT_BYTES = 1_000  # of what kept a station from listening, told to its parent
-SWITCH_S = 0.0005  # Python's own 5 ms let a handler that computes slow the reading down to 900 messages a second
+SWITCH_S = 0.0005  # with Python's 5 ms, a handler that computes slowed reading down to 900 messages a second
 RELEASE_S = 3.0  # how long a station may take to end before it is killed
 INSTEAD = {
     "loop": "there is no tornado loop; the station's threads are its own, and `release()` ends them",
@@ -119,7 +119,7 @@ class Station(StationListens, multiprocessing.Process):
 
     def _share(self) -> None:
         """Make what this process and the station's share."""
-        # Written by the station alone, and unlocked: a station killed with a lock in hand would hang who reads.
+        # Written by the station alone, without locks: if it were killed while it held one, readers would hang.
         self.msgs_received = multiprocessing.Value("L", 0, lock=False)
         self._bound = multiprocessing.Value("i", 0, lock=False)
         self._reached = multiprocessing.Value("b", 0, lock=False)

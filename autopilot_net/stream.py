@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 __all__ = ["Stream", "StreamOptions", "open_stream"]
 
 DRAIN_S = 10.0  # how long a stream that is opened anew waits for what its namesake has yet to deliver
-FLUSH_S = 10.0  # how long what an unreliable stream sent last may take to an upstream that does not say it was read
+FLUSH_S = 10.0  # how long the last items of an unreliable stream may take, if the upstream does not report them read
 
 _NOT_A_QUEUE = "what is appended is sent, and whoever it is sent to gets it in the listen for the stream's key"
 _IN_ORDER = "items go out in the order in which they are appended"

@@ -16,7 +16,7 @@ from autopilot_net.protocol.probes import ProbeState
 __all__ = ["Account", "Losses"]
 
 RUNS = 4_096
-REMEMBER = 8  # former connections whose end has yet to be told; a connection that flaps must not fill the memory
+REMEMBER = 8  # former connections that the neighbour has not reported on; flapping must not fill the memory
 
 
 class Losses(Struct, frozen=True):
@@ -45,7 +45,7 @@ class _SentRuns:
         else:
             self.runs.append([self.total, self.total])
             if len(self.runs) > RUNS:
-                self.runs.popleft()  # of one that never tells what it has read; this was, long ago
+                self.runs.popleft()  # the neighbour never reports what it has read; this it read long ago
 
     def read(self, number: int) -> None:
         """All up to `number` was read."""
@@ -65,7 +65,7 @@ class Account:
         self.connection = ""  # the name of the open one, once it is known: the lower end names it
         self.read = 0
         self._sent = _SentRuns()
-        self._untold: OrderedDict[str, _SentRuns] = OrderedDict()  # former ones, of which the neighbour has yet to tell
+        self._untold: OrderedDict[str, _SentRuns] = OrderedDict()  # former ones that the neighbour has not reported on
         self._read_of: OrderedDict[str, int] = OrderedDict()
         self._life = ""  # the neighbour's
 
@@ -104,11 +104,11 @@ class Account:
     def hear(self, state: ProbeState) -> Losses:
         """The neighbour has told what it has read."""
         lost = unknown = 0
-        if self._life and self._life != state.life:  # whoever read the former ones is dead, and took that with it
+        if self._life and self._life != state.life:  # who read the former ones is gone, and its counts
             unknown = sum(sent.left() for sent in self._untold.values())
             self._untold.clear()
         self._life = state.life
-        is_of_this = state.connection == self.connection  # else it was said while a former one was read
+        is_of_this = state.connection == self.connection  # otherwise it was sent while a former one was read
         if is_of_this:
             self._sent.read(min(state.read, self._sent.total))
         for connection, number in state.closed.items():
@@ -117,7 +117,7 @@ class Account:
                 sent.read(number)
                 lost += sent.left()
         if is_of_this:
-            for sent in self._untold.values():  # the neighbour has never heard of it, and read nothing behind its name
+            for sent in self._untold.values():  # the neighbour never heard its name, and read nothing of it
                 lost, unknown = (lost + sent.left(), unknown) if sent.is_told_first else (lost, unknown + sent.left())
             self._untold.clear()
         return Losses(lost, unknown)

@@ -19,21 +19,21 @@ __all__ = ["ACCOUNTS", "DEEP", "LOST", "UNKNOWN_LOSS", "Connections"]
 LOST = "lost with its connection"
 UNKNOWN_LOSS = "it is not known how much was read of a connection whose other end has died; at most"
 DEEP = 64  # stations above one another, at most
-ACCOUNTS = 4_096  # neighbours of which it is known what they read
+ACCOUNTS = 4_096  # neighbours whose accounts are kept
 
 
 class Connections:
     """The connections of one endpoint. `life` is unlike that of any former life, and names the connections upward."""
 
     def __init__(self, router: Router, *, life: str, interval: float, seed: str) -> None:
-        self.is_upstream_new = False  # whether the upstream has shown that it tells connections of one id apart
+        self.is_upstream_new = False  # whether the upstream is known to tell connections of one id apart
         self.upstream_is = ""  # the id of whoever answers as the upstream, as far as it has said
         self._router = router
         self._life = life
         self._liveness = Liveness(interval, seed=seed)
         self._accounts: dict[str, Account] = {}
         self._opened = 0  # connections to the upstream, so far
-        self._has_asked = False  # whether an upstream of unknown kind was told who we are, by the present connection
+        self._has_asked = False  # whether we have introduced ourselves by the present connection
 
     @property
     def upstream(self) -> str:

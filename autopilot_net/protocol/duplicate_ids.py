@@ -59,7 +59,7 @@ class DuplicateIdWatch:
             lives[life] = seen.address
             return None
         if not is_new:
-            return None  # two lives by one connection: what is left of the former one is late
+            return None  # two lives by one connection: a late message of the former life
         is_back = life in lives
         lives.pop(life, None)
         lives[life] = seen.address

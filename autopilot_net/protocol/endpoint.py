@@ -107,7 +107,7 @@ class Endpoint:
         self._control = Control(self.router, incarnation=incarnation, epoch=epoch)
         self._reliable = Reliable(self.router, self._control, self.outbox, saved=saved)
         self._reachability = Reachability(self.router, self._control)
-        # Not before we have probed: till then the upstream would not tell us again, and a try would cost patience.
+        # Not before we have probed: until then the upstream would not repeat GONE, and a try would cost ttl.
         retry_s = max(self.settings.repeat_interval, 2 * self.settings.liveness_s)
         self._paths = Paths(self.router, self._reliable, self._reachability, retry_s=retry_s)
         self._clock = ClockSync(self.router, self._control, incarnation=incarnation, interval=self.settings.clock_s)
@@ -282,7 +282,7 @@ class Endpoint:
 
     def next_timer(self) -> float | None:
         """When to call `handle_timer`, at the latest; None while nothing is due, ever."""
-        due = self.outbox.next_timer()  # asked for after all that happens: a generator would cost three times as much
+        due = self.outbox.next_timer()  # called after every event: a generator would take three times as long
         for timer in (self._connections.probe_at, self._clock.ask_at(), self._paths.retry_at):
             if timer is not None and (due is None or timer < due):
                 due = timer

@@ -47,7 +47,7 @@ class Reception(Struct):
 
     deliver: list[tuple[int, Message]] = field(default_factory=list)  # in the order to handle them, with their tickets
     tell: Verdict | None = None
-    why: str = ""  # of what was refused
+    why: str = ""  # why it was refused
     missing: tuple[int, int] | None = None  # the numbers, first and last, that should have come before
     dropped: str | None = None
 
@@ -68,11 +68,11 @@ class _SenderChannel:
         self.low = low
         self.expected = low  # the number to hand on next
         self.horizon = low - 1  # the highest number seen
-        self.fresh_from: int | None = None  # what has a lower number may have been sent to a former life of ours
+        self.fresh_from: int | None = None  # a lower number may have been sent to a former life of ours
         self.held: dict[int, Message] = {}
         self.done: set[int] = set()  # what a former life of ours handled, from `expected` on
         self.open_tickets: dict[int, Verdict] = {}  # number -> RECEIVED while in a handler, FAILED for ever after
-        self.whys: dict[int, str] = {}  # of what was refused, why
+        self.whys: dict[int, str] = {}  # why, for each that was refused
         self.skipped: set[int] = set()
 
     def busy(self) -> bool:
@@ -131,7 +131,7 @@ class Inbox:
                 self._seen[key] = verdict
             return Outcome(receipt, SeenUnnumbered(*key))
         (sender, to), inc, seq = key
-        channel = self._lives[sender, to][inc]  # it was busy, and what is busy is not forgotten
+        channel = self._lives[sender, to][inc]  # it is there: a channel with an open ticket is not forgotten
         del channel.open_tickets[seq]
         failed = verdict is Verdict.FAILED
         if failed and seq >= channel.low:

@@ -12,14 +12,14 @@ from zlib import crc32
 
 __all__ = ["SILENT", "Liveness", "Move"]
 
-UNANSWERED = 1  # probes under way; more would only lie behind it, and be read by one that is late already
-FIRST = 4  # intervals until a connection that never said anything is made anew
-SILENT = 4  # intervals until the silence of one that did is told
+UNANSWERED = 1  # probes under way at once; more would only add to the queue of a late upstream
+FIRST = 4  # intervals until a connection that never brought anything is made anew
+SILENT = 4  # intervals until silence is reported
 DEAF = 7  # intervals until it is made anew
-ROUND_TRIPS = 4  # as many of the slowest of late are waited for before it is told, and twice as many before it is
-FADES = 0.9  # what is left of the slowest round trip at each that was faster
+ROUND_TRIPS = 4  # recent slowest round trips until it is reported; twice as many until it is made anew
+FADES = 0.9  # the slowest round trip fades by this factor with each that is faster
 MAX_DOUBLINGS = 5
-JITTER = 0.5  # of a wait: rigs that lost their terminal together do not come back together
+JITTER = 0.5  # of a wait: rigs that lost their terminal together must not reconnect together
 
 
 class Move(Enum):
@@ -37,14 +37,14 @@ class Liveness:
         self._interval = interval
         self._seed = seed
         self.probe_at: float | None = None  # None while the upstream is away
-        self.is_silent = False  # whether that was told
+        self.is_silent = False  # whether that was reported
         self.is_new = True  # whether nothing has come yet by this connection
         self._answers = False  # whether it has sent a probe back by this connection
         self._is_mute = False  # whether another connection was tried because nothing had ever come
         self._waits_since: float | None = None  # when the oldest probe was sent that nothing has come after
         self._asked: dict[int, float] = {}  # probes under way, by number, each with its time
         self._number = 0
-        self._slowest = 0.0  # round trip of late
+        self._slowest = 0.0  # the slowest recent round trip, in seconds
         self._failures = 0  # connections in a row that were made anew for their silence
         self._echoes_due = 0  # probes on their way to the upstream and back, the one that zmq sends at first among them
         self._flush_left = 0  # how many of these must come back until all that was sent before is known to be read

@@ -17,7 +17,7 @@ from autopilot_net.protocol.outbox_channel import OutboxEntry, RecipientChannel,
 
 __all__ = ["Outbox"]
 
-WAITS = 2  # times the slowest confirmation of late are waited for, before a message is sent again
+WAITS = 2  # times the slowest recent confirmation must pass before a message is repeated
 LONGEST_S = 60.0
 
 

@@ -14,9 +14,9 @@ from autopilot_net.protocol.numbers import as_int
 
 __all__ = ["OutboxEntry", "RecipientChannel", "RepeatBudget", "Window"]
 
-FADES = 0.9  # what is left of the slowest at each that was faster
-REPEAT_SHARE = 0.2  # of what is sent for the first time, so much may be sent again by the clock
-REPEAT_FLOOR = 256  # and so many in a repeat interval in any case
+FADES = 0.9  # the slowest confirmation fades by this factor with each that is faster
+REPEAT_SHARE = 0.2  # repeats that each first transmission allows
+REPEAT_FLOOR = 256  # repeats allowed in each repeat interval in any case
 
 
 class Window(Struct, frozen=True):
@@ -115,10 +115,10 @@ class RecipientChannel:
         self.armed = False
         self.next_seq = 1
         self.in_flight: dict[int, OutboxEntry] = {}
-        self.seqs: deque[int] = deque()  # ascending; its head is the lowest of `in_flight`, once what is done is popped
+        self.seqs: deque[int] = deque()  # ascending; may begin with numbers that are settled already
         self.size = 0  # of what is under way
-        self.doubted = 0.0  # the most that is believed of one that was sent again
-        self.slowest = 0.0  # how long a confirmation took, of late, in seconds
+        self.doubted = 0.0  # how long a confirmation counts at most, if its message was repeated
+        self.slowest = 0.0  # the slowest recent confirmation, in seconds
         self.waiting_size = 0
         self.waiting: deque[OutboxEntry] = deque()
 

@@ -190,7 +190,7 @@ class Reliable:
         recipient = at if isinstance(at, str) else sender
         settled, more = self.outbox.confirm(about, recipient, re, now=now)
         if not settled:
-            return []  # a second confirmation of the same message, which is what repeats bring
+            return []  # a second confirmation of the same message: repeats cause these
         if recipient is at:
             more = [*self.outbox.nudge(settled.message.to), *more]
         return [*self._end(settled, now, recipient, failed=failed), *self._transmit_all(more, now)]

@@ -18,7 +18,7 @@ UNKNOWN = "nobody of that id is known here"
 AWAY = "its neighbour went away"
 TAKES_NO_MORE = "its neighbour takes no more"
 CAME_BACK = "the neighbour on its way does not know the rest of it, and sent it back for"
-READY_AT_ONCE = 64  # messages tried on a pipe that takes again: what it holds
+READY_AT_ONCE = 64  # messages tried at once on a pipe that takes again: as many as it holds
 
 
 class Router:
@@ -28,9 +28,9 @@ class Router:
         self.id = id
         self.forwards = forwards
         self.routes = Routes(id, upstream)
-        self.ours: set[str] = set()  # ids that have shown that they speak as we do
-        self.theirs: set[str] = set()  # neighbours below that have sent something, and never a probe, as ours do first
-        self.is_upstream_silent = False  # whether it answers nothing, though it is there
+        self.ours: set[str] = set()  # ids that have shown that they are ours
+        self.theirs: set[str] = set()  # neighbours below that sent something before any probe, as ours never do
+        self.is_upstream_silent = False  # whether it is there, and does not answer
         self._queues: dict[str, SendQueue] = {}
         self._queue_bytes = backlog_bytes
 
@@ -108,7 +108,7 @@ class Router:
         """Hand `packet`, which came from `peer`, to the next neighbour on its way."""
         hop = self.next_hop(packet.target, from_above=from_above)
         if hop is None:
-            # A plot that is not open is nobody's loss.
+            # A copy for a plot that is not open is no loss.
             return [] if packet.target.startswith("P_") else [Dropped(UNKNOWN, peer, packet.target)]
         if hop == peer and packet.target.removeprefix("_") != hop.removeprefix("_"):
             return [Dropped(CAME_BACK, peer, packet.recipient)]
@@ -123,7 +123,7 @@ class Router:
         queue = self._queues.get(effect.peer)
         if queue is None and self.routes.has(effect.peer):
             return [effect]
-        if queue is None:  # the upstream is yet to be met for the first time, and what is sent meanwhile may wait
+        if queue is None:  # the upstream was never met yet: what is sent meanwhile waits
             queue = self._queues[effect.peer] = SendQueue(self._queue_bytes)
         dropped = queue.put(effect, source)
         if dropped is None:

@@ -21,15 +21,15 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 _KEYS = "_keys"  # the attribute of a method that says its keys
 
-UNASKED = "unasked"  # the attribute of what a station tells its program whether or not that listens for it
+UNASKED = "unasked"  # marks what a station tells its program unasked, whether or not it listens
 
 NOT_RELAYED = {
-    # what a relay says anew
+    # set anew by a relay
     *("id", "to", "sender", "key", "value", "timestamp", "ttl", "flags", "blosc", "changed", "origin"),
-    # what holds for one way of one message alone
+    # valid only for one transmission of one message
     *("inc", "seq", "low", "again", "via", "way", "first", "items", "re", "missing", "received", "failed", "why"),
     UNASKED,
-    # what the makers of a message call their own parameters
+    # names of parameters of `Message`, and so on
     *("self", "msg", "repeat", "expand_arrays"),
 }
 

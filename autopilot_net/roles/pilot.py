@@ -38,11 +38,11 @@ class Pilot(Role):
         self.state: Any = None
         self.subject: str | None = None
         self.children: dict[str, tuple[Any, list[str]]] = {}  # what is below: its handshake, and the way to it
-        self.expected = list(expected)  # children that are told what children are told, here or not
+        self.expected = list(expected)  # children that get what children are sent, whether they are here or not
         self.ping_interval = ping_interval
         self._file_timeout = file_timeout
         self._fetch = FileClient(host, terminal, timeout=file_timeout)
-        self._held: deque[Callable[[], None]] = deque()  # what the program must get after a START that waits for files
+        self._held: deque[Callable[[], None]] = deque()  # what waits for a START that waits for files
         self._fetching = False
         self._overdue: Callable[[], None] | None = None  # a STOP among them that waits no longer
         self._is_unheard = False  # whether news of who is here never came through
@@ -94,7 +94,7 @@ class Pilot(Role):
         if self.host.has(self.program):
             self._announce_self()
         for value, way in self.children.values():
-            self.attempt(self._news, value, way)  # one that cannot be announced keeps no other from it
+            self.attempt(self._news, value, way)  # if one cannot be announced, the others still are
 
     def _announce_self(self) -> None:
         self._news({"pilot": self.host.id, "ip": self.ip, "state": self.state}, [], **self._clock())
@@ -108,7 +108,7 @@ class Pilot(Role):
     def _heard(self, news: Any) -> None:
         """If the news expired, it is sent again with the next beat: otherwise the machine would look offline for ever.
         """
-        # Told by the I/O thread: it never takes the word back, which is for the beat to do.
+        # Called in the I/O thread. Only the beat sets it to False again.
         if news.expired and not news.refused:
             self._is_unheard = True
 
@@ -134,7 +134,7 @@ class Pilot(Role):
         if self.host.has(self.parent):
             if self._is_unheard:
                 self._announce_all()
-            if not self.host.is_late(self.parent):  # else it is busy, and one more such message is of no use to it
+            if not self.host.is_late(self.parent):  # a late parent is busy, and needs no more messages
                 self._tell_state()
         self.begin()
 
