@@ -104,9 +104,7 @@ class Core:
         attachment.sockets.connect(upstream, ip, port)
         return attachment
 
-    def prepare(
-        self, to: str | Sequence[str], key: str, value: Any, *, flags: Flags, **extra: Any
-    ) -> Message:
+    def prepare(self, to: str | Sequence[str], key: str, value: Any, *, flags: Flags, **extra: Any) -> Message:
         """A message of ours with an id of its own. `to` may be a list of hops, which it keeps until it is sent."""
         self.refuse_fork()
         at = wall_time(time.monotonic())

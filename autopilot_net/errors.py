@@ -28,8 +28,7 @@ class WindowFull(AutopilotNetError):
 
 
 class WaitInHandler(AutopilotNetError, RuntimeError):
-    """A handler, or a callback, waits for something that only its own thread can bring about: it would wait for ever.
-    """
+    """A handler, or a callback, waits for what only its own thread can bring about: it would wait for ever."""
 
 
 class FileRefused(AutopilotNetError, ValueError):

@@ -58,7 +58,7 @@ class Handlers:
     def __init__(
         self,
         name: str,
-        host: Callbacks,
+        callbacks: Callbacks,
         *,
         slow_handler_s: float,
         behind_bytes: int,
@@ -66,7 +66,7 @@ class Handlers:
     ) -> None:
         self._name = name
         self._ended = ended  # called with the error that ended the thread
-        self._host = host
+        self._callbacks = callbacks
         self._slow_s = slow_handler_s
         self._batches: queue.SimpleQueue[list[Call] | None] = queue.SimpleQueue()
         self._running: Run | None = None
@@ -118,7 +118,7 @@ class Handlers:
         """
         weight = size + OBJECT_BYTES if size else 0
         self._weigh(weight)
-        if self._host.is_concurrent(message):
+        if self._callbacks.is_concurrent(message):
             self._call_beside(message, done, weight)
             return None
         return lambda: self._handle(message, done, weight)
@@ -136,20 +136,20 @@ class Handlers:
     def neighbour(self, peer: str, is_there: bool) -> Call:
         """The call that tells of a neighbour."""
         news = f"{peer}'s {'coming' if is_there else 'going'}"
-        return lambda: self._timed(news, lambda: self._host.on_neighbour(peer, is_there))
+        return lambda: self._timed(news, lambda: self._callbacks.on_neighbour(peer, is_there))
 
     def callback_raised(self, error: BaseException) -> None:
         """Report what the callback of a delivery raised. Called in the `except` that caught it, in the I/O thread."""
         trace = traceback.format_exc()  # here: in the handler thread it would be another traceback
 
         def tell() -> None:
-            self._host.on_callback_exception(error, trace)
+            self._callbacks.on_callback_exception(error, trace)
 
         self.put([tell])
 
     def duplicate_id(self, peer: str, addresses: tuple[str, str]) -> Call:
         """The call that tells of two under one id."""
-        return lambda: self._timed(f"the news of two {peer}", lambda: self._host.on_twins(peer, addresses))
+        return lambda: self._timed(f"the news of two {peer}", lambda: self._callbacks.on_twins(peer, addresses))
 
     def slow_at(self) -> float | None:
         """When to `watch`, while there is anything to handle: the next handler may begin unseen."""
@@ -197,7 +197,7 @@ class Handlers:
 
     def _tell(self, error: BaseException) -> None:
         try:
-            self._host.on_callback_exception(error, traceback.format_exc())
+            self._callbacks.on_callback_exception(error, traceback.format_exc())
         except Exception:
             logger.exception("%s: reporting it failed too", self._name)
 
@@ -238,7 +238,7 @@ class Handlers:
     def _call(self, message: Message, done: Done | None, weight: int) -> None:
         self._weigh(-weight)
         try:
-            result = self.finished(self._host.on_message(message), message.key)
+            result = self.finished(self._callbacks.on_message(message), message.key)
         except BaseException as error:  # noqa: BLE001  # a lab's handler may exit, too, and the next must still run
             result = None
             self._report(message, error)
@@ -247,6 +247,6 @@ class Handlers:
 
     def _report(self, message: Message, error: BaseException) -> None:
         try:
-            self._host.on_exception(message, error, traceback.format_exc())
+            self._callbacks.on_exception(message, error, traceback.format_exc())
         except Exception:
             logger.exception("%s: the handler of %s raised, and reporting it failed too", self._name, message.key)

@@ -87,9 +87,7 @@ class Observer:
         elif isinstance(effect, Dropped):
             self.counters["dropped" if effect.known else "unknown"] += effect.count
             where = "for" if effect.reason in OUTBOUND else "from"
-            self._drops.add(
-                where, effect.peer, effect.reason, effect.recipient, effect.count, now=time.monotonic()
-            )
+            self._drops.add(where, effect.peer, effect.reason, effect.recipient, effect.count, now=time.monotonic())
         elif isinstance(effect, Silent):
             self._tell_silence(effect)
         elif isinstance(effect, Gap):

@@ -259,9 +259,7 @@ class Sockets:
                 self.inbound.disconnected(event["value"])
 
     @staticmethod
-    def _close(
-        socket: zmq.Socket[bytes] | None, monitor: zmq.Socket[bytes] | None, *, linger: int
-    ) -> None:
+    def _close(socket: zmq.Socket[bytes] | None, monitor: zmq.Socket[bytes] | None, *, linger: int) -> None:
         if socket is not None:
             with contextlib.suppress(zmq.ContextTerminated):  # whoever terminates the context waits for this
                 socket.disable_monitor()

@@ -340,7 +340,6 @@ class Station(StationListens, multiprocessing.Process):
         return self.send(self.push_id if to is None and msg is None else to, key, value, msg, repeat, flags)
 
 
-
 def _disown() -> None:
     """In a fork of whoever made stations, they are not the fork's: else its end would end them."""
     children: set[Any] = process._children  # type: ignore[attr-defined]  # multiprocessing's own forks begin without

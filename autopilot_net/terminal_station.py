@@ -70,9 +70,7 @@ class Terminal_Station(RoleStation[Terminal]):  # noqa: N801  # the name that la
         self._listen_for_role(listens)
 
     @classmethod
-    def from_prefs(
-        cls, prefs: Source, pilots: Mapping[str, Any] | Iterable[str] = (), **settings: Any
-    ) -> Self:
+    def from_prefs(cls, prefs: Source, pilots: Mapping[str, Any] | Iterable[str] = (), **settings: Any) -> Self:
         """A terminal as Autopilot's prefs have it; see `Pilot_Station.from_prefs`. Its pilots stand in no prefs."""
         return cls(pilots, **terminal_settings(prefs, settings))
 

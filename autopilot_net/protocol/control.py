@@ -42,8 +42,7 @@ class Control:
         return self._router.send(peer, (), message.serialize(), Traffic.CONTROL)
 
     def notice(self, peer: str, key: str, name: str, *, now: float, **extra: Any) -> list[Effect]:
-        """Tell the neighbour `peer` whether there is a path to `name`, if it is one of ours: Autopilot's own ignore it.
-        """
+        """Tell the neighbour `peer`, if it is one of ours, whether there is a path to `name`."""
         return self.say(peer, key, name, now=now, **extra) if peer in self._router.ours else []
 
     def tell(

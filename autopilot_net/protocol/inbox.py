@@ -234,8 +234,7 @@ class Inbox:
         return self._ticket(receipt, key, message), message
 
     def _channel(self, pair: Pair, inc: str, low: int) -> tuple[_SenderChannel, list[tuple[int, Message]]]:
-        """The channel of this life of a sender. When a life is new, what former lives left behind a gap is handed on.
-        """
+        """The channel of this life of a sender, and, if it is new, what former lives had left behind a gap."""
         lives = self._lives.get(pair)
         if lives is None:
             lives = self._lives[pair] = OrderedDict()

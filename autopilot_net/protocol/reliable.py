@@ -175,8 +175,7 @@ class Reliable:
         return self._store(outcome.record) + self._control.tell(outcome.receipt, verdict, why=why, now=now)
 
     def _read_question(self, message: Message, now: float) -> list[Effect]:
-        """Answer whether we are one of ours. Or read such an answer, and send at once what was not repeated meanwhile.
-        """
+        """Answer whether we are one of ours. Or read such an answer, and send at once what was not repeated."""
         if "asks" in message:
             return self._control.confirm(receipt_of(message), now=now, here=True)
         names = {message.sender, "_" + message.sender, message.sender.removeprefix("_")}

@@ -50,4 +50,3 @@ class Ledger:
 
 def _session(facts: dict[str, Any]) -> Session:
     return str(facts.get("subject", "")), str(facts.get("session", ""))
-

@@ -106,8 +106,7 @@ class Pilot(Role):
         return news
 
     def _heard(self, news: Any) -> None:
-        """If the news expired, it is sent again with the next beat: otherwise the machine would look offline for ever.
-        """
+        """If the news expired, it is sent again with the next beat: else the machine would look offline for ever."""
         # Called in the I/O thread. Only the beat sets it to False again.
         if news.expired and not news.refused:
             self._is_unheard = True
@@ -171,8 +170,7 @@ class Pilot(Role):
 
     @key("STOP")
     def stop(self, message: Message) -> Any:
-        """Pass it to the program, after a START that came before. That START gives its files up if they take too long.
-        """
+        """Pass it to the program, after a START that came before, which does not wait for its files for long."""
         stopped = self.to_program(message)
         if self._fetching:
             held = self._held[-1]

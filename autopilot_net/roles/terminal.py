@@ -172,7 +172,6 @@ def _pilot_of(message: Message) -> str:
     return named if isinstance(named, str) else machine_of(message)
 
 
-
 def _wanted(message: Message) -> Any:
     """The file, or part of one, that is asked for. A pilot that does not know us yet names the part beside the path."""
     part = message.get("part")

@@ -57,7 +57,7 @@ class Net(Protocol):
         """What an endpoint has kept."""
 
     def raised(self, process: Process, error: Exception) -> None:
-        """Something broke what should bear anything."""
+        """An internal error, which must not end the peer."""
 
     def handler_us(self, key: str) -> int:
         """How long the handler of a message takes."""

@@ -206,9 +206,7 @@ class Node(Peer):
 
     def get_stream(self, id: str, key: str, *, min_size: int, to: str, pilot: str, reliable: bool) -> Stream:
         """A stream, with a line of its own."""
-        line = self.open(
-            f"{self.id}_{id}", self.line.endpoint.routes.upstream, durable=reliable, clock_s=None
-        )
+        line = self.open(f"{self.id}_{id}", self.line.endpoint.routes.upstream, durable=reliable, clock_s=None)
         driver: Any = Pumping(self)
         own: Any = line
         headers = {"subject": None, "pilot": pilot, "continuous": True}
