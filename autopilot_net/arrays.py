@@ -71,7 +71,7 @@ def encode_array(array: _Array, *, pack: bool) -> dict[str, object]:
 
 
 def serialize_array(array: _Array) -> dict[str, str]:
-    """An array, packed, under the key NUMPY_ARRAY alone. Raises as `encode_array` does."""
+    """`array`, compressed, as an object with the key NUMPY_ARRAY alone. Raises as `encode_array` does."""
     return {"NUMPY_ARRAY": base64.b64encode(_pack(_plain(array))).decode("ascii")}
 
 

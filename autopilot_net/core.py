@@ -75,7 +75,7 @@ class Core:
 
     @property
     def endpoint(self) -> Endpoint:
-        """The core. Read it; what changes it goes through the driver."""
+        """The endpoint. It may be read; changes go through the driver."""
         return self.attachment.endpoint
 
     @property
@@ -92,12 +92,12 @@ class Core:
             )
 
     def start(self) -> None:
-        """Begin: sockets were bound and connected on `attachment.sockets` before."""
+        """Start the driver. Sockets on `attachment.sockets` must be bound and connected before."""
         self.driver.add(self.attachment)
         self.driver.start()
 
     def branch(self, id: str, upstream: str, ip: str, port: int, *, durable: bool) -> Attachment:
-        """Another endpoint, for a stream, with a DEALER of its own. `driver.add` it once its source is set."""
+        """Another endpoint, for a stream, with a DEALER of its own. Call `driver.add` once its source is set."""
         self.refuse_fork()
         check_derived(id, f"the identity of a stream of {self.id}")
         attachment = self._attachment(id, upstream, forwards=False, durable=durable, clock_s=None)
@@ -105,7 +105,7 @@ class Core:
         return attachment
 
     def prepare(self, to: str | Sequence[str], key: str, value: Any, *, flags: Flags, **extra: Any) -> Message:
-        """A message of ours with an id of its own. `to` may be a list of hops, which it keeps until it is sent."""
+        """A message of ours with an id of its own. `to` may be a list of hops, which stays in it until it is sent."""
         self.refuse_fork()
         at = wall_time(time.monotonic())
         return make_message(self.id, self.numbers, to, key, value, flags=flags, at=at, **extra)
@@ -133,7 +133,7 @@ class Core:
         )
 
     def _unconfirmed(self, message: Message, repeat: bool | None) -> Message:
-        """A copy to be sent: a listen that passes on what it got, as Autopilot's do, goes on with what it got."""
+        """A copy to send unconfirmed: a listen that passes a message on, as Autopilot's do, may use it further."""
         if not self._told_of_senders and (repeat or (repeat is None and "NOREPEAT" not in message.flags)):
             self._told_of_senders = True
             logger.warning(
@@ -146,7 +146,7 @@ class Core:
         return copied
 
     def pass_confirmation_on(self, delivery: Delivery) -> None:
-        """Once `delivery` is confirmed, hand that to the listen for CONFIRM, of a program that has one."""
+        """Once `delivery` is confirmed, call the program's own listen for CONFIRM."""
 
         def then(done: Delivery) -> None:
             message = Message(id=f"{done.id}_confirmed", to=self.id, sender=done.to, key="CONFIRM", value=done.id)
@@ -196,7 +196,7 @@ class Core:
 def _open_files(
     id: str, trace: str | os.PathLike[str] | None, durable: str | os.PathLike[str] | None, sync: str
 ) -> tuple[TraceWriter | None, Durable | None]:
-    """The files that are named; the first is closed where the second is refused."""
+    """Open the files that are named. If the second is refused, the first is closed."""
     if durable is None and sync != "normal":
         raise DurableRefused(f"{id}: sync={sync!r} says how firmly a file is kept; name the file too, by durable=…")
     tracer = None if trace is None else TraceWriter(os.fspath(trace))

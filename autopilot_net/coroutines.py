@@ -19,13 +19,13 @@ INSTEAD = "make it a function that returns when it is done, or an `async def` wi
 
 
 class Loop:
-    """The asyncio loop of one thread, made when the first coroutine comes. Between two of them nothing in it runs."""
+    """The asyncio loop of one thread, made for the first coroutine. Between two coroutines nothing in it runs."""
 
     def __init__(self) -> None:
         self._runner: Runner | None = None
 
     def finished(self, result: Any, what: str) -> Any:
-        """What `result` comes to: itself, or, of a coroutine, what that returns. Raises for a generator."""
+        """`result`, or, if it is a coroutine, what that returns. Raises `AutopilotNetError` for a generator."""
         while inspect.isawaitable(result):
             if self._runner is None:
                 import asyncio  # most labs need none
@@ -63,7 +63,7 @@ def refuse_generators(listens: Mapping[str, Any], who: str) -> None:
 
 
 def refuse_unrun(result: Any, what: str) -> None:
-    """Raise `AutopilotNetError` where `what`, which must not wait, returned something that has yet to run."""
+    """Raise `AutopilotNetError` if `what`, which must not wait, returned a coroutine or a generator."""
     if isinstance(result, CoroutineType | GeneratorType | AsyncGeneratorType):
         if isinstance(result, CoroutineType):
             result.close()

@@ -37,7 +37,7 @@ ROOM_S = 5.0  # how long a sender waits for room until it is logged
 
 
 class Driver:
-    """Runs endpoints. `start` it once its first one is added; `stop` waits for what was sent last to leave."""
+    """Runs endpoints. Call `start` once the first is added. `stop` waits for the last messages to leave."""
 
     def __init__(
         self,
@@ -90,7 +90,7 @@ class Driver:
             self.io_thread.join(CLOSE_S)
 
     def add(self, attachment: Attachment) -> None:
-        """Look after `attachment` too. Its sockets were made by the caller, who must not touch them any more."""
+        """Run `attachment` too. Its sockets were made by the caller, who must not touch them any more."""
         self.queue.add(attachment)
 
     def retire(self, attachment: Attachment) -> None:
@@ -109,8 +109,8 @@ class Driver:
     ) -> Delivery:
         """Send, and return the handle. Raises `BadMessage` for what cannot be sent.
 
-        Where more awaits confirmation than the window allows, `wait` True blocks until there is room, False raises
-        `WindowFull`, and None queues: what a relay passes on is bounded by the windows of those who sent it.
+        If more messages await confirmation than the window allows, `wait` True blocks until there is room, False raises
+        `WindowFull`, and None queues: what a relay passes on is bounded by the windows of its senders.
         """
         with self.queue.lock:
             if repeat or (repeat is None and "NOREPEAT" not in message.flags):
@@ -137,9 +137,9 @@ class Driver:
         self.queue.run(attachment, act)
 
     def wait_until(self, condition: Callable[[], bool], timeout: float | None = None) -> bool:
-        """Block until `condition`, looked at whenever something is settled, or the driver stops; whether it holds.
+        """Block until `condition` holds, the driver stops, or `timeout` is over. Returns whether it holds.
 
-        Raises `WaitInHandler` in the I/O thread, which alone could bring it about.
+        It is checked whenever something is settled. Raises `WaitInHandler` in the I/O thread, which settles things.
         """
         with self.queue.lock:
             if threading.get_ident() == self.io_thread.ident and not condition():
@@ -167,7 +167,7 @@ class Driver:
 
     @property
     def is_reached(self) -> bool:
-        """Whether the upstream of the first endpoint is there, and is who it was said to be."""
+        """Whether the upstream of the first endpoint is there, and has the id that was given."""
         attachments = self.queue.attachments
         return bool(attachments) and attachments[0].is_reached and not self.queue.is_stopping
 
@@ -179,7 +179,7 @@ class Driver:
         self.on_reached(is_reached)
 
     def _break(self, error: BaseException, what: str) -> None:
-        """A thread has ended that must not: whoever is behind the driver ends, or says so at every call."""
+        """A thread has ended early: a station ends too, and a node says so at every call."""
         self.broken = error
         logger.critical("%s: its %s ended; please report this", self.name, what, exc_info=error)
         self.on_broken()

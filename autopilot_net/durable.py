@@ -75,7 +75,7 @@ class Durable:
             raise
 
     def load(self, endpoint: str, incarnation: str) -> Saved:
-        """What the endpoint left behind; a new one begins with `incarnation`. Raises `DurableRefused` for damage."""
+        """What the endpoint left behind. A new endpoint begins with `incarnation`. Raises `DurableRefused` for damage."""
         self.flush()
         with self._lock:
             try:
@@ -84,22 +84,22 @@ class Durable:
                 raise DurableRefused(why_refused(self._path, error)) from error
 
     def waiting(self) -> dict[str, int]:
-        """The endpoints for which something waits to be delivered, and how many messages."""
+        """The endpoints that have messages to deliver, and how many."""
         with self._lock:
             return dict(self._db.execute("SELECT endpoint, count(*) FROM kept GROUP BY endpoint").fetchall())
 
     def numbers(self) -> Iterator[int]:
-        """Numbers for messages: no life of this owner is given one twice. Any thread may take the next."""
+        """Numbers for messages. No two lives of this owner get the same number. From any thread."""
         return _Numbers(self._reserve)
 
     def put(self, endpoint: str, effects: Iterable[Effect]) -> None:
-        """Queue what of `effects` asks to be kept or let go: all of it is committed together, or none."""
+        """Queue the records among `effects`: all of them are committed together, or none."""
         batch = [(endpoint, effect) for effect in effects if isinstance(effect, Store | Forget)]
         if batch:
             self._queue.append(batch)
 
     def flush(self) -> None:
-        """Return once everything queued is committed. Raises `OSError` if it cannot be; it then stays queued."""
+        """Return once everything queued is committed. If it cannot be, raises `OSError`, and it stays queued."""
         with self._lock:  # even if nothing is queued: what another thread has taken may not be committed yet
             batch: Batch = []
             while self._queue:
@@ -113,7 +113,7 @@ class Durable:
                 raise OSError(f"{self._path} cannot be written: {error}") from error
 
     def close(self) -> None:
-        """Close the file. What is queued is not kept: flush first."""
+        """Close the file. Queued records are lost: flush first."""
         with self._lock:
             if hasattr(self, "_db"):
                 self._db.close()
@@ -149,7 +149,7 @@ class Durable:
             raise DurableRefused(f"{self._path} keeps what {whose} promised, and {owner} needs a file of its own")
 
     def _reserve(self) -> range:
-        """Numbers that no life has been given. If the disk is full they are kept with what they are given to."""
+        """Numbers that no life was given. If the disk is full, they are stored with the first message that has one."""
         with self._lock:
             first, self._reserved = self._reserved, self._reserved + RESERVE
             with contextlib.suppress(sqlite3.Error):
@@ -211,7 +211,7 @@ class Durable:
 
 
 class _Numbers:
-    """Counts on through reserved ranges. Not a generator: two threads cannot take the next of one at once."""
+    """Counts on through reserved ranges. A generator would fail if two threads took its next at once."""
 
     def __init__(self, reserve: Callable[[], range]) -> None:
         self._reserve = reserve
@@ -231,7 +231,7 @@ class _Numbers:
 
 
 def compact(batch: Batch) -> Batch:
-    """The same without what it makes needless itself: what waits for room on a disk must not fill the memory."""
+    """The batch without records that later ones make needless: a full disk must not fill the memory."""
     settled = {(endpoint, effect.to, effect.seq) for endpoint, effect in batch if isinstance(effect, Forget)}
     promised: set[tuple[str, str, int]] = set()
     last: dict[tuple[str, str], int] = {}  # the last number is remembered even if its message is settled

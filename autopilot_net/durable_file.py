@@ -34,7 +34,7 @@ NO_ROOM = ("SQLITE_CANTOPEN", "SQLITE_FULL", "SQLITE_IOERR", "SQLITE_PERM", "SQL
 
 
 def make_whole(path: Path, owner: str) -> None:
-    """Make the file under another name, and give it its own when it is whole: killed in between, it is not there."""
+    """Make the file under another name, and rename it when it is complete. If killed in between, no file is there."""
     handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
     os.close(handle)
     try:

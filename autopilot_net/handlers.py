@@ -1,6 +1,6 @@
-"""One thread that runs a lab's handlers, one at a time, in order of arrival. Those marked concurrent have a pool.
+"""One thread that runs a lab's handlers, one at a time, in order of arrival. Concurrent ones run in a pool.
 
-A handler that is a coroutine is run to its end before the next begins, in an asyncio loop that belongs to this thread.
+A handler that is a coroutine is run to its end before the next begins, in an asyncio loop of this thread.
 """
 
 from __future__ import annotations
@@ -34,13 +34,13 @@ class Callbacks(Protocol):
     """What a driver calls: a node or a station. In the handler thread, unless a listen is concurrent."""
 
     def on_message(self, message: Message) -> Any:
-        """Handle `message`; a returned `Delivery` (or several) means: handled when that is settled."""
+        """Handle `message`. If a `Delivery` (or several) is returned, it is handled when that is settled."""
 
     def on_neighbour(self, peer: str, is_there: bool) -> None:
         """A neighbour came or went."""
 
     def on_twins(self, peer: str, addresses: tuple[str, str]) -> None:
-        """Two that live are both `peer`, a neighbour below, at these addresses. Told once."""
+        """Two live machines both have the id `peer`, of a neighbour below, at these addresses. Called once."""
 
     def on_exception(self, message: Message, error: BaseException, trace: str) -> None:
         """A handler raised."""
@@ -103,12 +103,12 @@ class Handlers:
             self._pool.shutdown(wait=False, cancel_futures=True)
 
     def put(self, batch: list[Call]) -> None:
-        """Queue calls, in one go: crossing threads is what costs. For the I/O thread."""
+        """Queue calls, all at once: handing over to another thread is what costs. For the I/O thread."""
         self._put += 1
         self._batches.put(batch)
 
     def takes(self, size: int) -> bool:
-        """Whether one more unconfirmed message, of `size` bytes, may wait: a flood of them must not fill the memory."""
+        """Whether one more unconfirmed message, of `size` bytes, may wait. A flood must not fill the memory."""
         return not self._waiting or self._waiting + size <= self._behind_bytes
 
     def delivery(self, message: Message, done: Done | None, size: int = 0) -> Call | None:
@@ -152,7 +152,7 @@ class Handlers:
         return lambda: self._timed(f"the news of two {peer}", lambda: self._callbacks.on_twins(peer, addresses))
 
     def slow_at(self) -> float | None:
-        """When to `watch`, while there is anything to handle: the next handler may begin unseen."""
+        """When to call `watch` next. While anything waits, the next handler may begin at any moment."""
         now = time.monotonic()
         began = [now if run is None or run in self._named else run[0] for run in self._runs()]
         return min(began) + self._slow_s if began else None

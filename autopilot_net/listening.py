@@ -33,7 +33,7 @@ Listen = Callable[..., Any]
 
 
 def find_listen(listens: Mapping[str, Listen], message: Message, who: str) -> Listen | None:
-    """The listen for the key of `message`; a warning, and None, where there is none."""
+    """The listen for the key of `message`. If there is none, logs a warning and returns None."""
     listen = listens.get(message.key)
     if listen is None:
         key, sender = shown(message.key), shown(message.sender)
@@ -43,20 +43,20 @@ def find_listen(listens: Mapping[str, Listen], message: Message, who: str) -> Li
 
 
 def log_exception(who: str, message: Message, error: BaseException, trace: str) -> None:
-    """Log what the handler of `message` raised. Of a handler that raises the same again and again, now and then."""
+    """Log what the handler of `message` raised. The same error again and again is logged only now and then."""
     lines = "\n".join(shown(line, at_most=300) for line in trace.splitlines()[-TRACE_LINES:])
     thing = (who, "raised", message.key[:100], type(error).__name__)
     log_limit.log(logging.ERROR, thing, f"{who}: the handler of {shown(message.key)} raised\n{lines}")
 
 
 class SignatureCache:
-    """Which listens declare that they take the `Message`, looked at once each: it costs more than most listens do."""
+    """Which listens declare that they take the `Message`. Each is inspected once, since that takes long."""
 
     def __init__(self) -> None:
         self._known: dict[str, tuple[Listen, bool]] = {}
 
     def message(self, key: str, listen: Listen) -> bool:
-        """Whether `listen`, which stands under `key` now, takes the `Message`."""
+        """Whether `listen`, the present one for `key`, takes the `Message`."""
         known = self._known.get(key)
         if known is None or known[0] is not listen:
             known = self._known[key] = (listen, wants_message(listen))
@@ -73,7 +73,7 @@ def wants_message(listen: Listen) -> bool:
 
 
 def tell_of_duplicates(who: str, peer: str, addresses: tuple[str, str]) -> dict[str, str]:
-    """Log that two are both `peer`, as `who` has seen; the value of the ERROR that tells the terminal."""
+    """Log that two machines both have the id `peer`. Returns the value of the ERROR for the terminal."""
     one, other = addresses
     where = f"one at {one}, one at {other}" if one != other else f"both at {one}"
     sentence = (
@@ -85,7 +85,7 @@ def tell_of_duplicates(who: str, peer: str, addresses: tuple[str, str]) -> dict[
 
 
 def gone(owner: object, name: str, instead: Mapping[str, str]) -> AttributeError:
-    """The error for a name that Autopilot has and that would be hollow here."""
+    """The error for a name that Autopilot has and that would have no meaning here."""
     kind = type(owner).__name__
     if name in instead:
         return AttributeError(f"{kind} has no {name!r}: {instead[name]}")
@@ -93,7 +93,7 @@ def gone(owner: object, name: str, instead: Mapping[str, str]) -> AttributeError
 
 
 def refuse_closed(who: str) -> AutopilotNetError:
-    """The error for what is asked of a station outside its own process."""
+    """The error for calls to a station outside its own process."""
     return AutopilotNetError(
         f"station {who} sends from its own process alone, in its listens; other processes take part by a Net_Node"
     )

@@ -20,7 +20,7 @@ NAMES = 3  # different recipients that are remembered for a line; of the others 
 
 
 def shown(text: object, *, at_most: int = SHOWN) -> str:
-    """`text` as it may stand in a log: in one line, without what a terminal would obey, and cut."""
+    """`text` as it may stand in a log: on one line, without control characters, and cut."""
     plain = str(text)
     cut = plain[:at_most] + ("…" if len(plain) > at_most else "")
     return cut if cut.isprintable() else repr(cut)[1:-1]
@@ -105,7 +105,7 @@ class Drops:
 
 
 class LogLimit:
-    """Logs one line about a thing at once, and of those that follow within a second only the number. For any thread."""
+    """Logs a line about a thing at once, and how many follow within a second. From any thread."""
 
     def __init__(self, logger: logging.Logger) -> None:
         self._logger = logger
@@ -113,7 +113,7 @@ class LogLimit:
         self._kept: dict[tuple[str, ...], list[float]] = {}  # thing -> [quiet until, lines that were not written]
 
     def log(self, level: int, thing: tuple[str, ...], sentence: str, *, exc_info: bool = False) -> bool:
-        """Log `sentence`, which is about `thing`, unless another just was; whether it was."""
+        """Log `sentence`, about `thing`, unless a line about it was logged just now. Returns whether it was."""
         now = time.monotonic()
         with self._lock:
             kept = self._kept.get(thing)

@@ -62,24 +62,24 @@ class NodeListens(Member):
         return self._core.driver.handlers.finished(result, message.key)
 
     def on_twins(self, peer: str, addresses: tuple[str, str]) -> None:
-        """Tell the terminal that two run under one id, where this node listens itself."""
+        """If this node listens itself: tell the terminal that two machines run under one id."""
         facts = tell_of_duplicates(self.id, peer, addresses)
         if self.upstream:
             self.send(self.upstream, ERROR, facts, repeat=True)
 
     def on_exception(self, message: Message, error: BaseException, trace: str) -> None:
-        """Tell the terminal why a program stopped: nobody should have to log in to a Pi for it."""
+        """Tell the terminal what a handler raised, so that nobody has to log in to a Pi for it."""
         log_exception(self.id, message, error, trace)
         if message.key != ERROR and not self.closing.is_set():
             self.report(error, trace)
 
     def on_callback_exception(self, error: BaseException, trace: str) -> None:
-        """Tell it likewise of the callback of a delivery."""
+        """Tell the terminal what the callback of a delivery raised."""
         if not self.closing.is_set():
             self.report(error, trace)
 
     def report(self, error: BaseException, trace: str) -> Delivery:
-        """Send an exception home, as an ERROR message. It waits for no room: who reports may be in any thread."""
+        """Send an exception to the terminal, as an ERROR message. It never waits for room. From any thread."""
         facts = error_report(self.upstream, error, trace)
         if not self.upstream or not self._core.endpoint.outbox.room(self.upstream):
             untold = Delivery(f"{self.id} ERROR", self.upstream)
@@ -88,14 +88,14 @@ class NodeListens(Member):
         return self._core.send(self._core.prepare(self.upstream, ERROR, facts, flags=()), repeat=True)
 
     def l_confirm(self, value: Any) -> None:
-        """Nothing: confirmations settle delivery handles by themselves.
+        """Does nothing: confirmations settle delivery handles by themselves.
 
-        Override it, or listen for CONFIRM, and it is called besides with the id of each message of `send`'s that was
-        confirmed, when its handle is settled.
+        Override it, or listen for CONFIRM: then it is called with the id of each message of `send`'s that is confirmed,
+        when its handle is settled.
         """
 
     def _passing_confirmation_on(self, sent: Delivery) -> Delivery:
-        """`sent`, of whose confirmation the listen for CONFIRM is told, where the program has one of its own."""
+        """Return `sent`. If the program has a listen for CONFIRM of its own, have it called when that is confirmed."""
         if self.listens.get("CONFIRM") != self.l_confirm or type(self).l_confirm is not NodeListens.l_confirm:
             self._own_core().pass_confirmation_on(sent)
         return sent

@@ -108,7 +108,7 @@ class Pilot_Station(RoleStation[Pilot]):  # noqa: N801  # the name that labs' pr
     }
 
     def begin_role(self) -> None:
-        """Begin to say that it is there."""
+        """Make the role, which begins to say that it is there."""
         self._role = self.role_class(
             StationHost(self, self.file_dir),
             terminal=self.terminal_id,

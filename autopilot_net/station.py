@@ -118,7 +118,7 @@ class Station(StationListens, multiprocessing.Process):
             raise AutopilotNetError(f"station {self.id} needs push_ip, push_port and push_id for its pusher")
 
     def _share(self) -> None:
-        """Make what this process and the station's share."""
+        """Make what this process and the station's process share."""
         # Written by the station alone, without locks: if it were killed while it held one, readers would hang.
         self.msgs_received = multiprocessing.Value("L", 0, lock=False)
         self._bound = multiprocessing.Value("i", 0, lock=False)
@@ -167,14 +167,11 @@ class Station(StationListens, multiprocessing.Process):
 
     @property
     def connected(self) -> bool:
-        """Whether its parent is there, and is who `push_id` says; of a terminal, whether it listens. In any process."""
+        """Whether its parent is there, and has the id `push_id`; for a terminal, whether it listens. In any process."""
         return bool(self._reached.value) and (self._core is not None or self.is_alive())
 
     def release(self) -> None:
-        """End the station: what it sent last has a moment to leave.
-
-        By who made it, or in its own process; in a fork of either, nothing is done.
-        """
+        """End the station, by its maker or in its own process. In a fork of either, this does nothing."""
         maker: int = self._parent_pid  # as multiprocessing asserts it in `join`
         if not (os.getpid() == maker if self._core is None else self._core.is_here):
             return
@@ -236,7 +233,7 @@ class Station(StationListens, multiprocessing.Process):
         return core
 
     def begin_role(self) -> None:
-        """Called in the station's process when it is bound, before it reads. Override it to begin what it does."""
+        """Called in its process when it is bound, before it reads. Override it to begin what the station does."""
 
     def _note_reached(self, reached: bool) -> None:
         self._reached.value = reached
@@ -341,7 +338,7 @@ class Station(StationListens, multiprocessing.Process):
 
 
 def _disown() -> None:
-    """In a fork of whoever made stations, they are not the fork's: else its end would end them."""
+    """In a fork of the process that made stations, drop them: otherwise the end of the fork would end them."""
     children: set[Any] = process._children  # type: ignore[attr-defined]  # multiprocessing's own forks begin without
     children.difference_update([child for child in children if isinstance(child, Station)])
 

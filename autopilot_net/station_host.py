@@ -23,7 +23,7 @@ T = TypeVar("T")
 
 
 class StationHost:
-    """A role's host. It is also the pump of what the role wants to be called for later."""
+    """The host of a role. It is also the source of calls that the role wants later."""
 
     def __init__(self, station: Station, file_dir: str | None) -> None:
         self.id = station.id
@@ -39,7 +39,7 @@ class StationHost:
     def send(
         self, to: str, key: str, value: Any, *, repeat: bool | None, flags: Iterable[str], **extra: Any
     ) -> Delivery:
-        """Send a message of the station's. What is for a plot that is not open is not even made."""
+        """Send a message of the station's. A copy for a plot that is not open is not even made."""
         if to.startswith("P_") and repeat is False and not self._core.endpoint.routes.has(to):
             return Delivery(f"{self.id} copy", to, sought=False)
         message = self._core.prepare(to, key, value, flags=flags, **extra)
@@ -58,7 +58,7 @@ class StationHost:
         return self._core.endpoint.routes.has(peer)
 
     def is_ours(self, name: str) -> bool:
-        """Whether `name`, near or far, has shown that it speaks as we do."""
+        """Whether `name`, near or far, has shown that it is one of ours."""
         return name in self._core.endpoint.ours
 
     def is_late(self, peer: str) -> bool:

@@ -49,7 +49,7 @@ class StationListens(Member):
         return self.handle_listen(message)
 
     def on_twins(self, peer: str, addresses: tuple[str, str]) -> None:
-        """Tell whoever is above that two run under one id."""
+        """Tell whoever is above that two machines run under one id."""
         self._tell_error(tell_of_duplicates(self.id, peer, addresses))
 
     def on_exception(self, message: Message, error: BaseException, trace: str) -> None:
@@ -59,7 +59,7 @@ class StationListens(Member):
             self._tell_home(error, trace)
 
     def on_callback_exception(self, error: BaseException, trace: str) -> None:
-        """Tell them likewise of the callback of a delivery."""
+        """Tell whoever is above what the callback of a delivery raised."""
         self._tell_home(error, trace)
 
     def _tell_home(self, error: BaseException, trace: str) -> None:
@@ -69,14 +69,14 @@ class StationListens(Member):
         self.send(self.push_id if self.pusher else "_" + self.id, ERROR, facts)
 
     def l_confirm(self, msg: Message) -> None:
-        """Nothing: confirmations settle delivery handles by themselves.
+        """Does nothing: confirmations settle delivery handles by themselves.
 
-        Override it, or listen for CONFIRM, and it is called besides for each message of `send`'s that was confirmed,
-        when its handle is settled; the `value` is its id.
+        Override it, or listen for CONFIRM: then it is called for each message of `send`'s that is confirmed, when its
+        handle is settled; the `value` is its id.
         """
 
     def _passing_confirmation_on(self, sent: Delivery) -> Delivery:
-        """`sent`, of whose confirmation the listen for CONFIRM is told, where the program has one of its own."""
+        """Return `sent`. If the program has a listen for CONFIRM of its own, have it called when that is confirmed."""
         if self.listens.get("CONFIRM") != self.l_confirm or type(self).l_confirm is not StationListens.l_confirm:
             self._own_core().pass_confirmation_on(sent)
         return sent

@@ -45,7 +45,7 @@ INSTEAD = {
 
 
 class _Full(WindowFull, queue.Full):
-    """A stream that takes no more for now, as whoever puts into queues expects to hear it."""
+    """The queue of a stream is full, as an error that code for queues expects."""
 
 
 class StreamOptions(Struct, frozen=True):
@@ -110,7 +110,7 @@ class Stream:
         return self._batcher.ended
 
     def append(self, item: Any) -> None:
-        """Add one item. Raises `AutopilotNetError` after the end; to end it once more is harmless."""
+        """Add one item. Raises `AutopilotNetError` after the end; ending it twice is harmless."""
         self._refuse_fork()
         if isinstance(item, str) and item == END:
             self.close()
@@ -154,7 +154,7 @@ class Stream:
         return not (self._driver.is_closed or (self.ended and self.wait(0)))
 
     def close(self) -> None:
-        """Send what is left, and end. Harmless if it has ended, or its node has, and in a fork of its process."""
+        """Send what is left, and end. Does nothing if the stream or its node has ended, or in a fork of its process."""
         if os.getpid() == self._pid and not self._driver.is_closed:
             self._driver.run(self._attachment, self._end)
 
@@ -199,7 +199,7 @@ class Stream:
         return endpoint.routes.was_up and not endpoint.router.waiting_peers()
 
     def _leave(self, now: float) -> list[Effect]:
-        """Close the socket once what was sent last has left it: closed, it lingers for less than a slow link takes."""
+        """Close the socket once its last frames have left: a closed socket lingers less long than a slow link takes."""
         flush: list[Effect] = []
         if not self._options.reliable and self._gives_up_at is None:
             self._gives_up_at = now + FLUSH_S

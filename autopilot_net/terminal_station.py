@@ -71,7 +71,7 @@ class Terminal_Station(RoleStation[Terminal]):  # noqa: N801  # the name that la
 
     @classmethod
     def from_prefs(cls, prefs: Source, pilots: Mapping[str, Any] | Iterable[str] = (), **settings: Any) -> Self:
-        """A terminal as Autopilot's prefs have it; see `Pilot_Station.from_prefs`. Its pilots stand in no prefs."""
+        """A terminal as Autopilot's prefs have it; see `Pilot_Station.from_prefs`. The prefs do not name its pilots."""
         return cls(pilots, **terminal_settings(prefs, settings))
 
     _instead: ClassVar[Mapping[str, str]] = {
@@ -81,7 +81,7 @@ class Terminal_Station(RoleStation[Terminal]):  # noqa: N801  # the name that la
     }
 
     def begin_role(self) -> None:
-        """Warn once, loudly, where pilots elsewhere could not reach it."""
+        """Make the role. Warn once if pilots elsewhere could not reach this station."""
         self._role = self.role_class(StationHost(self, self.file_dir), pilots=self.pilots, data_fps=self.data_fps)
         self.pilots = self._role.pilots
         elsewhere = [n for n, facts in self.pilots.items() if not _is_here(facts)]
@@ -104,7 +104,7 @@ class Terminal_Station(RoleStation[Terminal]):  # noqa: N801  # the name that la
         return dict(self.role.plotted)
 
     def start_plot_timer(self) -> None:
-        """Begin to count anew: the next item of each pilot goes to its plot at once. It happens by itself."""
+        """Forget `sent_plot`: the next item of each pilot goes to its plot at once. There is no need to call it."""
         self.role.plotted.clear()
 
     def on_neighbour(self, peer: str, is_there: bool) -> None:

@@ -66,11 +66,11 @@ class Files(Protocol):
         """Add to the part that is here."""
 
     def finish(self, path: str, digest: str) -> bool:
-        """Give the file its name if it is what was digested; else throw the part away, and say False."""
+        """Name the file if its SHA-256 is `digest`; else delete the part, and return False."""
 
 
 class RoleHost(Protocol):
-    """The station around a role. Called from listens and from what `after` calls, and from nowhere else."""
+    """The station around a role. Called only from listens, and from calls that `after` makes."""
 
     id: str
     parent: str | None
@@ -89,7 +89,7 @@ class RoleHost(Protocol):
         """Whether `peer` is a neighbour that is there."""
 
     def is_ours(self, name: str) -> bool:
-        """Whether `name`, near or far, has shown that it speaks as we do. One of ours may not have yet."""
+        """Whether `name`, near or far, has shown that it is one of ours. One of ours may not have yet."""
 
     def is_late(self, peer: str) -> bool:
         """Whether what was sent to the neighbour `peer` lately may lie there unread."""
@@ -154,7 +154,7 @@ class Role:
         return self.host.send(to, key, value, repeat=repeat, flags=flags)
 
     def attempt(self, send: Callable[..., Handle], *args: Any, **how: Any) -> Handle:
-        """`send(…)` to one of several: where it cannot be sent, the handle says why, and the others get theirs."""
+        """Call `send(…)`. If it raises, the handle says why, so that others can still be sent to."""
         try:
             return send(*args, **how)
         except AutopilotNetError as error:
@@ -181,7 +181,7 @@ class Role:
         )
 
     def copy(self, message: Message, to: str, value: Any = None) -> None:
-        """Send a copy that nobody waits for. That it cannot be sent is nobody's loss."""
+        """Send a copy that nobody waits for. If it cannot be sent, that is ignored."""
         passed = message.value if value is None else value
         with suppress(AutopilotNetError):
             self.host.send(to, message.key, passed, repeat=False, flags=_kept(message.flags), **_extra(message))
