@@ -75,7 +75,7 @@ class Durable:
             raise
 
     def load(self, endpoint: str, incarnation: str) -> Saved:
-        """What the endpoint left behind. A new endpoint begins with `incarnation`. Raises `DurableRefused` for damage."""
+        """What the endpoint left behind; a new one begins with `incarnation`. Raises `DurableRefused` for damage."""
         self.flush()
         with self._lock:
             try:

@@ -28,7 +28,7 @@ class _IdHistory(Struct):
 
 
 class DuplicateIdWatch:
-    """The neighbours below one endpoint, `limit` of them. Methods return both addresses, once, of two that share an id."""
+    """The neighbours below one endpoint, `limit` of them. Methods return the addresses of two with one id, once."""
 
     def __init__(self, *, limit: int = 4096) -> None:
         self._limit = limit
