@@ -18,12 +18,12 @@ from hypothesis import settings
 from zmq.utils.garbage import GarbageCollectorThread
 
 from tests.autopilot_net.interop.autopilot_env import NoAutopilot, autopilot_python
+from tests.patience import DEADLINE_S
 
 T = TypeVar("T")
 Socket = zmq.Socket[bytes]
 Context = zmq.Context[Socket]
 
-DEADLINE_S = 20.0  # far beyond what anything here takes: only a failure waits that long
 LOOK_EVERY_S = 0.002
 
 # A suite that is started by `nohup … &` inherits an ignored SIGINT, and hands it on to what its tests interrupt.

@@ -27,11 +27,11 @@ from autopilot_net import Delivery, FileRefused, Message, Net_Node, Pilot_Statio
 from autopilot_net.protocol.clock import ClockOffset
 from autopilot_net.roles.pilot import Pilot
 from tests import ROOT
+from tests.patience import DEADLINE_S
 
 S = TypeVar("S", bound=Station)
 T = TypeVar("T")
 
-DEADLINE_S = 20.0  # far beyond what anything takes: a test that waits this long has failed
 
 
 def message(sender: str, key: str, value: Any = None, *, to: str = "", came_from: str = "", **extra: Any) -> Message:

@@ -10,6 +10,7 @@ from pathlib import Path
 from sim.lab.fault import VERBS
 from sim.lab.topology import load
 from tests import ROOT
+from tests.patience import patient
 
 README = (ROOT / "README.md").read_text()
 
@@ -30,7 +31,7 @@ def test_the_program_that_sends_a_message_has_twelve_lines_and_sends_it(tmp_path
     assert len(program.strip().splitlines()) <= 12
     path = tmp_path / "program.py"
     path.write_text(program)
-    done = subprocess.run([sys.executable, path], capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run([sys.executable, path], capture_output=True, text=True, timeout=patient(60), check=False)
     assert (done.returncode, done.stderr) == (0, "")
     assert "handled: True" in done.stdout
     assert "'rt': 0.31" in done.stdout
@@ -45,7 +46,7 @@ def test_the_labs_own_program_it_shows_passes_a_rehearsal(tmp_path: Path) -> Non
         + "session: {duration_s: 1}\nstorm: {examples: 0}\n"
     )
     words = [sys.executable, "-m", "sim", str(lab), "--report", str(tmp_path / "reports")]
-    done = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, timeout=patient(60), check=False)
     assert done.returncode == 0, done.stdout + done.stderr
 
 

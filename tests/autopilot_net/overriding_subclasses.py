@@ -9,7 +9,7 @@ import zmq
 
 from autopilot_net import Message, Net_Node, Station
 from tests.autopilot_net.stations.test_errors import stumble
-from tests.harness import DEADLINE_S
+from tests.patience import DEADLINE_S
 
 
 class NosyStation(Station):

@@ -25,7 +25,8 @@ from autopilot_net.coroutines import Loop, finished
 from sim.processes.program_process import listens_of
 from tests.autopilot_net.test_node import Pair, pair
 from tests.conftest import eventually
-from tests.harness import DEADLINE_S, Lab, lab, started_by
+from tests.harness import Lab, lab, started_by
+from tests.patience import DEADLINE_S
 
 __all__ = ["pair"]  # a fixture
 

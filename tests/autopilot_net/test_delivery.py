@@ -8,7 +8,7 @@ import pytest
 
 from autopilot_net import AutopilotNetError, Delivery, DeliveryExpired, WaitInHandler
 from autopilot_net.delivery import all_of
-from tests.conftest import DEADLINE_S
+from tests.patience import DEADLINE_S
 
 
 def under_way(*, sought: bool = True, handler_thread: int | None = None) -> Delivery:

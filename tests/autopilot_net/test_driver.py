@@ -37,7 +37,8 @@ from autopilot_net.listening import find_listen
 from autopilot_net.protocol.effects import Traffic, Transmit
 from autopilot_net.protocol.endpoint import Settings
 from autopilot_net.trace_format import digest
-from tests.conftest import DEADLINE_S, Context, Socket, eventually, plain
+from tests.conftest import Context, Socket, eventually, plain
+from tests.patience import DEADLINE_S
 
 Listens = Mapping[str, Callable[..., Any]]
 LOCAL = "127.0.0.1"

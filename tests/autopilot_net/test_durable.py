@@ -26,7 +26,8 @@ from autopilot_net.protocol.durable_records import Handled, Kept, Saved, SeenUnn
 from autopilot_net.protocol.effects import Deliver, Forget, Store
 from autopilot_net.protocol.endpoint import Endpoint
 from tests.conftest import eventually
-from tests.harness import DEADLINE_S, Heard, lab, python, started_by
+from tests.harness import Heard, lab, python, started_by
+from tests.patience import DEADLINE_S
 
 texts = st.text(max_size=8)
 ids = st.sampled_from(["a", "_a", "b", "é"])

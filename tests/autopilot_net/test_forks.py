@@ -17,7 +17,8 @@ import pytest
 
 from autopilot_net import AutopilotNetError, Message, Net_Node, Station
 from autopilot_net import delivery as deliveries
-from tests.harness import DEADLINE_S, python
+from tests.harness import python
+from tests.patience import DEADLINE_S
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="only where there is fork")
 

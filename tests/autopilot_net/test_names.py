@@ -31,7 +31,8 @@ from tests.autopilot_net.overriding_subclasses import NosyNode, NosyStation
 from tests.autopilot_net.roles import test_file_client, test_roles
 from tests.autopilot_net.stations import test_clocks, test_duplicate_ids, test_errors, test_online, test_stations
 from tests.conftest import Context, eventually, plain
-from tests.harness import DEADLINE_S, Heard, Lab, lab, shake_hands, started_by
+from tests.harness import Heard, Lab, lab, shake_hands, started_by
+from tests.patience import DEADLINE_S
 
 Check = Callable[..., object]  # of the lab; or a test of another file
 

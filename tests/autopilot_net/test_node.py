@@ -26,7 +26,8 @@ from autopilot_net import (
     Window,
     WindowFull,
 )
-from tests.harness import DEADLINE_S, Heard
+from tests.harness import Heard
+from tests.patience import DEADLINE_S
 
 ARRAY = np.arange(6, dtype=np.int16).reshape(2, 3)
 

@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from autopilot_net import AutopilotNetError, Message, Net_Node, Pilot_Station, Station, Terminal_Station
-from tests.harness import DEADLINE_S, lab, started_by
+from tests.harness import lab, started_by
+from tests.patience import DEADLINE_S
 
 PILOT = {
     "NAME": "rig",

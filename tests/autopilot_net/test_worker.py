@@ -7,7 +7,8 @@ import threading
 import pytest
 
 from autopilot_net.worker import THREADS, Worker
-from tests.conftest import DEADLINE_S, eventually
+from tests.conftest import eventually
+from tests.patience import DEADLINE_S
 
 
 def test_calls_about_one_thing_run_in_their_order_and_never_at_once() -> None:

@@ -22,6 +22,7 @@ from sim.lab.topology import load
 from sim.scenario import Scenario
 from tests import ROOT
 from tests.conftest import eventually
+from tests.patience import patient
 
 GONE_S = 5.0
 UP_S = 60.0
@@ -44,7 +45,7 @@ def sim(*words: object, cwd: Path = ROOT) -> subprocess.CompletedProcess[str]:
         env={**os.environ, "PYTHONPATH": str(ROOT)},
         capture_output=True,
         text=True,
-        timeout=100,
+        timeout=patient(100),
         check=False,
     )
 
@@ -172,7 +173,7 @@ def test_nothing_outlives_a_run_that_ends_early(running: Running, how: str) -> N
         station = max((p for p in running.alive() if p.net_connections("tcp")), key=lambda p: p.pid)
         station.send_signal(signal.SIGSTOP)
     running.process.send_signal(signal.SIGINT if "Ctrl-C" in how else signal.SIGKILL)
-    running.process.wait(20 if "Ctrl-C" in how else 5)
+    running.process.wait(patient(20 if "Ctrl-C" in how else 5))
     assert running.gone() == []
     assert all(map(is_free, ports))
     if "Ctrl-C" in how:
@@ -190,7 +191,7 @@ def test_nothing_outlives_a_run_that_ends_amid_a_pause_a_cut_and_a_kill(tmp_path
         ports = run.ports()
         assert any(process.status() == "stopped" for process in run.alive())
         run.process.send_signal(signal.SIGINT if how == "Ctrl-C" else signal.SIGKILL)
-        run.process.wait(20)
+        run.process.wait(patient(20))
         assert run.gone() == []
         assert ports
         assert all(map(is_free, ports))

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests import ROOT
+from tests.patience import patient
 
 RUN_S = 100
 
@@ -131,7 +132,7 @@ def rehearse(tree: Path, lab: str, repeat_interval_s: float = 0.2) -> tuple[int,
         env={**os.environ, "PYTHONPATH": str(tree), "PYTHONDONTWRITEBYTECODE": "1"},
         capture_output=True,
         text=True,
-        timeout=RUN_S,
+        timeout=patient(RUN_S),
         check=False,
     )
     return done.returncode, json.loads(done.stdout or "{}"), done.stderr

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from tests import ROOT
+from tests.patience import patient
 
 CAMPUS_UP_S = 15.0
 
@@ -21,7 +22,7 @@ def rehearse(lab: str, reports: Path, *words: str) -> tuple[int, dict[str, Any]]
         cwd=ROOT,
         capture_output=True,
         text=True,
-        timeout=110,
+        timeout=patient(110),
         check=False,
     )
     assert done.stdout, done.stderr

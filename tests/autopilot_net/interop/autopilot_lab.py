@@ -14,7 +14,8 @@ from typing import Any
 
 from autopilot_net import Delivery, Message, Station
 from tests.conftest import eventually, held_port
-from tests.harness import DEADLINE_S, Lab
+from tests.harness import Lab
+from tests.patience import DEADLINE_S
 
 Event = dict[str, Any]
 

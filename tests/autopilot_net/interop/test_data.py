@@ -13,7 +13,8 @@ import pytest
 from autopilot_net import Net_Node
 from tests.autopilot_net.interop.autopilot_lab import Mixed
 from tests.conftest import eventually
-from tests.harness import DEADLINE_S, Heard
+from tests.harness import Heard
+from tests.patience import DEADLINE_S
 
 pytestmark = pytest.mark.autopilot
 

@@ -12,7 +12,8 @@ import pytest
 from autopilot_net import Net_Node
 from tests.autopilot_net.interop.autopilot_lab import Mixed, Their
 from tests.conftest import eventually, held_port
-from tests.harness import DEADLINE_S, Heard, Lab, shake_hands
+from tests.harness import Heard, Lab, shake_hands
+from tests.patience import DEADLINE_S
 
 pytestmark = pytest.mark.autopilot
 

@@ -11,7 +11,7 @@ import pytest
 from autopilot_net import Message
 from tests.autopilot_net.interop.autopilot_lab import Mixed
 from tests.conftest import eventually
-from tests.harness import DEADLINE_S
+from tests.patience import DEADLINE_S
 
 pytestmark = pytest.mark.autopilot
 

@@ -17,7 +17,8 @@ import pytest
 
 from autopilot_net import Message, Net_Node
 from tests.conftest import eventually
-from tests.harness import DEADLINE_S, Lab, lab, python, started_by
+from tests.harness import Lab, lab, python, started_by
+from tests.patience import DEADLINE_S
 
 MIB = 1 << 20
 BACKLOG = 64 * MIB  # what a station keeps for a neighbour that takes nothing

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from autopilot_net import Delivery, Net_Node, Station
-from tests.harness import DEADLINE_S, Lab, lab, shake_hands, started_by
+from tests.harness import Lab, lab, shake_hands, started_by
+from tests.patience import DEADLINE_S
 
 NO_ARRAY = {"NUMPY_ARRAY": "!", "DTYPE": "uint8", "SHAPE": [1]}
 

@@ -31,7 +31,8 @@ from autopilot_net import Delivery, Message, Net_Node, Pilot_Station, Terminal_S
 from autopilot_net.files import FileFolder
 from autopilot_net.roles.file_client import AHEAD, PART
 from tests.conftest import eventually
-from tests.harness import DEADLINE_S, Lab, lab, shake_hands, started_by
+from tests.harness import Lab, lab, shake_hands, started_by
+from tests.patience import DEADLINE_S
 
 MIB = 1 << 20
 EVERY_S = 0.01  # of each of the two who send meanwhile

@@ -10,7 +10,8 @@ import psutil
 import pytest
 
 from autopilot_net import Net_Node
-from tests.harness import DEADLINE_S, lab, python, shake_hands, started_by
+from tests.harness import lab, python, shake_hands, started_by
+from tests.patience import DEADLINE_S
 
 SPAN_S = 5.0  # long enough for five probes, a ping, and to tell a hundredth of a core from none
 

@@ -14,7 +14,8 @@ from autopilot_net import Message, Pilot_Station, Station, Terminal_Station
 from tests.autopilot_net import test_names
 from tests.autopilot_net.stations import test_errors, test_online, test_stations
 from tests.conftest import eventually
-from tests.harness import DEADLINE_S, Lab, lab, shake_hands, started_by
+from tests.harness import Lab, lab, shake_hands, started_by
+from tests.patience import DEADLINE_S
 
 Check = Callable[..., object]  # of the lab; or a test of another file
 

@@ -25,7 +25,8 @@ import pytest
 from autopilot_net import Message, Net_Node, Station
 from autopilot_net.protocol.effects import Reconnect
 from tests.conftest import eventually
-from tests.harness import DEADLINE_S, Lab, lab, python, started_by
+from tests.harness import Lab, lab, python, started_by
+from tests.patience import DEADLINE_S
 
 MIB = 1 << 20
 NODES = 10

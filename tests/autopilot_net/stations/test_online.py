@@ -9,7 +9,8 @@ import pytest
 
 from autopilot_net.roles.pilot import Pilot
 from autopilot_net.roles.terminal import DISCONNECTED, Terminal
-from tests.harness import DEADLINE_S, FakeHost, Lab, lab, message, shake_hands, started_by
+from tests.harness import FakeHost, Lab, lab, message, shake_hands, started_by
+from tests.patience import DEADLINE_S
 
 
 @pytest.fixture(scope="module", autouse=True)

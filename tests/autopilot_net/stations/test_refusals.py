@@ -13,7 +13,8 @@ from autopilot_net.message import refuse
 from autopilot_net.protocol.reasons import Refusal
 from autopilot_net.roles.host import follow
 from tests.autopilot_net.stations.test_errors import stumble
-from tests.harness import DEADLINE_S, FakeHost, Lab, lab, shake_hands, started_by
+from tests.harness import FakeHost, Lab, lab, shake_hands, started_by
+from tests.patience import DEADLINE_S
 
 
 @pytest.fixture(scope="module")

@@ -24,7 +24,8 @@ from autopilot_net import (
     Station,
     Terminal_Station,
 )
-from tests.harness import DEADLINE_S, Lab, NeverStation, ended, lab, message, python, said_by, shake_hands, started_by
+from tests.harness import Lab, NeverStation, ended, lab, message, python, said_by, shake_hands, started_by
+from tests.patience import DEADLINE_S
 
 METHODS = ["fork", "forkserver", "spawn"]
 SOUND = os.urandom(700_000)

@@ -18,7 +18,8 @@ from autopilot_net.inbound import FRAMES
 from autopilot_net.loglimit import KINDS, Drops, LogLimit, shown
 from autopilot_net.station import BROKEN
 from tests.conftest import Context, eventually, plain
-from tests.harness import DEADLINE_S, Lab, lab, message, started_by
+from tests.harness import Lab, lab, message, started_by
+from tests.patience import DEADLINE_S
 
 LOCAL = "127.0.0.1"
 GREETING = b"\xff" + bytes(8) + b"\x7f\x03\x00" + b"NULL".ljust(20, b"\0") + bytes(32)

@@ -13,6 +13,7 @@ import pytest
 
 from sim.search.hunt import HuntResult
 from tests import ROOT
+from tests.patience import patient
 
 
 def command(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
@@ -22,7 +23,7 @@ def command(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
         env={**os.environ, "PYTHONPATH": str(ROOT)},
         capture_output=True,
         text=True,
-        timeout=100,
+        timeout=patient(100),
         check=False,
     )
 
@@ -63,7 +64,7 @@ def test_ctrl_c_ends_it_and_its_workers(tmp_path: Path) -> None:
         while not list(tmp_path.iterdir()):
             assert hunting.poll() is None
         os.killpg(hunting.pid, signal.SIGINT)
-        said, complained = hunting.communicate(timeout=60)
+        said, complained = hunting.communicate(timeout=patient(60))
     finally:
         hunting.kill()
     assert hunting.returncode == 130

@@ -10,7 +10,7 @@ from autopilot_net import Delivery, Message
 from sim.emulator.program import EmulatedProgram
 from sim.emulator.sender import Sender
 from sim.lab.topology import Machine, Topology
-from tests.harness import DEADLINE_S
+from tests.patience import DEADLINE_S
 
 NOTES = {"state": "RUNNING", "session": 0, "facts": {"session": 0, "subject": "m"}, "trial": 3, "numbers": {}}
 

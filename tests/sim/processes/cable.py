@@ -17,7 +17,7 @@ from sim.lab.topology import load
 from sim.processes.relay_process import LinkRelays, RelayedLink
 from sim.processes.run_context import RunContext
 from tests import ROOT
-from tests.harness import DEADLINE_S
+from tests.patience import DEADLINE_S
 
 RESET = struct.pack("ii", 1, 0)
 

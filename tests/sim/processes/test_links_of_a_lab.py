@@ -11,7 +11,8 @@ import pytest
 from autopilot_net import Delivery
 from sim.processes.relay_process import RelayedLink
 from tests.conftest import eventually
-from tests.harness import DEADLINE_S, Lab, lab, shake_hands, started_by
+from tests.harness import Lab, lab, shake_hands, started_by
+from tests.patience import DEADLINE_S
 from tests.sim.processes.cable import Cable, linked
 
 REPEAT_S = 1.0

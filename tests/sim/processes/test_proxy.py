@@ -18,7 +18,8 @@ from hypothesis import strategies as st
 from sim.lab.fault import Link
 from sim.processes.relay_process import RelayedLink
 from tests.conftest import eventually, held_port
-from tests.harness import DEADLINE_S, started_by
+from tests.harness import started_by
+from tests.patience import DEADLINE_S
 from tests.sim.processes.cable import Cable, break_off, cabled, counted, is_silent, linked, read, was_reset
 
 

@@ -7,7 +7,7 @@ import subprocess
 import sys
 
 from sim.processes import reaper
-from tests.harness import DEADLINE_S
+from tests.patience import DEADLINE_S
 
 
 def test_the_group_is_killed_at_end_of_file_and_not_by_ctrl_c() -> None:

@@ -25,6 +25,7 @@ from sim.verdict import (
     StreamRow,
     TrialRow,
 )
+from tests.patience import patient
 from tests.sim.findings import violation
 
 ORDER = [
@@ -359,7 +360,7 @@ def test_a_browser_without_a_network_draws_every_chart(
     flags = "--headless --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking"
     flags += " --disable-component-update --disable-sync --virtual-time-budget=5000 --enable-logging=stderr --dump-dom"
     command = [str(CHROMIUM), *flags.split(), f"--user-data-dir={tmp_path / 'chromium'}", page.as_uri()]
-    shown = subprocess.run(command, capture_output=True, text=True, timeout=100, check=True)
+    shown = subprocess.run(command, capture_output=True, text=True, timeout=patient(100), check=True)
     (body,) = [attributes for tag, attributes in Page(shown.stdout).tags if tag == "body"]
     assert int(body["data-drawn"] or 0) >= 4
     assert shown.stdout.count("bk-Figure") >= 4

@@ -17,9 +17,10 @@ from sim.lab.topology import load
 from sim.search.hunt import drawn
 from sim.search.trial import run_virtually
 from tests import ROOT
+from tests.patience import patient
 from tests.sim.test_sabotages import SABOTAGES
 
-HUNT_S = 60
+HUNT_S = 60  # of an idle machine; all are found within ten
 MOST_STEPS = 5
 
 # name: (the file, what stands there, what the bug makes of it)
@@ -73,8 +74,9 @@ def sabotaged(tree: Path, file: str, old: str, new: str) -> None:
     (tree / file).write_text(source.replace(old, new))
 
 
-def hunted(tree: Path, seed: int = 1, seconds: float = HUNT_S) -> tuple[int, dict[str, Any], str]:
+def hunted(tree: Path, seed: int = 1, seconds: float | None = None) -> tuple[int, dict[str, Any], str]:
     """What a hunt in that tree comes to: the exit code, what it tells and what it says."""
+    seconds = patient(HUNT_S) if seconds is None else seconds
     command = ["hunt", "topologies/lab.yaml", "--for", f"{seconds:g}s", "--seed", f"{seed}", "--jobs", "1"]
     done = subprocess.run(
         [sys.executable, "-m", "sim", *command, "--no-confirm", "--json"],
@@ -82,7 +84,7 @@ def hunted(tree: Path, seed: int = 1, seconds: float = HUNT_S) -> tuple[int, dic
         env={**os.environ, "PYTHONPATH": str(tree), "PYTHONDONTWRITEBYTECODE": "1"},
         capture_output=True,
         text=True,
-        timeout=3 * HUNT_S,
+        timeout=3 * patient(HUNT_S),
         check=False,
     )
     return done.returncode, json.loads(done.stdout or "{}"), done.stderr
