@@ -27,8 +27,7 @@ from sim.lab.tree import Tree
 from sim.processes import reaper
 from sim.processes.faults import IMPOSSIBLE, LINK_VERBS, FaultInjector
 from sim.processes.relay_process import LinkRelays, RelayedLink, RelayError
-from sim.processes.run_context import RunContext
-from sim.processes.start_up import hold_port, make_files, uninterrupted
+from sim.processes.start_up import RunContext, hold_port, make_files, uninterrupted
 from sim.processes.storms import RunningStorm, StormPlayer
 from sim.processes.supervisor import Supervisor
 from sim.scenario import Crash, Example

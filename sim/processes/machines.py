@@ -19,7 +19,7 @@ from sim.emulator.sender import Sender
 from sim.evidence.journal import Writer
 from sim.lab.topology import Machine
 from sim.processes.program_process import ProgramRunner
-from sim.processes.run_context import RunContext
+from sim.processes.start_up import RunContext
 
 __all__ = ["ProgramProcess", "make_station"]
 

@@ -39,7 +39,7 @@ from sim.emulator.sender import Sender
 from sim.evidence.journal import Reader, Writer
 from sim.lab.names import probe_of
 from sim.lab.topology import Machine
-from sim.processes.run_context import RunContext
+from sim.processes.start_up import RunContext
 
 __all__ = ["FileMemory", "ProgramRunner"]
 

@@ -24,7 +24,7 @@ from sim.lab.fault import Link
 from sim.processes.machines import enter
 from sim.processes.proxy import SelectorLoop
 from sim.processes.relay import Relay
-from sim.processes.run_context import RunContext
+from sim.processes.start_up import RunContext
 
 __all__ = ["RelayError", "LinkRelays", "RelayedLink"]
 

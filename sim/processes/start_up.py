@@ -1,4 +1,4 @@
-"""What a lab needs before its first process starts, and a guard against Ctrl-C for what must be finished."""
+"""What a lab needs before its first process starts, and what each process is told when it does."""
 
 from __future__ import annotations
 
@@ -11,10 +11,30 @@ import threading
 from collections.abc import Iterator
 from pathlib import Path
 
-from sim.lab.topology import Topology
+from msgspec import Struct
+
+from sim.lab.topology import Machine, Topology
 from sim.scenario.payloads import noise
 
-__all__ = ["hold_port", "make_files", "preload", "uninterrupted"]
+__all__ = ["RunContext", "hold_port", "make_files", "preload", "uninterrupted"]
+
+
+class RunContext(Struct, frozen=True):
+    """The lab, the seed, the folder of the run, and the process group that each process joins."""
+
+    topology: Topology
+    seed: int
+    folder: Path
+    group: int
+
+    @property
+    def journal(self) -> Path:
+        """The folder of journals and traces."""
+        return self.folder / "journal"
+
+    def durable(self, machine: Machine, part: str) -> Path | None:
+        """The file of a durable machine's `station`, `program` or `probe`; None if the machine is not durable."""
+        return self.folder / "durable" / f"{machine.id}.{part}.sqlite" if machine.durable else None
 
 
 def preload() -> None:

@@ -20,7 +20,7 @@ from typing import Any
 from sim.emulator.convergence import Snapshot
 from sim.evidence.journal import Writer
 from sim.processes.machines import ProgramProcess, make_station
-from sim.processes.run_context import RunContext
+from sim.processes.start_up import RunContext
 
 __all__ = ["Supervisor"]
 

@@ -15,7 +15,7 @@ from sim.evidence.journal import Entry, Reader, Trace
 from sim.faults.actions import Action, Verb
 from sim.lab.topology import load
 from sim.processes.relay_process import LinkRelays, RelayedLink
-from sim.processes.run_context import RunContext
+from sim.processes.start_up import RunContext
 from tests import ROOT
 from tests.patience import DEADLINE_S
 
