@@ -403,7 +403,7 @@ def test_what_json_cannot_carry_is_told_to_the_caller_and_leaves_nothing_behind(
     post = lab.post(listens={"K": nothing})
     node = lab.node("n", post)
     for repeat in (True, False):
-        with pytest.raises(BadMessage, match=r"message n_\d .* set, which stands at value\.a"):
+        with pytest.raises(BadMessage, match=r"message n_\d .* set that stands at value\.a"):
             node.send(key="K", value={"a": {1}}, repeat=repeat)
     assert node.outbox == {}
     assert node.send(key="K", value={"a": [1]}, repeat=True).wait(DEADLINE_S)
