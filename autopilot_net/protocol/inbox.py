@@ -19,7 +19,7 @@ from autopilot_net.message import Message, why_refused
 from autopilot_net.protocol.durable_records import LIVES, Handled, Saved, SeenUnnumbered
 from autopilot_net.protocol.numbers import as_int
 
-__all__ = ["Reception", "Inbox", "Outcome", "Receipt", "Verdict"]
+__all__ = ["Reception", "Inbox", "TicketResult", "Receipt", "Verdict"]
 
 Key = tuple[Any, ...]
 Pair = tuple[str, str]  # sender and recipient: a station is `rig_1` and `_rig_1`, and each has numbers of its own
@@ -52,7 +52,7 @@ class Reception(Struct):
     dropped: str | None = None
 
 
-class Outcome(Struct):
+class TicketResult(Struct):
     """What follows from the end of one ticket: whom to tell, and what to remember across a restart."""
 
     receipt: Receipt
@@ -120,7 +120,7 @@ class Inbox:
         receipt, _ = self._tickets.get(ticket, (None, ()))
         return receipt is not None and receipt.re is None
 
-    def handled(self, ticket: int, verdict: Verdict, why: str = "") -> Outcome | None:
+    def handled(self, ticket: int, verdict: Verdict, why: str = "") -> TicketResult | None:
         """The handler of `ticket` is done: whom to tell, if anybody. `why` says the reason if it was refused."""
         receipt, key = self._tickets.pop(ticket, (None, ()))
         self._in_handlers.pop(ticket, None)
@@ -129,14 +129,14 @@ class Inbox:
         if receipt.re is None:
             if key in self._seen:
                 self._seen[key] = verdict
-            return Outcome(receipt, SeenUnnumbered(*key))
+            return TicketResult(receipt, SeenUnnumbered(*key))
         (sender, to), inc, seq = key
         channel = self._lives[sender, to][inc]  # it is there: a channel with an open ticket is not forgotten
         del channel.open_tickets[seq]
         failed = verdict is Verdict.FAILED
         if failed and seq >= channel.low:
             channel.fail(seq, why)
-        return Outcome(receipt, Handled(sender, to, inc, seq, channel.low, failed, why=why))
+        return TicketResult(receipt, Handled(sender, to, inc, seq, channel.low, failed, why=why))
 
     def relayed(self, ticket: int, waits: Iterable[str], *, failed: bool, why: str = "") -> Handled | None:
         """What to remember of `ticket`, which is settled when `waits`, messages of ours, are."""

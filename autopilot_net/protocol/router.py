@@ -58,7 +58,7 @@ class Router:
         mine = (self.id,) if peer == program else (self.id, program)
         return packet.recipient in mine and all(hop in mine for hop in packet.hops)
 
-    # -- ways ----------------------------------------------------------------------------------------------------
+    # -- paths ---------------------------------------------------------------------------------------------------
 
     def next_hop(self, name: str, *, from_above: bool = False) -> str | None:
         """The neighbour on the path to `name`. A station's own program is below it, or unreachable."""
@@ -66,14 +66,14 @@ class Router:
         return self.routes.next_hop(name, from_above=from_above or own)
 
     def from_here(self, hops: Sequence[str]) -> tuple[str, ...]:
-        """`hops` without this endpoint, where the way begins with it."""
+        """`hops` without this endpoint, where they begin with it."""
         return tuple(hops[1:] if hops and hops[0] == self.id else hops)
 
     def way_back(self, hops: Sequence[str], to: str) -> list[str]:
         """The stations that a confirmation passes, in the order in which the message passed them."""
-        way, upstream = list(hops[:-1]), self.routes.upstream
+        path, upstream = list(hops[:-1]), self.routes.upstream
         goes_up = not self.forwards and self.next_hop(hops[0] if hops else to) == upstream
-        return [upstream, *way] if goes_up and upstream and way[:1] != [upstream] else way
+        return [upstream, *path] if goes_up and upstream and path[:1] != [upstream] else path
 
     def is_open(self, target: str, recipient: str) -> bool:
         """Whether the path to `recipient`, which begins toward `target`, is believed to be up."""

@@ -85,14 +85,14 @@ class Routes:
             del self.behind[known]
         return bool(believed)
 
-    def wrong_turn(self, way: Sequence[str]) -> str | None:
-        """Why the hops and the recipient in `way` cannot be right: the first hop does not lead to the second.
+    def wrong_turn(self, path: Sequence[str]) -> str | None:
+        """Why the hops and the recipient in `path` cannot be right: the first hop does not lead to the second.
 
         None if they may be right, as far as is known here.
         """
-        if len(way) < 2:
+        if len(path) < 2:
             return None
-        first, then = way[:2]
+        first, then = path[:2]
         hop, its = (self.next_hop(name, from_above=True) for name in (first, then))
         if its is None or its == hop:
             return None
