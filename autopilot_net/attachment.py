@@ -7,10 +7,10 @@ from collections.abc import Iterable
 from typing import Protocol
 
 from autopilot_net.delivery import Delivery
+from autopilot_net.diagnosis import Watch
 from autopilot_net.protocol.backoff import Backoff
 from autopilot_net.protocol.effects import Effect, Transmit
 from autopilot_net.protocol.endpoint import Endpoint
-from autopilot_net.reach import Watch
 from autopilot_net.sockets import Sockets
 
 __all__ = ["Attachment", "Pump", "Stuck"]

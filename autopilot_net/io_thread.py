@@ -20,11 +20,11 @@ from autopilot_net.effect_queue import EffectQueue
 from autopilot_net.handlers import Call, Handlers
 from autopilot_net.interpreter import Outcome, carry_out, handled
 from autopilot_net.loglimit import shown
-from autopilot_net.lookout import Lookout
 from autopilot_net.observer import Observer
 from autopilot_net.protocol.effects import Deliver, Dropped, DuplicateId, Effect, PeerDown, PeerUp, Reconnect, Transmit
 from autopilot_net.protocol.numbers import as_int
 from autopilot_net.protocol.router import AWAY
+from autopilot_net.unreached import UnreachedWatch
 from autopilot_net.wakeup import Wakeup
 from autopilot_net.wallclock import epoch
 
@@ -60,7 +60,7 @@ class IoThread:
         self._handlers = handlers
         self._observer = observer
         self._ended = ended
-        self._lookout = Lookout(name, observer, queue.run)
+        self._lookout = UnreachedWatch(name, observer, queue.run)
         self._backpressure = Backpressure(queue.lock)
         self._calls: list[Call] = []  # for the handlers, gathered while effects are carried out
         self._spoke_at = -float("inf")

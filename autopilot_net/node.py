@@ -27,9 +27,9 @@ from autopilot_net.listening import (
     Listen,
     gone,
 )
-from autopilot_net.member import own_ip
 from autopilot_net.message import Message
 from autopilot_net.node_listens import NodeListens
+from autopilot_net.participant import own_ip
 from autopilot_net.protocol.endpoint import Settings
 from autopilot_net.protocol.outbox_channel import Window
 from autopilot_net.stream import Stream, StreamOptions, open_stream

@@ -12,14 +12,14 @@ from autopilot_net.core import Core
 from autopilot_net.delivery import Delivery, unheard
 from autopilot_net.error_report import ERROR, error_report
 from autopilot_net.listening import Listen, SignatureCache, find_listen, log_exception, log_limit, tell_of_duplicates
-from autopilot_net.member import Member
 from autopilot_net.message import Message, expand_fields
+from autopilot_net.participant import Participant
 from autopilot_net.roles.ledger import Ledger
 
 __all__ = ["NodeListens"]
 
 
-class NodeListens(Member):
+class NodeListens(Participant):
     """The receiving half of a node. All but `is_concurrent` is called in the handler thread."""
 
     _core: Core

@@ -14,10 +14,10 @@ from typing import Any
 import zmq
 from zmq.utils.monitor import recv_monitor_message
 
+from autopilot_net.diagnosis import host_of
 from autopilot_net.errors import AutopilotNetError
 from autopilot_net.inbound import Inbound
 from autopilot_net.protocol.identity import identity_of
-from autopilot_net.reach import host_of
 from autopilot_net.socket_options import LINGER_MS, SMALL, bracketed, dealer, has_v6, is_v6, router
 
 __all__ = ["SendResult", "Sockets"]

@@ -32,8 +32,8 @@ from autopilot_net.listening import (
     gone,
     refuse_closed,
 )
-from autopilot_net.member import own_ip
 from autopilot_net.message import Message
+from autopilot_net.participant import own_ip
 from autopilot_net.protocol.endpoint import Settings
 from autopilot_net.protocol.outbox_channel import Window
 from autopilot_net.station_listens import StationListens

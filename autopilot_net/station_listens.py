@@ -14,13 +14,13 @@ from autopilot_net.delivery import Delivery, unheard
 from autopilot_net.error_report import ERROR, error_report
 from autopilot_net.listening import find_listen, log_exception, log_limit, tell_of_duplicates
 from autopilot_net.loglimit import shown
-from autopilot_net.member import Member
 from autopilot_net.message import Message
+from autopilot_net.participant import Participant
 
 __all__ = ["StationListens"]
 
 
-class StationListens(Member):
+class StationListens(Participant):
     """The receiving half of a station, in its own process. All but `is_concurrent` is called in the handler thread."""
 
     push_id: str | None

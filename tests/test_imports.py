@@ -33,18 +33,18 @@ PICTURE: list[tuple[set[str], bool]] = [
     ({f"roles.{role}" for role in ("host", "ledger", "file_client", "file_server", "terminal", "pilot")}, True),
     ({"arguments", "coroutines"}, False),
     (
-        {"closable", "delivery", "durable", "durable_file", "files", "handlers", "loglimit", "prefs", "reach"}
+        {"closable", "delivery", "durable", "durable_file", "files", "handlers", "loglimit", "prefs", "diagnosis"}
         | {"wakeup", "worker"},
         True,
     ),
     ({"inbound", "socket_options", "trace_writer", "wallclock"}, False),
     ({"sockets"}, False),
     ({"attachment", "interpreter", "listening", "observer"}, False),
-    ({"backpressure", "effect_queue", "lookout"}, False),
+    ({"backpressure", "effect_queue", "unreached"}, False),
     ({"io_thread"}, False),
     ({"driver"}, False),
     ({"child_process", "core", "live_nodes"}, False),
-    ({"member", "node_listens", "station_listens"}, True),
+    ({"participant", "node_listens", "station_listens"}, True),
     ({"stream", "node", "station", "role_station", "station_host", "pilot_station", "terminal_station"}, True),
     ({""}, False),  # the package itself: the public names
 ]

@@ -6,7 +6,7 @@ Works on nodes, so that whatever is wrong with a machine later can still be told
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from sim.lab.fit import did_you_mean
+from sim.lab.validate_types import did_you_mean
 from sim.lab.yaml_nodes import BROKEN, Mistakes, YamlNode, show
 
 __all__ = ["WrittenMachine", "expand"]

@@ -13,9 +13,9 @@ import msgspec
 from autopilot_net.defaults import PING_INTERVAL_S, REPEAT_INTERVAL_S
 from sim.lab.expand import WrittenMachine, expand
 from sim.lab.fault import Fault, Link
-from sim.lab.fit import fit
 from sim.lab.schema import Burst, Expect, Files, Graduation, LabFile, Limits, Session, Storm, Stream, schema
 from sim.lab.validate import bad_name, check
+from sim.lab.validate_types import fit
 from sim.lab.yaml_nodes import Mistakes, YamlNode, read
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ As in `validate.py`, checks take nodes and tell mistakes by their line, and what
 from autopilot_net.roles.pilot import Pilot
 from autopilot_net.roles.terminal import Terminal
 from sim.lab.expand import WrittenMachine
-from sim.lab.fit import did_you_mean
+from sim.lab.validate_types import did_you_mean
 from sim.lab.yaml_nodes import Mistakes, YamlNode, show
 
 __all__ = ["check_expect", "check_session"]

@@ -26,7 +26,7 @@ from autopilot_net import (
     Station,
     Terminal_Station,
 )
-from tests.autopilot_net import test_driver, test_message, test_node, test_prefs, test_reach, test_role_station
+from tests.autopilot_net import test_diagnosis, test_driver, test_message, test_node, test_prefs, test_role_station
 from tests.autopilot_net.overriding_subclasses import NosyNode, NosyStation
 from tests.autopilot_net.roles import test_file_client, test_roles
 from tests.autopilot_net.stations import test_clocks, test_duplicate_ids, test_errors, test_online, test_stations
@@ -307,7 +307,7 @@ STATION: dict[str, Check] = {
     "msgs_received": test_stations.test_the_parent_reads_how_many_messages_a_station_has_handled,
     "core": own_process,
     "clock_offset": test_clocks.test_stations_know_how_far_their_clocks_are_from_the_terminals,
-    "connected": test_reach.test_a_node_is_connected_when_its_station_is_there_and_says_so,
+    "connected": test_diagnosis.test_a_node_is_connected_when_its_station_is_there_and_says_so,
     "context": own_process,
     "logger": own_process,
     "ip": addresses,
@@ -545,7 +545,7 @@ NODE: dict[str, Check] = {
     **dict.fromkeys(("router", "router_port", "senders"), node_between),
     "sock": test_node.test_closing_a_nodes_sockets_before_it_is_released_does_no_harm,
     "clock_offset": test_clocks.test_a_program_knows_it_of_its_own_machine,
-    "connected": test_reach.test_a_node_is_connected_when_its_station_is_there_and_says_so,
+    "connected": test_diagnosis.test_a_node_is_connected_when_its_station_is_there_and_says_so,
     "context": test_node.test_nodes_of_one_process_share_a_context_that_outlives_each_of_them,
     "msgs_received": test_node.test_every_message_that_was_handled_is_counted,
     "outbox": test_node.test_what_awaits_its_confirmation_is_in_the_outbox,

@@ -7,17 +7,17 @@ import time
 from collections.abc import Callable, Sequence
 
 from autopilot_net.attachment import Attachment
+from autopilot_net.diagnosis import look
 from autopilot_net.observer import Observer
 from autopilot_net.protocol.effects import Effect
-from autopilot_net.reach import look
 from autopilot_net.socket_options import bracketed
 
-__all__ = ["Lookout"]
+__all__ = ["UnreachedWatch"]
 
 Run = Callable[[Attachment, Callable[[float], list[Effect]]], object]
 
 
-class Lookout:
+class UnreachedWatch:
     """For the attachments of one driver. `run` acts on an attachment under the driver's lock."""
 
     def __init__(self, name: str, observer: Observer, run: Run) -> None:

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 import pytest
 
 from autopilot_net import AutopilotNetError, Net_Node
-from autopilot_net.reach import AGAIN_S, FIRST_S, TELL_S, Watch, host_of, look
+from autopilot_net.diagnosis import AGAIN_S, FIRST_S, TELL_S, Watch, host_of, look
 from tests.conftest import Context, eventually, held_port, plain
 from tests.harness import lab, started_by
 from tests.patience import DEADLINE_S

@@ -12,12 +12,12 @@ from autopilot_net.listening import Listen
 from autopilot_net.message import Message
 from autopilot_net.protocol.clock import ClockOffset
 
-__all__ = ["Member", "own_ip"]
+__all__ = ["Participant", "own_ip"]
 
 logger = logging.getLogger("autopilot_net")
 
 
-class Member:
+class Participant:
     """A node or a station, seen from outside. A station's `Core` lives in the station's process."""
 
     id: str
