@@ -1,7 +1,7 @@
 """The format of a topology file: its keys, their types and defaults.
 
-A key is declared here once. From that come what is accepted, the sentence for what is not (`validate_types.py`), and the JSON
-Schema for editors.
+A key is declared here once. From that come what is accepted, the sentence for what is not (`validate_types.py`), and
+the JSON Schema for editors.
 What a file means as a whole (kinds, templates, who is whose child) is `topology.py`'s.
 """
 
