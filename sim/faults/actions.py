@@ -6,23 +6,19 @@ Where actions come from is `compile.py`'s.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from typing import TYPE_CHECKING, Literal, cast, get_args
+from typing import TYPE_CHECKING, get_args
 
 import msgspec
 
-from sim.lab.fault import ACTION_VERBS, Way, What
+from sim.lab.fault import ACTION_VERBS, Verb, Way, What
 
 if TYPE_CHECKING:
     from sim.lab.topology import Topology
 
 __all__ = ["ENDS", "Action", "Verb", "healing"]
 
-Verb = Literal[
-    "kill", "restart", "pause", "resume", "cut", "heal", "hold", "release", "reset", "shape", "drop", "duplicate"
-]  # fmt: skip
-
 ENDS: dict[Verb, Verb] = {
-    verb: cast("Verb", facts.ended_by)
+    verb: facts.ended_by
     for verb in get_args(Verb)
     if (facts := ACTION_VERBS[verb]).ended_by
 }

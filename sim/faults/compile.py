@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import cast
 
 import msgspec
 from msgspec import Struct
@@ -112,7 +111,7 @@ def _steps(case: Case) -> list[Action]:
 
 def _plain(case: Case) -> Iterator[Action]:
     fault, kind = case.fault, VERBS[case.verb]
-    verb = cast("Verb", kind.acts[0])
+    verb = kind.acts[0]
     for machine in case.targets:
         yield _begun(case, verb, machine)
     end_s = getattr(fault, kind.until) if kind.until else None

@@ -113,4 +113,4 @@ def _end(fault: Fault, verb: str) -> str:
         return f", each back after {gone:g} s" + (f", within {fault.for_s:g} s" if fault.for_s is not None else "")
     kind = VERBS[verb]
     after_s = getattr(fault, kind.until) if kind.until else None
-    return "" if after_s is None else f", {_ENDED[ACTION_VERBS[kind.acts[0]].ended_by]} after {after_s:g} s"
+    return "" if after_s is None else f", {_ENDED[str(ACTION_VERBS[kind.acts[0]].ended_by)]} after {after_s:g} s"

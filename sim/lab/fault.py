@@ -23,6 +23,7 @@ __all__ = [
     "Link",
     "Several",
     "Target",
+    "Verb",
     "Way",
     "What",
     "named",
@@ -32,6 +33,9 @@ __all__ = [
 
 Way = Literal["both", "up", "down"]
 What = Literal["machine", "station", "program"]
+Verb = Literal[
+    "kill", "restart", "pause", "resume", "cut", "heal", "hold", "release", "reset", "shape", "drop", "duplicate"
+]  # fmt: skip
 
 
 class Link(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -152,8 +156,8 @@ class ActionVerb(Struct, frozen=True, kw_only=True):
     """What is done to one machine or link at one time, and all that others must know of it."""
 
     on: Literal["machine", "link"]
-    ended_by: str = ""  # the action that ends it; empty: it does not last
-    gives_way_to: str = ""  # another that ends it too: the next life of a killed machine does not stand still
+    ended_by: Verb | None = None  # the action that ends it; None: it does not last
+    gives_way_to: Verb | None = None  # another that ends it too: the next life of a killed machine does not stand still
     undoes: str = ""  # of what ends others: what those do, as in "no fault kills rig_2 before that"
     state: str = ""  # what a machine or link is meanwhile
     told: tuple[str, str, str] = ("", "", "")  # what happened, how it ended, and that it never did
@@ -236,7 +240,7 @@ ACTION_VERBS: dict[str, ActionVerb] = {
 class FaultVerb(Struct, frozen=True, kw_only=True):
     """What there is to know of one verb of `Fault`."""
 
-    acts: tuple[str, ...]  # the actions that it begins: one, or those of a storm
+    acts: tuple[Verb, ...]  # the actions that it begins: one, or those of a storm
     options: tuple[str, ...] = ()  # what it takes beside its target, a time and a probability
     until: str = ""  # the option after which it ends by itself
     needs: tuple[str, ...] = ()  # at least one of these must be given
@@ -250,7 +254,7 @@ class FaultVerb(Struct, frozen=True, kw_only=True):
         return ACTION_VERBS[self.acts[0]].on
 
     @property
-    def ended_by(self) -> frozenset[str]:
+    def ended_by(self) -> frozenset[Verb]:
         """The actions that end it, or some of it."""
         return frozenset(end for act in self.acts if (end := ACTION_VERBS[act].ended_by))
 
