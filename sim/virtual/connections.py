@@ -1,7 +1,7 @@
-"""The connections of a virtual lab, on its links, and what faults do to both.
+"""The connections of a virtual lab, and what faults do to them and to the links below them.
 
-A connection behaves as zmq over TCP does: it keeps order; what one end closes the other hears of behind all that was
-sent before; what is silent is given up after a while; and whoever is below connects again.
+A connection behaves as zmq over TCP does. It keeps order. When one end closes it, the other end receives all that was
+sent before, and then the close. A silent connection is given up after a while. The lower end reconnects.
 """
 
 from __future__ import annotations
@@ -18,30 +18,30 @@ from sim.virtual.links import Direction, Frames, Rng, VirtualLink
 __all__ = ["Wire", "Wires"]
 
 CONNECT_US = 1_000
-RECONNECT_US = (50_000, 1_000_000)  # zmq tries again after this, and ever more rarely up to that
-BREAK_US = 1_000  # until the other end hears of a connection that was reset
-SILENCE_US = 6_000_000  # until the system gives up a connection whose other end answers nothing
+RECONNECT_US = (50_000, 1_000_000)  # zmq waits this long before it tries again: the first time, and at most
+BREAK_US = 1_000  # from a reset until each end notices it
+SILENCE_US = 6_000_000  # how long TCP waits for an answer before it gives a connection up
 
 LINK_US, LOCAL_US = (80, 400), (20, 60)
 
 
 class LowerPeer(Protocol):
-    """Whose connection it is: a station or a node of `driver.py`, or a raw peer."""
+    """The participant that connects upwards: a station or a node of `driver.py`, or a raw peer."""
 
     process: Process
 
     def meet(self, line: Any, peer: str) -> None:
-        """The connection of `line` to its upstream is there."""
+        """The connection of `line` to its upstream is up."""
 
     def lose(self, line: Any, peer: str) -> None:
-        """It is gone."""
+        """The connection of `line` to its upstream is lost."""
 
     def receive(self, line: Any, peer: str, frames: Frames) -> None:
-        """Something has come by it."""
+        """Frames have arrived from upstream."""
 
 
 class LowerEnd(Protocol):
-    """The end that connects."""
+    """The end that makes the connection: one line of a `LowerPeer`."""
 
     @property
     def peer(self) -> LowerPeer: ...
@@ -51,23 +51,26 @@ class LowerEnd(Protocol):
 
 
 class UpperEnd(Protocol):
-    """The station that is connected to."""
+    """The station at the upper end, which accepts connections."""
 
     process: Process
-    below: dict[str, tuple[Wire, int]]  # who is connected here, by which connection of which wire
+    below: dict[str, tuple[Wire, int]]  # lower neighbour -> its wire, and the number of its connection there
 
-    def hear_below(self, name: str, wire: Wire, conn: int, frames: Frames) -> None:
-        """Something has come from `name`, maybe by a new connection."""
+    def receive_below(self, name: str, wire: Wire, conn: int, frames: Frames) -> None:
+        """Frames have arrived from `name` by a connection, which may be new."""
 
     def lose_below(self, name: str) -> None:
-        """The connection of `name` is gone."""
+        """The connection of `name` is lost."""
 
-    def lose_below_by(self, name: str, wire: Wire, conn: int) -> None:
-        """That connection is gone, unless there is another by now."""
+    def lose_connection(self, name: str, wire: Wire, conn: int) -> None:
+        """One connection of `name` is lost. Does nothing if `name` has a newer one."""
 
 
 class Wires:
-    """A link for each machine but the terminal, which outlives whoever is at its ends; a wire for each endpoint."""
+    """All links and wires of a lab: a link from each machine to its parent, and a wire for each endpoint that connects.
+
+    A link outlives the processes at its ends. `station(id)` returns the station that is up there, or None.
+    """
 
     def __init__(
         self,
@@ -87,11 +90,11 @@ class Wires:
             machine.id: VirtualLink(machine.id, chance.between(*LINK_US), machine.link)
             for machine in topology.machines[1:]
         }
-        self._wires: dict[str, Wire] = {}  # the present one of each station
-        self._waiting: dict[str, dict[Wire, None]] = {}  # by the station above
+        self._wires: dict[str, Wire] = {}  # station -> its wire in its present life
+        self._waiting: dict[str, dict[Wire, None]] = {}  # upper station -> the wires that lead to it, in order
 
     def wire(self, line: LowerEnd) -> Wire:
-        """The connection of a line to its upstream: a station's by its machine's link, any other on its machine."""
+        """A wire for a line. A station's crosses the link of its machine; any other stays on its machine."""
         name = line.endpoint.id
         upper = str(line.endpoint.routes.upstream)
         is_station = name in self._links
@@ -102,16 +105,16 @@ class Wires:
             self._wires[name] = wire
         return wire
 
-    def kick(self, upper: str) -> None:
-        """The station `upper` is there: who waits for it may try again."""
+    def retry_below(self, upper: str) -> None:
+        """Have the wires that wait for the station `upper` try again, now that it is up."""
         wires = self._waiting.setdefault(upper, {})
         for wire in [wire for wire in wires if wire.closed]:
             del wires[wire]
         for wire in wires:
-            wire.kick()
+            wire.retry()
 
     def strike(self, action: Action) -> None:
-        """Do to a link, and to the connections on it, what `action` says."""
+        """Apply `action` to a link and to the connections on it."""
         link, name = self._links[action.target], action.target
         was_cut = any(way.cut for way in link.ways(action.way))
         link.strike(action, self._loop.now_us)
@@ -123,22 +126,22 @@ class Wires:
         elif action.verb in ("heal", "release"):
             for way in link.ways(action.way):
                 self._loop.at(way.hurry(self._loop.now_us), self._landing(way))
-            link.let_go()
+            link.deliver_waiting()
             for wire in self._on(name):
-                wire.kick()
+                wire.retry()
 
     def _landing(self, way: Direction) -> Callable[[], None]:
         return lambda: way.land(self._loop.now_us)
 
     @staticmethod
     def watch(wires: Iterable[Wire | None]) -> None:
-        """From here on nothing may come up these."""
+        """Start the silence timeout of these wires, since nothing may get up them from now on."""
         for wire in wires:
             if wire is not None:
                 wire.watch_silence()
 
     def _on(self, name: str) -> list[Wire]:
-        """The wire of the station at the lower end, and a former one, if that is what the upper end still knows."""
+        """The wires on the link of machine `name`: the present one, and a former one that the upper end still knows."""
         upper = self._station(self._parents[name])
         known = upper.below.get(name) if upper is not None else None
         wires = [self._wires[name]] if name in self._wires else []
@@ -146,7 +149,7 @@ class Wires:
 
 
 class Wire:
-    """The connection of one endpoint to its upstream: one at a time, each with a number."""
+    """The connections of one endpoint to its upstream: one at a time, numbered from 1."""
 
     def __init__(
         self,
@@ -160,29 +163,29 @@ class Wire:
         self.link = link
         self.lower = lower
         self.is_up = False  # as the lower end sees it
-        self.closed = False  # for good, by the lower end
+        self.closed = False  # by the lower end, and never opened again
         self._loop = loop
         self._chance = chance
         self._upper_of = upper_of
         self._conn = 0
-        self._given_up = 0  # by the upper end: nothing more is heard by this one or a former
-        self.waits = False  # to be told that it may be worth trying
+        self._given_up = 0  # the upper end ignores connections up to this number
+        self.waits = False  # until `retry` is called
         self._lost = lost
 
     @property
     def upper_id(self) -> str:
-        """The upstream's id."""
+        """The id of the upstream."""
         return str(self.lower.endpoint.routes.upstream)
 
     # -- connecting ------------------------------------------------------------------------------------------------
 
     def connect(self, *, again: bool = False) -> None:
-        """Try soon."""
+        """Connect after a short delay, or after zmq's reconnect interval if `again`."""
         delay = self._chance.between(*RECONNECT_US) // (1 if again else 1000)
         self._loop.after(max(CONNECT_US // 10, delay), self._try, self.lower.peer.process)
 
-    def kick(self) -> None:
-        """Something has changed for the better."""
+    def retry(self) -> None:
+        """Try to connect, if an earlier attempt found no way."""
         if self.waits:
             self.waits = False
             self.connect(again=True)
@@ -197,18 +200,18 @@ class Wire:
         self._conn += 1
         self.is_up = True
         self.lower.peer.meet(self.lower, self.upper_id)
-        self._go(self.link.up, (b"",))  # as a DEALER says first by each connection
+        self._go(self.link.up, (b"",))  # a DEALER opens each connection with an empty frame
 
     # -- what is sent ----------------------------------------------------------------------------------------------
 
     def send_up(self, frames: Frames) -> bool:
-        """False if there is no connection."""
+        """Send to the upper end. Returns False if there is no connection."""
         if self.is_up:
             self._send(self.link.up, frames)
         return self.is_up
 
     def send_down(self, conn: int, frames: Frames) -> None:
-        """By the connection that the upper end knows."""
+        """Send to the lower end by the connection `conn`, which is the one that the upper end knows."""
         self._send(self.link.down, frames, conn)
 
     def _send(self, way: Direction, frames: Frames, conn: int | None = None) -> None:
@@ -256,9 +259,9 @@ class Wire:
             if known == (self, conn):
                 upper.lose_below(name)
         elif known is not None and known[0] is self and known[1] > conn:
-            return  # what comes late by a former connection, which zmq has closed for the new one
+            return  # late frames of a former connection: zmq closed it when the new one came
         else:
-            upper.hear_below(name, self, conn, frames)
+            upper.receive_below(name, self, conn, frames)
 
     def _reach_lower(self, conn: int, frames: Frames | None) -> None:
         if conn != self._conn or not self.is_up:
@@ -271,48 +274,48 @@ class Wire:
     # -- what breaks -----------------------------------------------------------------------------------------------
 
     def close(self) -> None:
-        """The lower end has died, or needs it no more; what it has sent arrives yet."""
+        """Close the wire for good. What was sent before still arrives."""
         self.closed = True
         self._hang_up()
 
     def reconnect(self) -> None:
-        """The lower end gives the connection up, and tries again."""
+        """Close the connection, and make a new one."""
         self._hang_up()
         self.connect()
 
     def reset(self) -> None:
-        """Both ends hear that the connection is gone; what was under way is lost."""
-        self.hear_reset_above()
+        """Break the connection at both ends. What is in flight is lost."""
+        self.reset_upper()
         if self.is_up:
             self._conn_lost_below()
 
-    def hear_reset_above(self) -> None:
-        """The upper end hears that the connection it knows is gone."""
+    def reset_upper(self) -> None:
+        """Break the connection that the upper end knows."""
         upper = self._upper_of()
         name = self.lower.endpoint.id
         if upper is not None and name in upper.below and upper.below[name][0] is self:
             conn = upper.below[name][1]
             self._given_up = max(self._given_up, conn)
-            self._loop.after(BREAK_US, lambda: upper.lose_below_by(name, self, conn), upper.process)
+            self._loop.after(BREAK_US, lambda: upper.lose_connection(name, self, conn), upper.process)
 
     def upper_died(self, conn: int) -> None:
-        """The upper end is gone: what it sent before arrives yet, and then the end of the connection."""
+        """Close a connection whose upper end has died. What it sent before still arrives."""
         self._given_up = max(self._given_up, conn)
         self._go(self.link.down, None, conn)
 
     def watch_silence(self) -> None:
-        """Nothing gets up from here on: the upper end gives up after a while, if that does not change."""
+        """Have the upper end give the connection up after `SILENCE_US`, if nothing gets up by then."""
         self._loop.after(SILENCE_US, self._give_up)
 
     def _give_up(self) -> None:
         upper, name = self._upper_of(), self.lower.endpoint.id
         if upper is None or not upper.process.runs or upper.below.get(name, (None, 0))[0] is not self:
             return
-        up = self.link.up  # for a process that stands still, its system answers
+        up = self.link.up  # a paused process counts as alive: its operating system answers for it
         if up.blocked and self._loop.now_us - up.since_us >= SILENCE_US:
             conn = upper.below[name][1]
             self.upper_died(conn)
-            upper.lose_below_by(name, self, conn)
+            upper.lose_connection(name, self, conn)
 
     def _hang_up(self) -> None:
         if self.is_up:
@@ -322,11 +325,11 @@ class Wire:
     def _conn_lost_below(self) -> None:
         conn = self._conn
 
-        def hear() -> None:
+        def notice() -> None:
             if self.is_up and self._conn == conn:
                 self._break_lower()
 
-        self._loop.after(BREAK_US, hear, self.lower.peer.process)
+        self._loop.after(BREAK_US, notice, self.lower.peer.process)
 
     def _break_lower(self) -> None:
         self.is_up = False

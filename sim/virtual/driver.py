@@ -1,4 +1,4 @@
-"""The library's driver in virtual time: a peer carries the effects of its endpoints out on virtual wires."""
+"""The library's driver in virtual time: a peer carries out the effects of its endpoints on virtual wires."""
 
 from __future__ import annotations
 
@@ -42,44 +42,44 @@ EPOCH = 1_800_000_000.0  # the wall-clock time at which virtual time begins
 
 
 class Net(Protocol):
-    """What peers need of the world they are in."""
+    """What a peer needs from its lab."""
 
     loop: Loop
     chance: Rng
 
     def trace(self, endpoint: Endpoint, effect: Effect) -> None:
-        """Write an effect down."""
+        """Journal an effect."""
 
     def wire(self, line: Line) -> Wire:
-        """The connection of a line to its upstream."""
+        """A new wire from a line to its upstream, not connected yet."""
 
     def saved(self, name: str) -> Saved:
-        """What an endpoint has kept."""
+        """The durable records of an endpoint. They outlive its process."""
 
     def raised(self, process: Process, error: Exception) -> None:
-        """An internal error, which must not end the peer."""
+        """Journal an exception that a driver must never raise."""
 
     def handler_us(self, key: str) -> int:
-        """How long the handler of a message takes."""
+        """How long the handler of a message with this key takes, in microseconds."""
 
 
 class Closing:
-    """Whether a peer ends."""
+    """A flag: whether a peer is closing. Has the methods of `threading.Event` that a sender uses."""
 
     def __init__(self) -> None:
-        self._ends = False
+        self._is_set = False
 
     def is_set(self) -> bool:
-        """Whether it does."""
-        return self._ends
+        """Whether the peer is closing."""
+        return self._is_set
 
     def set(self) -> None:
-        """It does."""
-        self._ends = True
+        """Set the flag."""
+        self._is_set = True
 
 
 class Line:
-    """One endpoint, its connection to its upstream, and what is under way from it."""
+    """One endpoint, its wire to its upstream, and its open deliveries. `source` is its stream, if it has one."""
 
     def __init__(self, peer: Peer, endpoint: Endpoint) -> None:
         self.peer = peer
@@ -90,33 +90,41 @@ class Line:
         self.armed_us: int | None = None
 
     def due_us(self) -> int | None:
-        """When it wants to be looked after."""
+        """When its next timer is due, in microseconds; None if it has no timer."""
         due = self.endpoint.next_timer()
         if self.source is not None:
-            other = self.source.next_timer()
-            due = other if due is None else due if other is None else min(due, other)
+            stream_due = self.source.next_timer()
+            due = min((at for at in (due, stream_due) if at is not None), default=None)
         return None if due is None else math.ceil(due * 1_000_000)
 
 
 class Peer:
-    """One node or station: its main line and those of its streams, its handlers. Subclasses say what they listen to."""
+    """A node or station: its main line, the lines of its streams, and its handlers. Subclasses handle the messages."""
 
     def __init__(
-        self, net: Net, process: Process, id: str, *, upstream: str | None, forwards: bool, settings: Settings,
-        life: int, durable: bool,
+        self,
+        net: Net,
+        process: Process,
+        id: str,
+        *,
+        upstream: str | None,
+        forwards: bool,
+        settings: Settings,
+        life: int,
+        durable: bool,
     ) -> None:
         self.net = net
         self.process = process
         self.id = id
         self.life = life
         self.closing: Any = Closing()
-        self.below: dict[str, tuple[Wire, int]] = {}  # who is connected here, by which connection
+        self.below: dict[str, tuple[Wire, int]] = {}  # lower neighbour -> its wire and connection number
         self.counters: Counter[str] = Counter()
         self._settings = settings
         self._durable = durable
         self._opened: Counter[str] = Counter()
-        self._todo: deque[tuple[Line, Effect]] = deque()
-        self._touched: dict[Line, None] = {}  # since something was done last
+        self._queue: deque[tuple[Line, Effect]] = deque()
+        self._touched: dict[Line, None] = {}  # lines whose timers must be read again
         self._working = False
         self.handlers = HandlerThread(net.loop, process)
         self.lines: list[Line] = []
@@ -126,7 +134,7 @@ class Peer:
     # -- lines -----------------------------------------------------------------------------------------------------
 
     def open(self, id: str, upstream: str | None, *, forwards: bool = False, durable: bool, **changed: Any) -> Line:
-        """One more endpoint of this peer's; it is not connected yet."""
+        """Add an endpoint to this peer. It is not connected yet. `changed` replaces fields of its settings."""
         self._opened[id] += 1
         incarnation = f"{id}.{self.life}.{self._opened[id]}"
         saved = None
@@ -153,7 +161,7 @@ class Peer:
         line.wire.connect()
 
     def end(self) -> None:
-        """It is dead: what it was to do is not done. Who was connected hears of it."""
+        """Close every connection, as the process has died. Set `Process.dead` first: it stops the pending calls."""
         for line in self.lines:
             if line.wire is not None:
                 line.wire.close()
@@ -161,18 +169,18 @@ class Peer:
             wire.upper_died(conn)
 
     def _first_number(self) -> int:
-        """Message numbers go on where a former life could have come to, if it kept anything at all."""
+        """The first message number. A durable peer starts above all numbers of its former lives."""
         return self.life << 32 if self._durable else 0
 
     # -- sending ---------------------------------------------------------------------------------------------------
 
     def prepare(self, to: str | Sequence[str], key: str, value: Any, *, flags: Any = (), **extra: Any) -> Message:
-        """A message with an id of its own."""
+        """A message with a new id. It is not sent yet."""
         at = EPOCH + self.net.loop.now
         return make_message(self.id, self.numbers, to, key, value, flags=flags, at=at, **extra)
 
     def prepare_message(self, to: Any, key: str, value: Any, repeat: bool = True) -> Message:
-        """As a node's and a station's."""
+        """See `prepare`. It has the signature of the library's node and station."""
         message = self.prepare(to, key, value)
         if not repeat:
             message.flags["NOREPEAT"] = True
@@ -180,19 +188,20 @@ class Peer:
 
     @staticmethod
     def timestamp(now: float) -> str:
-        """ISO 8601."""
+        """The wall-clock time at virtual time `now` (seconds), as ISO 8601."""
         return iso_time(EPOCH + now)
 
     def send(self, to: Any = None, *, msg: Message | None = None, repeat: bool | None = None) -> Delivery:
-        """Send a prepared message. Nothing waits for room: virtual handlers are never too slow for long."""
+        """Send a prepared message along the hops `to`. Never waits for room in a queue.
+
+        Raises `AutopilotNetError` if there is no `msg`.
+        """
         if msg is None:
-            raise AutopilotNetError(f"{self.id} was to send nothing to {to}")
+            raise AutopilotNetError(f"{self.id} was asked to send to {to} without a message")
         hops = [to] if isinstance(to, str) else list(to or ([msg.to] if isinstance(msg.to, str) else msg.to))
         msg.to = hops[-1]
         line = self.line
-        effects = line.endpoint.send(
-            msg, hops=hops if len(hops) > 1 else (), repeat=repeat, now=self.net.loop.now
-        )
+        effects = line.endpoint.send(msg, hops=hops if len(hops) > 1 else (), repeat=repeat, now=self.net.loop.now)
         delivery = new_delivery(line, msg)
         self.carry_out(line, effects)
         return delivery
@@ -200,64 +209,64 @@ class Peer:
     # -- what the wire does ----------------------------------------------------------------------------------------
 
     def receive(self, line: Line, peer: str, frames: tuple[bytes, ...]) -> None:
-        """Something came in."""
+        """Pass frames from the neighbour `peer` to the endpoint."""
         try:
             effects = line.endpoint.receive(peer, frames, now=self.net.loop.now)
-        except Exception as error:  # noqa: BLE001  # as in the library's own driver, which outlives any message
+        except Exception as error:  # noqa: BLE001  # the library's driver, too, survives any message
             self.net.raised(self.process, error)
             return
         self.carry_out(line, effects)
 
     def meet(self, line: Line, peer: str) -> None:
-        """A neighbour is there."""
+        """Tell the endpoint that a neighbour is connected."""
         self.carry_out(line, line.endpoint.meet(peer, now=self.net.loop.now))
 
     def lose(self, line: Line, peer: str) -> None:
-        """A neighbour went."""
+        """Tell the endpoint that a neighbour is lost."""
         self.carry_out(line, line.endpoint.lose(peer, now=self.net.loop.now))
 
-    def hear_below(self, name: str, wire: Wire, conn: int, frames: tuple[bytes, ...]) -> None:
-        """Something came in from below, maybe by a new connection."""
+    def receive_below(self, name: str, wire: Wire, conn: int, frames: tuple[bytes, ...]) -> None:
+        """Pass on frames from a lower neighbour. Frames by a new connection replace the former connection first."""
         if self.below.get(name) != (wire, conn):
             took_over = name in self.below
             if self.line.endpoint.routes.has(name):
-                self.lose(self.line, name)  # the same id by a new connection
+                self.lose(self.line, name)
             self.below[name] = (wire, conn)
             address = wire.lower.peer.process.name
             self.carry_out(self.line, self.line.endpoint.connected(name, address, took_over=took_over))
         self.receive(self.line, name, frames)
 
     def lose_below(self, name: str) -> None:
-        """The connection of `name` is gone."""
+        """The connection of the lower neighbour `name` is lost."""
         del self.below[name]
         self.lose(self.line, name)
 
-    def lose_below_by(self, name: str, wire: Wire, conn: int) -> None:
-        """That one is, unless there is another by now."""
+    def lose_connection(self, name: str, wire: Wire, conn: int) -> None:
+        """One connection of `name` is lost. Does nothing if `name` has a newer one."""
         if self.below.get(name) == (wire, conn):
             self.lose_below(name)
 
     # -- effects ---------------------------------------------------------------------------------------------------
 
     def carry_out(self, line: Line, effects: Iterable[Effect]) -> None:
-        """Do them, behind what is being done."""
+        """Carry out effects, after those that are queued. May be called from within an effect."""
         for effect in effects:
             if self._durable:
                 self._keep(line, effect)
-            self._todo.append((line, effect))
+            self._queue.append((line, effect))
         self._touched[line] = None
         if self._working:
             return
         self._working = True
         try:
-            while self._todo:
-                its, effect = self._todo.popleft()
-                self.net.trace(its.endpoint, effect)
-                carry_out(self, its, effect)
+            while self._queue:
+                carrier, effect = self._queue.popleft()
+                self.net.trace(carrier.endpoint, effect)
+                carry_out(self, carrier, effect)
         finally:
             self._working = False
-        for one in self._touched:
-            self._arm(one)
+        for touched in self._touched:
+            self._arm(touched)
         self._touched.clear()
 
     def _keep(self, line: Line, effect: Effect) -> None:
@@ -274,7 +283,7 @@ class Peer:
 
     def _time(self, line: Line, armed_us: int) -> None:
         if line.armed_us != armed_us:
-            return  # it was armed for earlier meanwhile
+            return  # it was armed for an earlier time since
         line.armed_us = None
         now = self.net.loop.now
         self.carry_out(line, line.endpoint.handle_timer(now=now))
@@ -284,7 +293,7 @@ class Peer:
     # -- for the interpreter: see `World` ------------------------------------------------------------------------------
 
     def transmit(self, carrier: Line, effect: Transmit) -> Outcome:
-        """Put it on the wire; a virtual wire is never full."""
+        """Put frames on the wire. A virtual wire is never full."""
         if carrier.wire is not None and effect.peer == carrier.endpoint.routes.upstream:
             return Outcome.SENT if carrier.wire.send_up(effect.frames) else Outcome.GONE
         wire, conn = self.below.get(effect.peer, (None, 0))
@@ -296,53 +305,53 @@ class Peer:
     put = carry_out
 
     def run(self, carrier: Line, act: Callable[[float], list[Effect]]) -> None:
-        """Do it now."""
+        """Carry out the effects of `act(now)` at once."""
         self.carry_out(carrier, act(self.net.loop.now))
 
     def deliver(self, carrier: Line, effect: Deliver) -> None:
-        """Queue it for its handler."""
+        """Queue a message for its handler."""
         self.handlers.put(lambda: self._handle(carrier, effect))
 
     def tell_of_peer(self, carrier: Line, effect: PeerUp | PeerDown | DuplicateId) -> None:
-        """Tell the machine that a neighbour came or went. Of duplicate ids, virtual labs have nothing to tell."""
+        """Queue `on_neighbour` for the handler thread. Ignores `DuplicateId`: ids of a virtual lab are unique."""
         del carrier
         if not isinstance(effect, DuplicateId):
             self.handlers.put(lambda: self.on_neighbour(effect.peer, isinstance(effect, PeerUp)))
 
     def reconnect(self, carrier: Line, effect: Reconnect) -> None:
-        """Lose the upstream, and connect to it anew."""
+        """Close the connection to the upstream, and make a new one."""
         if carrier.wire is not None:
             self.lose(carrier, effect.peer)
             carrier.wire.reconnect()
 
     def note(self, carrier: Line, effect: Effect) -> None:
-        """Nothing: the trace has it."""
+        """Do nothing: `trace` has journalled the effect."""
 
     def keep(self) -> None:
-        """Nothing: records are stored as soon as they are asked for."""
+        """Do nothing: records are stored as soon as they come."""
 
     # -- handlers --------------------------------------------------------------------------------------------------
 
     def _handle(self, line: Line, effect: Deliver) -> Done:
         try:
             result = self.on_message(effect.message)
-        except Exception as error:  # noqa: BLE001  # as of a lab's handler: it is told at home
+        except Exception as error:  # noqa: BLE001  # a handler of a lab may raise anything; it is reported
             result = None
             if effect.message.key != ERROR:
                 self.report(error, traceback.format_exc())
         passed_on = settles(effect.message, result)
-        takes_us = self.net.handler_us(effect.message.key)
-        return takes_us, lambda: handled(self, line, effect.ticket, passed_on) if effect.ticket else None
+        duration_us = self.net.handler_us(effect.message.key)
+        return duration_us, lambda: handled(self, line, effect.ticket, passed_on) if effect.ticket else None
 
-    # -- what subclasses say ---------------------------------------------------------------------------------------
+    # -- for subclasses ---------------------------------------------------------------------------------------
 
     def on_message(self, message: Message) -> Any:
-        """Handle what came in."""
+        """Handle a message. Returns what its listen returned."""
         raise NotImplementedError
 
     def on_neighbour(self, peer: str, is_there: bool) -> None:
-        """A neighbour came or went."""
+        """A neighbour has connected or is lost."""
 
     def report(self, error: BaseException, trace: str) -> None:
-        """Tell at home what a handler raised."""
+        """Report the error that a handler raised to the own station or its parent."""
         raise NotImplementedError

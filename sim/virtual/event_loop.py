@@ -1,4 +1,4 @@
-"""Virtual time: a queue of calls in integer microseconds, and processes that can be killed and stand still."""
+"""Virtual time: a queue of calls in integer microseconds, and processes that can be killed and paused."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ Call = Callable[[], Any]
 
 
 def rest_collector() -> None:
-    """Have Python look for garbage more rarely: in a virtual lab nearly all that is made lives to its end.
+    """Have Python collect garbage more rarely, since nearly all objects of a virtual lab live to its end.
 
-    For a process that plays virtual labs and does little else; it takes a fifth less time.
+    For a process that plays virtual labs and does little else. It saves a fifth of the time.
     """
     gc.set_threshold(100_000, 50, 50)
 
 
 class Process:
-    """One life of one process: whatever it was to do is not done once it is dead, and waits while it stands still."""
+    """One life of a process. Its calls wait while it is paused, and are dropped once it is dead."""
 
     __slots__ = ("dead", "deferred", "name", "paused", "since_us")
 
@@ -29,37 +29,37 @@ class Process:
         self.name = name
         self.dead = False
         self.paused = False
-        self.since_us = 0  # since when it stands still
+        self.since_us = 0  # when it was paused
         self.deferred: list[Call] = []
 
     @property
     def runs(self) -> bool:
-        """Whether it lives and does not stand still."""
+        """Whether it is alive and not paused."""
         return not (self.dead or self.paused)
 
     def call(self, call: Call) -> None:
-        """Do `call`, at once, later, or never."""
+        """Run `call` now, after the pause, or never if the process is dead."""
         if self.paused:
             self.deferred.append(call)
         elif not self.dead:
             call()
 
     def resume(self) -> None:
-        """Go on with what came meanwhile, in its order."""
+        """End the pause, and run the deferred calls in order."""
         self.paused = False
         calls, self.deferred = self.deferred, []
         for n, call in enumerate(calls):
-            if self.paused:  # again, by what it did
+            if self.paused:  # a call has paused it again
                 self.deferred[:0] = calls[n:]
                 return
             self.call(call)
 
 
 class Loop:
-    """Calls in the order of their times, and of one time in the order in which they were asked for."""
+    """Runs calls in the order of their times. Calls of the same time run in the order in which they were added."""
 
     def __init__(self, raised: Callable[[Process, Exception], Any] | None = None) -> None:
-        """`raised` is told what a process raises, and all others go on."""
+        """`raised(process, error)` is called when a call raises. Without it, `run` raises."""
         self._raised = raised
         self.now_us = 0
         self._queue: list[tuple[int, int, Process | None, Call]] = []
@@ -67,20 +67,20 @@ class Loop:
 
     @property
     def now(self) -> float:
-        """Seconds."""
+        """Virtual time in seconds."""
         return self.now_us / 1_000_000
 
     def at(self, at_us: int, call: Call, process: Process | None = None) -> None:
-        """Do `call` at a time, in `process`."""
+        """Run `call` at a time, at the earliest now. With `process`, only as `Process.call` does."""
         self._number += 1
         heapq.heappush(self._queue, (max(at_us, self.now_us), self._number, process, call))
 
     def after(self, us: int, call: Call, process: Process | None = None) -> None:
-        """Do `call` so many microseconds from now."""
+        """Run `call` after `us` microseconds. See `at`."""
         self.at(self.now_us + us, call, process)
 
     def run(self, end_us: int) -> bool:
-        """Do the next thing that is due by `end_us`; False, and it is `end_us`, if nothing is."""
+        """Run the next call that is due by `end_us`. If there is none, set the time to `end_us` and return False."""
         if not self._queue or self._queue[0][0] > end_us:
             self.now_us = max(self.now_us, end_us)
             return False

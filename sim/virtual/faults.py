@@ -1,4 +1,4 @@
-"""What faults do to a virtual lab: machines die, stand still and come back. Links are struck by `connections.py`."""
+"""Carries out faults in a virtual lab: kills, pauses and restarts processes. `connections.py` strikes the links."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ from sim.virtual.programs import Running, VirtualProgram
 
 __all__ = ["VirtualFaults"]
 
-CRASH_US = (200_000, 300_000)  # when a station that is told to is killed in its handler, and when it is back
+CRASH_US = (200_000, 300_000)  # from CRASH to the kill of the station, and to its restart
 
 
 class VirtualFaults:
-    """Does the actions of faults, and writes down each before it is done.
+    """Carries out the actions of faults. It journals each first.
 
-    `restart` starts what of a machine is dead.
+    `restart(machine, what)` starts the dead processes of a machine.
     """
 
     def __init__(
@@ -46,14 +46,14 @@ class VirtualFaults:
         self._crashed: set[tuple[str, int]] = set()
 
     def doing(self, action: Action) -> Callable[[], None]:
-        """What does `action`, when it is called."""
+        """A call that carries out `action`."""
         return lambda: self.do(action)
 
     def do(self, action: Action) -> None:
-        """Do it now."""
-        told = {name: value for name, value in msgspec.to_builtins(action).items() if name not in ("verb", "target")}
-        told |= {"what": action.what, "way": action.way, "fault": action.fault}
-        self._journal.write("fault", key=action.verb, to=action.target, value=told)
+        """Carry out `action` now."""
+        facts = {name: value for name, value in msgspec.to_builtins(action).items() if name not in ("verb", "target")}
+        facts |= {"what": action.what, "way": action.way, "fault": action.fault}
+        self._journal.write("fault", key=action.verb, to=action.target, value=facts)
         if ACTION_VERBS[action.verb].on == "link":
             self._wires.strike(action)
         elif action.verb == "restart":
@@ -62,20 +62,20 @@ class VirtualFaults:
             self._signal(action)
 
     def lost(self, verb: str, wire: Wire, up: bool, payload: bytes) -> None:
-        """A message was lost, or doubled, on a wire."""
-        told = head(payload)
+        """Journal that a message was dropped or duplicated on a wire. `up` is its direction."""
+        message_head = head(payload)
         ends = (wire.lower.endpoint.id, wire.upper_id)
         self._journal.write(
             "frame",
             key=verb,
             to=wire.link.name,
             sender=ends[0] if up else ends[1],
-            id=told.id if told is not None else "",
+            id=message_head.id if message_head is not None else "",
             value={"to": ends[1] if up else ends[0]},
         )
 
     def crashing(self, machine: str, sender: Sender) -> Callable[[Message], Any]:
-        """A listen of the station `machine`, in which it is killed, once, and started again."""
+        """A listen of the station `machine`. For each CRASH the station is killed once in it, and then restarted."""
 
         def crash(message: Message) -> Any:
             example = message.value["example"]
@@ -92,19 +92,19 @@ class VirtualFaults:
         return crash
 
     def _signal(self, action: Action) -> None:
-        who: list[Station | VirtualProgram | None] = []
+        targets: list[Station | VirtualProgram | None] = []
         if action.what != "station":
-            who.append(self._running.programs.get(action.target))
+            targets.append(self._running.programs.get(action.target))
         if action.what != "program":
-            who.append(self._running.stations.get(action.target))
-        for one in who:
-            if one is not None and not one.process.dead:
-                self._signal_one(one, action.verb)
+            targets.append(self._running.stations.get(action.target))
+        for target in targets:
+            if target is not None and not target.process.dead:
+                self._signal_process(target, action.verb)
         if action.verb == "resume":
-            self._wires.kick(action.target)
+            self._wires.retry_below(action.target)
 
-    def _signal_one(self, who: Station | VirtualProgram, verb: str) -> None:
-        process, peers = who.process, [who] if isinstance(who, Station) else list(who.nodes)
+    def _signal_process(self, target: Station | VirtualProgram, verb: str) -> None:
+        process, peers = target.process, [target] if isinstance(target, Station) else list(target.nodes)
         if verb == "kill":
             process.dead, process.paused = True, False
             for peer in peers:

@@ -1,4 +1,4 @@
-"""The handler thread of a peer in virtual time: calls run one at a time, in order, each as long as it takes."""
+"""The handler thread of a peer in virtual time. It runs calls one at a time, in order, each for its own duration."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from sim.virtual.event_loop import Loop, Process
 __all__ = ["Done", "HandlerThread"]
 
 HANDOVER_US = 20  # from the I/O thread to the handler thread
-Done = tuple[int, Callable[[], None]]  # how long a handler takes yet, and what to do then
+Done = tuple[int, Callable[[], None]]  # how long the handler takes in microseconds, and what to call then
 
 
 class HandlerThread:
-    """Runs what is put, in `process`. A call that returns `Done` keeps the next waiting until it is over."""
+    """Runs queued calls in `process`. After a call that returns `Done`, the next waits until its time has passed."""
 
     def __init__(self, loop: Loop, process: Process) -> None:
         self._loop = loop
@@ -23,7 +23,7 @@ class HandlerThread:
         self._busy = False
 
     def put(self, call: Callable[[], Done | None]) -> None:
-        """Queue a call."""
+        """Queue a call. May be called from within a call."""
         self._calls.append(call)
         if not self._busy:
             self._busy = True
@@ -37,10 +37,10 @@ class HandlerThread:
         if done is None:
             self._loop.after(0, self._next, self._process)
             return
-        takes_us, tell = done
+        duration_us, finish = done
 
         def end() -> None:
-            tell()
+            finish()
             self._next()
 
-        self._loop.after(takes_us, end, self._process)
+        self._loop.after(duration_us, end, self._process)

@@ -1,4 +1,4 @@
-"""What happens in a virtual lab, written down in memory: entries by its processes, and the effects of its endpoints."""
+"""The journal of a virtual lab, in memory: entries of its processes, and traces of the effects of its endpoints."""
 
 from __future__ import annotations
 
@@ -19,25 +19,25 @@ TRACE_FIELDS = frozenset(Trace.__struct_fields__)
 
 
 class VirtualJournal:
-    """All of one lab, at the times of `loop`."""
+    """The journal of one lab. Its times are those of `loop`."""
 
     def __init__(self, loop: Loop) -> None:
         self.entries: list[Entry] = []
         self._loop = loop
         self._traces: list[tuple[int, str, str, Effect]] = []
-        self._told = [0, 0]  # how many entries and traces `more` has given out
+        self._returned = [0, 0]  # how many entries and traces `more` has returned
 
     @property
     def effects(self) -> int:
-        """How many there were."""
+        """How many effects were journalled."""
         return len(self._traces)
 
     def writer(self, by: str, life: int = 0) -> VirtualWriter:
-        """Where one life of a process writes."""
+        """A writer for one life of the process `by`."""
         return VirtualWriter(self, by, life)
 
     def note(self, entry: Entry) -> None:
-        """Add an entry, which is given the time."""
+        """Add an entry, and set its time."""
         entry.t = self._loop.now_us * 1_000
         self.entries.append(entry)
 
@@ -46,13 +46,13 @@ class VirtualJournal:
         self._traces.append((self._loop.now_us, endpoint.id, endpoint.incarnation, effect))
 
     def more(self) -> Journal:
-        """What was written since the last call."""
-        entries, traces = self.entries[self._told[0] :], self._traces[self._told[1] :]
-        self._told = [len(self.entries), len(self._traces)]
-        return Journal(entries=entries, traces=[_trace(*one) for one in traces])
+        """What was journalled since the last call."""
+        entries, traces = self.entries[self._returned[0] :], self._traces[self._returned[1] :]
+        self._returned = [len(self.entries), len(self._traces)]
+        return Journal(entries=entries, traces=[_trace(*trace) for trace in traces])
 
     def digest(self) -> str:
-        """A fingerprint of all of it."""
+        """A hash of the complete journal, in hex."""
         encode = msgspec.json.Encoder(order="deterministic").encode
         digest = hashlib.blake2b(digest_size=16)
         for entry in self.entries:
@@ -70,11 +70,11 @@ class VirtualWriter:
         self._journal = journal
         self._by = by
 
-    def write(self, what: str, **told: Any) -> None:
-        """Note it, now."""
-        self._journal.note(Entry(t=0, by=told.pop("by", self._by), life=self.life, what=what, **told))
+    def write(self, what: str, **facts: Any) -> None:
+        """Add an entry with the present time. `facts` are fields of `Entry`."""
+        self._journal.note(Entry(t=0, by=facts.pop("by", self._by), life=self.life, what=what, **facts))
 
 
 def _trace(t_us: int, at: str, life: str, effect: Effect) -> Trace:
-    told = {name: value for name, value in facts(effect).items() if name in TRACE_FIELDS}
-    return Trace(t=t_us * 1_000, at=at, life=life, do=type(effect).__name__, **told)
+    fields = {name: value for name, value in facts(effect).items() if name in TRACE_FIELDS}
+    return Trace(t=t_us * 1_000, at=at, life=life, do=type(effect).__name__, **fields)

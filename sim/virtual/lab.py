@@ -1,14 +1,13 @@
-"""A lab in virtual time: the very same endpoints, roles, programs and checks, with no process and no socket.
+"""A lab in virtual time: the `World` that runs the library's endpoints, roles and programs without a process or socket.
 
-The same topology and seed make the same journal, byte for byte, with the same versions of Python and dependencies.
+The same topology and seed give the same journal, byte for byte, with the same versions of Python and dependencies.
+Starting machines is in `start_up.py`.
 """
 
 from __future__ import annotations
 
 import traceback
-from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from functools import partial
 from typing import Any
 
 import msgspec
@@ -17,53 +16,49 @@ from autopilot_net.error_report import error_report
 from autopilot_net.protocol.durable_records import Saved
 from autopilot_net.protocol.effects import Effect
 from autopilot_net.protocol.endpoint import Endpoint, Settings
-from autopilot_net.roles.pilot import Pilot
-from autopilot_net.roles.terminal import Terminal
 from sim.emulator.convergence import divergences
-from sim.emulator.sender import Sender
 from sim.evidence.journal import Journal
 from sim.evidence.violation import Violation
 from sim.faults.actions import Action, healing
 from sim.lab.names import machine_of
 from sim.lab.seeds import seed_of
-from sim.lab.topology import Machine, Topology
+from sim.lab.topology import Topology
 from sim.lab.tree import Tree
 from sim.scenario import Example
 from sim.scenario.assignments import assign
-from sim.scenario.payloads import noise
 from sim.virtual.connections import Wire, Wires
 from sim.virtual.driver import Line
 from sim.virtual.event_loop import Loop, Process
 from sim.virtual.faults import VirtualFaults
 from sim.virtual.journal import VirtualJournal
 from sim.virtual.links import Rng
-from sim.virtual.machines import Files, Host, Station
-from sim.virtual.programs import ProgramMemory, Running, VirtualProgram
+from sim.virtual.programs import Running
 from sim.virtual.snapshot import snapshots_of, unsettled
+from sim.virtual.start_up import MachineStarter
 from sim.virtual.storms import VirtualStorms
 from sim.world import NO_END, LabError
 
 __all__ = ["VirtualLab"]
 
-ARRIVES_S = 1.0  # what nobody repeats has arrived by then, or is lost
-LOOK_US = 20_000  # how often it is looked whether what is waited for has come
+ARRIVES_S = 1.0  # a message that is not repeated arrives within this, or is lost
+LOOK_US = 20_000  # how often a condition is checked while nothing is reported
 HANDLER_US = 50
-STORM_US = (50, 1_000, 20_000)  # how long a storm's handler takes: one of these, drawn by the seed
+STORM_US = (50, 1_000, 20_000)  # the durations from which that of a storm's handler is drawn
 STORM_KEYS = ("STORM", "STORM_ITEM")
-UNSOUGHT_S = 5.0  # how long what seeks no confirmation, and may be lost, is waited for
-CALM_S = 0.2  # and the copies of whatever
+UNSOUGHT_S = 5.0  # the wait for messages that seek no confirmation: they may be lost
+CALM_S = 0.2  # the wait for late copies of messages
 
 
 class VirtualLab:
-    """See `World`. Raises `LabError` where a machine has a program of the lab's own, which runs on processes only."""
+    """See `World`. Raises `LabError` if a machine has a program of the lab's own, which runs on processes only."""
 
     def __init__(
         self, topology: Topology, *, seed: int, folder: object = None, probes: bool = True, storm_us: int | None = None
     ) -> None:
-        """`probes`: whether each machine has a node besides, for storms to speak through. `storm_us` is how long the
-        handler of a storm's message takes; drawn by the seed if None.
+        """With `probes`, each program has a second node, which sends and receives for storms. `storm_us` is how long
+        the handler of a storm's message takes, in microseconds. None draws it by the seed.
         """
-        del folder  # nothing is written
+        del folder  # the lab of processes has it; nothing is written here
         own = [f"{m.program} of {m.id}" for m in topology.machines if m.program]
         if own:
             raise LabError(
@@ -72,26 +67,32 @@ class VirtualLab:
             )
         self.topology = topology
         self.tree = Tree(topology)
-        self.seed = seed
-        self.has_probes = probes
         self._machines = {machine.id: machine for machine in topology.machines}
         self.died: list[str] = []
         self.settle_s = 3.0 + 7 * topology.repeat_interval_s
         self.loop = Loop(self.raised)
         self.chance = Rng(seed_of(seed, "virtual"))
         self._storm_us = storm_us or STORM_US[self.chance.between(0, len(STORM_US))]
-        self.settings = Settings(repeat_interval=topology.repeat_interval_s)
         self.journal = VirtualJournal(self.loop)
         self.running = Running()
-        self._memories: dict[str, ProgramMemory] = {}
         self._saved: dict[str, Saved] = {}
-        self._files: dict[str, Files] = {}
         self.wires = Wires(topology, self.loop, self.chance, station=self.running.stations.get, lost=self._lost)
-        self._lives: Counter[str] = Counter()
-        self._heard: set[tuple[Any, ...]] = set()
-        self._news = False
+
+        self._reports: set[tuple[Any, ...]] = set()
+        self._has_new_report = False
         self._journal = self.journal.writer("parent")
         self._faults = VirtualFaults(self.loop, self._journal, self.running, self.wires, self.restart)
+        self._starter = MachineStarter(
+            self,
+            topology,
+            self.running,
+            self.journal,
+            seed=seed,
+            settings=Settings(repeat_interval=topology.repeat_interval_s),
+            with_probes=probes,
+            tell=self._take_report,
+            crashing=self._faults.crashing,
+        )
         self._storms = VirtualStorms(topology, self._journal, self.running, self.wires, self.until)
         self._actions: Sequence[Action] = ()
         self._examples: dict[int, Example] = {}
@@ -100,33 +101,33 @@ class VirtualLab:
     # -- for peers: see `Net` ----------------------------------------------------------------------------------------
 
     def trace(self, endpoint: Endpoint, effect: Effect) -> None:
-        """Write an effect down."""
+        """Journal an effect."""
         self.journal.trace(endpoint, effect)
 
     def saved(self, name: str) -> Saved:
-        """What an endpoint has kept."""
+        """The durable records of an endpoint. They outlive its process."""
         if name not in self._saved:
             self._saved[name] = Saved(f"{name}.kept")
         return self._saved[name]
 
     def handler_us(self, key: str) -> int:
-        """How long a handler takes: one of a storm may be slow, so that there is time for it to be killed in it."""
+        """How long a handler takes. A storm's may be slow, so that its process can be killed while it runs."""
         return self._storm_us if key in STORM_KEYS else HANDLER_US
 
     def raised(self, process: Process, error: Exception) -> None:
-        """Something broke what should bear anything."""
+        """Journal an exception that escaped a call of `process`."""
         trace = "".join(traceback.format_exception(error))
         self._journal.write("exception", value=error_report(machine_of(process.name), error, trace))
 
     def wire(self, line: Line) -> Wire:
-        """The connection of a line to its upstream."""
+        """A new wire from a line to its upstream."""
         return self.wires.wire(line)
 
-    def _hear_from(self, process: str, *words: Any) -> None:
-        """A process tells something."""
-        if words[0] != "exception":  # which the journal has, and nobody waits for
-            self._heard.add((*words, process))
-            self._news = True
+    def _take_report(self, process: str, *words: Any) -> None:
+        """Note a report of a process. `until` then checks its condition at once."""
+        if words[0] != "exception":  # nothing waits for one, and the journal has it
+            self._reports.add((*words, process))
+            self._has_new_report = True
 
     # -- up ----------------------------------------------------------------------------------------------------------
 
@@ -138,20 +139,20 @@ class VirtualLab:
         self._run(0.06)
 
     def await_handshakes(self) -> list[str]:
-        """Wait until the terminal's program has heard of every machine's program; the machines it has not."""
+        """Wait for the handshakes of all machines with the terminal's program. Returns the machines without one."""
         terminal = "_" + self.topology.terminal.id
         missing = dict.fromkeys(machine.id for machine in self.topology.machines[1:])
 
         def is_up() -> bool:
-            while missing and ("shook", next(iter(missing)), True, terminal) in self._heard:
+            while missing and ("shook", next(iter(missing)), True, terminal) in self._reports:
                 del missing[next(iter(missing))]
             return not missing and self._is_connected()
 
         self.until(is_up, self.settle_s)
-        return [name for name in missing if ("shook", name, True, terminal) not in self._heard]
+        return [name for name in missing if ("shook", name, True, terminal) not in self._reports]
 
     def _is_connected(self) -> bool:
-        """Whether every node is seen by its station: a storm at once is to find them all."""
+        """Whether every node is connected to its station. A storm right after the handshakes needs all of them."""
         return all(
             self.running.stations[name].line.endpoint.routes.has(node.id)
             for name, program in self.running.programs.items()
@@ -161,7 +162,10 @@ class VirtualLab:
     # -- the session -------------------------------------------------------------------------------------------------
 
     def play(self, actions: Sequence[Action], examples: Mapping[int, Example], *, session: bool) -> bool:
-        """Play the session, the faults and the timed storms. Whether it ended is asked of `heal`, if it cannot yet."""
+        """Play the session, the faults and the timed storms. Returns whether the session ended.
+
+        With `actions` it returns True at once: the faults may still last, so `heal` waits for the end.
+        """
         self._actions, self._examples = actions, dict(examples)
         for example in examples.values():
             self._storms.connect_peers(example)
@@ -180,7 +184,7 @@ class VirtualLab:
         return bool(actions) or self._await_end()
 
     def heal(self) -> list[Violation]:
-        """End every fault, wait for the session's end and until the lab has converged; what has not."""
+        """End every fault, and wait for the session's end and for convergence. Returns what has not converged."""
         for action in healing(self.topology, self._actions):
             self._faults.do(action)
         self._journal.write("healed")
@@ -194,133 +198,64 @@ class VirtualLab:
         return [*open_ends, *self._divergences()[:3]]
 
     def settle(self, token: str) -> list[str]:
-        """Wait until nothing is under way in any program; what still is."""
+        """Wait until nothing is under way in any process. Returns the ids of what still is."""
         del token
         self.until(lambda: next(unsettled(self.running), None) is None, self.settle_s)
         due = {("reached", number, name) for number, example in self._examples.items() for name in assign(example)[1]}
-        self.until(lambda: due <= self._heard, UNSOUGHT_S)  # what nobody is told of may be on its way yet
+        self.until(lambda: due <= self._reports, UNSOUGHT_S)  # no sender is told of these
         self._run(CALM_S)
         for number, example in sorted(self._examples.items()):
             wanted = {("reached", number, name) for name in assign(example)[1]}
-            self.until(lambda wanted=wanted: wanted <= self._heard, ARRIVES_S)  # type: ignore[misc]
+            self.until(lambda wanted=wanted: wanted <= self._reports, ARRIVES_S)  # type: ignore[misc]
             self._storms.record_peers(example, number)
         self._examples.clear()
         return sorted(unsettled(self.running))
 
     def ask(self) -> None:
-        """Have the terminal ask for proof that its copies are whole."""
+        """Have the terminal ask every pilot whether its copies are complete."""
         self.running.programs[self.topology.terminal.id].emulated.ask()
 
     def expected(self) -> dict[str, Any]:
-        """There are no programs of the lab's own here."""
+        """Always empty: no program of the lab's own runs here."""
         return {}
 
     # -- storms ------------------------------------------------------------------------------------------------------
 
     def storm(self, example: Example, number: int) -> bool:
-        """Play one storm, and wait until it has settled; whether it has."""
+        """Play one storm, and wait until it has settled. Returns whether it has."""
         senders, due = assign(example)
         self._storms.connect_peers(example)
         self._storms.play(example, number)
         wanted = {("settled", number, name) for name in senders} | {("reached", number, name) for name in due}
-        settled = self.until(lambda: wanted <= self._heard, self.settle_s)
+        settled = self.until(lambda: wanted <= self._reports, self.settle_s)
         self._storms.record_peers(example, number)
         return settled
 
     def more(self) -> Journal:
-        """What was written down since the last call."""
+        """What was journalled since the last call."""
         return self.journal.more()
 
     def stop(self) -> None:
-        """There is nothing to end."""
+        """Do nothing: there is no process to end."""
 
     def digest(self) -> str:
-        """A fingerprint of all that was written down."""
+        """A hash of the complete journal, in hex."""
         return self.journal.digest()
 
     # -- machines ----------------------------------------------------------------------------------------------------
 
     def restart(self, name: str, what: str = "machine") -> None:
-        """Start what of a machine does not run."""
+        """Start the processes of a machine that are not alive. `what` is machine, station or program."""
         machine = self._machines[name]
         station, program = self.running.stations.get(name), self.running.programs.get(name)
         if what != "program" and (station is None or station.process.dead):
-            self._start_station(machine)
+            self._starter.start_station(machine)
+            self.wires.retry_below(name)
         if what != "station" and (program is None or program.process.dead):
-            self._start_program(machine)
+            self._starter.start_program(machine)
 
     def _starting(self, name: str, what: str) -> Callable[[], None]:
         return lambda: self.restart(name, what)
-
-    def _start_station(self, machine: Machine) -> None:
-        name, life = machine.id, self._next_life(machine.id)
-        sender = Sender(self.journal.writer(name, life), partial(self._hear_from, name))
-        sender.journal.write("start")
-        station = Station(
-            self,
-            Process(name),
-            name,
-            upstream=machine.parent,
-            forwards=True,
-            settings=self.settings,
-            life=life,
-            durable=machine.durable,
-        )
-        self.running.stations[name], self.running.senders[name] = station, sender
-        sender.add(station)
-        role = self._role(machine, station)
-        station.take_role(
-            role,
-            {
-                "STORM": lambda message: sender.heard_storm(name, message),
-                "STORM_ITEM": lambda message: sender.heard_item(name, message),
-                "CRASH": self._faults.crashing(name, sender),
-                "CALM": sender.heard,
-            },
-        )
-        if isinstance(role, Pilot):
-            role.begin()
-            station.connect(station.line)
-        self.wires.kick(name)
-
-    def _role(self, machine: Machine, station: Station) -> Pilot | Terminal:
-        files = self._files.setdefault(machine.id, Files(self._whole_files() if machine.parent is None else None))
-        host = Host(station, files)
-        if machine.parent is None:
-            return Terminal(host, pilots={other.id: {} for other in self.topology.machines[1:]})
-        return Pilot(
-            host,
-            terminal=self.topology.terminal.id,
-            ip="127.0.0.1",
-            ping_interval=self.topology.ping_interval_s,
-            expected=machine.children,
-        )
-
-    def _whole_files(self) -> dict[str, bytes]:
-        """What tasks name. The lab's own files are only read on processes: here each is a kilobyte."""
-        sizes = {name: int(kb * 1000) for name, kb in self.topology.files.synthetic_kb.items()}
-        named = {str(sound) for machine in self.topology.machines for sound in machine.task.get("sounds", [])}
-        sizes |= dict.fromkeys(sorted(named - set(sizes)), 1000)
-        return {name: noise("uint8", (size,), self.seed).tobytes() for name, size in sizes.items()}
-
-    def _start_program(self, machine: Machine) -> None:
-        name = "_" + machine.id
-        program = VirtualProgram(
-            self,
-            machine,
-            topology=self.topology,
-            seed=self.seed,
-            settings=self.settings,
-            journal=self.journal.writer(name, self._next_life(name)),
-            memory=self._memories.setdefault(machine.id, ProgramMemory()),
-            tell=partial(self._hear_from, name),
-            with_probe=self.has_probes,
-        )
-        self.running.programs[machine.id], self.running.senders[name] = program, program.sender
-
-    def _next_life(self, name: str) -> int:
-        self._lives[name] += 1
-        return self._lives[name] - 1
 
     def _divergences(self) -> list[Violation]:
         return divergences(self.tree, snapshots_of(self.running))
@@ -336,23 +271,22 @@ class VirtualLab:
             pass
 
     def until(self, condition: Callable[[], bool], seconds: float) -> bool:
-        """Let time pass until `condition`, at most so long; whether it came."""
+        """Let time pass until `condition` holds, for at most `seconds`. Returns whether it holds."""
         end = self.loop.now_us + round(seconds * 1_000_000)
         while not condition():
             if self.loop.now_us >= end:
                 return False
-            self._news = False
+            self._has_new_report = False
             look = min(end, self.loop.now_us + LOOK_US)
-            while self.loop.run(look) and not self._news:
+            while self.loop.run(look) and not self._has_new_report:
                 pass
         return True
 
     def _await_end(self) -> bool:
-        """Wait for the session's end, if there is one to come."""
+        """Wait for the end of the session, if one is playing. Returns whether none is playing any more."""
         if not self._playing:
             return True
         self._playing = not self.until(
-            lambda: ("played", "_" + self.topology.terminal.id) in self._heard, self.settle_s
+            lambda: ("played", "_" + self.topology.terminal.id) in self._reports, self.settle_s
         )
         return not self._playing
-

@@ -1,4 +1,4 @@
-"""What lies between two machines in virtual time: links that take time, keep order, and are struck by faults."""
+"""Links between machines in virtual time. A link has a latency, keeps order, and is struck by faults."""
 
 from __future__ import annotations
 
@@ -19,19 +19,18 @@ UP, DOWN = "up", "down"
 
 
 class Rng:
-    """One seeded source of chance. Numbers are drawn in blocks: one by one they would cost more than what they serve.
-    """
+    """A seeded random generator. It draws in blocks, since single draws of numpy are slow."""
 
     def __init__(self, seed: int) -> None:
         self._generator = np.random.default_rng(seed)
         self._numbers = self._blocks()
 
     def share(self) -> float:
-        """From 0 to 1."""
+        """A number in [0, 1)."""
         return next(self._numbers)
 
     def between(self, low: int, high: int) -> int:
-        """A whole number, low <= n < high."""
+        """An integer n with low <= n < high."""
         return low + int(next(self._numbers) * (high - low))
 
     def _blocks(self) -> Iterator[float]:
@@ -40,7 +39,7 @@ class Rng:
 
 
 class Rule(Struct):
-    """What becomes of single messages: `left` more of them, None without end."""
+    """Drops or duplicates single messages. It applies to `left` more of them; None means no limit."""
 
     verb: str
     probability: float
@@ -49,7 +48,7 @@ class Rule(Struct):
 
 
 class Direction:
-    """One way of a link."""
+    """One direction of a link."""
 
     __slots__ = (
         *("base_us", "cut", "flying", "free_us", "held", "jitter_us", "latency_us", "rate_mbit", "rules", "since_us"),
@@ -63,46 +62,46 @@ class Direction:
         self.rate_mbit: float | None = None
         self.cut = False
         self.held = False
-        self.since_us = 0  # since when it is cut or held
-        self.free_us = 0  # when the last of what is under way will have arrived
-        self.flying: deque[tuple[int, Callable[[], None]]] = deque()  # what is under way, and when it arrives
+        self.since_us = 0  # when it was last cut or held
+        self.free_us = 0  # when the last of `flying` will have arrived
+        self.flying: deque[tuple[int, Callable[[], None]]] = deque()  # arrival times, and calls that deliver
         self.waiting: deque[Callable[[], None]] = deque()  # what arrived while it was held
         self.rules: list[Rule] = []
 
     @property
     def blocked(self) -> bool:
-        """Whether nothing gets through now."""
+        """Whether nothing gets through, because of a cut or a hold."""
         return self.cut or self.held
 
     def shape(self, latency_ms: float, jitter_ms: float, rate_mbit: float | None) -> None:
-        """Be as slow as this."""
+        """Set latency, jitter and rate. A rate of None is unlimited."""
         self.latency_us, self.jitter_us, self.rate_mbit = int(latency_ms * 1e3), int(jitter_ms * 1e3), rate_mbit
 
     def hurry(self, now_us: int) -> int:
-        """What is under way arrives no later than what is sent now; until when."""
+        """Have what is in flight arrive no later than what is sent now. Returns the time when all has arrived."""
         self.free_us = min(self.free_us, now_us + 2 * self.base_us + self.latency_us + self.jitter_us)
         self.flying = deque((min(at, self.free_us), arrive) for at, arrive in self.flying)
         return self.free_us
 
     def land(self, now_us: int) -> None:
-        """What is due arrives, in the order in which it was sent."""
+        """Deliver what is due, in the order in which it was sent."""
         while self.flying and self.flying[0][0] <= now_us:
             self.flying.popleft()[1]()
 
     def arrival(self, size: int, now_us: int, chance: Rng) -> int:
-        """When something of `size` bytes that is sent now arrives: never before what was sent earlier."""
-        late = self.base_us + int(chance.share() * self.base_us) + self.latency_us
+        """When `size` bytes that are sent now arrive. Never before what was sent earlier."""
+        delay_us = self.base_us + int(chance.share() * self.base_us) + self.latency_us
         if self.jitter_us:
-            late = max(0, late + chance.between(-self.jitter_us, self.jitter_us))
-        takes = int(8 * size / self.rate_mbit) if self.rate_mbit else 0
-        self.free_us = max(now_us + late, self.free_us) + takes
+            delay_us = max(0, delay_us + chance.between(-self.jitter_us, self.jitter_us))
+        duration_us = int(8 * size / self.rate_mbit) if self.rate_mbit else 0
+        self.free_us = max(now_us + delay_us, self.free_us) + duration_us
         return self.free_us
 
     def copies(self, payload: bytes, chance: Rng) -> tuple[int, str]:
-        """How many copies of a message go on, and the fault that says so."""
-        told = head(payload)
+        """How many copies of a message go on, and the verb of the fault that decided it, or an empty string."""
+        message_head = head(payload)
         for rule in self.rules:
-            if rule.left == 0 or (rule.key is not None and (told is None or told.key != rule.key)):
+            if rule.left == 0 or (rule.key is not None and (message_head is None or message_head.key != rule.key)):
                 continue
             if chance.share() < rule.probability:
                 rule.left = None if rule.left is None else rule.left - 1
@@ -111,8 +110,7 @@ class Direction:
 
 
 class VirtualLink:
-    """The link from one machine up to its parent, or from a program to its own station. It outlives who is at its ends.
-    """
+    """The link from one machine up to its parent, or from a program to its own station. It outlives both ends."""
 
     def __init__(self, name: str, base_us: int, own: Link | None = None) -> None:
         self.name = name
@@ -122,7 +120,7 @@ class VirtualLink:
         self._shape("both", self._own.latency_ms, self._own.jitter_ms, self._own.rate_mbit)
 
     def ways(self, way: str) -> list[Direction]:
-        """The directions that are meant."""
+        """The directions that `way` (up, down or both) stands for."""
         return [self.up, self.down] if way == "both" else [self.up if way == UP else self.down]
 
     @property
@@ -131,7 +129,7 @@ class VirtualLink:
         return self.up.blocked or self.down.blocked
 
     def strike(self, action: Action, now_us: int) -> None:
-        """Do to it what `action` says, but for what happens to its connections."""
+        """Apply `action` to the link, but not to its connections. `Wires.strike` does both."""
         if action.verb == "shape":
             self._shape(action.way, action.latency_ms, action.jitter_ms, action.rate_mbit)
         elif action.verb == "heal":
@@ -155,8 +153,8 @@ class VirtualLink:
         for direction in self.ways(way):
             direction.shape(latency_ms, jitter_ms, rate_mbit)
 
-    def let_go(self) -> None:
-        """What was held arrives, in order."""
+    def deliver_waiting(self) -> None:
+        """Deliver in order what was held, in each direction that is held no more."""
         for way in (self.up, self.down):
             while way.waiting and not way.held:
                 way.waiting.popleft()()

@@ -1,4 +1,4 @@
-"""Stations and nodes in virtual time: the roles and programs of the library and of the rehearsal, on a peer."""
+"""Stations and nodes in virtual time. A station has a role of the library, a node the listens of a program."""
 
 from __future__ import annotations
 
@@ -17,62 +17,65 @@ from autopilot_net.roles import host as roles
 from autopilot_net.stream import StreamOptions
 from sim.virtual.driver import Line, Peer
 
-__all__ = ["Files", "Host", "Node", "Station"]
+__all__ = ["MemoryFiles", "Host", "Node", "Station"]
 
 T = TypeVar("T")
 Listen = Callable[[Message], Any]
-DISK_US = 1_000  # what is done beside the listens takes so long
+DISK_US = 1_000  # how long a call of `Host.beside` takes
 
 
-class Files:
-    """A folder of files in memory. It outlives its machine's processes, as a disk does."""
+class MemoryFiles:
+    """A folder of files in memory, for a role. It outlives the processes of its machine, as a disk does.
 
-    def __init__(self, whole: Mapping[str, bytes] | None = None) -> None:
-        self._whole = dict(whole or {})
+    See `roles.host.Files`.
+    """
+
+    def __init__(self, complete: Mapping[str, bytes] | None = None) -> None:
+        self._complete = dict(complete or {})
         self._parts: dict[str, bytes] = {}
         self._digests: dict[str, str] = {}
 
     def read(self, path: str, offset: int, length: int) -> bytes:
-        """See `roles.host.Files`, as for the rest."""
+        """Up to `length` bytes from `offset`. Raises `FileRefused`."""
         return self._found(path)[offset : offset + length]
 
     def size_and_digest(self, path: str) -> tuple[int, str]:
-        """Its size and its SHA-256."""
-        whole = self._found(path)
+        """The size in bytes and the SHA-256 of a complete file. Raises `FileRefused`."""
+        content = self._found(path)
         if path not in self._digests:
-            self._digests[path] = hashlib.sha256(whole).hexdigest()
-        return len(whole), self._digests[path]
+            self._digests[path] = hashlib.sha256(content).hexdigest()
+        return len(content), self._digests[path]
 
     def lacks(self, path: str) -> bool:
-        """Whether it is not here, or not whole."""
-        return path not in self._whole
+        """Whether there is no complete file of that name."""
+        return path not in self._complete
 
     def part_size(self, path: str) -> int:
-        """How much of it is here."""
+        """How many bytes of an unfinished file are here."""
         return len(self._parts.get(path, b""))
 
     def write_part(self, path: str, offset: int, data: bytes) -> None:
-        """Add to what is here."""
+        """Write `data` at `offset` of an unfinished file. Discards what lies behind `offset`."""
         self._parts[path] = self._parts.get(path, b"")[:offset] + data
 
     def finish(self, path: str, digest: str) -> bool:
-        """Whether it is whole and what was meant."""
+        """Complete a file if its SHA-256 is `digest`. Discards it and returns False if not."""
         part = self._parts.pop(path, b"")
         if hashlib.sha256(part).hexdigest() != digest:
             return False
-        self._whole[path] = part
+        self._complete[path] = part
         return True
 
     def _found(self, path: str) -> bytes:
-        if path not in self._whole:
+        if path not in self._complete:
             raise FileRefused(f"there is no file {path}")
-        return self._whole[path]
+        return self._complete[path]
 
 
 class Host:
-    """A role's host: see `roles.host.RoleHost`."""
+    """The host of a station's role. See `roles.host.RoleHost`."""
 
-    def __init__(self, station: Station, files: Files) -> None:
+    def __init__(self, station: Station, files: MemoryFiles) -> None:
         self.id = station.id
         self.parent = station.line.endpoint.routes.upstream
         self.files: roles.Files = files
@@ -82,58 +85,58 @@ class Host:
     def send(
         self, to: str, key: str, value: Any, *, repeat: bool | None, flags: Iterable[str], **extra: Any
     ) -> Delivery:
-        """Send a message of the station's."""
+        """Send a message from the station."""
         message = self._station.prepare(to, key, value, flags=flags, **extra)
         return self._station.send(to, msg=message, repeat=repeat)
 
     def promise(self) -> Delivery:
-        """A handle that the role settles."""
+        """A delivery that the role settles itself."""
         return Delivery(f"{self.id} promise", self.id)
 
     def learn(self, name: str, peer: str) -> None:
-        """`name` lies behind the neighbour `peer`."""
+        """Note that `name` lies behind the neighbour `peer`."""
         line = self._station.line
         self._station.carry_out(line, line.endpoint.learn(name, peer, now=self.now()))
 
     def has(self, peer: str) -> bool:
-        """Whether `peer` is a neighbour that is there."""
+        """Whether `peer` is a neighbour that is connected."""
         return self._station.line.endpoint.routes.has(peer)
 
     def is_late(self, peer: str) -> bool:
-        """Whether what was sent to the neighbour `peer` lately may lie there unread."""
+        """Whether the neighbour `peer` may not have read yet what was sent to it lately."""
         return self._station.line.endpoint.is_late(peer, now=self._station.net.loop.now)
 
     def is_ours(self, name: str) -> bool:
-        """Whether `name` has shown that it speaks as we do."""
+        """Whether `name` has shown that it runs this library."""
         return name in self._station.line.endpoint.ours
 
     def now(self) -> float:
-        """Seconds."""
+        """Virtual time in seconds."""
         return self._station.net.loop.now
 
     def clock(self) -> ClockOffset | None:
-        """How far the terminal's clock is ahead."""
+        """How far the terminal's clock is ahead of this machine's. None while that is not known."""
         return self._station.line.endpoint.clock_offset(now=self.now())
 
     def after(self, seconds: float, call: Callable[[], Any]) -> None:
-        """Call it later, between two listens."""
+        """Run `call` after `seconds`, between two listens."""
         self._later(int(seconds * 1_000_000), call)
 
     def beside(self, call: Callable[[], T], then: Callable[[Callable[[], T]], Any], *, about: str) -> None:
-        """Do it as a disk does; what is about the same thing stays in order, since all takes as long."""
+        """Run `call` after `DISK_US`, and then `then(outcome)`. Calls stay in order, since all take equally long."""
         del about
 
         def outcome() -> Callable[[], T]:
             try:
                 result = call()
-            except Exception as error:  # noqa: BLE001  # it is raised where the outcome is asked for
-                return _raising(error)
+            except Exception as error:  # noqa: BLE001  # `outcome()` raises it in `then`
+                return _raiser(error)
             return lambda: result
 
         self._later(DISK_US, lambda: then(outcome()))
 
     def stop(self) -> None:
-        """Only who owns a virtual station ends it."""
+        """Do nothing: only the lab ends a virtual station."""
 
     def _later(self, us: int, call: Callable[[], Any]) -> None:
         def due() -> None:
@@ -143,18 +146,18 @@ class Host:
 
 
 class Station(Peer):
-    """A machine's station."""
+    """The station of a machine, in one life."""
 
     role: Any  # a `roles.host.Role`
     listens: dict[str, Listen]
 
     def take_role(self, role: Any, listens: Mapping[str, Listen]) -> None:
-        """Be what `role` decides, with listens of the rehearsal's beside."""
+        """Take the listens of `role` and those of the rehearsal. The latter win. Call it before anything arrives."""
         self.role = role
         self.listens = {**role.listens(), "STREAM": self._on_stream, **listens}
 
     def on_message(self, message: Message) -> Any:
-        """By its key. A key that nobody listens for is refused, and so is what the role raises at."""
+        """Handle a message by its key. Refuses an unknown key, and a message at which the role raises."""
         listen = self.listens.get(message.key)
         if listen is None:
             return unheard(message, self.id)
@@ -165,13 +168,13 @@ class Station(Peer):
             raise
 
     def on_neighbour(self, peer: str, is_there: bool) -> None:
-        """A pilot's role wants to know."""
-        news = getattr(self.role, "neighbour", None)
-        if news is not None:
-            news(peer, is_there)
+        """Tell the role, if it is a pilot's."""
+        notify = getattr(self.role, "neighbour", None)
+        if notify is not None:
+            notify(peer, is_there)
 
     def report(self, error: BaseException, trace: str) -> None:
-        """Tell whoever is above."""
+        """Send an error to the parent, or to the own program where there is no parent."""
         facts = error_report(self.id, error, trace)
         home = self.line.endpoint.routes.upstream or "_" + self.id
         self.send(home, msg=self.prepare(home, ERROR, facts), repeat=True)
@@ -181,12 +184,12 @@ class Station(Peer):
 
 
 class Node(Peer):
-    """A program's node, or that of a storm."""
+    """The node of a program, or the probe node that storms use."""
 
     listens: dict[str, Listen]
 
     def begin(self, listens: Mapping[str, Listen]) -> None:
-        """Listen to these, and connect."""
+        """Set the listens, and connect."""
         self.listens = {**listens, "STREAM": self._on_stream}
         self.ledger = Ledger()
         self.streams: dict[str, Stream] = {}
@@ -194,18 +197,18 @@ class Node(Peer):
 
     @property
     def ip(self) -> str:
-        """There is only one address in virtual time."""
+        """Always loopback: virtual time has one address."""
         return "127.0.0.1"
 
     def send(self, to: Any = None, *, msg: Message | None = None, repeat: bool | None = None) -> Delivery:
-        """Send, and note in the ledger what was sent."""
+        """Send, and record a DATA message in the ledger."""
         sent = super().send(to, msg=msg, repeat=repeat)
         if msg is not None and msg.key == "DATA":
             self.ledger.record(msg.id, msg.value)
         return sent
 
     def get_stream(self, id: str, key: str, *, min_size: int, to: str, pilot: str, reliable: bool) -> Stream:
-        """A stream, with a line of its own."""
+        """Open a stream with its own line. Its queue may grow beyond its size: nothing waits in virtual time."""
         line = self.open(f"{self.id}_{id}", self.line.endpoint.routes.upstream, durable=reliable, clock_s=None)
         driver: Any = Pumping(self)
         own: Any = line
@@ -217,7 +220,7 @@ class Node(Peer):
         return stream
 
     def on_message(self, message: Message) -> Any:
-        """By its key, arrays as arrays."""
+        """Handle a message by its key, with its arrays decoded."""
         if message.key == "COHERE" and message.key not in self.listens:
             return self._cohere(message)
         listen = self.listens.get(message.key)
@@ -228,7 +231,7 @@ class Node(Peer):
         return listen(message)
 
     def report(self, error: BaseException, trace: str) -> None:
-        """Tell our station, which tells whoever is above."""
+        """Send an error to the station of this machine, which forwards it to its parent."""
         home = str(self.line.endpoint.routes.upstream)
         facts = error_report(home, error, trace)
         self.send(home, msg=self.prepare(home, ERROR, facts), repeat=True)
@@ -247,7 +250,7 @@ class Node(Peer):
 
 
 class Pumping:
-    """What a stream asks of the driver of its node."""
+    """The driver that a stream of a node uses."""
 
     is_closed = False
 
@@ -257,16 +260,16 @@ class Pumping:
         self._node = node
 
     def run(self, line: Line, act: Callable[[float], list[Effect]]) -> None:
-        """Do it now."""
+        """Carry out the effects of `act(now)` at once."""
         self._node.carry_out(line, act(self._node.net.loop.now))
 
     def wait_until(self, condition: Callable[[], bool], timeout: float | None = None) -> bool:
-        """Nothing waits in virtual time: a queue may grow beyond its size."""
+        """Whether `condition` holds now. Does not wait."""
         del timeout
         return condition()
 
     def retire(self, line: Line) -> None:
-        """Close the line behind what it has sent."""
+        """Close the line after what it has sent."""
 
         def close() -> None:
             if line in self._node.lines:
@@ -277,7 +280,7 @@ class Pumping:
         self._node.net.loop.after(0, close, self._node.process)
 
 
-def _raising(error: Exception) -> Callable[[], Any]:
+def _raiser(error: Exception) -> Callable[[], Any]:
     def raise_it() -> Any:
         raise error
 
@@ -285,4 +288,4 @@ def _raising(error: Exception) -> Callable[[], Any]:
 
 
 def _nothing(_: object) -> None:
-    """What a call between listens returns concerns nobody."""
+    """Discard what a call between listens returned, as it is no `Done`."""

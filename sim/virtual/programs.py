@@ -1,4 +1,4 @@
-"""One life of a machine's program in virtual time: its nodes, and what outlives it."""
+"""A machine's program in virtual time, and the memory that outlives it."""
 
 from __future__ import annotations
 
@@ -21,24 +21,24 @@ __all__ = ["ProgramMemory", "Running", "VirtualProgram"]
 
 
 class ProgramMemory:
-    """What a program keeps over its lives."""
+    """The memory that a program keeps over its lives, as a disk does."""
 
     def __init__(self) -> None:
         self._value: dict[str, Any] | None = None
 
     def load(self) -> dict[str, Any] | None:
-        """What was kept last."""
+        """The value that was kept last, or None."""
         return self._value
 
     def keep(self, value: dict[str, Any]) -> None:
-        """Keep it."""
+        """Replace the value."""
         self._value = value
 
 
 class VirtualProgram:
-    """One life of a machine's program: its nodes, and what it does.
+    """One life of a machine's program, with its nodes.
 
-    With `with_probe` the machine has a node besides, for storms to speak through.
+    With `with_probe` it has a second node, which sends and receives for storms.
     """
 
     def __init__(
@@ -78,7 +78,7 @@ class VirtualProgram:
         self.arm()
 
     def arm(self) -> None:
-        """See to it that what is due next in the session is done."""
+        """Schedule the next timer of the program."""
         due = self.emulated.next_timer()
         if due is None:
             return
@@ -110,8 +110,8 @@ class VirtualProgram:
 
 
 class Running(Struct):
-    """The last life of each station and program, alive or dead, by its machine's id."""
+    """The last life of each station and program, alive or dead. The keys are machine ids."""
 
     stations: dict[str, Station] = field(default_factory=dict)
     programs: dict[str, VirtualProgram] = field(default_factory=dict)
-    senders: dict[str, Sender] = field(default_factory=dict)  # by process: `rig_1` or `_rig_1`
+    senders: dict[str, Sender] = field(default_factory=dict)  # the keys are participants: `rig_1` or `_rig_1`

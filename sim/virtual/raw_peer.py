@@ -1,4 +1,4 @@
-"""Raw peers in virtual time: they frame by hand, and stand on a station's link with no endpoint behind them."""
+"""Raw peers in virtual time. A raw peer connects to a station without an endpoint, and makes its frames by hand."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ __all__ = ["VirtualRawPeer"]
 
 
 class VirtualRawPeer:
-    """One raw peer on the machine `at`. It looks to its wire like the peer below."""
+    """A raw peer on the machine `at`. It is the `LowerPeer` of its wire."""
 
     def __init__(self, name: str, at: str) -> None:
         self.name = name
@@ -29,32 +29,32 @@ class VirtualRawPeer:
         self.came: list[tuple[bytes, ...]] = []
 
     def twice(self, op: Twice, example: int, number: int) -> str:
-        """Send one message several times; its id."""
-        said = twice_id(self.name, example, number)
-        raw = bare_message(self.name, self.at, op.to, id=said, example=example, op=number, numbered=op.numbered)
+        """Send one message several times. Returns its id."""
+        message_id = twice_id(self.name, example, number)
+        raw = bare_message(self.name, self.at, op.to, id=message_id, example=example, op=number, numbered=op.numbered)
         for _ in range(op.times):
             self.wire.send_up((self.at.encode(), op.to.encode(), raw))
-        return said
+        return message_id
 
     def opaque(self, raw: bytes, path: list[str], recipient: str) -> None:
-        """Send bytes that are no message along `path` to another raw peer."""
+        """Send bytes that are no message along `path`, the machines to cross, to another raw peer."""
         self.wire.send_up((*(name.encode() for name in (*path, recipient, recipient)), raw))
 
-    # -- what a wire asks of who is below ----------------------------------------------------------------------------
+    # -- for the wire: see `LowerPeer` ---------------------------------------------------------------------------------
 
     def meet(self, line: object, peer: str) -> None:
-        """It cares only for what comes."""
+        """Do nothing."""
 
     def lose(self, line: object, peer: str) -> None:
-        """Likewise."""
+        """Do nothing."""
 
     def receive(self, line: object, peer: str, frames: tuple[bytes, ...]) -> None:
-        """Remember what came, and what was confirmed."""
+        """Record the frames, and the id of the message that they confirm, if they do."""
         del line, peer
         self.came.append(frames)
         try:
-            said = json.loads(frames[-1])
+            message = json.loads(frames[-1])
         except ValueError:
             return
-        if said.get("key") == "CONFIRM" and not said.get("received") and not said.get("failed"):
-            self.confirmed.add(str(said.get("value")))
+        if message.get("key") == "CONFIRM" and not message.get("received") and not message.get("failed"):
+            self.confirmed.add(str(message.get("value")))

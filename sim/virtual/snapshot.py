@@ -1,4 +1,4 @@
-"""What stations and programs of a virtual lab know of themselves and of each other, and what is under way."""
+"""Snapshots of the stations and programs of a virtual lab, and the messages that are still under way."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ __all__ = ["snapshots_of", "unsettled"]
 
 
 def snapshots_of(running: Running) -> dict[str, Snapshot | None]:
-    """The snapshot of each station and each program, by its id."""
+    """The snapshot of each station (`rig_1`) and each program (`_rig_1`), by its id."""
     stations = sorted(running.stations.items())
     snapshots: dict[str, Snapshot | None] = {
         name: snapshot_of(station.line.endpoint, station.role) for name, station in stations
@@ -24,7 +24,7 @@ def snapshots_of(running: Running) -> dict[str, Snapshot | None]:
 
 
 def unsettled(running: Running) -> Iterator[str]:
-    """The ids of the messages and streams that are under way from who lives."""
+    """The ids of the messages and streams of live processes that are still under way."""
     for name, station in running.stations.items():
         if not station.process.dead:
             yield from running.senders[name].open()

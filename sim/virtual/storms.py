@@ -1,4 +1,4 @@
-"""Storms in a virtual lab: who lives plays its part, and so do the raw peers."""
+"""Storms in a virtual lab: each live process sends its part, and raw peers send theirs."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from sim.virtual.raw_peer import VirtualRawPeer
 
 __all__ = ["VirtualStorms"]
 
-PEER_S = 5.0  # how long after all else a raw peer waits, each
+PEER_S = 5.0  # how long a raw peer waits for each thing
 
 
 class VirtualStorms:
-    """Plays storms. `until(condition, seconds)` lets time pass until something is so, and says whether it is."""
+    """Plays storms. `until(condition, seconds)` lets time pass until `condition` holds, and returns whether it does."""
 
     def __init__(
         self,
@@ -36,50 +36,50 @@ class VirtualStorms:
         self._peers: dict[str, VirtualRawPeer] = {}
 
     def playing(self, example: Example, number: int) -> Callable[[], None]:
-        """What plays `example`, when it is called."""
+        """A call that plays `example`."""
         return lambda: self.play(example, number)
 
     def play(self, example: Example, number: int) -> None:
-        """Have everybody begin their part. The raw peers were connected before, if time may not pass here."""
+        """Have each sender start its part. Where time may not pass, call `connect_peers` before."""
         start_storm(self, number, example)
 
     def connect_peers(self, example: Example) -> None:
-        """Have the raw peers connect that have a part in `example`."""
+        """Connect the raw peers that send or receive in `example`, and wait until each is connected."""
         for op in example.ops:
             raw_peers_of(self, op)
         for peer in self._peers.values():
             self._until(lambda peer=peer: bool(peer.came), PEER_S)  # type: ignore[misc]
 
     def record_peers(self, example: Example, number: int) -> None:
-        """Write down what became of the raw peers' part."""
+        """Journal what the raw peers have received and what was confirmed to them."""
         record_raw_peers(self, number, dict(enumerate(example.ops)))
 
-    # -- what playing a storm asks of its world ----------------------------------------------------------------------
+    # -- for `start_storm`: see `StormWorld` -------------------------------------------------------------------------
 
     def can_play(self, op: Op) -> bool:
-        """Always: `send_part` skips the whole part of a process that is dead."""
+        """Always True: `send_part` skips the part of a dead process."""
         del op
         return True
 
     def announce(self, process: str, number: int, count: int) -> None:
-        """Tell a process how many messages and items will reach it."""
+        """Tell a process how many messages and items of storm `number` will reach it."""
         self._running.senders[process].arrivals.expect(number, count)
 
     def send_part(self, process: str, number: int, ops: list[tuple[int, Op]]) -> None:
-        """Have a process send its part; journals `skipped` where it is dead."""
+        """Have a process send its part. Journals `skipped` if it is dead."""
         running = self._running
         is_program = process.startswith("_")
-        who = running.programs.get(process[1:]) if is_program else running.stations.get(process)
-        if who is None or who.process.dead:
+        target = running.programs.get(process[1:]) if is_program else running.stations.get(process)
+        if target is None or target.process.dead:
             self.journal.write("skipped", to=process, example=number)
-        elif isinstance(who, VirtualProgram):
-            who.process.call(lambda: who.emulated.storm(number, ops))
+        elif isinstance(target, VirtualProgram):
+            target.process.call(lambda: target.emulated.storm(number, ops))
         else:
             sender = running.senders[process]
-            who.process.call(lambda: sender.storm(number, ops))
+            target.process.call(lambda: sender.storm(number, ops))
 
     def raw_peer(self, machine: str, suffix: str = "a") -> VirtualRawPeer:
-        """The raw peer of that suffix on a machine."""
+        """The raw peer of that suffix on a machine. It starts to connect if it is new."""
         name = f"actor.{machine}.{suffix}"
         if name not in self._peers:
             peer = self._peers[name] = VirtualRawPeer(name, machine)
@@ -88,9 +88,9 @@ class VirtualStorms:
         return self._peers[name]
 
     def is_confirmed(self, peer: VirtualRawPeer, message_id: str) -> bool:
-        """Whether a confirmation has come within `PEER_S`."""
+        """Wait until `peer` has the confirmation of a message. Returns False after `PEER_S`."""
         return self._until(lambda: message_id in peer.confirmed, PEER_S)
 
     def has_received(self, peer: VirtualRawPeer, raw: bytes) -> bool:
-        """Whether these bytes have come within `PEER_S`."""
+        """Wait until `peer` has received these bytes. Returns False after `PEER_S`."""
         return self._until(lambda: (raw,) in peer.came, PEER_S)
