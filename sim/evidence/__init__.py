@@ -1,5 +1,5 @@
-"""What happened in a run: the journal, and what can be looked up in it.
+"""What happened in a run: the journal, and what checks look up in it.
 
-`journal.py` has the entries and traces, and writes and reads them. `index.py` puts plan and journal side by side.
-`outages.py` says what a fault may have kept away, `violation.py` has the value in which checks say what is wrong.
+`journal.py` has the entries and traces, and writes and reads them. `index.py` is the journal, indexed for checks.
+`outages.py` tells which fault may have caused a loss. `violation.py` is one finding of a check.
 """

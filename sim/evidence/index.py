@@ -1,6 +1,6 @@
-"""What was planned and what was written down, put side by side so that checks can look things up.
+"""The plan and the journal of a run, indexed so that checks can look things up.
 
-Nothing here asks the library what should have happened: paths come from the graph, contents from the plan.
+Nothing here asks the library what should have happened. Paths come from the topology, contents from the plan.
 """
 
 from __future__ import annotations
@@ -23,24 +23,24 @@ from sim.scenario import Example
 __all__ = ["Evidence", "Index", "digest"]
 
 CAME = ("handled", "shook", "state", "cohere")
-WORDS = ("CONFIRM", "GONE", "BACK")  # what tells a sender of its messages
+WORDS = ("CONFIRM", "GONE", "BACK")  # the keys of answers about a message to its sender
 
 
 class Evidence(Struct, kw_only=True):
-    """All that a verdict rests on."""
+    """Everything that a verdict is based on."""
 
     topology: Topology
     seed: int
     journal: Journal
     examples: dict[int, Example] = field(default_factory=dict)
-    session: bool = True  # whether one was played
-    unsettled: list[Violation] = field(default_factory=list)  # what did not settle
-    expected: dict[str, Any] = field(default_factory=dict)  # by the lab's own programs; None of one that does not say
-    died: list[str] = field(default_factory=list)  # processes that ended and should not have
+    session: bool = True  # whether a session was played
+    unsettled: list[Violation] = field(default_factory=list)  # doubts: messages that did not settle, and the like
+    expected: dict[str, Any] = field(default_factory=dict)  # machine -> what its own program says it made, or None
+    died: list[str] = field(default_factory=list)  # processes that ended and were not told to
 
 
 class Index:
-    """The journal by what checks ask for."""
+    """The journal, indexed. The lists are in the order of time, and times are in ns."""
 
     def __init__(self, evidence: Evidence) -> None:
         self.evidence = evidence
@@ -50,24 +50,25 @@ class Index:
         self.made_by: dict[str, list[Entry]] = defaultdict(list)
         for entry in self.made:
             self.made_by[entry.by].append(entry)
-        self.handled: dict[str, list[Entry]] = defaultdict(list)  # by the id it began under
-        self.came: dict[str, list[Entry]] = defaultdict(list)  # these, and what else says that one came
-        self.settled: dict[tuple[str, str], Entry] = {}
-        self.said_states: dict[str, list[Entry]] = defaultdict(list)  # by the program that said them
-        self.heard_states: dict[str, list[Entry]] = defaultdict(list)  # by the machine that the terminal heard them of
+        self.handled: dict[str, list[Entry]] = defaultdict(list)  # by the id under which a message began
+        self.came: dict[str, list[Entry]] = defaultdict(list)  # by the same: all entries of `CAME`
+        self.settled: dict[tuple[str, str], Entry] = {}  # by sender and message id
+        self.said_states: dict[str, list[Entry]] = defaultdict(list)  # by the program that reported them
+        self.heard_states: dict[str, list[Entry]] = defaultdict(list)  # by machine: as the terminal received them
         self.orders: dict[str, list[Entry]] = defaultdict(list)  # START, by the program that handled it
-        self.began: dict[str, list[Entry]] = defaultdict(list)
+        self.began: dict[str, list[Entry]] = defaultdict(list)  # by message id: its handler began
+        # message id -> digest of a payload -> the links that it crossed, as (from, to)
         self.sendings: dict[str, dict[str, list[tuple[str, str]]]] = defaultdict(lambda: defaultdict(list))
-        self.sent: dict[tuple[str, str, str], list[int]] = defaultdict(list)  # when an id crossed a link
-        self.words: dict[tuple[str, str], list[int]] = defaultdict(list)  # CONFIRM of an id, GONE or BACK, to whom
-        self.delivered: dict[str, list[Trace]] = defaultdict(list)
-        self.gaps: dict[str, list[Trace]] = defaultdict(list)  # what was reported as missing, by the stream's id
-        self.expired: dict[str, list[int]] = defaultdict(list)  # when a sender gave something up
-        self.met: dict[str, list[int]] = defaultdict(list)  # when who met a neighbour: what waits goes out at once then
-        self.given_up: dict[str, int] = {}  # when a message was, by whatever life of its sender
-        self.fates: dict[str, Any] = {}  # kept by `fates`, which judges each message once
-        self.judged_streams: list[Any] | None = None  # kept by `streamchecks`
-        self.by_digest: dict[str, list[tuple[str, str]]] = defaultdict(list)
+        self.sent: dict[tuple[str, str, str], list[int]] = defaultdict(list)  # (message id, from, to) -> times
+        self.words: dict[tuple[str, str], list[int]] = defaultdict(list)  # (id; "" of GONE and BACK, recipient)
+        self.delivered: dict[str, list[Trace]] = defaultdict(list)  # by message id
+        self.gaps: dict[str, list[Trace]] = defaultdict(list)  # by the id of a stream: what was reported as missing
+        self.expired: dict[str, list[int]] = defaultdict(list)  # by sender: when it gave a message up
+        self.met: dict[str, list[int]] = defaultdict(list)  # by participant: when a neighbour connected
+        self.given_up: dict[str, int] = {}  # message id -> when any life of its sender gave it up
+        self.fates: dict[str, Any] = {}  # the cache of `message_fates.fate_of`
+        self.judged_streams: list[Any] | None = None  # the cache of `sim.checks.streams`
+        self.by_digest: dict[str, list[tuple[str, str]]] = defaultdict(list)  # payload digest -> links, as (from, to)
         calm = all(example.at_s is None for example in evidence.examples.values())
         self.outages = Outages(evidence.journal.entries, evidence.topology, calm=calm)
         for entry in evidence.journal.entries:
@@ -105,16 +106,16 @@ class Index:
             self.said_states[entry.by].append(entry)
 
     def exceptions(self) -> list[dict[str, str]]:
-        """What programs raised: machine, exception and traceback, once each, however often it was told."""
-        every = [raised(entry) for entry in self.evidence.journal.of("exception")]
-        return list({(one["machine"], one["exception"]): one for one in every}.values())
+        """The exceptions of programs: machine, exception and traceback. Each is listed once, even if reported twice."""
+        errors = [raised(entry) for entry in self.evidence.journal.of("exception")]
+        return list({(error["machine"], error["exception"]): error for error in errors}.values())
 
     def edges(self, frm: str, to: str) -> list[tuple[str, str]]:
-        """The connections that a message crosses, in order."""
+        """The links that a message crosses, in order, as (from, to)."""
         return list(itertools.pairwise(self.tree.path(frm, to)))
 
     def durable(self, name: str) -> bool:
-        """Whether what a participant promised outlives its process."""
+        """Whether the messages that a participant has promised outlive its process."""
         machine = machine_of(name)
         return machine in self._durable and not name.endswith(".probe")
 
@@ -130,5 +131,5 @@ class Index:
 
 
 def digest(payload: bytes) -> str:
-    """The fingerprint that traces note of a payload."""
+    """The digest of a payload, as traces have it."""
     return hashlib.blake2b(payload, digest_size=10).hexdigest()

@@ -1,8 +1,8 @@
-"""What happened, in order: JSON lines that every process appends as it goes, and their reader.
+"""The journal of a run: JSON lines that every process appends, and their reader.
 
-Two kinds of file lie in a run's `journal` folder: `*.events.jsonl`, written by the emulated programs (`Entry`), and
-`*.trace.jsonl`, written by the library's own `trace=` (`Trace`). Both use CLOCK_MONOTONIC, which is one clock for all
-processes of a machine.
+A run's `journal` folder has two kinds of file. The emulated programs write `*.events.jsonl` (`Entry`), and the library
+writes `*.trace.jsonl` through its option `trace=` (`Trace`). Both use CLOCK_MONOTONIC, which all processes of a machine
+share.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ from msgspec import Struct, field
 
 from sim.lab.names import machine_of
 
-__all__ = ["Entry", "Journal", "Reader", "Trace", "Writer", "facts_told", "fault_told", "raised"]
+__all__ = ["Entry", "Journal", "Reader", "Trace", "Writer", "describe_facts", "describe_fault", "raised"]
 
 BEGINS = re.compile(rb'\{"t":\d+,"(?:by|at)":')
 
 
 class Entry(Struct, kw_only=True, omit_defaults=True):
-    """One line of a program: `by` did `what` at `t` (ns)."""
+    """One line that a process wrote: `by` did `what` at `t` (ns). The fields that `what` does not need are left out."""
 
     t: int
     by: str
@@ -38,7 +38,7 @@ class Entry(Struct, kw_only=True, omit_defaults=True):
     hops: list[str] = field(default_factory=list)
     sought: bool = False
     print: str = ""  # the fingerprint of a value
-    first: str = ""  # of what was relayed: the id under which it began
+    first: str = ""  # of a relayed message: the id under which it began
     first_sender: str = ""
     redelivered: bool = False
     stream: str = ""
@@ -48,7 +48,7 @@ class Entry(Struct, kw_only=True, omit_defaults=True):
 
 
 class Trace(Struct, kw_only=True):
-    """One effect, as the library traced it. Of a Transmit, `id` to `origin` are what the head of its message tells."""
+    """One effect, as the library traced it. For a Transmit, `id` to `origin` come from the head of its message."""
 
     t: int
     at: str
@@ -63,8 +63,8 @@ class Trace(Struct, kw_only=True):
     to: str = ""
     sender: str = ""
     key: str = ""
-    value: str = ""  # of a CONFIRM, the id that it is about
-    origin: str = ""  # of what was relayed, the id under which it began
+    value: str = ""  # of a CONFIRM: the id of the message that it confirms
+    origin: str = ""  # of a relayed message: the id under which it began
     ticket: int = 0
     redelivered: bool = False
     reason: str = ""
@@ -75,22 +75,22 @@ class Trace(Struct, kw_only=True):
 
 
 class Journal(Struct):
-    """All of a run, or of a part of it, in the order of time."""
+    """The entries and traces of a run, or of a part of it, each in the order of time."""
 
     entries: list[Entry] = field(default_factory=list)
     traces: list[Trace] = field(default_factory=list)
 
     def of(self, *what: str) -> Iterator[Entry]:
-        """The entries of these kinds."""
+        """The entries whose `what` is one of these."""
         return (entry for entry in self.entries if entry.what in what)
 
     def example(self, number: int) -> list[Entry]:
-        """The entries of one storm."""
+        """The entries of storm `number`."""
         return [entry for entry in self.entries if entry.example == number]
 
 
 class Writer:
-    """Appends entries, each in one write. A SIGKILL may tear the one under way, and nothing that was written before."""
+    """Appends entries, each in one write. A SIGKILL may tear the last entry, and never one before it."""
 
     def __init__(self, folder: Path, by: str, *, life: int = 0) -> None:
         self._fd = os.open(
@@ -101,13 +101,13 @@ class Writer:
         self._encoder = msgspec.json.Encoder()
 
     def write(self, what: str, **facts: Any) -> None:
-        """Note that `what` happened, now."""
+        """Append an entry with the present time. `facts` are fields of `Entry`."""
         entry = Entry(t=time.monotonic_ns(), by=facts.pop("by", self._by), life=self.life, what=what, **facts)
         os.write(self._fd, self._encoder.encode(entry) + b"\n")
 
 
 class Reader:
-    """Reads a folder as it grows. What a killed process left of its last line is not believed."""
+    """Reads a folder of journals as it grows. Ignores a last line that a killed process did not finish."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -115,7 +115,7 @@ class Reader:
         self.journal = Journal()
 
     def more(self) -> Journal:
-        """What is new since the last call, added to `journal` too."""
+        """What was written since the last call. It is added to `journal` too."""
         new = Journal(
             entries=sorted(self._new("*.events.jsonl", Entry), key=lambda entry: entry.t),
             traces=sorted(self._new("*.trace.jsonl", Trace), key=lambda trace: trace.t),
@@ -130,14 +130,18 @@ class Reader:
             start = self._read.get(path, 0)
             with path.open("rb") as file:
                 file.seek(start)
-                whole, newline, _ = file.read().rpartition(b"\n")
-            self._read[path] = start + len(whole) + len(newline)
-            for line in whole.splitlines():
+                complete, newline, _ = file.read().rpartition(b"\n")
+            self._read[path] = start + len(complete) + len(newline)
+            for line in complete.splitlines():
                 yield _decoded(line, decoder)
 
 
 def _decoded(line: bytes, decoder: Any) -> Any:
-    """One line; where a killed process left it torn, and its next life wrote on right behind that, the next life's."""
+    """Decode one line.
+
+    A killed process may leave a torn entry, and its next life writes its first entry right behind it on the same line.
+    Then the entry of the next life is returned.
+    """
     try:
         return decoder.decode(line)
     except msgspec.DecodeError:
@@ -145,11 +149,11 @@ def _decoded(line: bytes, decoder: Any) -> Any:
         return decoder.decode(line[start:])
 
 
-# -- what an entry says ----------------------------------------------------------------------------------------------
+# -- entries in words ------------------------------------------------------------------------------------------------
 
 
 def raised(entry: Entry) -> dict[str, str]:
-    """Machine, exception and traceback. A lab's program may send ERROR by itself, with whatever in it."""
+    """Machine, exception and traceback of an entry `exception`. A lab's program may send ERROR with any value."""
     value = entry.value if isinstance(entry.value, dict) else {}
     return {
         "machine": str(value.get("machine") or machine_of(entry.first_sender or entry.by)),
@@ -158,17 +162,17 @@ def raised(entry: Entry) -> dict[str, str]:
     }
 
 
-def facts_told(value: Any) -> str:
-    """'bytes_up 1,204, for_s 3': the facts of an entry in words, without what is empty."""
+def describe_facts(value: Any) -> str:
+    """'bytes_up 1,204, for_s 3': the facts of an entry in words. Empty facts are left out."""
     if not isinstance(value, dict):
         return "" if value is None else str(value)
-    told = {name: fact for name, fact in value.items() if fact not in (None, "", [], {})}
-    return ", ".join(f"{name} {fact:,}" if type(fact) is int else f"{name} {fact}" for name, fact in told.items())
+    given = {name: fact for name, fact in value.items() if fact not in (None, "", [], {})}
+    return ", ".join(f"{name} {fact:,}" if type(fact) is int else f"{name} {fact}" for name, fact in given.items())
 
 
-def fault_told(entry: Entry) -> str:
-    """What there is to say of a fault beside its verb and whom it struck; nothing if all of it is as usual."""
-    usual = {"what": "machine", "way": "both", "probability": 1.0}
+def describe_fault(entry: Entry) -> str:
+    """The facts of a fault beside its verb and its target, in words. Those with the default value are left out."""
+    defaults = {"what": "machine", "way": "both", "probability": 1.0}
     value = entry.value if isinstance(entry.value, dict) else {}
-    told = {name: fact for name, fact in value.items() if usual.get(name) != fact}
-    return facts_told({name: fact for name, fact in told.items() if name not in ("at_us", "fault")})
+    changed = {name: fact for name, fact in value.items() if defaults.get(name) != fact}
+    return describe_facts({name: fact for name, fact in changed.items() if name not in ("at_us", "fault")})

@@ -1,8 +1,8 @@
-"""One outage, and how a run's are read from the journal.
+"""Reads the outages of a run from its journal.
 
-An outage is a span of time in which a station, a program or one direction of a link was dead, stood still, or did not
-carry everything. What is done to a whole machine is an outage of its station and one of its program: each has an end of
-its own.
+An outage is a span of time in which a station, a program or one direction of a link did not work as usual: it was dead,
+paused, or lost or delayed messages. A fault of a whole machine is two outages, one of its station and one of its
+program, since each ends at its own time.
 """
 
 from __future__ import annotations
@@ -23,17 +23,18 @@ __all__ = ["BEFORE_S", "CONNECT_S", "DEAF_S", "Outage", "OutageReader", "seconds
 
 Kind = Literal["station", "program", "link"]
 
-# How long after an outage something may still be lost to it. Whoever stands behind a connection that died in silence
-# gives it up after seven seconds, looked at once a second; a router, after three questions of the system's, two seconds
-# apart. Then it connects anew, within a second, shakes hands, and what was unconfirmed goes out again.
+# How long after the end of an outage a message may still be lost to it. The lower end of a connection that died
+# silently gives it up after seven seconds, and checks once a second. The upper end, a ROUTER, gives it up after three
+# TCP keepalive probes, two seconds apart. Then the lower end reconnects within a second, and repeats what was
+# unconfirmed.
 DEAF_S = 8.0
 SILENT_S = 6.0
 CONNECT_S = 2.0
 NOTICE_S = max(DEAF_S, SILENT_S) + CONNECT_S
-BEFORE_S = 0.5  # a fault is written down when it is done, by another process than those whom it strikes
+BEFORE_S = 0.5  # slack before a fault: the process that journals it is not the one that it strikes
 
 OPENS = {verb for verb, facts in ACTION_VERBS.items() if facts.state}
-CLOSES: dict[str, set[str]] = {  # a kill ends when the process is up, which it writes down itself
+CLOSES: dict[str, set[str]] = {  # verb -> the verbs it ends. A kill ends with the entry `start` of the process
     end: {
         verb
         for verb, facts in ACTION_VERBS.items()
@@ -44,57 +45,58 @@ CLOSES: dict[str, set[str]] = {  # a kill ends when the process is up, which it 
 
 
 class Outage(Struct, frozen=True, kw_only=True):
-    """One thing that was not as it should be from `begins` to `ends` (ns); None: to the end of the run."""
+    """One outage, from `begins` to `ends` (ns). `ends` is None if it lasted to the end of the run."""
 
     kind: Kind
-    machine: str  # of a link, the one at its lower end
+    machine: str  # of a link: the machine at its lower end
     verb: str
-    up: bool = True  # of a link: the direction; both ways are two of these
+    up: bool = True  # of a link: its direction. A fault of both directions is two outages
     begins: int
     ends: int | None = None
     ended_by: str = ""  # the verb of the action that ended it, `start` or `healed`
-    fault: int = 0  # which of the topology's
-    what: str = "machine"  # of a process: whether the whole machine was struck, or its station or program alone
-    is_apart: bool = False  # of a link: its connections had broken, and none could be made meanwhile, either way
-    is_crawl: bool = False  # of a slow link: an answer may take longer than it is waited for
-    excuses: bool = True  # not the kill that a storm on a calm lab asks for, which costs nobody else anything
+    fault: int = 0  # the number of the fault in the topology
+    what: str = "machine"  # of a process: what the fault struck: machine, station or program
+    is_apart: bool = False  # of a link: its connections broke too, so both directions were interrupted
+    is_crawl: bool = False  # of a slow link: an answer may take longer than the repeat interval
+    excuses: bool = True  # False for the kill by a storm on a calm lab, where no other message is under way
     words: str = ""  # "rig_2 was killed at 15.0 s, back at 35.1 s"
 
     @property
     def state(self) -> str:
-        """What it was meanwhile: down, paused, cut, held, slow, …"""
+        """The state of the target during the outage: down, paused, cut, held, slow, …"""
         return ACTION_VERBS[self.verb].state
 
     def covers(self, t: int) -> bool:
-        """Whether it was on at `t` (ns)."""
+        """Whether the outage lasted at `t` (ns)."""
         return self.begins <= t and (self.ends is None or t < self.ends)
 
     @property
     def notice(self) -> int:
-        """Nanoseconds after its end in which something may be lost to it yet."""
+        """How long after its end a message may still be lost to it (ns)."""
         return seconds(NOTICE_S if ACTION_VERBS[self.verb].is_silent else CONNECT_S)
 
     def overlaps(self, since: int, until: int) -> bool:
-        """Whether something that was under way from `since` to `until` may have met it."""
+        """Whether it may have struck a message that was under way from `since` to `until` (ns)."""
         return self.begins - seconds(BEFORE_S) <= until and (self.ends is None or since <= self.ends + self.notice)
 
     @property
     def deafens(self) -> bool:
-        """Whether it costs the other direction too: the connection was taken for deaf, or was to be made anew."""
+        """Whether the other direction of the link loses messages too, since the connection was closed or given up."""
         is_long = self.ends is None or self.ends - self.begins >= seconds(DEAF_S - 1)
         return self.is_apart or (ACTION_VERBS[self.verb].is_silent and is_long)
 
 
 class OutageReader:
-    """Reads a journal's entries, in the order of time.
+    """Reads the entries of a journal, which must be in the order of time.
 
-    `calm`: no storm was played amid the session and its faults, in which a station may be killed.
+    `calm`: no storm was played during the session and its faults. The kill by a storm then excuses nothing.
     """
 
     def __init__(self, entries: Iterable[Entry], topology: Topology, tree: Tree, *, calm: bool) -> None:
         self.found: list[Outage] = []  # in the order in which they ended
-        self.doubled: set[str] = set()  # ids of messages that came twice over a link, and `sender_` of each
-        # Where and when messages were taken out of a link, one by one: by id, by `sender_`, and what was no message.
+        self.doubled: set[str] = set()  # ids of the messages that a link duplicated, and the `sender_` of each
+        # When a link dropped single messages: (link, message id or `sender_`) -> times; and (link, time) of frames
+        # without an id.
         self.lost: dict[tuple[str, str], list[int]] = {}
         self.unnamed: list[tuple[str, int]] = []
         self.started: dict[Process, Entry] = {}
@@ -102,7 +104,7 @@ class OutageReader:
         self._waits_s = topology.repeat_interval_s
         self._tree = tree
         self._open: dict[tuple[Kind, str, bool, str], Outage] = {}
-        self._restarted: dict[Process, int] = {}  # which are dead, and have been started, at this time
+        self._restarted: dict[Process, int] = {}  # dead processes that were restarted and are not up yet
         self._begun: int | None = None
         for entry in entries:
             self._begun = entry.t if self._begun is None else self._begun
@@ -120,12 +122,12 @@ class OutageReader:
             if entry.life:
                 self.started[kind, machine] = entry
         elif entry.what == "healed":
-            self._calm = True  # from here on
+            self._calm = True
             for outage in [o for o in self._open.values() if o.verb != "kill"]:
                 self._close(outage, entry.t, "healed")
         elif entry.what in ("fault", "kill", "restart") and entry.to in self._tree:
             facts = entry.value if isinstance(entry.value, dict) else {}
-            is_order = entry.what == "fault"  # else whoever carried it out wrote it down
+            is_order = entry.what == "fault"  # else the station's own process journalled it
             self._fault(entry, entry.key if is_order else entry.what, facts if is_order else {"what": "station"})
 
     def _read_frame(self, entry: Entry) -> None:
@@ -141,10 +143,11 @@ class OutageReader:
         what = str(facts.get("what") or "machine")
         for kind, up in _struck(verb, what, str(facts.get("way") or "both")):
             self._end(CLOSES.get(verb, set()), kind, entry.to, up, entry.t, verb)
-            if verb == "restart" and (kind, entry.to, up, "kill") in self._open:  # else it lives, and goes on living
+            # A restart of a live process does nothing.
+            if verb == "restart" and (kind, entry.to, up, "kill") in self._open:
                 self._restarted[kind, entry.to] = entry.t
             elif verb == "kill" and (kind, entry.to) in self._restarted:
-                restarted = self._restarted[kind, entry.to]  # and killed again before it was up
+                restarted = self._restarted[kind, entry.to]  # it is killed again before it was up
                 self._end({"kill"}, kind, entry.to, up, restarted, "restart")
             key = (kind, entry.to, up, verb)
             if verb not in OPENS or key in self._open:
@@ -196,7 +199,7 @@ class OutageReader:
 
 
 def _struck(verb: str, what: str, way: str) -> list[tuple[Kind, bool]]:
-    """What an action of this verb concerns: processes, or directions of a link."""
+    """What an action of this verb strikes: processes, or directions of a link. The bool is up."""
     if ACTION_VERBS[verb].on == "machine":
         kinds: list[Kind] = ["station", "program"]
         return [(kind, True) for kind in kinds if what in ("machine", kind)]
@@ -204,7 +207,7 @@ def _struck(verb: str, what: str, way: str) -> list[tuple[Kind, bool]]:
 
 
 def _sender_part(id: str) -> str:
-    """`rig_1_` of `rig_1_17`, and of `rig_1_17.1`, which a later life sent."""
+    """`rig_1_` of `rig_1_17`, and of `rig_1_17.1` of a later life."""
     return id.rpartition("_")[0] + "_"
 
 

@@ -1,6 +1,6 @@
-"""Which faults struck a run when, and what that may have kept away.
+"""Which outages a run had, and which messages each may have cost.
 
-An outage explains only what was under way there and then: on its path, and in its time.
+An outage explains only a message that was under way on a path it struck, at a time when it lasted.
 """
 
 from __future__ import annotations
@@ -20,20 +20,20 @@ from sim.lab.tree import Tree
 
 __all__ = ["Outages"]
 
-FLIGHT_S = 3.0  # how long a message may be under way, in pipes that flow
+FLIGHT_S = 3.0  # how long a message may be under way where nothing slows it
 
 
 class Outages:
-    """All of a run's outages, by what they struck."""
+    """All outages of a run. Times are in ns."""
 
     def __init__(self, entries: Iterable[Entry], topology: Topology, *, calm: bool = True) -> None:
-        """`calm`: no storm was played amid the session and its faults, in which a station may be killed."""
+        """`calm`: no storm was played during the session and its faults. See `OutageReader`."""
         self._tree = Tree(topology)
         self._read = OutageReader(entries, topology, self._tree, calm=calm)
-        self.every = sorted(self._read.found, key=_order)  # as they were done
+        self.every = sorted(self._read.found, key=_order)  # in the order in which they began
         excusing = [outage for outage in [*self.every, *_echoes(self.every)] if outage.excuses]
-        self.all = sorted(map(self._kept_apart, excusing), key=_order)  # which excuse something
-        self.doubled = self._read.doubled  # ids of messages that came twice over a link, and `sender_` of each
+        self.all = sorted(map(self._marked_apart, excusing), key=_order)  # those of `every` that may excuse something
+        self.doubled = self._read.doubled  # ids of the messages that a link duplicated, and the `sender_` of each
         self._kills = [outage for outage in self.every if outage.verb == "kill"]
         self._at: dict[Process, list[Outage]] = defaultdict(list)
         for outage in self.all:
@@ -45,7 +45,7 @@ class Outages:
     # -- questions -----------------------------------------------------------------------------------------------------
 
     def on(self, path: Sequence[str], *, both_ways: bool = False) -> list[Outage]:
-        """Those that struck a participant on the path, or a link between two of them, in the direction of the path."""
+        """The outages of the participants on a path, and of the links between them in the direction of the path."""
         if not self.all:
             return []
         found = {id(outage): outage for name in path for outage in self._at.get(process_of(name), ())}
@@ -59,17 +59,17 @@ class Outages:
     def explain(
         self, path: Sequence[str], since: int, *, ids: Collection[str], until: int | None = None
     ) -> Outage | None:
-        """What may have kept something away that set out on this path at `since`; None if nothing can have.
+        """The outage that may have cost a message which was sent on this path at `since`; None if there is none.
 
-        Without `until`, it may have been under way for a moment, and longer where it had to wait. What a `drop` took,
-        it took by its id: one of `ids`, or what begins with one that ends in `_`, as those of a sender's messages do.
+        Without `until`, the message was under way as long as `under_way` says. A `drop` explains a loss only if it took
+        a message of one of these `ids`. An id that ends in `_` stands for all messages of a sender.
         """
         end = self.under_way(path, since) if until is None else until
         outages = (outage for outage in self.on(path) if outage.overlaps(since, end))
         return next((outage for outage in outages if self._can_lose(outage, ids, since, end)), None)
 
     def under_way(self, path: Sequence[str], since: int) -> int:
-        """Until when something that set out at `since` may be on this path: for a moment, and through what slows it."""
+        """Until when a message that was sent at `since` may be on this path. Outages that delay messages prolong it."""
         end = since + seconds(FLIGHT_S)
         for outage in self.on(path):
             meets = outage.begins <= end and (outage.ends is None or outage.ends >= since)
@@ -78,7 +78,7 @@ class Outages:
         return end
 
     def unbroken(self, path: Sequence[str], since: int, until: int) -> tuple[int, Outage | None]:
-        """The longest time (ns) in that span in which the path was whole and known to be; and what broke it first."""
+        """The longest time within the span in which no outage struck the path, and the first outage that did."""
         struck = [outage for outage in self.on(path, both_ways=True) if outage.overlaps(since, until)]
         struck = [outage for outage in struck if not ACTION_VERBS[outage.verb].is_harmless or outage.is_crawl]
         longest, free_from = 0, since
@@ -88,38 +88,38 @@ class Outages:
         return max(longest, until - free_from), struck[0] if struck else None
 
     def killed(self, name: str, since: int, until: int | None = None) -> Outage | None:
-        """The first kill of the process of a participant in that span."""
+        """The first kill of the process of a participant in that span, or None."""
         for outage in self._at.get(process_of(name), ()):
-            late = until is not None and outage.begins > until
-            if outage.verb == "kill" and outage.begins >= since - seconds(BEFORE_S) and not late:
+            is_later = until is not None and outage.begins > until
+            if outage.verb == "kill" and outage.begins >= since - seconds(BEFORE_S) and not is_later:
                 return outage
         return None
 
     def is_dead(self, name: str, t: int) -> bool:
-        """Whether a fault had killed the process of a participant by `t`, and it was not started again."""
+        """Whether the process of a participant was dead at `t` because a fault had killed it."""
         kills = [outage for outage in self._kills if (outage.kind, outage.machine) == process_of(name)]
         slack = seconds(BEFORE_S)
         return any(o.begins - slack <= t and (o.ends is None or t <= o.ends + slack) for o in kills)
 
     def last_start(self, name: str) -> int | None:
-        """When the process of a participant was started again the last time; None if it never was."""
+        """When the process of a participant was last restarted, or None."""
         started = self._read.started.get(process_of(name))
         return started.t if started is not None else None
 
     def last_life(self, name: str) -> int | None:
-        """The number of its last life; None if it was never started again."""
+        """The number of the last life of a participant's process. None if it was never restarted."""
         started = self._read.started.get(process_of(name))
         return started.life if started is not None else None
 
     def relays_killed(self, stations: Collection[str], since: int, until: int) -> Outage | None:
-        """A kill of one of these stations in that span: what it had passed on, it may pass on again."""
+        """A kill of one of these stations in that span, or None. A restarted station may relay a message again."""
         kills = (self.killed(station, since, until) for station in sorted(stations))
         return next((kill for kill in kills if kill is not None), None)
 
     # -- below ---------------------------------------------------------------------------------------------------------
 
-    def _kept_apart(self, outage: Outage) -> Outage:
-        """A link is blocked while the connections on it are to be made anew: then none is, in whatever direction."""
+    def _marked_apart(self, outage: Outage) -> Outage:
+        """The outage, marked `is_apart` if a connection of the cut or held link broke too and could not be remade."""
         if outage.kind != "link" or outage.verb not in ("cut", "hold"):
             return outage
         ends = {("link", outage.machine), ("station", outage.machine), ("station", self._tree.parent(outage.machine))}
@@ -139,8 +139,9 @@ class Outages:
         unnamed = [t for t in on_link if since - seconds(DEAF_S) <= t <= until]
         if not ids:
             return any(t >= since for t in unnamed)
-        # Probes have no name either: who misses three in a row takes the connection for deaf, with all that is on it.
-        return any(late - early <= seconds(DEAF_S) for early, late in zip(unnamed, unnamed[2:], strict=False))
+        # Probes of the library have no id either. A peer that misses three in a row gives the connection up, and what
+        # is on it is lost.
+        return any(third - first <= seconds(DEAF_S) for first, third in zip(unnamed, unnamed[2:], strict=False))
 
 
 def _order(outage: Outage) -> tuple[int, str, str, bool]:
@@ -148,7 +149,7 @@ def _order(outage: Outage) -> tuple[int, str, str, bool]:
 
 
 def _echoes(outages: list[Outage]) -> Iterator[Outage]:
-    """The other direction of what was cut one way: its connections end with the cut, too."""
+    """For each cut of one direction that ended, a reset of the other: the connections are closed when the cut ends."""
     cuts = {(outage.machine, outage.up, outage.ends): outage for outage in outages if outage.verb == "cut"}
     for (machine, up, ends), cut in cuts.items():
         if ends is not None and (machine, not up, ends) not in cuts:

@@ -1,4 +1,4 @@
-"""The quantile that all figures and limits use."""
+"""The quantile of all figures and limits."""
 
 from __future__ import annotations
 
@@ -9,5 +9,8 @@ __all__ = ["quantile"]
 
 
 def quantile(values: Sequence[float], share: float) -> float:
-    """The smallest of `values` that a `share` (above 0, at most 1) of them does not exceed. They must be ascending."""
+    """The smallest of `values` that at least a `share` of them (0 < share <= 1) do not exceed.
+
+    `values` must be ascending and not empty.
+    """
     return values[math.ceil(share * len(values)) - 1]

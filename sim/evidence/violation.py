@@ -1,4 +1,4 @@
-"""What is wrong with a run, as a value: whom and what it is about stands beside the sentence."""
+"""A finding of a check, as a value: a sentence, and the machines and messages that it is about."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ __all__ = ["Violation"]
 
 
 class Violation(Struct, frozen=True):
-    """One thing that is wrong, or that could not be decided."""
+    """One thing that is wrong with a run, or that could not be decided."""
 
-    check: str  # which check found it
-    machines: tuple[str, ...]  # ids of the machines it is about, the first being the one to look at
+    check: str  # the name of the check that found it
+    machines: tuple[str, ...]  # ids of the machines it is about; look at the first one first
     messages: tuple[str, ...]  # ids of the messages it is about, under which they began
-    text: str  # a sentence without its full stop, with names and ids
+    text: str  # a sentence with names and ids, without a full stop
 
     def __str__(self) -> str:
         return f"{self.check}: {self.text}"

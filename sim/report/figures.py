@@ -6,7 +6,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 
 from sim.evidence.index import Evidence, Index
-from sim.evidence.journal import Entry, facts_told, fault_told, raised
+from sim.evidence.journal import Entry, describe_facts, describe_fault, raised
 from sim.evidence.quantile import quantile
 from sim.evidence.violation import Violation
 from sim.lab.names import machine_of
@@ -86,7 +86,7 @@ def _events_of(entry: Entry, storms: set[int]) -> Iterable[tuple[str, str, str]]
     if entry.what in SHOWN:
         yield entry.what, machine_of(entry.to or entry.by), ""
     elif entry.what == "fault":
-        yield entry.key, entry.to, fault_told(entry)
+        yield entry.key, entry.to, describe_fault(entry)
     elif entry.what == "shook":
         yield "handshake", str(entry.value["machine"]), f"by way of {' → '.join(entry.value.get('way') or [])}"
     elif entry.what == "handled" and entry.key in ("START", "STOP"):
@@ -104,7 +104,7 @@ def link_rows(evidence: Evidence) -> list[LinkRow]:
     """What the relays of links journalled, in the order of time."""
     begun = _begin(evidence)
     return [
-        LinkRow(at_s=round((entry.t - begun) / 1e9, 3), link=entry.to, what=entry.key, facts=facts_told(entry.value))
+        LinkRow(at_s=round((entry.t - begun) / 1e9, 3), link=entry.to, what=entry.key, facts=describe_facts(entry.value))
         for entry in evidence.journal.of("link")
     ]
 
