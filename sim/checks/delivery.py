@@ -1,4 +1,4 @@
-"""Delivery: each message handled once and confirmed after that, and in the order in which it was sent."""
+"""Delivery: each message was handled once, was confirmed after that, and was handled in the order of sending."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ __all__ = ["check_confirm", "check_order"]
 
 
 def check_confirm(index: Index) -> Check:
-    """Handled once in one life and confirmed after that; nothing confirmed that was not handled."""
+    """Each message was handled once in a life and confirmed after that. None was confirmed without being handled."""
     broke: list[Violation] = []
     unknown: list[Violation] = []
     explained: list[str] = []
@@ -37,30 +37,30 @@ def check_confirm(index: Index) -> Check:
 
 
 def _wrong_twice(index: Index, entry: Entry) -> tuple[list[Violation], list[str]]:
-    """What is wrong with what a bare peer, which repeats nothing later, sent twice; and what a fault explains."""
+    """Judge a message that a raw peer sent twice and never repeats: what is wrong, and what a fault explains."""
     name = f"{entry.id}, which a bare peer sent to {entry.to} twice,"
     handled = index.handled[entry.id]
-    told = index.settled.get((entry.by, entry.id))
+    settled = index.settled.get((entry.by, entry.id))
     counts = Counter((copy.by, copy.life) for copy in handled)
     broke = [f"{name} was handled {n} times by {by} in one life" for (by, _), n in sorted(counts.items()) if n > 1]
     lost = [] if handled else [f"{name} was never handled"]
-    if told is None or told.value != "confirmed":
+    if settled is None or settled.value != "confirmed":
         lost.append(f"{name} was never confirmed")
-    there = index.tree.path(machine_of(entry.by), entry.to)
-    ids = [entry.id, f"{entry.to}_"]  # it, or its confirmation
-    outage = index.outages.explain([*there, *reversed(there)], entry.t, ids=ids) if lost else None
-    explained = [f"{said}: {outage.words}" for said in lost] if outage is not None else []
+    path = index.tree.path(machine_of(entry.by), entry.to)
+    ids = [entry.id, f"{entry.to}_"]  # the message, or its confirmation
+    outage = index.outages.explain([*path, *reversed(path)], entry.t, ids=ids) if lost else None
+    explained = [f"{sentence}: {outage.words}" for sentence in lost] if outage is not None else []
     broke += lost if outage is None else []
     return [about_message(entry, sentence) for sentence in broke], explained
 
 
 def check_order(index: Index) -> Check:
-    """What one sender sent to one recipient, confirmed, was handled in that order."""
+    """The confirmed messages of one sender to one recipient were handled in the order of sending."""
     wanted: dict[tuple[str, str, str, int, int], list[str]] = defaultdict(list)
     for entry in index.made:
         if entry.sought and entry.key in ("STORM", "DATA", "START", "STOP"):
             kind = entry.key if entry.key in ("STORM", "DATA") else "START and STOP"
-            is_durable = index.durable(entry.by)  # then its lives are one to whom it sends
+            is_durable = index.durable(entry.by)  # the order of a durable sender spans its lives
             wanted[entry.by, entry.to, kind, entry.example, 0 if is_durable else entry.life].append(entry.id)
     broke = []
     for (frm, to, kind, _, _), ids in sorted(wanted.items()):
@@ -68,9 +68,9 @@ def check_order(index: Index) -> Check:
         places = [n for _, n in came]
         late = next((k for k in range(1, len(places)) if places[k] < places[k - 1]), None)
         if late is not None:
-            one, before = ids[places[late]], ids[places[late - 1]]
-            text = f"{kind} from {frm} to {to}: {one} was handled after {before}"
-            broke.append(Violation("", (machine_of(frm), machine_of(to)), (one, before), text))
+            overtaken, before = ids[places[late]], ids[places[late - 1]]
+            text = f"{kind} from {frm} to {to}: {overtaken} was handled after {before}"
+            broke.append(Violation("", (machine_of(frm), machine_of(to)), (overtaken, before), text))
     count = sum(map(len, wanted.values()))
     pairs = len({key[:4] for key in wanted})
     return result_of("order", f"{many(count, 'message')} of {many(pairs, 'pair')}", count, broke)

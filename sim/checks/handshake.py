@@ -1,4 +1,4 @@
-"""Handshakes: every machine's program shook hands, and the terminal knows the route to it."""
+"""Handshakes: the program of every machine shook hands, and the terminal knows the path to it."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ __all__ = ["check_handshake"]
 
 
 def check_handshake(index: Index) -> Check:
-    """Every machine's program shook hands, and the terminal knows the way to it, as the graph has it."""
+    """The program of every machine shook hands, and the terminal was told the path that the topology has."""
     evidence = index.evidence
     shook: dict[str, list[Entry]] = defaultdict(list)
     for entry in evidence.journal.of("shook"):
@@ -34,10 +34,10 @@ def check_handshake(index: Index) -> Check:
             sentence = f"{machine.id} never shook hands again after its program was started again"
             why = _why_never_again(index, machine.id, again)
             broke += [about_machine(machine.id, sentence)] * (not why)
-            explained += [f"{sentence}: {one}" for one in why]
+            explained += [f"{sentence}: {reason}" for reason in why]
         right = index.tree.path(evidence.topology.terminal.id, machine.id)[1:]
-        told = {tuple(entry.value.get("way") or ()) for entry in shook[machine.id]} - {tuple(right)}
-        broke += [about_machine(machine.id, _wrong_way(machine.id, right, way)) for way in sorted(told)]
+        wrong = {tuple(entry.value.get("way") or ()) for entry in shook[machine.id]} - {tuple(right)}
+        broke += [about_machine(machine.id, _wrong_path(machine.id, right, path)) for path in sorted(wrong)]
     strangers = sorted(set(shook) - {machine.id for machine in machines})
     broke += [about_machine(name, f"{name} shook hands, and is not in the lab") for name in strangers]
     figures = f"slowest after {max(took):.1f} s"
@@ -45,11 +45,11 @@ def check_handshake(index: Index) -> Check:
     return result_of("handshake", looked_at, len(machines), broke, explained=explained, figures=figures)
 
 
-def _wrong_way(machine: str, right: list[str], told: tuple[str, ...]) -> str:
-    return f"{machine} is on the way {' → '.join(right)}, and the terminal was told {list(told)}"
+def _wrong_path(machine: str, right: list[str], path: tuple[str, ...]) -> str:
+    return f"{machine} is on the way {' → '.join(right)}, and the terminal was told {list(path)}"
 
 
 def _why_never_again(index: Index, machine: str, since: int) -> list[str]:
-    """Why the handshake of a program that was started again was given up, where a fault explains that."""
+    """The fault that explains why a restarted program gave its handshake up: a list of one sentence or none."""
     own = (made for made in index.made if made.by == "_" + machine and made.key == "HANDSHAKE" and made.t >= since)
     return [why for made in own for why in fate_of(index, made).explained][:1]

@@ -1,4 +1,4 @@
-"""Hops: each message of a storm went through the stations of its path, in order, and through nothing else."""
+"""Hops: each message of a storm crossed the stations of its path, in order, and no others."""
 
 from __future__ import annotations
 
@@ -16,18 +16,16 @@ __all__ = ["check_hops"]
 
 
 def check_hops(index: Index) -> Check:
-    """Each storm message went through the stations of its path, in order, and through nothing else."""
+    """Each message of a storm crossed the stations of its path, in order, and no others."""
     broke: list[Violation] = []
     explained: list[str] = []
     made = [entry for entry in index.made if entry.key == "STORM"]
     for entry in made:
         wrong, why = _wrong_hops(index, entry)
         broke, explained = broke + wrong, explained + why
-        who = index.tree.path(entry.by, entry.to)[-1]
-        others = {other.by for other in index.handled[entry.id]} - {who}
-        broke += [
-            about_message(entry, f"{entry.id} to {entry.to} was handled by {other}") for other in sorted(others)
-        ]
+        recipient = index.tree.path(entry.by, entry.to)[-1]
+        others = {other.by for other in index.handled[entry.id]} - {recipient}
+        broke += [about_message(entry, f"{entry.id} to {entry.to} was handled by {other}") for other in sorted(others)]
     count = len(made)
     skips = list(index.evidence.journal.of("skipped"))
     skipped = {(entry.example, entry.n) for entry in skips if entry.sender.startswith("actor.")}
@@ -42,7 +40,7 @@ def check_hops(index: Index) -> Check:
 
 
 def _wrong_hops(index: Index, entry: Entry) -> tuple[list[Violation], list[str]]:
-    """What is wrong with the path of one message, and what of it a fault explains."""
+    """What is wrong with the path of one message, and what a fault explains."""
     expected = index.edges(entry.by, entry.to)
     name = f"{entry.id} from {entry.by} to {entry.to}"
     complete = False
@@ -55,10 +53,10 @@ def _wrong_hops(index: Index, entry: Entry) -> tuple[list[Violation], list[str]]
         if why is None:
             astray = [f"{a} → {b}" for a, b in edges if (a, b) not in expected] or [f"{a} → {b}" for a, b in edges]
             return [about_message(entry, f"{name} went astray: {', '.join(astray)}")], []
-        detours.append(f"{name} was passed up, as a station did not know better: {why}")
+        detours.append(f"{name} was passed up, since a station had lost the route: {why}")
         complete = complete or expected[-1] in edges
     fate = fate_of(index, entry)
-    if complete or fate.is_explained or (fate.told is None and index.outages.killed(entry.by, entry.t)):
+    if complete or fate.is_explained or (fate.settled is None and index.outages.killed(entry.by, entry.t)):
         return [], detours
     longest = max(index.sendings[entry.id].values(), key=len, default=[])
     stopped = longest[-1][1] if longest else entry.by
@@ -68,23 +66,26 @@ def _wrong_hops(index: Index, entry: Entry) -> tuple[list[Violation], list[str]]
 def _why_astray(
     index: Index, entry: Entry, edges: list[tuple[str, str]], expected: list[tuple[str, str]]
 ) -> str | None:
-    """A station that has lost what lies below it passes up what is for there: excused where a fault made it forget."""
+    """The fault that excuses a detour; None if nothing does.
+
+    A station that has lost a lower neighbour forgets the routes behind it, and passes messages for there up.
+    """
     station, neighbour = next((edge for edge in edges if edge not in expected), ("", ""))
     right = dict(expected).get(station)
     if right is None or index.tree.link(station, neighbour) != (station, True):
         return None
     if index.tree.link(station, right) != (right, False) and machine_of(right) != station:
-        return None  # it belongs neither to a machine below, nor to a node of this one
+        return None  # the right next participant is neither a machine below nor a node of this one
     at = index.sent[entry.id, station, neighbour][-1]
     struck = (outage for outage in index.outages.on([station, right], both_ways=True) if outage.overlaps(at, at))
     return next((outage.words for outage in struck), None)
 
 
 def _is_on_path(edges: list[tuple[str, str]], expected: list[tuple[str, str]], *, is_doubled: bool) -> bool:
-    """Whether these bytes took the path, link by link, as far as they came.
+    """Whether a payload crossed the links of the path in order, as far as it came.
 
-    A repeat after a path has come back is the same bytes once more, and may be on its way beside the first: so no link
-    may be crossed more often than the one before it, and none before it. But for what a link doubled.
+    A repeat has the same bytes, and may be under way together with the first. So a link may be crossed several times,
+    but not more often than the link before it, unless a link has duplicated the message.
     """
     first_times = list(dict.fromkeys(edges))
     counts = [edges.count(edge) for edge in expected]
@@ -93,9 +94,8 @@ def _is_on_path(edges: list[tuple[str, str]], expected: list[tuple[str, str]], *
 
 
 def _wrong_opaque(index: Index, number: int, n: int, op: Opaque) -> tuple[list[Violation], list[str]]:
-    """What is wrong with bytes of a bare peer, and what is explained by a fault."""
-    told = [e for e in index.evidence.journal.of("opaque") if (e.example, e.n) == (number, n)]
-    came = [e.value for e in told]
+    """Judge the bytes that a raw peer sent: what is wrong, and what a fault explains."""
+    came = [e.value for e in index.evidence.journal.of("opaque") if (e.example, e.n) == (number, n)]
     name = f"bytes that are no message, from a bare peer at {op.at} to one at {op.to},"
     went = index.by_digest[digest(opaque_bytes(op.size, op.seed, number, n))]
     if came != [True]:

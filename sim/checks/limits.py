@@ -1,4 +1,4 @@
-"""The lab's own limits, held against what was measured. They count everything, whatever fault explains it."""
+"""Limits: the lab's own, compared with what was measured. They count every loss, even where a fault explains it."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ __all__ = ["check_expect"]
 
 
 class Traffic(Struct, kw_only=True):
-    """What one class of traffic came to."""
+    """The figures of one class of traffic: the messages of a key, the trials, or a stream."""
 
     name: str  # "trials", "START", "rig_1 camera/0:"
     machine: str = ""  # of a stream
@@ -33,12 +33,12 @@ class Traffic(Struct, kw_only=True):
     lost: int
     twice: int
     missing: int
-    took_ms: list[float]  # from send to handler, ascending
-    came: list[int]  # when each came the first time (ns), ascending
+    took_ms: list[float]  # from sending to handling, ascending
+    came: list[int]  # when each first arrived (ns), ascending
 
 
-class _Findings(Struct):
-    """What the limits came to."""
+class _LimitFindings(Struct):
+    """The outcome of comparing limits with figures. A figure of None makes a limit `unknown`."""
 
     count: int = 0
     broke: list[Violation] = []
@@ -47,26 +47,24 @@ class _Findings(Struct):
     def most(
         self, what: str, figure: float | None, limit: float | None, *, unit: str = "", note: str = "", machine: str = ""
     ) -> None:
-        """Hold a figure against what it may be at most."""
+        """Compare a figure with an upper limit. Does nothing without a limit."""
         if limit is not None and self._is_there(figure, limit, what, unit, machine) and figure > limit:
-            self._tell(f"{what}: {_digits(figure)}{unit} > {_digits(limit)}{unit}{note}", machine)
+            self._break(f"{what}: {_digits(figure)}{unit} > {_digits(limit)}{unit}{note}", machine)
 
     def least(self, what: str, figure: float | None, limit: float | None, *, machine: str = "") -> None:
-        """Hold a figure against what it must be at least."""
+        """Compare a figure with a lower limit. Does nothing without a limit."""
         if limit is not None and self._is_there(figure, limit, what, "", machine) and figure < limit:
-            self._tell(f"{what}: {_digits(figure)} < {_digits(limit)}", machine)
+            self._break(f"{what}: {_digits(figure)} < {_digits(limit)}", machine)
 
-    def _is_there(
-        self, figure: float | None, limit: float, what: str, unit: str, machine: str
-    ) -> TypeGuard[float]:
-        """Whether there is a figure to hold against a limit. A limit without one is not known to hold."""
+    def _is_there(self, figure: float | None, limit: float, what: str, unit: str, machine: str) -> TypeGuard[float]:
+        """Count a limit. Whether there is a figure to compare it with; if not, the limit is `unknown`."""
         self.count += 1
         if figure is None:
             text = f"{what}: there was nothing to hold against {_digits(limit)}{unit}"
             self.unknown.append(_about(machine, text))
         return figure is not None
 
-    def _tell(self, text: str, machine: str) -> None:
+    def _break(self, text: str, machine: str) -> None:
         self.broke.append(_about(machine, text))
 
 
@@ -75,19 +73,19 @@ def _about(machine: str, text: str) -> Violation:
 
 
 def check_expect(index: Index) -> Check:
-    """The lab's own limits."""
+    """What was measured is within the limits of the topology file."""
     expect = index.evidence.topology.expect
-    found = _Findings()
-    _hold_all(found, expect.trials, lambda: _trials(index))
+    found = _LimitFindings()
+    _check_traffic(found, expect.trials, lambda: _trials(index))
     for key, limits in expect.keys.items():
-        _hold_all(found, limits, lambda key=key: _measured(index, key, [e for e in index.made if e.key == key]))  # type: ignore[misc]
-    _hold_streams(index, found)
-    _hold_times(index, found)
+        _check_traffic(found, limits, lambda key=key: _measured(index, key, [e for e in index.made if e.key == key]))  # type: ignore[misc]
+    _check_streams(index, found)
+    _check_times(index, found)
     return result_of("expect", many(found.count, "limit"), found.count, found.broke, unknown=found.unknown)
 
 
-def _hold_all(found: _Findings, limits: Limits, measure: Callable[[], Traffic]) -> None:
-    """Hold one class of traffic against all its limits; nothing is measured for limits that there are not."""
+def _check_traffic(found: _LimitFindings, limits: Limits, measure: Callable[[], Traffic]) -> None:
+    """Compare one class of traffic with its limits. Measures nothing if there are none."""
     if limits == Limits():
         return
     traffic = measure()
@@ -116,7 +114,7 @@ def _trials(index: Index) -> Traffic:
 
 
 def _measured(index: Index, name: str, made: list[Entry]) -> Traffic:
-    """Messages by when they came to their handler: as programs wrote it down, or, of other keys, as it was traced."""
+    """The figures of messages. When one arrived is from the journal, or from the traces if programs do not journal its key."""
     came = {entry.id: _times(index, entry) for entry in made}
     missing = [entry for entry in made if not came[entry.id]]
     took = sorted(max(0, came[entry.id][0] - entry.t) / 1e6 for entry in made if came[entry.id])
@@ -141,7 +139,7 @@ def _times(index: Index, made: Entry) -> list[int]:
 
 
 def _is_twice(index: Index, made: Entry) -> bool:
-    """Whether one life of a recipient handled it more than once."""
+    """Whether one life of a recipient handled a message more than once."""
     lives = Counter((entry.by, entry.life) for entry in index.came.get(made.id, []))
     return any(count > 1 for count in lives.values())
 
@@ -149,7 +147,7 @@ def _is_twice(index: Index, made: Entry) -> bool:
 # -- streams -----------------------------------------------------------------------------------------------------------
 
 
-def _hold_streams(index: Index, found: _Findings) -> None:
+def _check_streams(index: Index, found: _LimitFindings) -> None:
     expect = index.evidence.topology.expect
     times = stream_times(index) if expect.streams else {}
     held: set[str] = set()
@@ -172,9 +170,9 @@ def _hold_streams(index: Index, found: _Findings) -> None:
             took_ms=known.took_ms if known is not None else [],
             came=known.came if known is not None else [],
         )
-        _hold_all(found, limits, lambda traffic=traffic: traffic)  # type: ignore[misc]
+        _check_traffic(found, limits, lambda traffic=traffic: traffic)  # type: ignore[misc]
     for name in sorted(expect.streams.keys() - held):
-        _hold_all(found, expect.streams[name], lambda name=name: _nothing(name))  # type: ignore[misc]
+        _check_traffic(found, expect.streams[name], lambda name=name: _nothing(name))  # type: ignore[misc]
 
 
 def _nothing(name: str) -> Traffic:
@@ -184,18 +182,18 @@ def _nothing(name: str) -> Traffic:
 # -- how soon ----------------------------------------------------------------------------------------------------------
 
 
-def _hold_times(index: Index, found: _Findings) -> None:
+def _check_times(index: Index, found: _LimitFindings) -> None:
     expect = index.evidence.topology.expect
     if expect.handshake_within_s is not None:
-        _hold_last(found, "handshake", _shook(index), expect.handshake_within_s)
+        _check_slowest(found, "handshake", _shook(index), expect.handshake_within_s)
     if expect.start_within_s is not None:
-        _hold_last(found, "start", _started(index), expect.start_within_s)
+        _check_slowest(found, "start", _started(index), expect.start_within_s)
     if expect.recovered_within_s is not None:
-        _hold_recoveries(index, found, expect.recovered_within_s)
+        _check_recoveries(index, found, expect.recovered_within_s)
 
 
-def _hold_last(found: _Findings, what: str, took: dict[str, float | None], limit: float) -> None:
-    """The last machine counts; one that never came there broke the limit, however long that is."""
+def _check_slowest(found: _LimitFindings, what: str, took: dict[str, float | None], limit: float) -> None:
+    """Compare the slowest machine with a limit. A machine whose time is None breaks any limit."""
     never = sorted(machine for machine, seconds in took.items() if seconds is None)
     if never:
         found.count += 1
@@ -208,7 +206,7 @@ def _hold_last(found: _Findings, what: str, took: dict[str, float | None], limit
 
 
 def _shook(index: Index) -> dict[str, float | None]:
-    """Seconds from the start of the run until each machine's program had shaken hands."""
+    """Seconds from the start of the run to the first handshake of each machine's program; None if it had none."""
     begun = min((entry.t for entry in index.evidence.journal.entries), default=0)
     first: dict[str, int] = {}
     for entry in index.evidence.journal.of("shook"):
@@ -218,7 +216,7 @@ def _shook(index: Index) -> dict[str, float | None]:
 
 
 def _started(index: Index) -> dict[str, float | None]:
-    """Seconds from the first START that was sent until each machine's program had one; {} if none was."""
+    """Seconds from the first START that was sent until each machine's program handled one; {} if none was sent."""
     sent = [entry.t for entry in index.made if entry.key == "START"]
     if not sent:
         return {}
@@ -227,7 +225,7 @@ def _started(index: Index) -> dict[str, float | None]:
     return {rig: (first[rig] - min(sent)) / 1e9 if rig in first else None for rig in rigs}
 
 
-def _hold_recoveries(index: Index, found: _Findings, limit: float) -> None:
+def _check_recoveries(index: Index, found: _LimitFindings, limit: float) -> None:
     slowest: dict[str, float] = {}
     for recovery in recoveries(index):
         if recovery.took_s is None:
@@ -248,9 +246,8 @@ def _hold_recoveries(index: Index, found: _Findings, limit: float) -> None:
 # -- figures -----------------------------------------------------------------------------------------------------------
 
 
-
 def _rate(came: list[int]) -> float | None:
-    """So many a second, from the first to the last; None of fewer than two."""
+    """Arrivals a second, from the first to the last. None for fewer than two."""
     if len(came) < 2 or came[-1] == came[0]:
         return None
     return (len(came) - 1) / ((came[-1] - came[0]) / 1e9)

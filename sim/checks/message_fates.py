@@ -1,6 +1,6 @@
-"""What became of each message, held against what was promised: a rule each, and what a fault excuses.
+"""The fate of each message, judged by the promises of the library, and the faults that excuse a broken one.
 
-An excuse names the fault, and is one only where the message was on the path that the fault struck, when it struck.
+A fault excuses only a message that was under way on the path that it struck, when it struck.
 """
 
 from __future__ import annotations
@@ -18,42 +18,42 @@ from sim.lab.names import is_node, machine_of
 
 __all__ = ["HANDLED", "Fate", "fate_of", "may_be_under_way", "path_to_confirm"]
 
-# Of these it is written down that they were handled.
+# The keys for which programs journal `handled`.
 HANDLED = ("STORM", "CRASH", "CALM", "DATA", "START", "STOP")
 TTL = 5
-TICK_S = 0.2  # how far from its time a repeat may be, by the clock
-LATE_S = 2.0  # how long a repeat may take on a path that is whole
-COMMIT_S = 0.5  # from writing down that a message is made until its durable sender has promised it
+TICK_S = 0.2  # how far from its due time a repeat may be
+LATE_S = 2.0  # how long a repeat may take on a path without outages
+COMMIT_S = 0.5  # from the journal entry of a message until its durable sender has stored it
 
 
 class Fate(Struct):
-    """What became of one message."""
+    """The fate of one message. `settled` is the entry that tells how it ended at its sender."""
 
     made: Entry
     handled: list[Entry]
-    told: Entry | None
+    settled: Entry | None
     broke: list[Violation] = field(default_factory=list)
     unknown: list[Violation] = field(default_factory=list)
     explained: list[str] = field(default_factory=list)
-    lost_to: str = ""  # what explains that it was lost or never confirmed, in words
-    is_twice: bool = False  # handled twice in one life, and nothing excuses that
+    lost_to: str = ""  # the outage that explains the loss or the missing confirmation, in words
+    is_twice: bool = False  # handled twice in one life without an excuse
 
     @property
     def is_confirmed(self) -> bool:
-        """Whether its sender was told that it was handled."""
-        return self.told is not None and self.told.value == "confirmed"
+        """Whether its sender has a confirmation."""
+        return self.settled is not None and self.settled.value == "confirmed"
 
     @property
     def is_explained(self) -> bool:
-        """Whether that it is missing is a fault's doing."""
+        """Whether it is missing and a fault explains that."""
         return not self.handled and bool(self.explained)
 
 
 def fate_of(index: Index, made: Entry) -> Fate:
-    """Judge one message that was made."""
+    """Judge one message. The result is cached in `index`."""
     known = index.fates.get(made.id)
     if known is None or known.made is not made:
-        known = Fate(made=made, handled=index.handled[made.id], told=index.settled.get((made.by, made.id)))
+        known = Fate(made=made, handled=index.handled[made.id], settled=index.settled.get((made.by, made.id)))
         if made.sought and not known.is_confirmed:
             _judge_settling(index, known)
         if made.sought:
@@ -69,7 +69,7 @@ def _break(fate: Fate, sentence: str) -> None:
 
 
 def _explain(fate: Fate, sentence: str, outage: Outage) -> None:
-    """That it was lost, or never confirmed, is the doing of a fault."""
+    """Note that `outage` explains the loss or the missing confirmation."""
     fate.explained.append(f"{message_words(fate.made)} {sentence}: {outage.words}")
     fate.lost_to = fate.lost_to or outage.words
 
@@ -78,13 +78,13 @@ def _explain(fate: Fate, sentence: str, outage: Outage) -> None:
 
 
 def _judge_settling(index: Index, fate: Fate) -> None:
-    made, told = fate.made, fate.told
-    if told is None:
+    made, settled = fate.made, fate.settled
+    if settled is None:
         _judge_unsettled(index, fate)
         return
-    outage = _why_expired(index, fate, told.t)
+    outage = _why_expired(index, fate, settled.t)
     if outage is None:
-        _break(fate, f"was never confirmed: {told.value}")
+        _break(fate, f"was never confirmed: {settled.value}")
     elif made.key in HANDLED and not fate.handled:
         _explain(fate, "was lost, and expired", outage)
     else:
@@ -92,7 +92,7 @@ def _judge_settling(index: Index, fate: Fate) -> None:
 
 
 def _judge_unsettled(index: Index, fate: Fate) -> None:
-    """Its sender was never told. It may have been killed: then it is for its next life, if it is durable."""
+    """Judge a message that never settled. Its sender may have been killed; a durable one sends it in its next life."""
     made, name = fate.made, message_words(fate.made)
     kill = index.outages.killed(made.by, made.t)
     if kill is None:
@@ -113,55 +113,59 @@ def _judge_unsettled(index: Index, fate: Fate) -> None:
 
 
 def may_be_under_way(index: Index, path: list[str], since: int, kill: Outage) -> bool:
-    """Whether what set out on `path` at `since` may not have arrived yet when its sender was killed."""
+    """Whether a message sent on `path` at `since` may still have been under way when its sender was killed."""
     if kill.begins - since <= seconds(index.evidence.topology.repeat_interval_s + LATE_S):
         return True
-    before = kill.begins - seconds(2 * BEFORE_S)  # not the kill itself, nor what struck with it
+    before = kill.begins - seconds(2 * BEFORE_S)  # excludes the kill itself, and outages that began with it
     return any(outage.overlaps(since, before) for outage in index.outages.on(path, both_ways=True))
 
 
 def _is_kept(index: Index, made: Entry, kill: Outage) -> bool:
-    """Whether the sender had promised, on its disk, what it said that it made."""
+    """Whether the sender is durable and had stored the message when it was killed."""
     if not index.durable(made.by):
         return False
     return bool(index.sendings.get(made.id)) or kill.begins - made.t > seconds(COMMIT_S)
 
 
 def _why_expired(index: Index, fate: Fate, at: int) -> Outage | None:
-    """What kept it, or its confirmation, away for as long as it was tried: a repeat on a whole path ends a failure."""
+    """The outage that explains why a message expired; None if there is none.
+
+    It must have struck every repeat, or its confirmation: one repeat on a path without outages gets through.
+    """
     made, topology = fate.made, index.evidence.topology
     since = max(made.t, at - seconds(TTL * topology.repeat_interval_s))
     longest, outage = index.outages.unbroken(path_to_confirm(index, made), since, at)
     if outage is None or longest > seconds(topology.repeat_interval_s + LATE_S):
         return None
-    is_missing = made.key in HANDLED and not fate.handled and not outage.is_crawl  # it may be under way yet
-    # From when it was made: one whose recipient may be Autopilot's own is asked about, and not sent again.
+    # On a crawling link the message may still be under way.
+    is_missing = made.key in HANDLED and not fate.handled and not outage.is_crawl
+    # From when it was made: if its recipient may be Autopilot itself, the sender asks about it and does not repeat it.
     if is_missing and index.outages.explain(path_to_confirm(index, made), made.t, until=at, ids=[made.id]) is None:
         return None
     return outage
 
 
 def _judge_patience(index: Index, fate: Fate) -> None:
-    """Repeats by the clock in one life, with no word from the recipient between, are as many as its ttl and no more."""
+    """A message is repeated by the clock at most ttl times in one life, if no answer about it comes between."""
     made = fate.made
     interval = seconds(index.evidence.topology.repeat_interval_s)
-    moment = min(seconds(TICK_S), interval // 4)  # what goes out in one burst is no repeat by the clock
+    moment = min(seconds(TICK_S), interval // 4)  # messages of one burst are no repeats by the clock
     run: list[int] = []
     for t in index.sent.get((made.id, *(index.edges(made.by, made.to) or [("", "")])[0]), []):
         is_repeat = bool(run) and abs(t - run[-1] - interval) <= moment
-        is_repeat = is_repeat and not any(run[-1] <= met <= t for met in index.met[made.by])  # a meeting costs no ttl
+        is_repeat = is_repeat and not any(run[-1] <= met <= t for met in index.met[made.by])  # a reconnect costs no ttl
         is_same_life = not run or index.outages.killed(made.by, run[-1], t) is None
         run = [*run, t] if is_repeat and is_same_life else [t]
-        if len(run) > TTL + 1 and not _has_word(index, made, run[0], t):
+        if len(run) > TTL + 1 and not _has_answer(index, made, run[0], t):
             sentence = f"was sent {len(run)} times with no word of it, and its ttl is {TTL}"
             _break(fate, sentence)
             return
 
 
-def _has_word(index: Index, made: Entry, since: int, until: int) -> bool:
-    """Whether its recipient said that it has it, or a station that there is no route: then no patience is spent."""
-    words = [t for about in (made.id, "") for t in index.words.get((about, made.by), [])]
-    return any(since <= t <= until for t in words)
+def _has_answer(index: Index, made: Entry, since: int, until: int) -> bool:
+    """Whether an answer about a message came in that span. A repeat after an answer costs no ttl."""
+    times = [t for about in (made.id, "") for t in index.words.get((about, made.by), [])]
+    return any(since <= t <= until for t in times)
 
 
 # -- handled -----------------------------------------------------------------------------------------------------------
@@ -172,7 +176,7 @@ def _judge_handling(index: Index, fate: Fate) -> None:
     if not fate.handled:
         _judge_missing(index, fate)
         return
-    if fate.told is not None and fate.is_confirmed and fate.told.t < fate.handled[0].t:
+    if fate.settled is not None and fate.is_confirmed and fate.settled.t < fate.handled[0].t:
         _break(fate, "was confirmed before it was handled")
     if made.key in ("STORM", "DATA") and any(entry.print != made.print for entry in fate.handled):
         _break(fate, "arrived with another content than it was sent with")
@@ -184,7 +188,7 @@ def _judge_missing(index: Index, fate: Fate) -> None:
     name = message_words(fate.made)
     refusal = _refusal(index, fate.made)
     if fate.is_confirmed and refusal:
-        fate.explained.append(f"{name} was not begun, and that was told: {refusal}")
+        fate.explained.append(f"{name} was not begun, and its station reported that: {refusal}")
     elif fate.is_confirmed:
         _break(fate, "was confirmed, and never handled")
     elif not fate.made.sought:
@@ -196,14 +200,14 @@ def _judge_missing(index: Index, fate: Fate) -> None:
 
 
 def _refusal(index: Index, made: Entry) -> str | None:
-    """What a station told at home instead of handing a START to its program. Whether it may is for `programs`."""
+    """The error that a station reported instead of passing a START to its program. The check `programs` judges it."""
     begins = f"{made.key} was not begun on {machine_of(made.to)}: "
-    told = (raised["exception"] for raised in index.exceptions())
-    return next((said for said in told if said.startswith(begins)), None)
+    errors = (raised["exception"] for raised in index.exceptions())
+    return next((error for error in errors if error.startswith(begins)), None)
 
 
 def why_missing(index: Index, made: Entry) -> Outage | None:
-    """The outage that a message nobody repeats was lost to: from where it came last, when it was there, to its end."""
+    """The outage to which an unrepeated message was lost, on the path from the last participant that sent it."""
     path, since = index.tree.path(made.by, made.to), made.t
     for n, edge in enumerate(index.edges(made.by, made.to)):
         sent = index.sent.get((made.id, *edge))
@@ -214,7 +218,7 @@ def why_missing(index: Index, made: Entry) -> Outage | None:
 
 
 def _judge_copies(index: Index, fate: Fate) -> None:
-    """Handled once in a life; again only where a station that passes it on was killed between, and it is marked."""
+    """A message is handled once in a life. `why_again` tells what excuses a second time."""
     name = message_words(fate.made)
     copies: dict[tuple[str, int], list[Entry]] = defaultdict(list)
     for entry in fate.handled:
@@ -227,13 +231,16 @@ def _judge_copies(index: Index, fate: Fate) -> None:
             _break(fate, f"was handled {len(entries)} times by {by} in one life")
             fate.is_twice = True
         else:
-            fate.explained += [f"{name} was handled again by {by}, {said}" for said in why if said]
+            fate.explained += [f"{name} was handled again by {by}, {reason}" for reason in why if reason]
 
 
 def why_again(index: Index, made: Entry, copy: Entry) -> str | None:
-    """What excuses that a message was handled again in one life of its recipient; None if nothing does."""
+    """What excuses a second handling in one life; None if nothing does.
+
+    A link may have duplicated the message, or the station that relays it was killed and marks it redelivered.
+    """
     if not made.sought:
-        return "since a link doubled it, and nobody was to confirm it" if made.id in index.outages.doubled else None
+        return "since a link duplicated it and it seeks no confirmation" if made.id in index.outages.doubled else None
     relay = machine_of(copy.by)
     if not copy.redelivered or not copy.first or not is_node(copy.by):
         return None
@@ -242,7 +249,7 @@ def why_again(index: Index, made: Entry, copy: Entry) -> str | None:
 
 
 def _judge_lives(index: Index, fate: Fate) -> None:
-    """What is handled in one life and again in the next is marked, there."""
+    """A message that is handled again in a next life is marked redelivered there."""
     if not fate.made.sought:
         return
     began = {entry.life for entry in index.began[fate.made.id]}
@@ -256,20 +263,21 @@ def _judge_lives(index: Index, fate: Fate) -> None:
         _break(fate, sentence)
     for entry in again:
         kill = index.outages.killed(entry.by, first.t)
-        written = kill is not None and kill.begins - first.t > seconds(COMMIT_S)
-        if written and index.durable(entry.by) and not entry.first and entry.t > first.t:
-            sentence = f"was handled again in a next life of {entry.by}, which had written down that it was"
+        is_stored = kill is not None and kill.begins - first.t > seconds(COMMIT_S)
+        if is_stored and index.durable(entry.by) and not entry.first and entry.t > first.t:
+            sentence = f"was handled again in a next life of {entry.by}, which had stored that it was handled"
             _break(fate, sentence)
 
 
-# -- where a message goes ----------------------------------------------------------------------------------------------
+# -- the path of a message --------------------------------------------------------------------------------------------
 
 
 def path_to_confirm(index: Index, made: Entry) -> list[str]:
-    """All participants that must do their part until a message is confirmed, each beside one that it talks to.
+    """The participants that must work until a message is confirmed. Each is next to a neighbour of it.
 
-    What a station hands on counts as handled when it is handled there: a trial by the terminal's program, a state and
-    a handshake too; an order by the program, by all below it, and when the state that it led to is known above.
+    A station confirms a message that it relays only when the relayed one is handled. A trial, a state and a handshake
+    are handled by the terminal's program. An order is handled by the program and by all machines below, and then the
+    terminal's program must know the new state.
     """
     topology = index.evidence.topology
     terminal = topology.terminal.id
@@ -283,7 +291,7 @@ def path_to_confirm(index: Index, made: Entry) -> list[str]:
 
 
 def _all_below(index: Index, machine: str) -> list[str]:
-    """The program of a machine and all that is below it, there and back."""
+    """The path from a machine to its program and to all machines below it, and back."""
     around = [machine, "_" + machine, machine]
     for child in index.evidence.topology.machine(machine).children:
         around += [*_all_below(index, child), machine]

@@ -1,4 +1,4 @@
-"""Processes: none ended that should not have, and no program raised."""
+"""Processes: none ended by itself, and no program raised."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ from sim.verdict import Check
 
 __all__ = ["check_processes"]
 
-IN_VAIN = "no confirmation came"  # what a role says that waited for another
+IN_VAIN = "no confirmation came"  # in the error of a role that waited for a confirmation
 
 
 def check_processes(index: Index) -> Check:
-    """No process ended that should not have; no program raised."""
+    """No process ended by itself, and no program raised."""
     evidence = index.evidence
     explained, broke = _exceptions(index)
     for machine in (machine for machine in evidence.topology.machines if machine.program):
         kill = index.outages.killed("_" + machine.id, 0)
         if kill is not None:
-            own = f"{machine.program} on {machine.id} began anew"
-            explained.append(f"{own}, what it sent is not counted, and nobody said START again: {kill.words}")
+            own = f"{machine.program} on {machine.id} was restarted"
+            explained.append(f"{own}, what it sent is not counted, and START was not sent again: {kill.words}")
     broke += [
         about_machine(machine_of(name), f"the process {name} ended by itself")
         for name in evidence.died
@@ -33,17 +33,17 @@ def check_processes(index: Index) -> Check:
 
 
 def _exceptions(index: Index) -> tuple[list[str], list[Violation]]:
-    """What was raised: of which a fault is the reason, since somebody was asked in vain; and what else."""
-    told = [(raised["machine"], raised["exception"], raised["traceback"]) for raised in index.exceptions()]
-    in_vain = [about_machine(m, f"{m}: {said}") for m, said, trace in told if IN_VAIN in said and not trace]
+    """The errors that a fault explains, since no confirmation came because of it, and the other errors."""
+    errors = [(raised["machine"], raised["exception"], raised["traceback"]) for raised in index.exceptions()]
+    in_vain = [about_machine(m, f"{m}: {error}") for m, error, trace in errors if IN_VAIN in error and not trace]
     explained, broke = excused(index, in_vain)
     return explained, [
         *broke,
-        *(about_machine(m, f"{m}: {said}") for m, said, trace in told if IN_VAIN not in said or trace),
+        *(about_machine(m, f"{m}: {error}") for m, error, trace in errors if IN_VAIN not in error or trace),
     ]
 
 
 def _was_killed(index: Index, name: str) -> bool:
-    """Whether a process ended because a fault killed it, each time that it did."""
+    """Whether a fault had killed a process each time that it ended."""
     ends = [entry.t for entry in index.evidence.journal.of("died") if entry.to == name]
     return bool(ends) and all(index.outages.is_dead(name, t) for t in ends)

@@ -1,4 +1,4 @@
-"""After the faults: how soon what was struck worked again, and whether the lab is whole once it has healed."""
+"""Recovery: how soon machines and links worked again after a fault, and whether the healed lab has converged."""
 
 from __future__ import annotations
 
@@ -20,10 +20,8 @@ from sim.verdict import Check
 __all__ = ["Recovery", "check_recovery", "check_whole", "has_healing", "recoveries"]
 
 
-
-
 class Recovery(Struct, frozen=True):
-    """How soon a machine, or its link, worked again after a fault; None: nothing shows that it ever did."""
+    """How soon a machine, or its link, worked again after a fault. `took_s` is None if nothing shows that it did."""
 
     machine: str
     outage: Outage
@@ -31,7 +29,7 @@ class Recovery(Struct, frozen=True):
 
 
 def has_healing(index: Index) -> bool:
-    """Whether faults were played that the lab was to heal from."""
+    """Whether faults were planned, or the lab was healed."""
     planned = index.evidence.topology.faults
     return bool(planned) or any(True for _ in index.evidence.journal.of("healed", "whole"))
 
@@ -40,8 +38,8 @@ def has_healing(index: Index) -> bool:
 
 
 def check_recovery(index: Index) -> Check:
-    """What a fault stopped works again: something came across that was made, or passed on, after the fault ended."""
-    done: dict[str, Outage] = {}  # what was done, once, whatever it struck
+    """What a fault stopped works again. A message that crossed it after the end of the fault shows that."""
+    done: dict[str, Outage] = {}  # one outage for each fault, which may strike several processes
     for outage in index.outages.all:
         done.setdefault(outage.words.partition(",")[0], outage)
     counts = Counter(outage.verb for outage in done.values())
@@ -57,31 +55,31 @@ def check_recovery(index: Index) -> Check:
 
 
 def recoveries(index: Index) -> list[Recovery]:
-    """For each fault that stopped something, in the order in which they began."""
-    index_of = _Proofs(index)
+    """One for each outage that stopped a machine or a link, in the order in which they began."""
+    proofs = _Proofs(index)
     return [
-        Recovery(outage.machine, outage, index_of.took(outage))
+        Recovery(outage.machine, outage, proofs.took(outage))
         for outage in index.outages.all
         if ACTION_VERBS[outage.verb].is_silent or outage.verb == "reset"
     ]
 
 
 class _Proofs:
-    """What shows that something works: messages that came from one end of it to the other."""
+    """The messages that show that a machine or a link works: they crossed it."""
 
     def __init__(self, index: Index) -> None:
         self._index = index
         self._made = {entry.id: entry.t for entry in index.made}
         self._items = {(entry.stream, entry.n): entry.t for entry in index.evidence.journal.of("item_made")}
-        every = index.evidence.journal.of("handled", "shook", "state", "item_got")
-        self._came = [entry for entry in every if (entry.first_sender or entry.sender)]
+        arrivals = index.evidence.journal.of("handled", "shook", "state", "item_got")
+        self._came = [entry for entry in arrivals if (entry.first_sender or entry.sender)]
         self._times = [entry.t for entry in self._came]
         self._paths: dict[tuple[str, str], list[str]] = {}
 
     def took(self, outage: Outage) -> float | None:
-        """Seconds from its end until it worked again.
+        """Seconds from the end of an outage until a message shows that its target works.
 
-        What was under another fault meanwhile could not show it: then it counts from the end of that.
+        Where another outage struck the path meanwhile, they count from the end of that.
         """
         if outage.ends is None:
             return None
@@ -101,7 +99,7 @@ class _Proofs:
         return None
 
     def _made_at(self, entry: Entry) -> int:
-        """When it was made; of what nobody wrote down when he made it, when it came."""
+        """When a message or item was made. If the journal does not tell, when it arrived."""
         if entry.stream:
             return self._items.get((entry.stream, entry.n), 0)
         return self._made.get(entry.first or entry.id, entry.t)
@@ -122,7 +120,7 @@ class _Proofs:
         return self._paths[frm, by]
 
     def _struck_until(self, outage: Outage, since: int, until: int) -> int:
-        """The end of what else struck the path from there to the terminal's program in that time."""
+        """The end of the other outages on the path from the target to the terminal's program in that time."""
         terminal = self._index.evidence.topology.terminal.id
         path = ["_" + outage.machine, *self._index.tree.path(outage.machine, terminal), "_" + terminal]
         others = [other for other in self._index.outages.on(path, both_ways=True) if other is not outage]
@@ -132,7 +130,7 @@ class _Proofs:
 
 
 def _sender_of(entry: Entry) -> str:
-    """Who made it first. A stream has an endpoint of its own, on the machine that its name says."""
+    """The participant that first made a message or item. The name of a stream tells its machine."""
     if "/" in entry.stream:
         return "_" + entry.stream.partition("/")[0]
     return entry.stream.rpartition("#")[0] or entry.first_sender or entry.sender
@@ -142,15 +140,15 @@ def _sender_of(entry: Entry) -> str:
 
 
 def check_whole(index: Index) -> Check:
-    """After the healing: every machine known, nothing left in an outbox, and every route the tree's."""
-    said = {entry.by: entry.value for entry in index.evidence.journal.of("whole") if isinstance(entry.value, dict)}
+    """The healed lab has converged: all machines are known, all outboxes are empty, and all routes are right."""
+    values = {entry.by: entry.value for entry in index.evidence.journal.of("whole") if isinstance(entry.value, dict)}
     machines = [machine.id for machine in index.evidence.topology.machines]
     participants = [name for machine in machines for name in (machine, "_" + machine)]
-    snapshots = {name: msgspec.convert(said[name], Snapshot) for name in participants if name in said}
+    snapshots = {name: msgspec.convert(values[name], Snapshot) for name in participants if name in values}
     silent = [
         about_machine(machine_of(name), f"whether {name} is whole again: it did not say")
         for name in participants
-        if name not in said
+        if name not in values
     ]
     looked_at = many(len(participants), "participant")
     return result_of("whole", looked_at, len(participants), divergences(index.tree, snapshots), unknown=silent)

@@ -1,7 +1,7 @@
-"""Every check there is, in the order in which they are told: a new one is its own module and a row here.
+"""All checks, in the order in which they are reported. A new check is a module and a row here.
 
-A check says what it looked at, and how many. One that finds what it cannot decide says `unknown`, which is no pass; one
-that looked at nothing does too. A check that has nothing to look at in a run is not part of that run's verdict.
+A check tells what it looked at, and how many. Its result is `unknown`, which is no pass, if it could not decide
+something or looked at nothing. A check that does not apply to a run is not part of the run's verdict.
 """
 
 from __future__ import annotations
@@ -36,12 +36,12 @@ def _never(_: Index) -> bool:
 
 
 class Row(Struct, frozen=True):
-    """A check, and which runs it is for."""
+    """A check, and the runs to which it applies."""
 
     check: Callable[[Index], Check]
     applies: Callable[[Index], bool] = _always
-    to_storm: Callable[[Index], bool] = _never  # whether one storm alone is checked so
-    if_empty: Callable[[Index], bool] = _always  # whether it is told where it looked at nothing
+    to_storm: Callable[[Index], bool] = _never  # whether it applies to a single storm
+    if_empty: Callable[[Index], bool] = _always  # whether it is reported if it looked at nothing
 
 
 def _has_trials(index: Index) -> bool:
@@ -54,7 +54,7 @@ def _has_session(index: Index) -> bool:
 
 
 def _has_storm_messages(index: Index) -> bool:
-    """Not where all storms were streams."""
+    """False if all storms were streams."""
     storms = [example.ops for example in index.evidence.examples.values()]
     return any(not ops or any(isinstance(op, Send | Opaque) for op in ops) for ops in storms)
 
@@ -88,14 +88,14 @@ CHECKS = (
 
 
 def check_all(evidence: Evidence) -> list[Check]:
-    """Every check of a whole run."""
+    """The checks that apply to a complete run."""
     index = Index(evidence)
     checks = [(row, row.check(index)) for row in CHECKS if row.applies(index)]
     return [check for row, check in checks if check.count or row.if_empty(index)]
 
 
 def check_storm(evidence: Evidence) -> list[Violation]:
-    """What one storm broke."""
+    """The violations of one storm. `evidence` must hold that storm only."""
     index = Index(evidence)
     checks = [row.check(index) for row in CHECKS if row.to_storm(index)]
     return [violation for check in checks for violation in check.broke]

@@ -1,4 +1,4 @@
-"""What a check came to: findings put together into one `Check`, and how they are worded."""
+"""The result of a check: makes one `Check` of its findings, and words them."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from sim.verdict import Check
 
 __all__ = ["about_machine", "about_message", "excused", "many", "message_words", "result_of"]
 
-OBEYS_S = 2.0  # how long it may take from an order that comes until something is done
+OBEYS_S = 2.0  # how long a program may take to carry an order out
 
 
 def result_of(
@@ -28,7 +28,7 @@ def result_of(
     explained: Iterable[str] = (),
     figures: str = "",
 ) -> Check:
-    """The outcome of the check `name`, which looked at `count` things. It is given to each violation as its check."""
+    """The result of the check `name`, which looked at `count` things. Sets `name` as the check of each violation."""
     found = [replace(violation, check=name) for violation in broke]
     doubts = [replace(doubt, check=name, text=f"not known: {doubt.text}") for doubt in unknown]
     excused = list(explained)
@@ -58,9 +58,9 @@ def about_message(made: Entry, text: str) -> Violation:
 
 
 def excused(index: Index, idle: Sequence[Violation]) -> tuple[list[str], list[Violation]]:
-    """Of machines that did nothing: sentences for those that faults kept from all of it, and the others.
+    """Split machines that did nothing into those that faults explain, as sentences, and the others.
 
-    It is excused if its path to the terminal was never whole for as long as an order takes to come and be obeyed.
+    A machine is explained if its path to the terminal never had the time without outages that an order needs.
     """
     explained, others = [], []
     orders = [entry.t for entry in index.made if entry.key in ("START", "STOP")] or [0]
@@ -77,7 +77,7 @@ def excused(index: Index, idle: Sequence[Violation]) -> tuple[list[str], list[Vi
 
 
 def message_words(made: Entry) -> str:
-    """What a message is called in sentences."""
+    """The name of a message in sentences."""
     return f"{made.key} {made.id} from {made.by} to {made.to}"
 
 

@@ -1,4 +1,4 @@
-"""The session: every trial at the terminal, states as they were said, and every copy proven whole."""
+"""The session: the terminal has every trial and every state, and every copy of the data is proven complete."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ __all__ = ["check_session", "check_trials", "trial_rows"]
 
 
 def check_trials(index: Index) -> Check:
-    """Every trial message of every rig is at the terminal's program, once. `confirm` tells what a fault explains."""
+    """The terminal's program handled every trial message once. The check `confirm` names the faults behind a loss."""
     rows = trial_rows(index)
     made = sum(row.made for row in rows)
     fates = {entry.id: fate_of(index, entry) for entry in index.made if entry.key == "DATA"}
@@ -36,11 +36,7 @@ def check_trials(index: Index) -> Check:
     ]
     explained, idle = excused(
         index,
-        [
-            about_machine(row.rig, f"whether trials of {row.rig} arrive: it made none")
-            for row in rows
-            if not row.made
-        ],
+        [about_machine(row.rig, f"whether trials of {row.rig} arrive: it made none") for row in rows if not row.made],
     )
     looked_at = f"{many(made, 'message')} of {many(len(rows), 'rig')}"
     return result_of("trials", looked_at, made, broke, unknown=idle, explained=explained, figures=figures)
@@ -56,21 +52,21 @@ def _trials(index: Index, rig: str) -> list[Entry]:
 
 
 def trial_rows(index: Index) -> list[TrialRow]:
-    """A row a rig."""
+    """A row for each rig that makes trials."""
     rows = []
     for machine in index.evidence.topology.machines:
         if machine.trials is None or machine.program is not None:
             continue
         made = _trials(index, machine.id)
         counts = [Counter(h.life for h in index.handled[entry.id]) for entry in made]
-        told = [index.settled.get((entry.by, entry.id)) for entry in made]
+        settled = [index.settled.get((entry.by, entry.id)) for entry in made]
         rows.append(
             TrialRow(
                 rig=machine.id,
                 made=len(made),
                 sent=sum(1 for entry in made if index.sendings[entry.id]),
                 handled=sum(1 for count in counts if count),
-                confirmed=sum(1 for entry in told if entry is not None and entry.value == "confirmed"),
+                confirmed=sum(1 for entry in settled if entry is not None and entry.value == "confirmed"),
                 twice=sum(1 for count in counts if count and max(count.values()) > 1),
                 missing=[entry.id for entry, count in zip(made, counts, strict=True) if not count],
             )
@@ -79,7 +75,7 @@ def trial_rows(index: Index) -> list[TrialRow]:
 
 
 def check_session(index: Index) -> Check:
-    """Every START began one task, the states are the machine's own and in order, and every copy is proven whole."""
+    """Every START began one task, every state reached the terminal in order, and every copy is proven complete."""
     evidence = index.evidence
     broke: list[Violation] = []
     explained: list[str] = []
@@ -107,19 +103,19 @@ def check_session(index: Index) -> Check:
 
 
 def _wrong_states(index: Index, machine: str) -> tuple[list[Violation], list[str]]:
-    """What the terminal heard of a program, against what it said: all of it, in order. Only a fault excuses."""
+    """Compare the states that the terminal received from a program with those that it sent. Only a fault excuses."""
     said = index.said_states["_" + machine]
     heard = [entry for entry in index.heard_states[machine] if entry.first_sender == "_" + machine]
-    words = [entry.value for entry in said], [entry.value["state"] for entry in heard]
-    if words[0] == words[1]:
+    sent, received = [entry.value for entry in said], [entry.value["state"] for entry in heard]
+    if sent == received:
         return [], []
-    broke = [about_machine(machine, f"{machine} said {words[0]}, and the terminal heard {words[1]}")]
+    broke = [about_machine(machine, f"{machine} said {sent}, and the terminal heard {received}")]
     if not index.outages:
         return broke, []
     made = _messages_of(index, machine, said)
     heard, again = _without_repeats(index, made, heard)
     missing = _missing(said, made, heard)
-    last = [entry.value["state"] for entry in index.heard_states[machine]][-1:]  # its station may have told it
+    last = [entry.value["state"] for entry in index.heard_states[machine]][-1:]  # even if its station reported it
     if again is None or missing is None or last != [entry.value for entry in said][-1:]:
         return broke, []
     explained = list(again)
@@ -132,7 +128,7 @@ def _wrong_states(index: Index, machine: str) -> tuple[list[Violation], list[str
 
 
 def _messages_of(index: Index, machine: str, said: list[Entry]) -> list[Entry | None]:
-    """The message that told each state; None where the program was killed before it made one."""
+    """The message of each state; None where the program was killed before it made one."""
     lives: dict[int, list[Entry]] = defaultdict(list)
     for entry in index.made_by["_" + machine]:
         if entry.key == "STATE":
@@ -143,7 +139,7 @@ def _messages_of(index: Index, machine: str, said: list[Entry]) -> list[Entry | 
 def _without_repeats(
     index: Index, made: list[Entry | None], heard: list[Entry]
 ) -> tuple[list[Entry], list[str] | None]:
-    """What was heard, each message once, and why some came again; None if nothing excuses that one did."""
+    """The states received, each message once, and why messages came again; None if nothing excuses one of them."""
     known = {message.id: message for message in made if message is not None}
     first: dict[str, Entry] = {}
     once, again = [], []
@@ -166,12 +162,12 @@ def _without_repeats(
 def _missing(
     said: list[Entry], made: list[Entry | None], heard: list[Entry]
 ) -> list[tuple[Entry, Entry | None]] | None:
-    """The states that were said and not heard; None if one was heard that was not said, or in another order."""
+    """The states that were sent and not received. None if one was received that was not sent, or in another order."""
     ids = {message.id for message in made if message is not None}
-    one = [message.id if message is not None else entry.value for entry, message in zip(said, made, strict=True)]
-    other = [entry.first if entry.first in ids else entry.value["state"] for entry in heard]
+    sent = [message.id if message is not None else entry.value for entry, message in zip(said, made, strict=True)]
+    received = [entry.first if entry.first in ids else entry.value["state"] for entry in heard]
     missing = []
-    for do, i, j, k, m in SequenceMatcher(a=one, b=other, autojunk=False).get_opcodes():
+    for do, i, j, k, m in SequenceMatcher(a=sent, b=received, autojunk=False).get_opcodes():
         if do != "equal":
             missing += list(zip(said[i:j], made[i:j], strict=True))
             if k < m:
@@ -193,7 +189,7 @@ def _why_unheard(index: Index, said: Entry, message: Entry | None) -> str | None
 
 
 def _wrong_station_states(index: Index, machine: str) -> list[Violation]:
-    """What the station says by itself is its program's state, as far as faults let the terminal know that."""
+    """The state that a station reports by itself is the last one of its program, unless a fault excuses that."""
     said = index.said_states["_" + machine]
     last = None
     for entry in index.heard_states[machine]:
@@ -207,11 +203,11 @@ def _wrong_station_states(index: Index, machine: str) -> list[Violation]:
 
 
 def _may_differ(index: Index, machine: str, heard: Entry, said: list[Entry]) -> bool:
-    """Whether a fault excuses that a station's word is not what was last heard of its program."""
+    """Whether a fault excuses that a station reports another state than the last one received from its program."""
     if not index.outages:
         return False
     if heard.value["state"] is None:
-        return index.outages.killed(machine, 0, heard.t) is not None  # it was started again, and not told since
+        return index.outages.killed(machine, 0, heard.t) is not None  # a restarted station does not know it yet
     terminal = index.evidence.topology.terminal.id
     path = ["_" + machine, *index.tree.path(machine, terminal), "_" + terminal]
     since = heard.t - seconds(index.evidence.topology.repeat_interval_s)
@@ -220,11 +216,11 @@ def _may_differ(index: Index, machine: str, heard: Entry, said: list[Entry]) -> 
     return is_struck and heard.value["state"] in before[-2:]
 
 
-# -- tasks, and what was proven ----------------------------------------------------------------------------------------
+# -- tasks and proofs ----------------------------------------------------------------------------------------
 
 
 def _wrong_tasks(index: Index, machine: str) -> list[Violation]:
-    """A session is begun once: by its START in one life, and gone on with in the next."""
+    """A program begins a session once, by its START. In its next life it may continue it."""
     begun: set[int] = set()
     runs = Counter(entry.life for entry in index.said_states["_" + machine] if entry.value == "RUNNING")
     orders: dict[int, set[int]] = defaultdict(set)
@@ -242,7 +238,10 @@ def _wrong_tasks(index: Index, machine: str) -> list[Violation]:
 
 
 def _wrong_coherence(index: Index) -> tuple[int, list[Violation], list[str]]:
-    """Each session of each rig that makes trials: did its machine prove what it sent, and did the terminal have it?"""
+    """Check the proof of each session of each rig that makes trials.
+
+    Returns how many sessions there are, what is wrong, and what a fault explains.
+    """
     topology = index.evidence.topology
     answers = {
         (e.value["pilot"], e.value["session"], e.value["subject"]): e.value for e in index.evidence.journal.of("cohere")
@@ -261,10 +260,10 @@ def _wrong_coherence(index: Index) -> tuple[int, list[Violation], list[str]]:
                 continue
             proven += answer["count"]
             if not answer["agrees"]:
-                said = f"{rig.id} sent {answer['count']} of session {session}, the terminal has {answer['here']}"
+                text = f"{rig.id} sent {answer['count']} of session {session}, the terminal has {answer['here']}"
                 why = _why_apart(index, rig.id, answer["count"], answer["here"])
-                broke += [about_machine(rig.id, said)] if why is None else []
-                explained += [said + why] if why is not None else []
+                broke += [about_machine(rig.id, text)] if why is None else []
+                explained += [text + why] if why is not None else []
         made = len(_vouched(index, rig.id))
         if proven != made:
             broke.append(about_machine(rig.id, f"{rig.id} made {made} messages and vouches for {proven}"))
@@ -272,7 +271,7 @@ def _wrong_coherence(index: Index) -> tuple[int, list[Violation], list[str]]:
 
 
 def _vouched(index: Index, rig: str) -> list[Entry]:
-    """The trials that the program of a rig can vouch for: what a life made that was killed is counted by nobody."""
+    """The trials that the program of a rig can prove. It has lost count of those of a killed life."""
     kill = index.outages.killed("_" + rig, 0)
     made = _trials(index, rig)
     last = index.outages.last_life("_" + rig)
@@ -280,7 +279,7 @@ def _vouched(index: Index, rig: str) -> list[Entry]:
 
 
 def _why_apart(index: Index, rig: str, count: int, here: int) -> str | None:
-    """What excuses that a rig counted `count` and the terminal `here`: who was killed counts from nought again."""
+    """What excuses that a rig counted `count` and the terminal `here`. A killed program counts from 0 again."""
     terminal = "_" + index.evidence.topology.terminal.id
     kills = [index.outages.killed("_" + rig, 0), index.outages.killed(terminal, 0)]
     missing = [entry for entry in _trials(index, rig) if fate_of(index, entry).is_explained]
@@ -293,7 +292,7 @@ def _why_apart(index: Index, rig: str, count: int, here: int) -> str | None:
 
 
 def _gone_with_a_life(index: Index, rig: str, terminal: str) -> list[Entry]:
-    """The trials that the terminal's program handled, and not in the life that was asked for them."""
+    """The trials that the terminal's program handled in a former life only, which its last life does not count."""
     last = index.outages.last_life(terminal)
     lives = {entry.id: {copy.life for copy in index.handled[entry.id]} for entry in _trials(index, rig)}
     gone = [entry for entry in _trials(index, rig) if lives[entry.id] and last not in lives[entry.id]]

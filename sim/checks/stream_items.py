@@ -1,8 +1,8 @@
-"""What became of the items of one stream: which are missing and why, and which came again and may have.
+"""The items of one stream: which are missing and why, and which came again without an excuse.
 
-A reliable stream is confirmed traffic, so that only the death of its sender costs it something, or a path that was gone
-for longer than anything is tried. One that is not may lose what was under way when a fault struck, and whoever can know
-of that reports it.
+The messages of a reliable stream are confirmed. It loses items only if its sender dies, or if the path is interrupted
+for longer than a message is repeated. An unreliable stream may lose what is under way when a fault strikes, and the
+receiver reports the gaps that it can notice.
 """
 
 from __future__ import annotations
@@ -21,32 +21,32 @@ from sim.lab.names import is_node, machine_of
 
 __all__ = ["Items", "Lost", "judge_copies", "judge_missing", "runs"]
 
-UNBATCHED_S = 1.0  # an item that is older than this is in a batch, which a durable sender has on its disk
+UNBATCHED_S = 1.0  # an older item is in a batch, which a durable sender has stored
 
 
 class Items(Struct):
-    """One stream, as it was made and as it came to its end."""
+    """The items of one stream, as they were made and as they arrived."""
 
-    sender: str  # the node that it belongs to
-    stream: str  # its own id
-    stop: str  # to whom it is sent, who says what is missing
-    to: str  # whose handler gets the items in the end
+    sender: str  # the node that opened it
+    stream: str  # the id of its endpoint
+    stop: str  # the participant that reads the batches, and reports gaps
+    to: str  # the participant that handles the items
     reliable: bool
     made: dict[int, Entry]
     came: list[Entry]
 
 
 class Lost(Struct):
-    """What of a stream is missing."""
+    """The missing items of a stream."""
 
-    explained: list[str] = field(default_factory=list)  # a sentence for each run of items that a fault explains
-    count: int = 0  # of these items
+    explained: list[str] = field(default_factory=list)  # a sentence for each outage that explains items
+    count: int = 0  # how many items `explained` is about
     unexplained: list[int] = field(default_factory=list)
-    reported: bool = False  # whether the receiver told of all that nothing else explains
+    reported: bool = False  # whether the receiver reported all that no fault explains
 
 
 def judge_missing(index: Index, items: Items, missing: list[int]) -> Lost:
-    """Which fault, if any, explains each item that is missing."""
+    """Find the fault, if any, that explains each missing item."""
     if not missing:
         return Lost()
     lost = Lost()
@@ -73,7 +73,7 @@ def judge_missing(index: Index, items: Items, missing: list[int]) -> Lost:
 
 
 def judge_copies(index: Index, items: Items) -> list[str]:
-    """What came more than once, and may not have."""
+    """Sentences about items that came more than once without an excuse."""
     first: dict[int, Entry] = {}
     twice = unmarked = 0
     for entry in items.came:
@@ -101,14 +101,14 @@ def _may_come_again(index: Index, items: Items, first: Entry, copy: Entry) -> bo
     return copy.life != first.life or (is_node(items.to) and kill is not None)
 
 
-# -- why one is missing ------------------------------------------------------------------------------------------------
+# -- why an item is missing --------------------------------------------------------------------------------------------
 
 
 def _why_missing(index: Index, items: Items, made: Entry) -> Outage | None:
     if not index.outages:
         return None
     if not items.reliable:
-        return index.outages.explain(_whole_path(index, items), made.t, ids=[f"{items.stream}_", f"{items.stop}_"])
+        return index.outages.explain(_complete_path(index, items), made.t, ids=[f"{items.stream}_", f"{items.stop}_"])
     kill = index.outages.killed(made.by, made.t)
     if kill is not None and _dies_with_sender(index, items, made, kill):
         return kill
@@ -116,31 +116,32 @@ def _why_missing(index: Index, items: Items, made: Entry) -> Outage | None:
 
 
 def _dies_with_sender(index: Index, items: Items, made: Entry, kill: Outage) -> bool:
-    """Whether an item can still have been on the way when its sender was killed; or, of a durable one, in no batch.
+    """Whether an item was still under way when its sender was killed. For a durable sender: whether it was in no batch.
 
-    A storm's stream is not opened again by the next life, and what is kept of it waits for that.
+    The next life does not open a storm's stream again, so even the stored batches of that are lost.
     """
     if index.durable(made.by) and made.example < 0:
         return kill.begins - made.t <= seconds(UNBATCHED_S)
-    return may_be_under_way(index, _whole_path(index, items), made.t, kill)
+    return may_be_under_way(index, _complete_path(index, items), made.t, kill)
 
 
 def _why_expired(index: Index, items: Items, made: Entry) -> Outage | None:
-    """What broke the path for as long as a batch was tried."""
+    """The outage that struck the path for as long as a batch was repeated, or None."""
     ends = index.expired[items.stream]
     place = bisect_left(ends, made.t)
     if place == len(ends):
         return None
     interval = index.evidence.topology.repeat_interval_s
     since = max(made.t, ends[place] - seconds(TTL * interval))
-    longest, outage = index.outages.unbroken(_whole_path(index, items), since, ends[place])
+    longest, outage = index.outages.unbroken(_complete_path(index, items), since, ends[place])
     return outage if longest <= seconds(interval + LATE_S) else None
 
 
 def _is_owed(index: Index, items: Items, n: int) -> bool:
-    """Whether the receiver could know that an item is missing: a later one of the same life came, in its same life.
+    """Whether the receiver must have noticed that an item is missing.
 
-    What was lost behind it, where items are passed on one by one, is seen by nobody.
+    It notices if a later item from the same life of the sender reaches the same life of the receiver. Behind the
+    receiver items travel one by one, and no participant notices a loss there.
     """
     made = items.made[n]
     ids = [f"{items.stream}_"]
@@ -153,7 +154,7 @@ def _is_owed(index: Index, items: Items, n: int) -> bool:
 
 
 def _reported(index: Index, items: Items) -> int:
-    """How many items the receiver said were missing. A new life of it counts from 0, and misses what others had."""
+    """How many items the receiver reported as missing. Leaves out the reports of a new life about items before it."""
     missing = 0
     for trace in index.gaps[items.stream]:
         is_new_life = trace.first == 0 and index.outages.killed(items.stop, 0, trace.t) is not None
@@ -165,19 +166,19 @@ def _reported(index: Index, items: Items) -> int:
 
 
 def _path_to(index: Index, items: Items) -> list[str]:
-    """From the program to the station that reads the batches."""
+    """The path from the program to the participant that reads the batches."""
     return index.tree.path(items.sender, items.stop)
 
 
 def _path_on(index: Index, items: Items) -> list[str]:
-    """From the station that reads the batches to the program that gets the items, one by one."""
+    """The path from the participant that reads the batches to the program that handles the items."""
     stop = machine_of(items.stop)
     if not items.to.startswith("_"):
         return [items.to]
     return [*index.tree.path(stop, machine_of(items.to)), items.to]
 
 
-def _whole_path(index: Index, items: Items) -> list[str]:
+def _complete_path(index: Index, items: Items) -> list[str]:
     return [*_path_to(index, items), *_path_on(index, items)[1:]]
 
 

@@ -1,4 +1,4 @@
-"""Streams: every item once, in order, equal bit for bit, tail included; or missing, and reported as missing."""
+"""Streams: every item arrived once, in order and with the same bytes, or it is missing and was reported as missing."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ ASTRAY = "they came to"
 
 
 class _StreamRecord:
-    """One stream as it was made and as it came."""
+    """The journal entries of one stream: `made` by its sender, `got` by any recipient."""
 
     def __init__(self, name: str) -> None:
         self.name = name
@@ -37,26 +37,26 @@ class _StreamRecord:
 
 
 class StreamTimes(Struct, frozen=True):
-    """How long the items of one stream took (ms, ascending), and when each came first (ns, ascending)."""
+    """How long the items of one stream took (ms, ascending), and when each first arrived (ns, ascending)."""
 
     took_ms: list[float]
     came: list[int]
 
 
 def check_streams(index: Index) -> Check:
-    """All streams, the session's, the storms' and those of the lab's own programs."""
+    """Every item of every stream arrived once, in order and unchanged. Items of the lab's own programs are only counted."""
     judged = _all_judged(index)
     broke = [wrong for row, lost, twice in judged for wrong in _wrong(row, lost, twice)]
     others = _lab_rows(index)
     broke += [wrong for row in others for wrong in _wrong(row, Lost(), _twice(row))]
     broke += [
         about_machine(machine, f"{machine} says that {name} had {count!r} items, which is no number")
-        for machine, name, count in _said(index.evidence)
+        for machine, name, count in _reported_counts(index.evidence)
         if not isinstance(count, int)
     ]
     rows = [*(row for row, _, _ in judged), *others]
     items = sum(row.sent for row in rows)
-    explained = [f"{row.machine} {row.stream}: {said}" for row, lost, _ in judged for said in lost.explained]
+    explained = [f"{row.machine} {row.stream}: {sentence}" for row, lost, _ in judged for sentence in lost.explained]
     kept_away, idle = excused(index, _idle(index.evidence, rows))
     count = sum(lost.count for _, lost, _ in judged)
     return result_of(
@@ -71,18 +71,18 @@ def check_streams(index: Index) -> Check:
 
 
 def has_streams(evidence: Evidence) -> bool:
-    """Whether there is a stream to look at, or should be one."""
+    """Whether a stream was played or planned."""
     planned = evidence.session and _planned(evidence.topology)
-    return bool(planned or _said(evidence)) or any(True for _ in evidence.journal.of("item_made"))
+    return bool(planned or _reported_counts(evidence)) or any(True for _ in evidence.journal.of("item_made"))
 
 
 def stream_rows(index: Index) -> list[StreamRow]:
-    """A row a stream: `machine`, its name with the session's number or the storm's, and what became of its items."""
+    """A row for each stream. `stream` is its name with the number of its session, or `storm` with a number."""
     return [*(row for row, _, _ in _all_judged(index)), *_lab_rows(index)]
 
 
 def stream_times(index: Index) -> dict[tuple[str, str], StreamTimes]:
-    """The times of each stream's items, by the machine and the stream of its row."""
+    """The times of the items of each stream, by `machine` and `stream` of its row."""
     times = {}
     for stream in _streams(index):
         machine, spec, short = _spec(index, stream)
@@ -101,21 +101,21 @@ def _streams(index: Index) -> list[_StreamRecord]:
     streams: dict[str, _StreamRecord] = {}
     planned = _planned(index.evidence.topology)
     for entry in index.evidence.journal.of("item_made", "item_got"):
-        if _is_ours(entry, planned):
+        if _is_planned(entry, planned):
             stream = streams.setdefault(entry.stream, _StreamRecord(entry.stream))
             (stream.made if entry.what == "item_made" else stream.got).append(entry)
     return [stream for _, stream in sorted(streams.items())]
 
 
 def _all_judged(index: Index) -> list[tuple[StreamRow, Lost, list[str]]]:
-    """Each stream, judged once: what its items must look like is computed anew from the plan, which takes long."""
+    """The judgement of each stream, cached in `index`. It takes long, since it computes all items from the plan."""
     if index.judged_streams is None:
         index.judged_streams = [_judged(index, stream) for stream in _streams(index)]
     return index.judged_streams
 
 
 def _judged(index: Index, stream: _StreamRecord) -> tuple[StreamRow, Lost, list[str]]:
-    """A stream's row, what of it is missing and why, and what came that should not have."""
+    """The row of a stream, its missing items, and sentences about items that came again."""
     machine, spec, short = _spec(index, stream)
     to = _ends_at(index, stream, machine, spec)
     came = [entry for entry in stream.got if entry.by == to]
@@ -187,9 +187,9 @@ def _flow_id(stream: _StreamRecord) -> str:
 
 
 def _spec(index: Index, stream: _StreamRecord) -> tuple[Machine, Stream | None, str]:
-    """The machine, the stream's plan if the topology has one, and a short name."""
+    """The machine of a stream, its plan if the topology has one, and its short name for a row."""
     topology = index.evidence.topology
-    if "/" not in stream.name:  # which no id and no stream's name has in it
+    if "/" not in stream.name:  # a storm's stream: ids and names of streams have no slash
         frm, _, number = stream.name.rpartition("#")
         return topology.machine(machine_of(frm)), None, f"storm {number}"
     machine, name, session = stream.name.split("/")
@@ -205,7 +205,7 @@ def _ends_at(index: Index, stream: _StreamRecord, machine: Machine, spec: Stream
 
 
 def _print(index: Index, made: Entry, machine: Machine, spec: Stream | None) -> str:
-    """The fingerprint the item must have, computed anew from the plan."""
+    """The fingerprint that an item must have, computed from the plan."""
     if spec is None:
         return made.print
     _, name, session = made.stream.split("/")
@@ -225,44 +225,44 @@ def _where(missing: list[int], lost: Lost, *, made: int, astray: set[str]) -> st
 
 
 def _planned(topology: Topology) -> set[str]:
-    """The streams of our own programs: `machine/name`."""
+    """The streams of emulated programs: `machine/name`."""
     return {f"{machine.id}/{name}" for machine in topology.machines if not machine.program for name in machine.streams}
 
 
-def _is_ours(entry: Entry, planned: set[str]) -> bool:
-    """Whether an item is a storm's or a planned stream's. What a lab's own program sends may have a `stream` too."""
+def _is_planned(entry: Entry, planned: set[str]) -> bool:
+    """Whether an item belongs to a storm or to a planned stream. Those of a lab's own program do not."""
     return entry.example >= 0 or entry.stream.rpartition("/")[0] in planned
 
 
 def _idle(evidence: Evidence, rows: list[StreamRow]) -> list[Violation]:
-    """What cannot be said of streams that a session should have had items of, and had none."""
+    """The planned streams of which no item was made."""
     made = {f"{row.machine}/{row.stream.rpartition('/')[0]}" for row in rows}
     idle = sorted(_planned(evidence.topology) - made) if evidence.session else []
     sentence = "whether items of {} arrive: it made none"
     return [about_machine(name.partition("/")[0], sentence.format(name.replace("/", " "))) for name in idle]
 
 
-def _said(evidence: Evidence) -> list[tuple[str, str, Any]]:
-    """What the lab's own programs say that they sent: machine, stream and count."""
-    said = [(machine, facts.get("streams")) for machine, facts in evidence.expected.items() if isinstance(facts, dict)]
-    counts = [(m, str(name), n) for m, streams in said if isinstance(streams, dict) for name, n in streams.items()]
+def _reported_counts(evidence: Evidence) -> list[tuple[str, str, Any]]:
+    """What the lab's own programs report as sent: machine, stream and count, which may be of any type."""
+    reports = [(m, facts.get("streams")) for m, facts in evidence.expected.items() if isinstance(facts, dict)]
+    counts = [(m, str(name), n) for m, streams in reports if isinstance(streams, dict) for name, n in streams.items()]
     return sorted(counts, key=lambda count: count[:2])
 
 
 def _lab_rows(index: Index) -> list[StreamRow]:
-    """The streams of the lab's own programs: they say how many there were, the journal how many came."""
+    """The rows of the streams of the lab's own programs. The programs report how many items they sent."""
     terminal = "_" + index.evidence.topology.terminal.id
     came: dict[str, int] = defaultdict(int)
     planned = _planned(index.evidence.topology)
     for entry in index.evidence.journal.of("item_got"):
-        if not _is_ours(entry, planned) and entry.by == terminal:
+        if not _is_planned(entry, planned) and entry.by == terminal:
             came[entry.first_sender] += 1
     rows = []
-    for machine, name, count in _said(index.evidence):
+    for machine, name, count in _reported_counts(index.evidence):
         if not isinstance(count, int):
             continue
         got = came[f"_{machine}_{name}"]
-        is_counted = index.outages.killed("_" + machine, 0) is None  # its next life counts from nought: see `programs`
+        is_counted = index.outages.killed("_" + machine, 0) is None  # its next life counts from 0
         sent = count if is_counted else got
         lost = [f"{sent - got} of them"] if got < sent else []
         rows.append(
