@@ -114,7 +114,7 @@ def _trials(index: Index) -> Traffic:
 
 
 def _measured(index: Index, name: str, made: list[Entry]) -> Traffic:
-    """The figures of messages. When one arrived is from the journal, or from the traces if programs do not journal its key."""
+    """The figures of messages. Arrivals are from the journal, or from the traces if programs do not journal the key."""
     came = {entry.id: _times(index, entry) for entry in made}
     missing = [entry for entry in made if not came[entry.id]]
     took = sorted(max(0, came[entry.id][0] - entry.t) / 1e6 for entry in made if came[entry.id])

@@ -1,7 +1,6 @@
-"""Journal -> the diagram of what went wrong: where each thing of the story stands on the picture.
+"""Makes the diagram of what broke from the journal: the arrows, marks and bars, each with its place.
 
-Whose story it is, is in `selection.py`; what crossed which link in `flights.py`, what faults did in `losses.py`, the
-axis in `timescale.py`.
+`selection.py` chooses the messages. `flights.py` has the frames, `losses.py` the faults, `timescale.py` the axis.
 """
 
 from __future__ import annotations
@@ -10,7 +9,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from sim.diagram.flights import Flight
-from sim.diagram.losses import Spell, spells_of, why_lost
+from sim.diagram.losses import DrawnOutage, drawn_outages, why_lost
 from sim.diagram.model import Arrow, Bar, Diagram, Lifeline, MachineLine, MessageRow, Spot
 from sim.diagram.selection import Story, StoryEvent, events_of, outcome_of, story_of
 from sim.diagram.timescale import Scale
@@ -26,17 +25,20 @@ CHANGED_NOTHING = "it changed nothing there, so that its arrival left no trace"
 
 
 def diagram_of(evidence: Evidence | Journal, topology: Topology, violations: Sequence[Violation]) -> Diagram | None:
-    """The picture of the messages of `violations`, or else of what did not go well; None if there is none to draw."""
+    """The diagram of the messages of `violations`. If they name none, of those that `selection.py` chooses.
+
+    Returns None if there is nothing to draw. Times are from the journal.
+    """
     journal = evidence.journal if isinstance(evidence, Evidence) else evidence
     story = story_of(journal, topology, violations)
     if story is None:
         return None
     events = list(events_of(story))
-    return _Picture(story, events).drawn() if story.flights or any(event.id for event in events) else None
+    return _Picture(story, events).diagram() if story.flights or any(event.id for event in events) else None
 
 
 class _Picture:
-    """Everything of a story at its place."""
+    """Places everything of a story."""
 
     def __init__(self, story: Story, events: list[StoryEvent]) -> None:
         self.story = story
@@ -44,11 +46,11 @@ class _Picture:
         self.zero = min((entry.t for entry in story.journal.entries), default=begin)
         self.machines = _machines(story, [event.by for event in events if event.id])
         self.events = [event for event in events if begin <= event.t <= end and self._shows(event)]
-        spells = spells_of(Outages(story.journal.entries, story.topology).every)
-        self.spells = [one for one in spells if one.node.machine in self.machines and one.is_within(begin, end)]
-        drops = [one for one in story.journal.of("frame") if one.key == "drop"]
-        self.lost = {id(flight): why_lost(flight, story.tree, spells, drops) for flight in story.flights}
-        struck = [t for one in self.spells for t in (one.outage.begins, one.outage.ends) if t is not None]
+        outages = drawn_outages(Outages(story.journal.entries, story.topology).every)
+        self.outages = [it for it in outages if it.node.machine in self.machines and it.is_within(begin, end)]
+        drops = [entry for entry in story.journal.of("frame") if entry.key == "drop"]
+        self.lost = {id(flight): why_lost(flight, story.tree, outages, drops) for flight in story.flights}
+        struck = [t for drawn in self.outages for t in (drawn.outage.begins, drawn.outage.ends) if t is not None]
         self.scale = Scale(
             [t for flight in story.flights for t in (flight.t, flight.ended)]
             + [event.t for event in self.events]
@@ -56,15 +58,15 @@ class _Picture:
             flying=[flight.ended - flight.t for flight in story.flights if flight.ended is not None],
         )
 
-    def drawn(self) -> Diagram:
-        """The picture."""
+    def diagram(self) -> Diagram:
+        """The complete diagram."""
         arrows = [self._arrow(flight) for flight in self.story.flights]
         spots = [self._spot(event) for event in self.events]
-        spots += [self._fault(one, t, what) for one in self.spells for t, what in one.marks() if self.scale.has(t)]
+        spots += [self._fault(it, t, what) for it in self.outages for t, what in it.marks() if self.scale.has(t)]
         spots.sort(key=lambda spot: (spot.x, spot.on.machine, spot.what))
         with_programs = {node.machine for arrow in arrows for node in (arrow.frm, arrow.to) if node.program}
         with_programs |= {spot.on.machine for spot in spots if spot.on.program}
-        bars = [bar for one in self.spells for bar in self._bars(one, with_programs)]
+        bars = [bar for drawn in self.outages for bar in self._bars(drawn, with_programs)]
         lines = [
             MachineLine(machine=m.id, parent=m.parent, programs=m.id in with_programs)
             for m in map(self.story.topology.machine, self.story.tree.depth_first())
@@ -74,7 +76,7 @@ class _Picture:
             width=self.scale.width,
             begins_s=self._seconds(self.scale.begins),
             lines=lines,
-            messages=[self._told(root) for root in self.story.roots],
+            messages=[self._message_row(root) for root in self.story.roots],
             arrows=arrows,
             spots=spots,
             bars=bars,
@@ -95,9 +97,9 @@ class _Picture:
 
     def _arrow(self, flight: Flight) -> Arrow:
         x0 = self.scale.place(flight.t)
-        came = flight.ended is not None
+        has_arrived = flight.ended is not None
         why = self.lost[id(flight)]
-        lost = not came and (bool(why) or not flight.quiet)
+        is_lost = not has_arrived and (bool(why) or not flight.quiet)
         return Arrow(
             frm=self._node(flight.at),
             to=self._node(flight.peer),
@@ -107,7 +109,7 @@ class _Picture:
             message=self.story.number(flight.head.about, flight.t),
             confirm=flight.confirms,
             again=flight.nth,
-            end="arrived" if came else "lost" if lost else "quiet",
+            end="arrived" if has_arrived else "lost" if is_lost else "quiet",
             note=self._flight_note(flight, why),
         )
 
@@ -134,18 +136,18 @@ class _Picture:
             note=event.note,
         )
 
-    def _fault(self, one: Spell, t: int, what: str) -> Spot:
-        return Spot(on=one.node, x=self.scale.place(t), at_s=self._seconds(t), what=what, note=one.outage.words)
+    def _fault(self, drawn: DrawnOutage, t: int, what: str) -> Spot:
+        return Spot(on=drawn.node, x=self.scale.place(t), at_s=self._seconds(t), what=what, note=drawn.outage.words)
 
-    def _bars(self, one: Spell, with_programs: set[str]) -> Iterator[Bar]:
-        if one.node.program and one.node.machine not in with_programs:
+    def _bars(self, drawn: DrawnOutage, with_programs: set[str]) -> Iterator[Bar]:
+        if drawn.node.program and drawn.node.machine not in with_programs:
             return
-        outage = one.outage
+        outage = drawn.outage
         x0 = self.scale.place(outage.begins)
         x1 = self.scale.width if outage.ends is None else self.scale.place(outage.ends)
-        yield Bar(on=one.node, link=one.is_on_link, x0=x0, x1=x1, what=one.state, note=outage.words)
+        yield Bar(on=drawn.node, link=drawn.is_on_link, x0=x0, x1=x1, what=drawn.state, note=outage.words)
 
-    def _told(self, root: str) -> MessageRow:
+    def _message_row(self, root: str) -> MessageRow:
         made = next((entry for entry in self.story.journal.of("made", "made twice") if entry.id == root), None)
         head = next((flight.head for flight in self.story.flights if flight.head.id == root), None)
         number = self.story.numbers[root]
@@ -158,10 +160,10 @@ class _Picture:
 
 
 def _machines(story: Story, names: Iterable[str]) -> set[str]:
-    """Those that take part, and those on the way between them, in the tree."""
+    """The machines that send or receive in a story, and those on the paths between them."""
     names = [*names, *(name for f in story.flights for name in (f.at, f.peer, f.head.sender, f.head.to))]
-    taking = {machine for name in names if (machine := story.tree.machine_of(name)) is not None}
-    paths = [story.tree.upward(machine) for machine in taking]
+    ends = {machine for name in names if (machine := story.tree.machine_of(name)) is not None}
+    paths = [story.tree.upward(machine) for machine in ends]
     shared = set.intersection(*map(set, paths)) if paths else set()
     top = max(shared, key=story.tree.depth, default=None)
-    return {one for path in paths for one in path if one not in shared or one == top}
+    return {machine for path in paths for machine in path if machine not in shared or machine == top}

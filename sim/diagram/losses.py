@@ -1,4 +1,4 @@
-"""What faults did, for the picture: bars for what lasted, marks for what happened to machines, and lost frames."""
+"""Faults in the diagram: bars for outages, marks for kills and pauses, and the reasons why frames were lost."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from sim.evidence.outage import Outage
 from sim.lab.names import process_of
 from sim.lab.tree import Tree
 
-__all__ = ["Spell", "spells_of", "why_lost"]
+__all__ = ["DrawnOutage", "drawn_outages", "why_lost"]
 
 MARKS = {"kill": ("killed", "restarted"), "pause": ("paused", "resumed")}
-ENDS = ("restart", "start", "resume")  # what puts a mark where it ends a spell of a machine
-ONCE_NS = 2 * 10**8  # who is killed so soon after sending may have been killed before it had sent
+ENDS = ("restart", "start", "resume")  # the outage of a machine has a mark at its end if one of these ended it
+ONCE_NS = 2 * 10**8  # a process that is killed so soon after a Transmit may not have sent the frame
 
 
-class Spell(Struct, frozen=True):
-    """An outage as the picture shows it: both directions of a link are one, if they began and ended together."""
+class DrawnOutage(Struct, frozen=True):
+    """An outage as the diagram shows it. The outages of both directions of a link are one if their times are equal."""
 
     outage: Outage
     both_ways: bool = True
@@ -34,20 +34,20 @@ class Spell(Struct, frozen=True):
 
     @property
     def node(self) -> Lifeline:
-        """The line it lies on; a link's is that of its lower machine."""
+        """The lifeline of the outage. That of a link is the one of its lower machine."""
         return Lifeline(self.outage.machine, self.outage.kind == "program")
 
     @property
     def state(self) -> str:
-        """What the machine or the link was: down, paused, cut upward, …"""
+        """The state during the outage: down, paused, cut upward, …"""
         return self.outage.state + ("" if self.both_ways else " upward" if self.outage.up else " downward")
 
     def is_within(self, begin: int, end: int) -> bool:
-        """Whether any of it was between these two."""
+        """Whether the outage overlaps the span from `begin` to `end` (ns)."""
         return self.outage.begins <= end and (self.outage.ends is None or self.outage.ends >= begin)
 
     def marks(self) -> Iterator[tuple[int, str]]:
-        """When what happened to the machine, once for all of it. What happens to a link is a bar and no more."""
+        """The times (ns) and texts of the marks. A fault of a whole machine has marks on the station's line only."""
         outage = self.outage
         if outage.verb not in MARKS or (outage.kind == "program" and outage.what == "machine"):
             return
@@ -57,28 +57,28 @@ class Spell(Struct, frozen=True):
             yield outage.ends, ended
 
 
-def spells_of(outages: Sequence[Outage]) -> list[Spell]:
-    """All of a run, in the order in which they began."""
-    spells = [Spell(outage) for outage in outages if outage.kind != "link"]
+def drawn_outages(outages: Sequence[Outage]) -> list[DrawnOutage]:
+    """The outages to draw, in the order in which they began."""
+    drawn = [DrawnOutage(outage) for outage in outages if outage.kind != "link"]
     on_links = sorted((outage for outage in outages if outage.kind == "link"), key=_together)
-    for _, some in groupby(on_links, key=_together):
-        directions = {outage.up: outage for outage in some}
+    for _, group in groupby(on_links, key=_together):
+        directions = {outage.up: outage for outage in group}
         both = len(directions) == 2
-        spells += [Spell(outage, both) for outage in list(directions.values())[: 1 if both else 2]]
-    return sorted(spells, key=lambda one: (one.outage.begins, one.outage.machine, one.node.program))
+        drawn += [DrawnOutage(outage, both) for outage in list(directions.values())[: 1 if both else 2]]
+    return sorted(drawn, key=lambda item: (item.outage.begins, item.outage.machine, item.node.program))
 
 
 def _together(outage: Outage) -> tuple[str, str, int, int]:
     return outage.machine, outage.verb, outage.begins, -1 if outage.ends is None else outage.ends
 
 
-def why_lost(flight: Flight, tree: Tree, spells: Sequence[Spell], drops: Iterable[Entry]) -> str:
-    """What explains that a flight did not arrive; empty if nothing does, or if it arrived."""
+def why_lost(flight: Flight, tree: Tree, drawn:  Sequence[DrawnOutage], drops: Iterable[Entry]) -> str:
+    """Why a flight did not arrive. Empty if it arrived, or if no fault explains it."""
     if flight.ended is not None:
         return ""
     if any(_is_drop(entry, flight) for entry in drops):
         return "a fault dropped it"
-    reasons = (_why_on_link(flight, tree, one) if one.is_on_link else _why_at_end(flight, one.outage) for one in spells)
+    reasons = (_why_on_link(flight, tree, it) if it.is_on_link else _why_at_end(flight, it.outage) for it in drawn)
     return next((reason for reason in reasons if reason), "")
 
 
@@ -93,11 +93,11 @@ def _is_struck(name: str, outage: Outage) -> bool:
     return process_of(name) == (outage.kind, outage.machine)
 
 
-def _why_on_link(flight: Flight, tree: Tree, one: Spell) -> str:
+def _why_on_link(flight: Flight, tree: Tree, drawn: DrawnOutage) -> str:
     link, up = tree.link(flight.at, flight.peer) or ("", True)
-    is_on = link == one.outage.machine and (one.both_ways or up == one.outage.up)
-    is_off = one.outage.verb in ("cut", "hold") and one.outage.covers(flight.t)
-    return f"the link of {link} was {one.state}" if is_on and is_off else ""
+    is_on = link == drawn.outage.machine and (drawn.both_ways or up == drawn.outage.up)
+    is_off = drawn.outage.verb in ("cut", "hold") and drawn.outage.covers(flight.t)
+    return f"the link of {link} was {drawn.state}" if is_on and is_off else ""
 
 
 def _is_drop(entry: Entry, flight: Flight) -> bool:

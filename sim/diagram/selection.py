@@ -1,7 +1,7 @@
-"""Whose story is told: the messages of it, what crossed which link, and what happened to them.
+"""Chooses the messages of the diagram, and collects their flights and events. Together these are a story.
 
-It is that of the messages that violations name; if they name none, of those that did not go well, else of those of
-storms and trials.
+They are the messages that the violations name. If those name none, they are the storm messages, orders and trials that
+went wrong; and if none did, all of these.
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ __all__ = ["StoryEvent", "Story", "events_of", "outcome_of", "story_of"]
 MOST_ARROWS = 60
 MOST_DROPS = 20
 SHOWN = ("STORM", "CRASH", "START", "STOP", "DATA")
-HANDLED = ("handled", "state", "cohere", "shook")  # what programs write down of those that they handled
+HANDLED = ("handled", "state", "cohere", "shook")  # the entries of messages that programs handled
 WRITTEN = (*SHOWN, "STATE", "COHERE", "HANDSHAKE")
-MARGIN_NS = 10**9  # what was so long before the story, or after it, is part of it
+MARGIN_NS = 10**9  # how long before the first flight and after the last a story lasts
 
 
 class StoryEvent(Struct, kw_only=True):
-    """A mark, before it has a place."""
+    """An event that becomes a mark. It has no place yet."""
 
     t: int
     by: str
@@ -39,7 +39,7 @@ class StoryEvent(Struct, kw_only=True):
 
 
 class Story(Struct, kw_only=True):
-    """What is told: messages by the id under which they began, and everything about them."""
+    """The messages to show, by the ids under which they began (`roots`), and all about them."""
 
     topology: Topology
     tree: Tree
@@ -47,37 +47,37 @@ class Story(Struct, kw_only=True):
     roots: list[str]
     origins: Origins
     flights: list[Flight] = field(default_factory=list)
-    numbers: dict[str, int] = field(default_factory=dict)  # of the roots that are told, from 1
+    numbers: dict[str, int] = field(default_factory=dict)  # root -> its number, from 1
     left_out: int = 0
     arrows_left_out: int = 0
 
     @property
     def span(self) -> tuple[int, int]:
-        """From when to when it goes, with a margin."""
+        """The first and the last time of the story (ns), with a margin."""
         times = [flight.t for flight in self.flights]
         times += [e.t for e in self.journal.entries if e.id and e.what != "made" and self.number(e.first or e.id, e.t)]
         return min(times, default=0) - MARGIN_NS, max(times, default=0) + MARGIN_NS
 
     def number(self, id: str, t: int) -> int:
-        """The number of the message that `id` was at `t`, or was relayed from; 0 if it is not told."""
+        """The number of the message that had this id, or a relayed id, at `t` (ns). 0 if it is not shown."""
         return self.numbers.get(self.origins.root(id, t), 0)
 
     def node(self, name: str) -> Lifeline | None:
-        """Where a participant is; None of somebody who is on no machine."""
+        """The line of a participant; None if it is on no machine of the lab."""
         machine = self.tree.machine_of(name)
         return None if machine is None else Lifeline(machine, name != machine)
 
 
-# -- whose story -----------------------------------------------------------------------------------------------------
+# -- the messages ---------------------------------------------------------------------------------------------------
 
 
 def story_of(journal: Journal, topology: Topology, violations: Sequence[Violation]) -> Story | None:
-    """The story of the messages that these are about; None if no message was ever made."""
+    """The story of the messages that `violations` are about. None if no message was ever made."""
     origins = Origins(journal)
     made = {entry.id: entry for entry in journal.of("made", "made twice")}
     named = [id for violation in violations for id in violation.messages]
     found = [[id] if id in made else origins.roots(id) for id in named if id in made or id in origins]
-    roots = list(dict.fromkeys(root for some in found for root in some))
+    roots = list(dict.fromkeys(root for ids in found for root in ids))
     if not roots:
         shown = [id for id, entry in made.items() if entry.key in SHOWN]
         well = _went_well(journal)
@@ -92,11 +92,11 @@ def story_of(journal: Journal, topology: Topology, violations: Sequence[Violatio
 
 
 def _went_well(journal: Journal) -> set[str]:
-    """The messages that were handled once, and confirmed if that was asked for."""
+    """The ids of messages that were handled once, and confirmed if their sender asked for it."""
     handled = Counter(entry.first or entry.id for entry in journal.of("handled"))
     confirmed = {entry.id for entry in journal.of("settled") if entry.value == "confirmed"}
     made = journal.of("made", "made twice")
-    return {one.id for one in made if handled[one.id] == 1 and (one.id in confirmed or not _asks(one))}
+    return {entry.id for entry in made if handled[entry.id] == 1 and (entry.id in confirmed or not _asks(entry))}
 
 
 def _asks(made: Entry) -> bool:
@@ -104,9 +104,9 @@ def _asks(made: Entry) -> bool:
 
 
 def _make_room(story: Story) -> None:
-    """Keep the first messages, as many as there is room for, and number them as they were sent.
+    """Keep as many messages as there is room for, and number them in the order of sending.
 
-    Of one that alone has too many arrows, keep the first.
+    If the first message alone has too many arrows, keep its first arrows.
     """
     counts = Counter(story.number(flight.head.about, flight.t) for flight in story.flights)
     kept, total = 0, 0
@@ -123,11 +123,11 @@ def _make_room(story: Story) -> None:
     story.flights, story.arrows_left_out = flights[:MOST_ARROWS], max(0, len(flights) - MOST_ARROWS)
 
 
-# -- what happened in it --------------------------------------------------------------------------------------------
+# -- the events ---------------------------------------------------------------------------------------------------
 
 
 def events_of(story: Story) -> Iterator[StoryEvent]:
-    """What happened to the messages of a story, and the exceptions there were; in no order."""
+    """The events of the messages of a story, and all exceptions, in no order."""
     yield from _handled(story)
     for flight in story.flights:
         if flight.nth and flight.at == flight.head.sender and not flight.confirms:
@@ -165,11 +165,11 @@ def _note(entry: Entry) -> str:
 
 
 def _drops(story: Story) -> Iterator[StoryEvent]:
-    """What endpoints dropped for somebody of the story: a drop does not say which message it was."""
+    """The messages that endpoints dropped for a recipient of the story. A trace of a drop has no message id."""
     ends = {flight.head.to for flight in story.flights}
     begin, end = story.span
-    drops = [one for one in story.journal.traces if one.do == "Dropped" and one.recipient in ends]
-    for trace in [one for one in drops if begin <= one.t <= end][:MOST_DROPS]:
+    drops = [trace for trace in story.journal.traces if trace.do == "Dropped" and trace.recipient in ends]
+    for trace in [trace for trace in drops if begin <= trace.t <= end][:MOST_DROPS]:
         yield StoryEvent(t=trace.t, by=trace.at, what="dropped", note=_dropped(trace))
 
 
@@ -179,18 +179,18 @@ def _dropped(trace: Trace) -> str:
 
 
 def _exceptions(story: Story) -> Iterator[StoryEvent]:
-    told: set[tuple[str, str]] = set()
+    shown: set[tuple[str, str]] = set()
     for entry in story.journal.of("exception"):
-        said = raised(entry)
-        if (said["machine"], said["exception"]) not in told:
-            told.add((said["machine"], said["exception"]))
-            yield StoryEvent(t=entry.t, by="_" + said["machine"], what="raised", note=said["exception"][:200])
+        error = raised(entry)
+        if (error["machine"], error["exception"]) not in shown:
+            shown.add((error["machine"], error["exception"]))
+            yield StoryEvent(t=entry.t, by="_" + error["machine"], what="raised", note=error["exception"][:200])
 
 
 def outcome_of(story: Story, root: str, key: str, events: Sequence[StoryEvent]) -> str:
-    """What became of a message, in words, by its events."""
-    by = Counter(event.by for event in events if event.what in ("handled", "handled again", "redelivered"))
-    parts = [f"handled by {name}" + (f" {n} times" if n > 1 else "") for name, n in by.items()]
+    """How a message ended, in words, from its events."""
+    handlers = Counter(event.by for event in events if event.what in ("handled", "handled again", "redelivered"))
+    parts = [f"handled by {name}" + (f" {n} times" if n > 1 else "") for name, n in handlers.items()]
     parts = parts or ["never handled" if key in WRITTEN else "whether it was handled was not written down"]
     times = 1 + max((flight.nth for flight in story.flights if flight.head.id == root), default=0)
     parts += [f"sent {times} times"] if times > 1 else []

@@ -1,6 +1,6 @@
-"""Times -> places from left to right: a step an event, and long times with nothing in them cut out.
+"""Maps times to places from left to right. An event is about a step, and long idle times are cut out.
 
-Microseconds between two hops and seconds between two repeats are on one picture; on a true scale only one would show.
+A diagram has microseconds between two hops and seconds between two repeats. A linear scale would show only one of them.
 """
 
 from __future__ import annotations
@@ -14,14 +14,14 @@ from sim.diagram.model import Cut
 
 __all__ = ["Scale"]
 
-SAME_NS = 20_000  # one batch of effects
+SAME_NS = 20_000  # events that are closer than this belong to one batch of effects
 MS = 10**6
 CUT_NS = 50 * MS
-GAP = 2.4  # steps that stand for a cut
+GAP = 2.4  # the width of a cut, in steps
 
 
 class Scale:
-    """Places for `times`, Nones left out. `flying` are the times that frames took: a gap is long beside those."""
+    """The axis for `times` (ns; None is ignored). `flying` are flight times of frames (ns): a cut gap is longer."""
 
     def __init__(self, times: Iterable[int | None], *, flying: Sequence[int] = ()) -> None:
         self._times = sorted({t for t in times if t is not None})
@@ -34,21 +34,21 @@ class Scale:
 
     @property
     def begins(self) -> int:
-        """The first of the times."""
+        """The first time."""
         return self._times[0]
 
     def has(self, t: int) -> bool:
-        """Whether `t` is between the first and the last."""
+        """Whether `t` is between the first and the last time."""
         return self._times[0] <= t <= self._times[-1]
 
     def place(self, t: int) -> float:
-        """Where `t` is: what was before everything is at 0, what came after it at the end."""
+        """The place of `t`. Times before the first are at 0, those after the last at `width`."""
         if t < self._times[0]:
             return 0.0
         return self.width if t > self._times[-1] else round(self._places[bisect_right(self._times, t) - 1], 3)
 
     def cuts(self, zero: int) -> list[Cut]:
-        """What was cut out; seconds count from `zero`."""
+        """The idle times that were cut out. `at_s` counts from `zero` (ns)."""
         return [
             Cut(
                 x0=round(self._places[n - 1], 3),
