@@ -23,6 +23,8 @@ from typing import TYPE_CHECKING, Literal
 
 import pytest
 
+__all__ = ["lab", "virtual_lab"]
+
 if TYPE_CHECKING:
     from sim.labtest import LabUnderTest, Played
 

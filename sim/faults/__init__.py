@@ -1,6 +1,11 @@
 """Faults: what goes wrong in a rehearsal, from a line of the file to what is done to a machine or a link, and when.
 
-Both worlds carry out the same `Action`s. `compile` makes them from `Fault`s, `describe` tells a fault in a sentence.
+A `Fault` is what stands in the file. `actions` makes from the faults of a topology what is done when: `Action`s, which
+processes and virtual time both carry out. `healing` makes the actions that end what still lasts. `describe` tells a
+fault in a sentence.
+
+`VERBS` has a row for each verb of a fault. `Verb` is a verb of an action, of which there are fewer: a storm of faults
+consists of actions of several verbs. `Way` and `What` say which half of a link or a machine is meant.
 """
 
 from sim.faults.actions import Action, Verb, healing

@@ -29,86 +29,91 @@ __all__ = [
 
 
 class Send(Struct, frozen=True, tag="send"):
-    """`burst` messages from one participant to another; with `hops`, along them, the last being the recipient."""
+    """`burst` messages from one participant to another.
+
+    A participant is a station (`rig_1`), its program (`_rig_1`) or its probe (`rig_1.probe`).
+    """
 
     frm: str
     to: str
-    hops: tuple[str, ...] = ()
-    sought: bool = True
-    payload: Payload = Payload()
-    burst: int = 1
+    hops: tuple[str, ...] = ()  # the path, ending with the recipient; empty: it is found by the recipient's id
+    sought: bool = True  # whether each is repeated until it is confirmed
+    payload: Payload = Payload()  # the value of each
+    burst: int = 1  # how many
 
 
 class Flow(Struct, frozen=True, tag="flow"):
-    """A stream of `items` items from a node to a station, batches of `batch`."""
+    """A reliable stream from a node (a program or a probe) to a station."""
 
     frm: str
     to: str
-    items: int
-    batch: int
-    payload: Payload = Payload()
+    items: int  # how many
+    batch: int  # items in one message
+    payload: Payload = Payload()  # each item
 
 
 class Twice(Struct, frozen=True, tag="twice"):
-    """A bare zmq actor at machine `at` sends one message `times` times to station `to`: handled once, confirmed."""
+    """A raw zmq peer at the machine `at` sends one message several times. It must be handled once, and confirmed."""
 
     at: str
-    to: str
-    times: int = 2
+    to: str  # a station
+    times: int = 2  # how often it is sent
     numbered: bool = True  # as ours, with seq and low, or as Autopilot's own
 
 
 class Opaque(Struct, frozen=True, tag="opaque"):
-    """A bare zmq actor sends bytes that are no message to another: they must cross the tree untouched."""
+    """A raw zmq peer sends another one bytes that are no message. They must arrive unchanged."""
 
-    at: str
-    to: str
-    size: int
-    seed: int = 0
+    at: str  # the machine of the sender
+    to: str  # the machine of the recipient
+    size: int  # bytes
+    seed: int = 0  # which bytes
 
 
 class Crash(Struct, frozen=True, tag="crash"):
-    """A message to a station that is killed in its handler, and restarted: it must be handled in the next life."""
+    """A message to a station that is killed in its handler, and restarted. It must be handled in the next life."""
 
     frm: str
-    to: str
+    to: str  # a station
 
 
 Op = Send | Flow | Twice | Opaque | Crash
 
 
 class Example(Struct, frozen=True, omit_defaults=True):
-    """One storm: all at once, so many seconds into the session and its faults; or, without `at_s`, on a calm lab."""
+    """One storm: operations that all begin at once."""
 
     ops: tuple[Op, ...]
-    at_s: float | None = None
+    at_s: float | None = None  # seconds after the session has begun; None: after the session, on a calm lab
 
 
 class Scenario(Struct, frozen=True):
     """What to run: a topology with its faults and expectations, a seed, and storms.
 
-    `session` False: no trials and no streams, but the faults and the storms alone, as when a storm that failed is run
-    again. `draw`: so many storms more, which `seed` draws as it drew them before, on a calm lab after these.
+    The same scenario gives the same run in virtual time, byte for byte. On processes it gives the same plan.
     """
 
     topology: Topology
-    seed: int
-    examples: tuple[Example, ...] = ()
-    draw: int = 0
-    session: bool = True
+    seed: int  # draws the times and targets of faults, and the storms of `draw`
+    examples: tuple[Example, ...] = ()  # storms, in the order in which they are played
+    draw: int = 0  # how many more storms the seed draws, to be played after these on a calm lab
+    session: bool = True  # False: no trials and no streams, only faults and storms
     why: str = ""  # what failed, if it is kept because something did
 
 
 def twice_id(actor: str, example: int, number: int) -> str:
-    """The id of a message that a bare actor sends more than once."""
+    """The id of the message that a raw peer sends in the operation `number` (a `Twice`) of the storm `example`."""
     return f"{actor}_{example}.{number}"
 
 
 def save_scenario(scenario: Scenario, path: Path) -> None:
-    """Write it down."""
+    """Write it as JSON, over a file that is there. Raises OSError."""
     path.write_bytes(msgspec.json.format(msgspec.json.encode(scenario), indent=1) + b"\n")
 
 
 def load_scenario(path: Path) -> Scenario:
-    """Read it back. Raises `msgspec.ValidationError` or `OSError` for what is none."""
+    """Read the scenario that `save_scenario` wrote.
+
+    Raises OSError, and `msgspec.DecodeError` for a file that is no scenario.
+    """
     return msgspec.json.decode(path.read_bytes(), type=Scenario)
