@@ -1,4 +1,13 @@
-"""Networking for labs of many small computers: Autopilot's names, on Autopilot's wire, and nothing gets lost."""
+"""Networking for labs of many small computers: Autopilot's names, on Autopilot's wire, and nothing gets lost.
+
+A machine has a station (`Terminal_Station`, `Pilot_Station`) in a process of its own, and a program with a `Net_Node`
+that is connected to it. `Net_Node.send` returns a `Delivery`, which says what becomes of a message.
+`Net_Node.get_stream` opens a `Stream`. Handlers get a `Message`, or its value.
+
+Times are in seconds, sizes in bytes. What is raised on purpose is an `AutopilotNetError`. Everything listens on
+loopback unless it is told otherwise. Nodes and stations have, besides what is listed here, `listens`, `counters` (what
+was dropped, expired or missing, counted), `clock_offset` (a `ClockOffset`, or None while it is not known) and `logger`.
+"""
 
 from autopilot_net.arrays import decode_array, encode_array, serialize_array
 from autopilot_net.delivery import Delivery

@@ -22,7 +22,7 @@ _INSTEAD = {  # what Autopilot's messages have and ours do not
 }
 
 
-def _field(name: str) -> Any:
+def _field(name: str, doc: str) -> Any:
     """A field that nearly every message has: read so often that the way by `__getattr__` would be felt."""
 
     def read(self: Message) -> Any:
@@ -31,7 +31,7 @@ def _field(name: str) -> Any:
         except KeyError:
             raise AttributeError(f"{_name(self._fields)} has no {name!r}") from None
 
-    return property(read)
+    return property(read, doc=doc)
 
 
 class Message:
@@ -70,12 +70,12 @@ class Message:
         object.__setattr__(self, "is_sought", False)
         object.__setattr__(self, "_refused", "")
 
-    id = _field("id")
-    to = _field("to")
-    sender = _field("sender")
-    key = _field("key")
-    value = _field("value")
-    flags = _field("flags")
+    id = _field("id", "Text that no other message of its sender has.")
+    to = _field("to", "The id of the recipient; or a list of ids, the path to it, with the recipient as the last.")
+    sender = _field("sender", "The id of who sent it. A station that relays a message sends one of its own.")
+    key = _field("key", "Which handler of the recipient gets it.")
+    value = _field("value", "Whatever JSON can carry, and arrays. None if nothing was given.")
+    flags = _field("flags", "A dict of which the keys count: `NOREPEAT` if no confirmation is sought, `NOLOG`, …")
 
     @property
     def redelivered(self) -> bool:
