@@ -23,6 +23,7 @@ import sim.strategies
 ROOT = Path(__file__).parents[1]
 MODULES = ("autopilot_net", "sim.faults", "sim.labtest", "sim.plugin", "sim.scenario", "sim.strategies")
 COMMENTED = re.compile(r"    (\w+): .*?  # (.+)")  # a field, and the comment behind it
+SET = re.compile(r"        self\.(\w+)(?:: .+?)? = .*?  # (.+)")  # an attribute, and the comment behind it
 
 
 def build(folder: Path) -> None:
@@ -35,8 +36,9 @@ def build(folder: Path) -> None:
     modules = {name: pdoc.doc.Module.from_name(name) for name in pdoc.extract.walk_specs(specs)}
     for module in modules.values():
         for member in module.members.values():
-            if isinstance(member, pdoc.doc.Class) and issubclass(member.obj, msgspec.Struct):
-                describe_fields(member)
+            if isinstance(member, pdoc.doc.Class):
+                describe = describe_fields if issubclass(member.obj, msgspec.Struct) else describe_attributes
+                describe(member)
     for name, module in modules.items():
         write(folder / f"{name.replace('.', '/')}.html", pdoc.render.html_module(module, modules))
     write(folder / "index.html", pdoc.render.html_index(modules))
@@ -56,6 +58,20 @@ def describe_fields(struct: pdoc.doc.Class) -> None:
         field.annotation = bare(field.annotation)
         if defaults.get(field.name, msgspec.NODEFAULT) is not msgspec.NODEFAULT:
             field.default_value = defaults[field.name]
+
+
+def describe_attributes(kind: pdoc.doc.Class) -> None:
+    """Show for what `__init__` sets the type of the argument of that name, and the comment behind it."""
+    init = kind.members.get("__init__")
+    if not isinstance(init, pdoc.doc.Function) or not inspect.isfunction(kind.obj.__init__):
+        return
+    source = inspect.getsource(kind.obj.__init__)
+    comments = dict(SET.findall(source))
+    for attribute in kind.instance_variables:
+        attribute.docstring = attribute.docstring or comments.get(attribute.name, "")
+        is_argument = re.search(rf"self\.{attribute.name} = {attribute.name}(  #.*)?$", source, re.MULTILINE)
+        if is_argument and attribute.annotation is pdoc.doc.empty:
+            attribute.annotation = init.signature.parameters[attribute.name].annotation
 
 
 def bare(kind: object) -> object:

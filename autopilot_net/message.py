@@ -31,7 +31,8 @@ def _field(name: str, doc: str) -> Any:
         except KeyError:
             raise AttributeError(f"{_name(self._fields)} has no {name!r}") from None
 
-    return property(read, doc=doc)
+    read.__doc__ = doc
+    return property(read)
 
 
 class Message:

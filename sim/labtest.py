@@ -15,7 +15,7 @@ from typing import TypeVar
 
 from msgspec.structs import replace
 
-from sim.evidence.journal import Entry
+from sim.evidence.journal import Entry, Journal
 from sim.faults.idle import why_idle
 from sim.lab.fault import Fault, verb_of
 from sim.lab.topology import Topology
@@ -41,12 +41,12 @@ class Played:
     """
 
     def __init__(self, conducted: Conducted, report: Report, world: WorldName, folder: Path) -> None:
-        self.scenario = conducted.scenario
-        self.journal = conducted.journal
+        self.scenario: Scenario = conducted.scenario
+        self.journal: Journal = conducted.journal  # `entries` and `traces`, both in the order of time (ns)
         self.report = report
         self.world = world
-        self.folder = folder
-        self.unsettled = [doubt.text for doubt in conducted.unsettled]
+        self.folder = folder  # where `keep` writes; made only then
+        self.unsettled: list[str] = [doubt.text for doubt in conducted.unsettled]  # what had not come to its end
 
     @property
     def held(self) -> bool:
@@ -132,8 +132,8 @@ class LabUnderTest:
 
     def __init__(self, topology: Topology, *, world: WorldName, seed: int, draw: int, folder: Path) -> None:
         self.topology = topology
-        self.seed = seed
-        self.played: list[Played] = []
+        self.seed = seed  # of each play that is given none
+        self.played: list[Played] = []  # for the report of a failed test: not all, the newest is the last
         self.folder = folder  # where the files of plays are kept
         self._world: WorldName = world
         self._draw = draw

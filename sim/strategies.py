@@ -1,7 +1,7 @@
 """Hypothesis strategies for labs, their storms and their faults, for a lab's own tests.
 
     @given(st.data())
-    @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+    @settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
     @pytest.mark.lab("lab.yaml", faults=False)
     def test_no_fault_breaks_it(virtual_lab, data):
         assert virtual_lab.play(data.draw(faults(virtual_lab.topology))).held
