@@ -1,7 +1,7 @@
 """An in-memory network of Endpoints with a clock of its own: a test of the core is a few lines on it.
 
 Frames in flight are values in a list. A policy says of each when its copies arrive, and a test may pick them out by
-hand. Every effect is held against what is promised (`promises.py`), so that each test checks that too.
+hand. Every effect is held against what is promised (`invariants.py`), so that each test checks that too.
 """
 
 from bisect import insort

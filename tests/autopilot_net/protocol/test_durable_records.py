@@ -10,7 +10,7 @@ from autopilot_net.protocol.effects import Confirmed, Deliver, Expired, Forget, 
 from autopilot_net.protocol.endpoint import Endpoint, Settings
 from autopilot_net.protocol.outbox_channel import Window
 from tests.autopilot_net.protocol.invariants import message_of
-from tests.autopilot_net.protocol.test_order import numbered
+from tests.autopilot_net.protocol.test_inbox import numbered
 from tests.autopilot_net.protocol.wire import LOSE, PASS, Wire
 
 TRIES = 1_000

@@ -12,8 +12,8 @@ from autopilot_net.protocol.effects import Confirmed, Deliver, Dropped, Effect, 
 from autopilot_net.protocol.endpoint import Endpoint
 from autopilot_net.protocol.pending_relays import PendingRelays
 from autopilot_net.trace_format import facts
-from tests.autopilot_net.protocol.test_forwarding import lab
 from tests.autopilot_net.protocol.test_frames import node, station
+from tests.autopilot_net.protocol.test_router import lab
 from tests.autopilot_net.protocol.wire import TWICE, Wire
 
 

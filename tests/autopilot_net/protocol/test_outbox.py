@@ -7,9 +7,9 @@ from autopilot_net.protocol.effects import Confirmed, Expired, Transmit
 from autopilot_net.protocol.endpoint import Endpoint, Settings
 from autopilot_net.protocol.outbox_channel import Window
 from tests.autopilot_net.protocol.invariants import message_of
-from tests.autopilot_net.protocol.test_confirm import pair
-from tests.autopilot_net.protocol.test_forwarding import lab
 from tests.autopilot_net.protocol.test_frames import node, station
+from tests.autopilot_net.protocol.test_reliable import pair
+from tests.autopilot_net.protocol.test_router import lab
 from tests.autopilot_net.protocol.wire import LOSE, PASS, Copies, Flight, Wire
 
 

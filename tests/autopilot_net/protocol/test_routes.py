@@ -8,8 +8,8 @@ import pytest
 from autopilot_net.message import Message
 from autopilot_net.protocol.effects import Confirmed, Dropped, Expired, Transmit
 from autopilot_net.protocol.routes import Routes
-from tests.autopilot_net.protocol.test_forwarding import lab
 from tests.autopilot_net.protocol.test_frames import station
+from tests.autopilot_net.protocol.test_router import lab
 from tests.autopilot_net.protocol.wire import Wire
 
 

@@ -9,8 +9,8 @@ from autopilot_net.protocol.effects import Confirmed, Deliver, Dropped, Effect
 from autopilot_net.protocol.endpoint import Endpoint, Settings
 from autopilot_net.protocol.inbox import Inbox, Verdict, receipt_of
 from autopilot_net.protocol.outbox_channel import Window
-from tests.autopilot_net.protocol.test_confirm import pair, told
 from tests.autopilot_net.protocol.test_frames import station
+from tests.autopilot_net.protocol.test_reliable import pair, told
 from tests.autopilot_net.protocol.wire import Copies, Flight, Wire
 
 
