@@ -28,7 +28,7 @@ from autopilot_net import (
 )
 from tests.autopilot_net import test_diagnosis, test_driver, test_message, test_node, test_prefs, test_role_station
 from tests.autopilot_net.overriding_subclasses import NosyNode, NosyStation
-from tests.autopilot_net.roles import test_file_client, test_roles
+from tests.autopilot_net.roles import test_file_client, test_pilot
 from tests.autopilot_net.stations import test_clocks, test_duplicate_ids, test_errors, test_online, test_stations
 from tests.conftest import Context, eventually, plain
 from tests.harness import Heard, Lab, lab, shake_hands, started_by
@@ -401,12 +401,12 @@ PILOT: dict[str, Check] = {
     "subject": pilots_own,
     "terminal_id": pilots_own,
     "role": pilots_own,
-    "children": test_roles.test_child_reaches_an_expected_child_that_is_yet_to_shake_hands_or_away_for_now,
+    "children": test_pilot.test_child_reaches_an_expected_child_that_is_yet_to_shake_hands_or_away_for_now,
     "file_dir": test_stations.test_a_start_is_handed_on_once_its_file_is_whole_at_whatever_depth,
     "from_prefs": test_prefs.test_a_pilot_is_made_from_its_prefs,
     "file_timeout": test_file_client.test_how_long_nothing_may_come_of_a_file_is_a_setting,
-    "ping_interval": test_roles.test_a_pilot_says_by_itself_every_ping_interval_that_it_is_there,
-    "begin_role": test_roles.test_a_pilot_says_by_itself_every_ping_interval_that_it_is_there,
+    "ping_interval": test_pilot.test_a_pilot_says_by_itself_every_ping_interval_that_it_is_there,
+    "begin_role": test_pilot.test_a_pilot_says_by_itself_every_ping_interval_that_it_is_there,
     "on_neighbour": test_stations.test_a_terminal_in_its_next_life_is_told_who_is_there_and_by_what_way,
     "may_kill": test_stations.test_a_stranger_cannot_kill_a_station_whoever_it_says_it_is,
 }

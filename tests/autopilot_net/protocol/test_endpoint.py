@@ -1,6 +1,6 @@
 """Random storms over random trees, in virtual time: whatever the links and the machines do, the promises hold.
 
-What must hold at every step is in `invariants.py`; here is what may happen, and what must be true once the storm is over.
+What must hold at every step is in `invariants.py`; here is what may happen, and what is true once the storm is over.
 """
 
 import sys

@@ -1,7 +1,6 @@
 """Whatever a peer sends is an effect, never an exception: the I/O thread must outlive it."""
 
 import json
-import math
 from typing import Any
 
 import msgspec
@@ -15,7 +14,6 @@ from autopilot_net.message import Message
 from autopilot_net.protocol.durable_records import Handled, Saved
 from autopilot_net.protocol.effects import Deliver, Dropped, Store, Transmit
 from autopilot_net.protocol.endpoint import Endpoint
-from autopilot_net.protocol.numbers import is_number
 from tests.autopilot_net.protocol.test_frames import station
 
 FIELDS = ["inc", "seq", "low", "again", "via", "re", "received", "failed", "missing", "first", "items", "redelivered"]
@@ -185,14 +183,6 @@ def test_a_batch_whose_place_is_no_count_has_no_place(first: Any, items: Any) ->
     assert [type(effect) for effect in receiver.receive("n", [b"s", b"s", raw], now=0)] == [Deliver]
     raw = encode({**fields, "first": 0, "items": 1})
     assert [type(effect) for effect in receiver.receive("n", [b"s", b"s", raw], now=0)] == [Deliver]
-
-
-@pytest.mark.parametrize(
-    ("value", "is_one"),
-    [(0, True), (-2, True), (0.5, True), (True, False), (math.nan, False), (math.inf, False), (10**400, False)],
-)
-def test_what_a_number_is(value: Any, is_one: bool) -> None:
-    assert is_number(value) is is_one
 
 
 def test_depth_breaks_nothing() -> None:

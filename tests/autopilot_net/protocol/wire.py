@@ -264,3 +264,16 @@ class Wire:
         self.promises.handle(handling)
         if self.handles_at_once:
             self.handle(handling)
+
+
+class First:
+    """A policy: the first `n` messages from `source` fare as `copies` says, the others pass."""
+
+    def __init__(self, source: str, n: int, copies: Copies) -> None:
+        self.source, self.left, self.copies = source, n, copies
+
+    def __call__(self, flight: Flight) -> Copies:
+        if flight.source != self.source or not self.left:
+            return (0.0,)
+        self.left -= 1
+        return self.copies

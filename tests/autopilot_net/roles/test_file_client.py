@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Callable
 from typing import Any, TypeVar
 
@@ -9,9 +10,9 @@ import pytest
 from msgspec import to_builtins
 
 from autopilot_net import Pilot_Station
-from autopilot_net.roles.file_client import AHEAD, PART
+from autopilot_net.roles.file_client import AHEAD, PART, files_of
 from autopilot_net.roles.file_server import AT_ONCE
-from tests.autopilot_net.roles.test_roles import Fetching, PilotRole, TerminalRole, keys, serving, settled, task
+from tests.autopilot_net.roles.lone_roles import Fetching, PilotRole, TerminalRole, keys, serving, settled, task
 from tests.harness import Drawer, FakeHost, Sent
 
 T = TypeVar("T")
@@ -419,3 +420,161 @@ def test_what_a_stop_gave_up_is_fetched_by_the_next_start_from_where_it_was() ->
     sent = rig.carry()
     assert keys(sent) == [("T", "ERROR"), ("_rig_1", "STOP"), ("_rig_1", "START")]
     assert rig.host.drawer.whole == {"film": FILM}
+
+
+# -- what a transfer comes upon ----------------------------------------------------------------------------------------
+
+
+def test_an_empty_file_is_a_file() -> None:
+    rig = Fetching(tone=b"")
+    rig.hear("T", "START", task("tone"))
+    assert keys(rig.carry()) == [("_rig_1", "START")]
+    assert rig.host.drawer.whole == {"tone": b""}
+
+
+def test_a_transfer_resumes_where_it_was() -> None:
+    rig = Fetching(tone=b"0123456789")
+    rig.host.drawer.parts["tone"] = b"0123"
+    rig.hear("T", "START", task("tone"))
+    assert keys(rig.carry()) == [("_rig_1", "START")]
+    assert rig.host.drawer.whole == {"tone": b"0123456789"}
+    assert [one["offset"] for one in rig.asked] == [4]
+
+
+@pytest.mark.parametrize("part", [b"abcd", b"0123456789", b"0123456789ab"])
+def test_a_part_of_another_file_is_thrown_away_and_fetched_anew(part: bytes) -> None:
+    rig = Fetching(tone=b"9876543210")
+    rig.host.drawer.parts["tone"] = part
+    rig.hear("T", "START", task("tone"))
+    assert keys(rig.carry()) == [("_rig_1", "START")]
+    assert rig.host.drawer.whole == {"tone": b"9876543210"}
+    assert [one["offset"] for one in rig.asked] == [len(part), 0]
+
+
+def test_a_file_that_is_wrong_twice_is_an_error_and_the_task_does_not_begin() -> None:
+    rig = Fetching()
+    rig.hear("T", "START", task("tone"))
+    wrong = {"size": 2, "digest": "wrong", "data": base64.b64encode(b"ab").decode()}
+    for _ in range(2):
+        (question,) = rig.host.take()
+        rig.hear("T", "FILE", {**question.value, **wrong})
+    (error,) = rig.host.take()
+    assert (error.to, error.key, error.repeat) == ("T", "ERROR", True)
+    assert "not what the terminal has" in error.value["exception"]
+    assert rig.host.drawer.whole == {}
+
+
+def test_a_file_that_the_terminal_has_not_is_told_and_the_task_does_not_begin() -> None:
+    rig = Fetching()
+    result = rig.hear("T", "START", task("silence"))
+    (error,) = rig.carry()
+    assert (error.to, error.key) == ("T", "ERROR")
+    assert "START was not begun on rig_1: silence: silence is not here" in error.value["exception"]
+    assert not settled(result)
+    error.handle.settle(confirmed=True)
+    assert settled(result)
+
+
+def test_a_folder_that_takes_no_more_is_told_and_what_waited_goes_on() -> None:
+    rig = Fetching(tone=b"1")
+    rig.host.drawer.is_full = True
+    rig.hear("T", "START", task("tone"))
+    rig.hear("T", "STOP")
+    assert keys(rig.carry()) == [("T", "ERROR"), ("_rig_1", "STOP")]
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        {},
+        {"offset": 0, "size": float("inf"), "digest": "d", "data": ""},
+        {"offset": 0, "size": None, "digest": "d", "data": ""},
+        {"offset": 0, "size": True, "digest": "d", "data": ""},
+        {"offset": 0, "size": -1, "digest": "d", "data": ""},
+        {"offset": 0, "size": 1, "digest": "d", "data": "no base64!"},
+        {"offset": 0, "size": 1, "digest": "d", "data": 5},
+        {"file": "no base64!"},
+    ],
+)
+def test_an_answer_that_makes_no_sense_is_told_and_what_waited_goes_on(odd: dict[str, Any]) -> None:
+    rig = PilotRole()
+    rig.hear("T", "START", task("tone"))
+    rig.hear("T", "STOP")
+    rig.host.take()
+    rig.hear("T", "FILE", {"path": "tone", **odd})
+    assert keys(rig.host.take()) == [("T", "ERROR"), ("_rig_1", "STOP")]
+
+
+def test_a_terminal_that_never_answers_fails_the_start_and_what_waited_goes_on() -> None:
+    rig = PilotRole()
+    rig.hear("T", "START", task("tone"))
+    rig.hear("T", "STOP")
+    (question,) = rig.host.take()
+    question.handle.settle(confirmed=False, reason="no confirmation came")
+    rig.host.wait(0)
+    error, stop = rig.host.take()
+    assert "tone: the terminal was asked for it, and no confirmation came" in error.value["exception"]
+    assert (stop.to, stop.key) == ("_rig_1", "STOP")
+
+
+def test_a_question_that_expires_after_its_answer_came_harms_nothing() -> None:
+    rig = Fetching(tone=bytes(PART + 1))
+    rig.hear("T", "START", task("tone"))
+    (first,) = rig.host.sent
+    rig.carry(rounds=1)
+    first.handle.settle(confirmed=False, reason="too late")
+    rig.host.wait(0)
+    assert keys(rig.carry()) == [("_rig_1", "START")]
+
+
+def test_autopilots_own_form_of_a_file_is_taken_whole() -> None:
+    rig = PilotRole()
+    rig.hear("T", "START", task("tone"))
+    rig.host.take()
+    rig.hear("T", "FILE", {"path": "tone", "file": base64.b64encode(b"0123").decode()})
+    assert keys(rig.host.take()) == [("_rig_1", "START")]
+    assert rig.host.drawer.whole == {"tone": b"0123"}
+
+
+@pytest.mark.parametrize("value", [None, "tone", {"path": "other", "file": ""}, {"file": ""}])
+def test_a_file_that_nobody_asked_for_is_not_stored(value: object) -> None:
+    rig = PilotRole()
+    rig.hear("T", "FILE", {"path": "tone", "file": ""})
+    rig.hear("T", "START", task("tone"))
+    rig.host.take()
+    rig.hear("T", "FILE", value)
+    assert rig.host.take() == []
+    assert rig.host.drawer.whole == rig.host.drawer.parts == {}
+
+
+def test_an_answer_to_a_former_life_is_ignored_and_doubles_no_transfer() -> None:
+    rig = Fetching(tone=bytes(3 * PART))
+    rig.host.drawer.parts["tone"] = bytes(PART)
+    rig.hear("T", "START", task("tone"))
+    stale = serving(tone=bytes(3 * PART)).answers("rig_1", "FILE", {"path": "tone", "offset": 0, "length": PART})[0]
+    rig.pilot.file(stale.arrived("T"))
+    rig.carry()
+    assert [one["offset"] for one in rig.asked] == [PART, 2 * PART]
+
+
+def test_the_files_of_a_task_are_those_of_its_sounds_and_of_a_managers_groups() -> None:
+    speech, noise = {"type": "Speech", "path": "b"}, {"type": "Noise", "path": "never"}
+    groups = [{"sounds": {"L": [speech], "R": [speech, {"type": "File", "path": "c"}]}}, {"name": "no sounds"}]
+    assert list(files_of(task("a", "a"))) == ["a"]
+    sounds = {"L": [noise, {"type": "File", "path": "a"}]}
+    assert list(files_of({"stim": {"groups": groups, "sounds": sounds}})) == ["a", "b", "c"]
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        {},
+        {"stim": None},
+        {"stim": {"sounds": ["a"]}},
+        {"stim": {"sounds": {"L": "a"}}},
+        {"stim": {"sounds": {"L": ["a", {"type": "File"}, {"type": "File", "path": 4}]}}},
+        {"stim": {"groups": {"sounds": 1}}},
+    ],
+)
+def test_a_task_of_another_shape_names_no_files(value: dict[str, Any]) -> None:
+    assert list(files_of(value)) == []

@@ -11,7 +11,7 @@ import pytest
 
 from autopilot_net import AutopilotNetError, Message, Pilot_Station, Terminal_Station
 from autopilot_net.protocol.clock import ClockOffset
-from tests.autopilot_net.roles.test_roles import PilotRole, TerminalRole
+from tests.autopilot_net.roles.lone_roles import PilotRole, TerminalRole
 from tests.conftest import eventually
 from tests.harness import Lab, lab, shake_hands, started_by
 
