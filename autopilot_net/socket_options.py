@@ -1,6 +1,6 @@
 """How the zmq sockets are set, and what happens without each setting. Observed with libzmq 4.3.5.
 
-Each reason has a test in `test_sockets.py`.
+Each reason has a test in `test_socket_options.py` or `test_sockets.py`.
 """
 
 from __future__ import annotations

@@ -6,8 +6,10 @@ import contextlib
 import heapq
 import importlib
 import itertools
+import json
 import multiprocessing
 import os
+import re
 import select
 import signal
 import subprocess
@@ -31,6 +33,8 @@ from tests.patience import DEADLINE_S
 
 S = TypeVar("S", bound=Station)
 T = TypeVar("T")
+
+METHODS = ["fork", "forkserver", "spawn"]  # ways to start a process
 
 
 
@@ -514,3 +518,15 @@ def said_by(code: str) -> tuple[str, str]:
     """What another Python that runs `code` writes, and what it complains of."""
     with python(code) as process:
         return process.communicate(timeout=3 * DEADLINE_S)
+
+
+
+
+# -- ending ------------------------------------------------------------------------------------------------------------
+
+
+def confirmed(trace: Path) -> list[str]:
+    """The ids of what a station has confirmed: it may be over before those who sent it have read so."""
+    effects = [json.loads(line) for line in trace.read_text().splitlines()]
+    heads = [effect["head"] for effect in effects if effect["do"] == "Transmit"]
+    return [found[1] for head in heads if (found := re.search(r'"key":"CONFIRM","value":"(\w+)"', head))]

@@ -23,12 +23,10 @@ from autopilot_net import (
 )
 from autopilot_net.coroutines import Loop, finished
 from sim.processes.program_process import listens_of
-from tests.autopilot_net.test_node import Pair, pair
+from tests.autopilot_net.node_pair import Pair
 from tests.conftest import eventually
 from tests.harness import Lab, lab, started_by
 from tests.patience import DEADLINE_S
-
-__all__ = ["pair"]  # a fixture
 
 
 class Asked:

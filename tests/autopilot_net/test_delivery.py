@@ -6,8 +6,12 @@ import threading
 
 import pytest
 
-from autopilot_net import AutopilotNetError, Delivery, DeliveryExpired, WaitInHandler
-from autopilot_net.delivery import all_of
+from autopilot_net import AutopilotNetError, Delivery, DeliveryExpired, Message, WaitInHandler
+from autopilot_net.delivery import all_of, settles
+from autopilot_net.message import refuse
+from autopilot_net.protocol.reasons import Refusal
+from autopilot_net.roles.host import follow
+from tests.harness import FakeHost
 from tests.patience import DEADLINE_S
 
 
@@ -133,3 +137,34 @@ def test_what_a_callback_raises_is_told_once_settled_and_others_are_still_called
     one.then(told.append)
     one.settle(confirmed=True)
     assert told == [trouble, one]
+
+
+# -- what follows another ----------------------------------------------------------------------------------------------
+
+
+def message() -> Message:
+    return Message(id="1", to="n", sender="s", key="K")
+
+
+def test_a_promise_that_follows_what_was_refused_is_refused() -> None:
+    host = FakeHost("T")
+    promise, one = host.promise(), Delivery("2", "n")
+    follow(promise, one)
+    one.settle(confirmed=False, reason=Refusal("no"))
+    assert (promise.expired, promise.refused, promise.reason) == (True, True, "no")
+
+
+def test_a_promise_that_follows_what_expired_is_not_refused() -> None:
+    host = FakeHost("T")
+    promise, one = host.promise(), Delivery("2", "n")
+    follow(promise, one)
+    one.settle(confirmed=False, reason="late")
+    assert (promise.expired, promise.refused, promise.reason) == (True, False, "late")
+
+
+def test_a_message_that_was_refused_before_its_handler_returned_says_so_once() -> None:
+    odd = message()
+    refuse(odd, "no")
+    handles = settles(odd, None)
+    assert [(one.refused, one.reason) for one in handles] == [(True, "no")]
+    assert settles(odd, handles) == handles

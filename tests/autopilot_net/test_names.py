@@ -26,7 +26,19 @@ from autopilot_net import (
     Station,
     Terminal_Station,
 )
-from tests.autopilot_net import test_diagnosis, test_driver, test_message, test_node, test_prefs, test_role_station
+from tests.autopilot_net import (
+    test_diagnosis,
+    test_driver,
+    test_message,
+    test_node,
+    test_node_listens,
+    test_pilot_station,
+    test_prefs,
+    test_role_station,
+    test_station,
+    test_station_listens,
+    test_terminal_station,
+)
 from tests.autopilot_net.overriding_subclasses import NosyNode, NosyStation
 from tests.autopilot_net.roles import test_file_client, test_pilot
 from tests.autopilot_net.stations import test_clocks, test_duplicate_ids, test_errors, test_online, test_stations
@@ -297,14 +309,14 @@ def stumble_later(station: Station) -> None:
 STATION: dict[str, Check] = {
     **dict.fromkeys(SETTINGS, settings),
     "listens": listens,
-    "start": test_stations.test_the_system_chooses_a_port_that_the_parent_can_read,
-    "begin": test_stations.test_a_listen_that_cannot_be_handed_to_the_process_is_an_error_that_says_what_to_do,
-    "port": test_stations.test_the_system_chooses_a_port_that_the_parent_can_read,
-    "release": test_stations.test_a_released_station_is_over_and_its_port_is_free,
+    "start": test_station.test_the_system_chooses_a_port_that_the_parent_can_read,
+    "begin": test_station.test_a_listen_that_cannot_be_handed_to_the_process_is_an_error_that_says_what_to_do,
+    "port": test_station.test_the_system_chooses_a_port_that_the_parent_can_read,
+    "release": test_station.test_a_released_station_is_over_and_its_port_is_free,
     "closing": ends,
     "ready": ends,
-    "run": test_stations.test_a_lab_works_however_its_processes_are_started,
-    "msgs_received": test_stations.test_the_parent_reads_how_many_messages_a_station_has_handled,
+    "run": test_station.test_a_lab_works_however_its_processes_are_started,
+    "msgs_received": test_station.test_the_parent_reads_how_many_messages_a_station_has_handled,
     "core": own_process,
     "clock_offset": test_clocks.test_stations_know_how_far_their_clocks_are_from_the_terminals,
     "connected": test_diagnosis.test_a_node_is_connected_when_its_station_is_there_and_says_so,
@@ -334,8 +346,8 @@ STATION: dict[str, Check] = {
     "on_callback_exception": station_callbacks,
     "is_concurrent": station_beside,
     "l_confirm": station_confirmations,
-    "l_stream": test_stations.test_one_bad_item_does_not_cost_those_that_came_along_with_it,
-    "l_kill": test_stations.test_a_stranger_cannot_kill_a_station_whoever_it_says_it_is,
+    "l_stream": test_station_listens.test_one_bad_item_does_not_cost_those_that_came_along_with_it,
+    "l_kill": test_pilot_station.test_a_stranger_cannot_kill_a_station_whoever_it_says_it_is,
 }
 
 
@@ -391,8 +403,8 @@ TERMINAL: dict[str, Check] = {
     "data_fps": plots,
     "sent_plot": plots,
     "start_plot_timer": plots,
-    "role": test_stations.test_what_lives_in_the_stations_process_says_so_when_it_is_used_elsewhere,
-    "begin_role": test_stations.test_a_terminal_on_loopback_with_pilots_elsewhere_says_so_once,
+    "role": test_station.test_what_lives_in_the_stations_process_says_so_when_it_is_used_elsewhere,
+    "begin_role": test_terminal_station.test_a_terminal_on_loopback_with_pilots_elsewhere_says_so_once,
     "on_neighbour": test_online.test_a_machine_that_is_killed_is_told_and_so_is_its_return,
 }
 PILOT: dict[str, Check] = {
@@ -408,7 +420,7 @@ PILOT: dict[str, Check] = {
     "ping_interval": test_pilot.test_a_pilot_says_by_itself_every_ping_interval_that_it_is_there,
     "begin_role": test_pilot.test_a_pilot_says_by_itself_every_ping_interval_that_it_is_there,
     "on_neighbour": test_stations.test_a_terminal_in_its_next_life_is_told_who_is_there_and_by_what_way,
-    "may_kill": test_stations.test_a_stranger_cannot_kill_a_station_whoever_it_says_it_is,
+    "may_kill": test_pilot_station.test_a_stranger_cannot_kill_a_station_whoever_it_says_it_is,
 }
 
 
@@ -547,7 +559,7 @@ NODE: dict[str, Check] = {
     "clock_offset": test_clocks.test_a_program_knows_it_of_its_own_machine,
     "connected": test_diagnosis.test_a_node_is_connected_when_its_station_is_there_and_says_so,
     "context": test_node.test_nodes_of_one_process_share_a_context_that_outlives_each_of_them,
-    "msgs_received": test_node.test_every_message_that_was_handled_is_counted,
+    "msgs_received": test_node_listens.test_every_message_that_was_handled_is_counted,
     "outbox": test_node.test_what_awaits_its_confirmation_is_in_the_outbox,
     "counters": test_node.test_what_is_not_there_in_time_is_not_known_to_be_handled,
     "ledger": test_node.test_beyond_the_window_sending_is_refused_or_waits_by_choice,
@@ -567,7 +579,7 @@ NODE: dict[str, Check] = {
     "is_concurrent": node_overridden,
     "on_callback_exception": node_callbacks,
     "l_confirm": node_hears_confirmations,
-    "l_stream": test_node.test_one_bad_item_does_not_cost_those_that_came_along_with_it,
+    "l_stream": test_node_listens.test_one_bad_item_does_not_cost_those_that_came_along_with_it,
 }
 
 

@@ -1,20 +1,22 @@
-"""Streams between two nodes with no station between: what is appended arrives, tail included."""
+"""Streams, with and without a station between: what is appended arrives, tail included."""
 
 from __future__ import annotations
 
 import queue
 import threading
+import time
 from collections.abc import Iterator
 from typing import Any
 
+import numpy as np
 import pytest
 import zmq
 
-from autopilot_net import AutopilotNetError, Message, Net_Node, WindowFull
+from autopilot_net import AutopilotNetError, Message, Net_Node, Window, WindowFull
 from autopilot_net.socket_options import LINGER_MS
+from tests.autopilot_net.posts import Lab, nothing
 from tests.conftest import Context, eventually, plain
-
-DEADLINE_S = 20.0
+from tests.patience import DEADLINE_S
 
 
 class Sink:
@@ -162,3 +164,219 @@ def test_what_a_stream_is_not_says_what_to_do(name: str) -> None:
             getattr(stream, name)
         with pytest.raises(AttributeError, match="'Stream' object has no attribute 'nothing'"):
             _ = stream.nothing
+
+
+# -- by way of a station -----------------------------------------------------------------------------------------------
+
+
+class LabSink:
+    """A node that listens at a port of its own, and collects the items of streams."""
+
+    def __init__(self, lab: Lab, *, router_port: int = 0, gate: threading.Event | None = None) -> None:
+        self.items: list[Any] = []
+        self._gate = gate
+        self.node = lab.node("sink", ("nobody", 9), {"ITEM": self._take}, router_port=router_port)
+        self.at = ("sink", self.node.router_port or 0)
+
+    def _take(self, item: Any) -> None:
+        assert self._gate is None or self._gate.wait(DEADLINE_S)
+        self.items.append(item)
+
+
+def test_items_of_all_kinds_arrive_in_order_with_the_tail(lab: Lab) -> None:
+    sink = LabSink(lab)
+    stream = lab.node("n", sink.at).get_stream("s", "ITEM", min_size=4)
+    items = [{"n": 1}, 2, "three", None, [5], 6.5, {"seven": [7]}]
+    stream.extend(items)
+    stream.append(np.arange(8))
+    stream.append(9)
+    stream.append("END")
+    assert stream.wait(DEADLINE_S)
+    assert sink.items[:7] == items
+    np.testing.assert_array_equal(sink.items[7], np.arange(8))
+    assert sink.items[8:] == [9]
+
+
+def test_a_burst_of_camera_frames_arrives_whole(lab: Lab) -> None:
+    sink = LabSink(lab)
+    stream = lab.node("n", sink.at).get_stream("camera", "ITEM", reliable=False)
+    for number in range(300):
+        stream.append({"n": number, "frame": np.full((60, 80), number % 256, np.uint8)})
+    stream.close()
+    eventually(lambda: len(sink.items) == 300)
+    assert [item["n"] for item in sink.items] == list(range(300))
+    assert all((item["frame"] == item["n"] % 256).all() for item in sink.items)
+    assert sink.node.counters.get("missing items", 0) == 0
+
+
+def test_a_batch_goes_when_its_oldest_item_is_old_enough(lab: Lab) -> None:
+    sink = LabSink(lab)
+    stream = lab.node("n", sink.at).get_stream("s", "ITEM", min_size=100, max_delay=0.05)
+    for number in range(3):
+        began = time.monotonic()
+        stream.append(number)
+        eventually(lambda number=number: sink.items == list(range(number + 1)))  # type: ignore[misc]
+        assert time.monotonic() - began >= 0.05
+
+
+def test_a_stream_of_single_items_sends_ordinary_messages(lab: Lab) -> None:
+    post = lab.post("rig_1", listens={"ITEM": nothing})
+    stream = lab.node("_rig_1", post).get_stream("s", "ITEM", min_size=1, subject="m1")
+    stream.extend([{"a": 1}, 2])
+    assert stream.wait(DEADLINE_S)
+    assert [(m.key, m.value, m.sender) for m in post.handled] == [
+        ("ITEM", {"a": 1}, "_rig_1_s"),
+        ("ITEM", 2, "_rig_1_s"),
+    ]
+    assert {(m.subject, m.pilot, m.continuous) for m in post.handled} == {("m1", "rig_1", True)}
+
+
+def test_a_full_queue_blocks_the_producer_until_there_is_room(lab: Lab) -> None:
+    gate = lab.gate()
+    sink = LabSink(lab, gate=gate)
+    node = lab.node("n", sink.at, window=Window(messages=1))
+    stream = node.get_stream("s", "ITEM", min_size=1, q_size=5)
+    appended: list[int] = []
+
+    def produce() -> None:
+        for number in range(20):
+            stream.append(number)
+            appended.append(number)
+
+    producer = threading.Thread(target=produce)
+    producer.start()
+    eventually(lambda: len(stream) == 5)
+    producer.join(0.05)
+    assert len(appended) == 6  # one is under way, five wait
+    gate.set()
+    producer.join(DEADLINE_S)
+    assert stream.wait(DEADLINE_S)
+    assert sink.items == list(range(20))
+    assert stream.dropped == 0
+
+
+def test_a_full_queue_may_drop_its_oldest_item_and_counts_it(lab: Lab) -> None:
+    gate = lab.gate()
+    sink = LabSink(lab, gate=gate)
+    node = lab.node("n", sink.at, window=Window(messages=1))
+    stream = node.get_stream("s", "ITEM", min_size=1, q_size=5, drop_oldest=True)
+    stream.extend(range(20))
+    assert stream.dropped == 14
+    gate.set()
+    stream.close()
+    assert stream.wait(DEADLINE_S)
+    assert sink.items == [0, *range(15, 20)]
+
+
+def test_an_unreliable_stream_waits_in_its_queue_for_its_upstream_even_when_it_has_ended(lab: Lab, port: int) -> None:
+    stream = lab.node("n", ("sink", port)).get_stream("s", "ITEM", reliable=False)
+    stream.extend(range(12))
+    stream.append("END")
+    assert not stream.wait(0.05)
+    sink = LabSink(lab, router_port=port)
+    assert stream.wait(DEADLINE_S)
+    eventually(lambda: sink.items == list(range(12)))
+
+
+def test_every_gap_of_an_unreliable_stream_is_told_in_items(
+    lab: Lab, port: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    node = lab.node("n", ("sink", port))
+    stream = node.get_stream("s", "ITEM", min_size=2, q_size=4, reliable=False, drop_oldest=True)
+    stream.extend(range(10))
+    assert stream.dropped == 6
+    sink = LabSink(lab, router_port=port)
+    eventually(lambda: sink.items == [6, 7, 8, 9])
+    assert sink.node.counters["missing items"] == 6
+    assert "6 items of stream n_s never came" in caplog.text
+    stream.extend([10, {11}, 12, 13])  # the set cannot travel
+    eventually(lambda: sink.items == [6, 7, 8, 9, 10, 12, 13])
+    assert sink.node.counters["missing items"] == 7
+    assert node.counters["dropped"] == 7
+
+
+def deep(levels: int) -> Any:
+    return [deep(levels - 1)] if levels else 0
+
+
+@pytest.mark.parametrize("reliable", [True, False])
+@pytest.mark.parametrize("min_size", [1, 4])
+def test_an_item_that_json_cannot_carry_is_dropped_and_counted_and_the_others_arrive(
+    lab: Lab, min_size: int, reliable: bool
+) -> None:
+    sink = LabSink(lab)
+    node = lab.node("n", sink.at)
+    stream = node.get_stream("s", "ITEM", min_size=min_size, reliable=reliable)
+    items: list[Any] = list(range(12))
+    items[2], items[5], items[6] = {2}, b"5", np.array([object()])
+    stream.extend(items)
+    stream.append("END")
+    assert stream.wait(DEADLINE_S)
+    eventually(lambda: sink.items == [0, 1, 3, 4, 7, 8, 9, 10, 11])
+    eventually(lambda: node.counters["dropped"] == 3)
+
+
+def test_items_that_can_travel_alone_and_not_in_a_batch_are_counted_too(lab: Lab) -> None:
+    sink = LabSink(lab)
+    node = lab.node("n", sink.at)
+    stream = node.get_stream("s", "ITEM", min_size=2)
+    stream.extend([deep(199), {1}, deep(199), 2, 3, 4])
+    stream.append("END")
+    assert stream.wait(DEADLINE_S)
+    assert sink.items == [3, 4]
+    eventually(lambda: node.counters["dropped"] == 4)
+
+
+def test_a_program_that_changes_what_it_appended_harms_only_that(lab: Lab, caplog: pytest.LogCaptureFixture) -> None:
+    class Changing(dict[str, int]):
+        def __iter__(self) -> Iterator[str]:
+            raise RuntimeError("dictionary changed size during iteration")
+
+        keys = __iter__  # type: ignore[assignment]
+
+    sink = LabSink(lab)
+    node = lab.node("n", sink.at)
+    stream = node.get_stream("s", "ITEM", min_size=3, max_delay=0.02)
+    stream.append(Changing(a=1))
+    eventually(lambda: "while handling an item of its stream" in caplog.text)
+    assert node.counters["broken"] == 1
+    stream.extend([1, 2, 3])
+    stream.append("END")
+    assert stream.wait(DEADLINE_S)
+    assert sink.items == [1, 2, 3]
+
+
+def test_a_stream_that_has_ended_or_whose_node_has_takes_no_more(lab: Lab) -> None:
+    sink = LabSink(lab)
+    node = lab.node("n", sink.at)
+    ended, cut = node.get_stream("s", "ITEM"), node.get_stream("t", "ITEM")
+    ended.append("END")
+    with pytest.raises(AutopilotNetError, match="stream n_s has ended; open another"):
+        ended.append(1)
+    assert ended.wait(DEADLINE_S)
+    cut.append(1)
+    node.release()
+    with pytest.raises(AutopilotNetError, match="stream n_t takes no item, for n is closed"):
+        cut.append(2)
+    ended.close()
+    cut.close()
+
+
+def test_who_waits_at_a_full_queue_is_told_when_the_node_is_released(lab: Lab, port: int) -> None:
+    node = lab.node("n", ("nobody", port), window=Window(messages=1))
+    stream = node.get_stream("s", "ITEM", min_size=1, q_size=1)
+    stream.extend([1, 2])  # one is under way, one waits
+    said: list[str] = []
+
+    def append() -> None:
+        try:
+            stream.append(3)
+        except AutopilotNetError as error:
+            said.append(str(error))
+
+    waiting = threading.Thread(target=append)
+    waiting.start()
+    node.release()
+    waiting.join(DEADLINE_S)
+    assert said in (["stream n_s has ended; open another"], ["stream n_s takes no item, for n is closed"])
+    assert not stream.wait()  # nor does it claim that all was sent

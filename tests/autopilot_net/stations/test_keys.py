@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from autopilot_net import Message, Pilot_Station, Station, Terminal_Station
-from tests.autopilot_net import test_names
+from tests.autopilot_net import test_names, test_pilot_station, test_station
 from tests.autopilot_net.stations import test_errors, test_online, test_stations
 from tests.conftest import eventually
 from tests.harness import Lab, lab, shake_hands, started_by
@@ -122,7 +122,10 @@ EVERY: dict[str, tuple[str, Check]] = {
         "l_stream",
         test_stations.test_a_stream_reaches_the_terminals_program_item_by_item_whatever_its_items_are,
     ),
-    "KILL": ("l_kill", test_stations.test_a_pilot_is_killed_by_its_own_program_and_by_the_terminals_and_confirms_it),
+    "KILL": (
+        "l_kill",
+        test_pilot_station.test_a_pilot_is_killed_by_its_own_program_and_by_the_terminals_and_confirms_it,
+    ),
 }
 TERMINAL: dict[str, tuple[str, Check]] = {
     "PING": ("l_ping", is_pinged),
@@ -166,7 +169,7 @@ PILOT: dict[str, tuple[str, Check]] = {
 }
 NO_LISTEN: dict[str, Check] = {  # handled before any listen is looked for
     "GONE": test_stations.test_a_machine_that_comes_back_elsewhere_gets_there_what_waited_for_it,
-    "CLOSING": test_stations.test_closing_from_the_network_is_ignored,
+    "CLOSING": test_station.test_closing_from_the_network_is_ignored,
 }
 ROWS = [row for table in (EVERY, TERMINAL, PILOT) for row in table.values()]
 HERE = {check.__name__: check for _, check in ROWS if check.__module__ == __name__}

@@ -7,13 +7,9 @@ from typing import Any
 
 import pytest
 
-from autopilot_net import Delivery, DeliveryExpired, Message
-from autopilot_net.delivery import settles
-from autopilot_net.message import refuse
-from autopilot_net.protocol.reasons import Refusal
-from autopilot_net.roles.host import follow
+from autopilot_net import DeliveryExpired
 from tests.autopilot_net.stations.test_errors import stumble
-from tests.harness import FakeHost, Lab, lab, shake_hands, started_by
+from tests.harness import Lab, lab, shake_hands, started_by
 from tests.patience import DEADLINE_S
 
 
@@ -90,34 +86,3 @@ def test_a_list_of_siblings_is_no_way_and_the_next_message_waits_for_nothing(it:
     with pytest.raises(DeliveryExpired, match="rig does not lead to _T, which is a neighbour here"):
         siblings.wait(DEADLINE_S)
     assert after.wait(DEADLINE_S)
-
-
-# -- without a network -------------------------------------------------------------------------------------------------
-
-
-def message() -> Message:
-    return Message(id="1", to="n", sender="s", key="K")
-
-
-def test_a_promise_that_follows_what_was_refused_is_refused() -> None:
-    host = FakeHost("T")
-    promise, one = host.promise(), Delivery("2", "n")
-    follow(promise, one)
-    one.settle(confirmed=False, reason=Refusal("no"))
-    assert (promise.expired, promise.refused, promise.reason) == (True, True, "no")
-
-
-def test_a_promise_that_follows_what_expired_is_not_refused() -> None:
-    host = FakeHost("T")
-    promise, one = host.promise(), Delivery("2", "n")
-    follow(promise, one)
-    one.settle(confirmed=False, reason="late")
-    assert (promise.expired, promise.refused, promise.reason) == (True, False, "late")
-
-
-def test_a_message_that_was_refused_before_its_handler_returned_says_so_once() -> None:
-    odd = message()
-    refuse(odd, "no")
-    handles = settles(odd, None)
-    assert [(one.refused, one.reason) for one in handles] == [(True, "no")]
-    assert settles(odd, handles) == handles

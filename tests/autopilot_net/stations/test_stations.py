@@ -1,33 +1,18 @@
-"""Stations in processes of their own: how they begin and end, and what a lab of them does from end to end."""
+"""Stations in processes of their own: what a lab of them does from end to end."""
 
 from __future__ import annotations
 
-import json
 import os
-import re
-import signal
-import socket
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-import zmq
 
-from autopilot_net import (
-    AutopilotNetError,
-    BadMessage,
-    Delivery,
-    Ledger,
-    Message,
-    Pilot_Station,
-    Station,
-    Terminal_Station,
-)
-from tests.harness import Lab, NeverStation, ended, lab, message, python, said_by, shake_hands, started_by
+from autopilot_net import Ledger, Message, Pilot_Station, Station, Terminal_Station
+from tests.harness import Lab, lab, shake_hands, started_by
 from tests.patience import DEADLINE_S
 
-METHODS = ["fork", "forkserver", "spawn"]
 SOUND = os.urandom(700_000)
 
 
@@ -35,16 +20,6 @@ SOUND = os.urandom(700_000)
 def _by_forkserver() -> Iterator[None]:
     with started_by("forkserver"):
         yield
-
-
-@pytest.fixture
-def small(tmp_path: Path) -> Iterator[Lab]:
-    """A terminal and a rig, with their programs."""
-    with lab() as it:
-        rig = it.pilot("rig_1", it.terminal(), trace=tmp_path / "rig_1.jsonl")
-        it.node("_T", it.stations["T"], "HANDSHAKE", "STATE", "DATA", "ERROR")
-        shake_hands(it.node("_rig_1", rig, "START", "STOP"), "T")
-        yield it
 
 
 @pytest.fixture(scope="module")
@@ -75,230 +50,6 @@ def trip(value: Any) -> None:
 
 def sounds(path: str, **more: Any) -> dict[str, Any]:
     return {"stim": {"sounds": {"L": [{"type": "File", "path": path}]}}, **more}
-
-
-# -- beginning ---------------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("method", METHODS)
-def test_a_lab_works_however_its_processes_are_started(method: str) -> None:
-    code = f"from tests.harness import small_lab\nif __name__ == '__main__': small_lab({method!r})"
-    said, complaints = said_by(code)
-    assert said == f"Pilot_Station True 0 by {method}\n"
-    assert not re.search("Traceback|Exception|Warning", complaints)  # that a neighbour left may be told at the end
-
-
-@pytest.mark.parametrize("method", ["forkserver", "spawn"])
-def test_a_listen_that_cannot_be_handed_to_the_process_is_an_error_that_says_what_to_do(method: str) -> None:
-    with started_by(method):
-        station = Station("s", listen_port=0, listens={"X": lambda _: None})
-        with pytest.raises(AutopilotNetError, match=r"station s cannot be handed .* functions of a module"):
-            station.start()
-        assert station.pid is None
-        station.release()
-
-
-def test_a_port_that_is_taken_is_an_error_and_leaves_no_process(capfd: pytest.CaptureFixture[str]) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        station = Station("s", listen_port=taken.getsockname()[1])
-        with pytest.raises(AutopilotNetError, match="station s ended before it listened"):
-            station.start()
-    assert not station.is_alive()
-    assert station.exitcode == 1
-    station.release()
-
-
-def test_a_station_that_takes_too_long_to_begin_is_an_error_and_leaves_no_process() -> None:
-    station = NeverStation("s", listen_port=0)
-    with pytest.raises(AutopilotNetError, match="did not listen within 0 s"):
-        station.start(timeout=0)
-    assert not station.is_alive()
-    assert station.exitcode == -signal.SIGKILL
-
-
-def test_a_station_whose_pusher_leads_nowhere_is_refused_when_it_is_made() -> None:
-    with pytest.raises(AutopilotNetError, match="needs push_ip, push_port and push_id"):
-        Station("s", pusher=True)
-
-
-def test_the_system_chooses_a_port_that_the_parent_can_read() -> None:
-    station = Station("s", listen_port=0)
-    assert station.port == 0
-    station.start()
-    try:
-        with socket.create_connection(("127.0.0.1", station.port), timeout=DEADLINE_S):
-            pass
-    finally:
-        station.release()
-
-
-def test_a_terminal_on_loopback_with_pilots_elsewhere_says_so_once() -> None:
-    code = (
-        "from autopilot_net import Terminal_Station\n"
-        "station = Terminal_Station({'rig_1': {'ip': '192.0.2.7'}, 'rig_2': {}}, listen_port=0)\n"
-        "station.start(); station.release()"
-    )
-    _, complaints = said_by(code)
-    assert re.findall(r"terminal T .*", complaints) == [
-        "terminal T listens on loopback alone, so rig_1 cannot reach it; give it listen_ip='*'"
-    ]
-
-
-def test_a_terminal_whose_pilots_are_all_here_says_nothing() -> None:
-    code = (
-        "from autopilot_net import Terminal_Station\n"
-        "station = Terminal_Station({'rig_1': {'ip': '127.0.0.1'}, 'rig_2': {}}, listen_port=0)\n"
-        "station.start(); station.release()"
-    )
-    _, complaints = said_by(code)
-    assert "loopback" not in complaints
-
-
-# -- in the process that made it ---------------------------------------------------------------------------------------
-
-
-def test_the_parent_reads_how_many_messages_a_station_has_handled(small: Lab) -> None:
-    rig = small.stations["rig_1"]
-    before = rig.msgs_received.value
-    for _ in range(5):
-        assert small.nodes["_rig_1"].send("rig_1", "STATE", "IDLE", repeat=True).wait(DEADLINE_S)
-    assert rig.msgs_received.value == before + 5
-
-
-@pytest.mark.parametrize(
-    "use",
-    [
-        lambda station: station.send("T", "STATE", "IDLE"),
-        lambda station: station.push(key="STATE", value="IDLE"),
-        lambda station: station.prepare_message("T", "STATE", "IDLE"),
-        lambda station: station.repeat(),
-        lambda station: station.routes,
-        lambda station: station.senders,
-        lambda station: station.push_outbox,
-        lambda station: station.send_outbox,
-        lambda station: station.role,
-    ],
-)
-def test_what_lives_in_the_stations_process_says_so_when_it_is_used_elsewhere(use: Any) -> None:
-    with pytest.raises(AutopilotNetError, match=r"from its own process alone.*Net_Node"):
-        use(Pilot_Station("rig_1"))
-
-
-def test_a_station_with_nobody_above_it_cannot_push() -> None:
-    with pytest.raises(AutopilotNetError, match="nobody above it"):
-        Terminal_Station(listen_port=0).push(key="STATE")
-
-
-@pytest.mark.parametrize(("name", "instead"), [("loop", "tornado"), ("file_block", "pulled in parts")])
-def test_a_name_that_is_gone_says_what_there_is_instead(name: str, instead: str) -> None:
-    with pytest.raises(AttributeError, match=f"Station has no '{name}': .*{instead}"):
-        getattr(Terminal_Station(listen_port=0), name)
-    with pytest.raises(AttributeError, match="'Station' object has no attribute 'lop'"):
-        Station("s").lop  # noqa: B018  # a name of nobody's
-
-
-# -- ending ------------------------------------------------------------------------------------------------------------
-
-
-def test_a_released_station_is_over_and_its_port_is_free() -> None:
-    station = Station("s", listen_port=0)
-    station.start()
-    station.release()
-    assert station.exitcode == 0
-    with socket.create_server(("127.0.0.1", station.port)):
-        pass
-    station.release()
-
-
-def test_a_station_that_was_killed_can_be_released() -> None:
-    with lab() as it:
-        station = it.terminal()
-        it.node("n", station)
-        it.look("T")  # it waits for its end by now
-        station.kill()
-        station.join()
-    assert station.exitcode == -signal.SIGKILL
-
-
-def test_a_terminated_station_ends_as_if_it_were_released() -> None:
-    station = Station("s", listen_port=0)
-    station.start()
-    station.terminate()
-    station.join(DEADLINE_S)
-    assert station.exitcode == 0
-
-
-def test_a_sigterm_that_another_thread_gets_ends_a_station_too(small: Lab) -> None:
-    small.nodes["_rig_1"].send("rig_1", "TERMINATE")
-    small.stations["rig_1"].join(DEADLINE_S)
-    assert small.stations["rig_1"].exitcode == 0
-
-
-@pytest.mark.parametrize("method", METHODS)
-def test_a_station_ends_when_its_parent_is_killed(method: str) -> None:
-    with python(f"from tests.harness import two_stations\ntwo_stations({method!r})") as parent:
-        assert parent.stdout is not None
-        stations = [int(pid) for pid in parent.stdout.readline().split()]
-        assert len(stations) == 2
-        parent.kill()
-        assert all(ended(pid) for pid in stations)
-
-
-def test_a_station_ends_when_its_parent_is_killed_while_it_begins() -> None:
-    with python("from tests.harness import late_station\nlate_station()") as parent:
-        assert parent.stdout is not None
-        station = int(parent.stdout.readline())
-        parent.kill()
-        assert ended(station)
-
-
-def confirmed(trace: Path) -> list[str]:
-    """The ids of what a station has confirmed: it may be over before those who sent it have read so."""
-    effects = [json.loads(line) for line in trace.read_text().splitlines()]
-    heads = [effect["head"] for effect in effects if effect["do"] == "Transmit"]
-    return [found[1] for head in heads if (found := re.search(r'"key":"CONFIRM","value":"(\w+)"', head))]
-
-
-def test_a_station_released_by_its_own_handler_still_confirms_what_that_handled(small: Lab, tmp_path: Path) -> None:
-    delivery = small.nodes["_rig_1"].send("rig_1", "QUIT", repeat=True)
-    small.stations["rig_1"].join(DEADLINE_S)
-    assert small.stations["rig_1"].exitcode == 0
-    assert delivery.id in confirmed(tmp_path / "rig_1.jsonl")
-
-
-def test_closing_from_the_network_is_ignored(small: Lab) -> None:
-    pid = small.look("rig_1")["pid"]
-    with zmq.Context() as context, context.socket(zmq.DEALER) as stranger:
-        stranger.setsockopt(zmq.IDENTITY, b"stranger")
-        stranger.setsockopt(zmq.LINGER, 0)
-        stranger.connect(f"tcp://127.0.0.1:{small.stations['rig_1'].port}")
-        for frames in ([b"CLOSING"], [b"rig_1", b"CLOSING"], [b"rig_1", b"rig_1", b"CLOSING"], [b""]):
-            stranger.send_multipart(frames)
-        assert stranger.poll(int(DEADLINE_S * 1000))
-        assert stranger.recv_multipart() == [b""]  # the probe came back, so what was sent before it has been read
-    assert small.look("rig_1")["pid"] == pid
-
-
-@pytest.mark.parametrize("posing_as", ["stranger", "T", "_T", "_rig_1"])
-def test_a_stranger_cannot_kill_a_station_whoever_it_says_it_is(small: Lab, posing_as: str) -> None:
-    pid = small.look("rig_1")["pid"]
-    stranger = small.node("stranger", small.stations["rig_1"])
-    words = stranger.prepare_message("rig_1", "KILL", None)
-    words.sender = posing_as
-    stranger.send(msg=words)
-    # What one sender sends to one recipient is handled in that order.
-    assert stranger.send("rig_1", "STATE", "IDLE", repeat=True).wait(DEADLINE_S)
-    assert small.look("rig_1")["pid"] == pid
-
-
-@pytest.mark.parametrize("killer", ["_rig_1", "_T"])
-def test_a_pilot_is_killed_by_its_own_program_and_by_the_terminals_and_confirms_it(
-    small: Lab, tmp_path: Path, killer: str
-) -> None:
-    delivery = small.nodes[killer].send("rig_1", "KILL", repeat=True)
-    small.stations["rig_1"].join(DEADLINE_S)
-    assert small.stations["rig_1"].exitcode == 0
-    assert delivery.id in confirmed(tmp_path / "rig_1.jsonl")
 
 
 # -- lives -------------------------------------------------------------------------------------------------------------
@@ -566,43 +317,6 @@ def pass_on(station: Station) -> Any:
     message = Message(id="_T_passed", to="rig_1", sender="_T", key="PARAM", value={"passed": "on"})
     sent = [station.send("_rig_1", msg=message).sought, station.send("_rig_1", msg=message, repeat=True).sought]
     return [*sent, list(station.send_outbox)]
-
-
-# -- a batch -----------------------------------------------------------------------------------------------------------
-
-
-class Batched(Station):
-    """Calls its listens in this process, and notes what they raise."""
-
-    def __init__(self) -> None:
-        super().__init__("s", listen_port=0, listens={"ITEM": self.item})
-        self.items: list[Any] = []
-        self.raised: list[str] = []
-
-    def item(self, message: Message) -> Delivery:
-        self.items.append((message.value, message.get("pilot")))
-        if message.value == "bad":
-            raise ValueError(message.id)
-        return Delivery(message.id, "T")
-
-    def on_exception(self, message: Message, error: BaseException, trace: str) -> None:
-        self.raised.append(str(error))
-
-
-def test_one_bad_item_does_not_cost_those_that_came_along_with_it() -> None:
-    station = Batched()
-    headers = {"pilot": "rig_1", "subject": "m1"}
-    batch = {"inner_key": "ITEM", "headers": headers, "payload": [{"x": 1, "pilot": "?"}, "bad", 3]}
-    handles = station.l_stream(message("rig_1_wheel", "STREAM", batch))
-    assert station.items == [({"x": 1, **headers}, "rig_1"), ("bad", "rig_1"), (3, "rig_1")]
-    assert station.raised == ["rig_1_wheel_STREAM.1"]
-    assert [handle.id for handle in handles] == ["rig_1_wheel_STREAM.0", "rig_1_wheel_STREAM.2"]
-
-
-@pytest.mark.parametrize("value", [None, [], {"payload": []}, {"inner_key": "ITEM", "payload": 1}, {"inner_key": "X"}])
-def test_a_stream_message_without_a_batch_is_refused(value: object) -> None:
-    with pytest.raises(BadMessage, match="rig_1_wheel_STREAM from rig_1_wheel holds no batch"):
-        Batched().l_stream(message("rig_1_wheel", "STREAM", value))
 
 
 # -- keys of a lab's own -----------------------------------------------------------------------------------------------
