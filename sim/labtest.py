@@ -175,7 +175,8 @@ class LabUnderTest:
         if report.verdict == "interrupted":
             raise KeyboardInterrupt
         played = Played(conducted, report, self._world, folder)
-        self.played = [*([] if played.held else self.played[-1:]), played]  # a search plays thousands
+        broken = [one for one in self.played if not one.held]
+        self.played = [*broken[-1:], played]  # a search plays thousands, and the last that broke is told
         with contextlib.suppress(OSError):
             folder.rmdir()  # nothing was written
         return played

@@ -247,6 +247,7 @@ class FaultVerb(Struct, frozen=True, kw_only=True):
     without: str = ""  # what is said of it where none of these is
     done: str  # as in "rig_2 is killed"
     is_storm: bool = False  # it stands for several faults
+    weight: int = 2  # how often a hunt draws it, where a storm is drawn once
 
     @property
     def on(self) -> Literal["machine", "link"]:
@@ -293,7 +294,7 @@ VERBS: dict[str, FaultVerb] = {
         without=f"does not say how slow; give at least one of {', '.join(_SLOWNESS)}",
         done="slowed",
     ),
-    "drop": FaultVerb(acts=("drop",), options=_EACH, until="heal_after_s", done="lost"),
+    "drop": FaultVerb(acts=("drop",), options=_EACH, until="heal_after_s", done="lost", weight=6),
     "duplicate": FaultVerb(acts=("duplicate",), options=_EACH, until="heal_after_s", done="doubled"),
     "power_cut": FaultVerb(
         acts=("kill", "cut"), options=("restart_after_s",), until="restart_after_s", done="without power", is_storm=True

@@ -104,7 +104,12 @@ def link_rows(evidence: Evidence) -> list[LinkRow]:
     """What the relays of links journalled, in the order of time."""
     begun = _begin(evidence)
     return [
-        LinkRow(at_s=round((entry.t - begun) / 1e9, 3), link=entry.to, what=entry.key, facts=describe_facts(entry.value))
+        LinkRow(
+            at_s=round((entry.t - begun) / 1e9, 3),
+            link=entry.to,
+            what=entry.key,
+            facts=describe_facts(entry.value),
+        )
         for entry in evidence.journal.of("link")
     ]
 

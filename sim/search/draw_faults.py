@@ -41,11 +41,8 @@ _VALUES: dict[str, tuple[Any, ...]] = {
     **dict.fromkeys(("restart_after_s", "resume_after_s", "heal_after_s", "release_after_s"), _END_S),
 }
 _BEGIN = [verb for verb, kind in VERBS.items() if not ACTION_VERBS[kind.acts[0]].undoes]
-_OF_MESSAGES = [verb for verb in _BEGIN if VERBS[verb].is_of_messages]
-_STORMS = [verb for verb in _BEGIN if VERBS[verb].is_storm]
-_SINGLE = [verb for verb in _BEGIN if verb not in (*_OF_MESSAGES, *_STORMS)]
-_VERBS = (*_SINGLE * 2, *_STORMS)
-_VIRTUAL_VERBS = (*_SINGLE * 2, *_OF_MESSAGES * 4, *_STORMS)
+_VIRTUAL_VERBS = tuple(verb for verb in _BEGIN for _ in range(1 if VERBS[verb].is_storm else VERBS[verb].weight))
+_VERBS = tuple(verb for verb in _VIRTUAL_VERBS if not VERBS[verb].is_of_messages)
 
 
 def _values(verb: str) -> dict[str, tuple[Any, ...]]:
@@ -70,7 +67,7 @@ def faults(draw: st.DrawFn, topology: Topology, *, virtual: bool = True, around_
     if "probability" not in keys and chance(draw, 10):
         keys["probability"] = 0.5
     one_alone = not VERBS[verb].is_storm and not chance(draw, 5)
-    with_terminal = verb in _SINGLE and VERBS[verb].on == "machine"
+    with_terminal = VERBS[verb].on == "machine" and not VERBS[verb].is_storm
     target = pick(draw, _TARGETS[:1] if one_alone else _TARGETS)(draw, topology, with_terminal)
     return Fault(**{verb: target}, **_time(draw, topology, around_s), **keys)
 

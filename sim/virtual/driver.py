@@ -33,10 +33,10 @@ from autopilot_net.protocol.effects import (
 from autopilot_net.protocol.endpoint import Endpoint, Settings
 from sim.virtual.connections import Wire
 from sim.virtual.event_loop import Loop, Process
-from sim.virtual.handler_thread import Done, HandlerThread
+from sim.virtual.handler_thread import Closing, Done, HandlerThread
 from sim.virtual.links import Rng
 
-__all__ = ["EPOCH", "Closing", "Line", "Net", "Peer"]
+__all__ = ["EPOCH", "Line", "Net", "Peer"]
 
 EPOCH = 1_800_000_000.0  # the wall-clock time at which virtual time begins
 
@@ -61,21 +61,6 @@ class Net(Protocol):
 
     def handler_us(self, key: str) -> int:
         """How long the handler of a message with this key takes, in microseconds."""
-
-
-class Closing:
-    """A flag: whether a peer is closing. Has the methods of `threading.Event` that a sender uses."""
-
-    def __init__(self) -> None:
-        self._is_set = False
-
-    def is_set(self) -> bool:
-        """Whether the peer is closing."""
-        return self._is_set
-
-    def set(self) -> None:
-        """Set the flag."""
-        self._is_set = True
 
 
 class Line:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from sim.virtual.event_loop import Loop, Process
 
-__all__ = ["Done", "HandlerThread"]
+__all__ = ["Closing", "Done", "HandlerThread"]
 
 HANDOVER_US = 20  # from the I/O thread to the handler thread
 Done = tuple[int, Callable[[], None]]  # how long the handler takes in microseconds, and what to call then
@@ -44,3 +44,18 @@ class HandlerThread:
             self._next()
 
         self._loop.after(duration_us, end, self._process)
+
+
+class Closing:
+    """A flag: whether a peer is closing. Has the methods of `threading.Event` that a sender uses."""
+
+    def __init__(self) -> None:
+        self._is_set = False
+
+    def is_set(self) -> bool:
+        """Whether the peer is closing."""
+        return self._is_set
+
+    def set(self) -> None:
+        """Set the flag."""
+        self._is_set = True

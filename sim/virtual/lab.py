@@ -32,8 +32,7 @@ from sim.virtual.event_loop import Loop, Process
 from sim.virtual.faults import VirtualFaults
 from sim.virtual.journal import VirtualJournal
 from sim.virtual.links import Rng
-from sim.virtual.programs import Running
-from sim.virtual.snapshot import snapshots_of, unsettled
+from sim.virtual.programs import Running, snapshots_of, unsettled
 from sim.virtual.start_up import MachineStarter
 from sim.virtual.storms import VirtualStorms
 from sim.world import NO_END, LabError
@@ -82,21 +81,24 @@ class VirtualLab:
         self._has_new_report = False
         self._journal = self.journal.writer("parent")
         self._faults = VirtualFaults(self.loop, self._journal, self.running, self.wires, self.restart)
-        self._starter = MachineStarter(
-            self,
-            topology,
-            self.running,
-            self.journal,
-            seed=seed,
-            settings=Settings(repeat_interval=topology.repeat_interval_s),
-            with_probes=probes,
-            tell=self._take_report,
-            crashing=self._faults.crashing,
-        )
+        self._starter = self._make_starter(seed, probes)
         self._storms = VirtualStorms(topology, self._journal, self.running, self.wires, self.until)
         self._actions: Sequence[Action] = ()
         self._examples: dict[int, Example] = {}
         self._playing = False
+
+    def _make_starter(self, seed: int, with_probes: bool) -> MachineStarter:
+        return MachineStarter(
+            self,
+            self.topology,
+            self.running,
+            self.journal,
+            seed=seed,
+            settings=Settings(repeat_interval=self.topology.repeat_interval_s),
+            with_probes=with_probes,
+            tell=self._take_report,
+            crashing=self._faults.crashing,
+        )
 
     # -- for peers: see `Net` ----------------------------------------------------------------------------------------
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from msgspec import Struct, field
 
 from autopilot_net.protocol.endpoint import Settings
+from sim.emulator.convergence import Snapshot, snapshot_of
 from sim.emulator.program import EmulatedProgram
 from sim.emulator.sender import Sender
 from sim.lab.names import probe_of
@@ -17,7 +18,7 @@ from sim.virtual.event_loop import Process
 from sim.virtual.journal import VirtualWriter
 from sim.virtual.machines import Node, Station
 
-__all__ = ["ProgramMemory", "Running", "VirtualProgram"]
+__all__ = ["ProgramMemory", "Running", "VirtualProgram", "snapshots_of", "unsettled"]
 
 
 class ProgramMemory:
@@ -115,3 +116,28 @@ class Running(Struct):
     stations: dict[str, Station] = field(default_factory=dict)
     programs: dict[str, VirtualProgram] = field(default_factory=dict)
     senders: dict[str, Sender] = field(default_factory=dict)  # the keys are participants: `rig_1` or `_rig_1`
+
+
+def snapshots_of(running: Running) -> dict[str, Snapshot | None]:
+    """The snapshot of each station (`rig_1`) and each program (`_rig_1`), by its id."""
+    stations = sorted(running.stations.items())
+    snapshots: dict[str, Snapshot | None] = {
+        name: snapshot_of(station.line.endpoint, station.role) for name, station in stations
+    }
+    for name, program in sorted(running.programs.items()):
+        lines = [line for node in program.nodes for line in node.lines]
+        outbox = [id for line in lines for id in line.endpoint.outbox.messages()]
+        snapshots["_" + name] = Snapshot(outbox=sorted(outbox))
+    return snapshots
+
+
+def unsettled(running: Running) -> Iterator[str]:
+    """The ids of the messages and streams of live processes that are still under way."""
+    for name, station in running.stations.items():
+        if not station.process.dead:
+            yield from running.senders[name].open()
+    for program in running.programs.values():
+        if not program.process.dead:
+            yield from program.sender.open()
+            for node in program.nodes:
+                yield from (stream.id for stream in node.streams.values() if not stream.wait())

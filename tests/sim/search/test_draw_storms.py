@@ -74,7 +74,7 @@ def test_the_first_storm_that_breaks_something_ends_it_and_is_not_played_again(l
     assert 0 < len(lab.played) < 100
     assert lab.played == list(played.values())
     assert (failure.number, failure.example, failure.settled) == (len(played) - 1, lab.played[-1], True)
-    assert all("items missing at" in sentence for sentence in failure.broke)
+    assert all("items missing at" in broken.text for broken in failure.broke)
 
 
 def test_a_storm_that_does_not_settle_ends_the_drawing(lab: PlayedLab, draw: Any) -> None:
