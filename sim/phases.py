@@ -1,7 +1,7 @@
-"""One rehearsal in whatever world: up, handshakes, the session amid its faults, healing, storms, a crash, down.
+"""The phases of a rehearsal in either world: start, handshakes, session with faults, healing, storms, a crash, stop.
 
-What comes of it is a `Conducted`: the journal and all else that a verdict rests on. Nothing here draws, judges a whole
-run or shows anything.
+The result is a `Conducted`: the journal and all else that the verdict is based on. Nothing here draws storms, judges a
+complete run or shows anything.
 """
 
 from __future__ import annotations
@@ -31,17 +31,17 @@ Phase = Literal["up", "handshakes", "session", "faults", "recovery", "storms", "
 
 
 class Progress(Struct):
-    """What is going on, for whoever shows it."""
+    """The progress of a phase, for display."""
 
     phase: Phase
     note: str = ""
-    share: float | None = None  # of the phase that is done, 0 to 1
+    share: float | None = None  # the part of the phase that is done, from 0 to 1
     ended: bool = False
     ok: bool = True
 
 
 class Conducted(Struct, kw_only=True):
-    """What a run has come to: whole when `conduct` returns, and as far as it came when that raises."""
+    """The data of a run. It is complete when `conduct` returns, and partial if `conduct` raises."""
 
     scenario: Scenario
     actions: tuple[Action, ...] = ()
@@ -51,12 +51,12 @@ class Conducted(Struct, kw_only=True):
     expected: dict[str, Any] = field(default_factory=dict)
     died: list[str] = field(default_factory=list)
     failure: Failure | None = None
-    up_s: float | None = None  # of the clock on the wall, whatever the world
-    drawing_s: float = 0.0  # likewise, and nothing happened in the world meanwhile
-    fell: str = ""  # why the lab did not come up, or fell
+    up_s: float | None = None  # how long the start took, in real time in both worlds
+    drawing_s: float = 0.0  # how long drawing storms took, in real time. The world was idle meanwhile
+    fell: str = ""  # why the lab did not start, or stopped
 
     def evidence(self) -> Evidence:
-        """All of it, in the order of time, for `judge`."""
+        """The evidence for `judge`. Sorts the journal by time."""
         self.journal.entries.sort(key=lambda entry: entry.t)
         self.journal.traces.sort(key=lambda trace: trace.t)
         return Evidence(
@@ -71,18 +71,18 @@ class Conducted(Struct, kw_only=True):
         )
 
     def add(self, journal: Journal) -> None:
-        """More was written down."""
+        """Add a part of the journal."""
         self.journal.entries += journal.entries
         self.journal.traces += journal.traces
 
 
 class Draw(Protocol):
-    """What draws storms: `sim.search.draw_storms.draw_storms`, which costs the import of hypothesis."""
+    """Draws storms. It is `sim.search.draw_storms.draw_storms`, which is passed in since it imports hypothesis."""
 
     def __call__(
         self, topology: Topology, play: Callable[[int, Example], Failure | None], *, seed: int, count: int
     ) -> Failure | None:
-        """Draw `count` storms, and `play` each with its number until one fails, which is returned."""
+        """Draw `count` storms, and `play` each with its number. Returns a failure, or None."""
 
 
 def conduct(
@@ -94,11 +94,11 @@ def conduct(
     crash: bool = False,
     into: Conducted | None = None,
 ) -> Conducted:
-    """Run `scenario` in `world`, and end the world, whatever happens.
+    """Run `scenario` in `world`, and stop the world in any case.
 
-    A lab that does not come up or falls is told in `fell`. `draw` draws the storms that the scenario asks for; with
-    `crash`, a station is killed in a handler after them. Who has to answer for a run that Ctrl-C ends brings the
-    `Conducted` that it goes `into`. Raises ValueError where storms are to be drawn without `draw`.
+    If the lab does not start or stops, `fell` of the result says why. `draw` draws the storms that the scenario asks
+    for. With `crash`, a station is killed in a handler after them. Pass `into` to keep the data of a run that Ctrl-C
+    ends. Raises ValueError if the scenario asks for drawn storms and there is no `draw`.
     """
     conducted = Conducted(scenario=scenario) if into is None else into
     conducted.died = world.died
@@ -114,12 +114,12 @@ def conduct(
 
 
 def judge(evidence: Evidence) -> list[Check]:
-    """What held and what did not: every check of a whole run."""
+    """The results of all checks of a complete run."""
     return check_all(evidence)
 
 
 class _Conduct:
-    """The phases."""
+    """Runs the phases, and adds their data to `run`."""
 
     def __init__(
         self, world: World, conducted: Conducted, say: Callable[[Progress], Any], draw: Draw | None
@@ -131,7 +131,7 @@ class _Conduct:
         self.say = say
 
     def all(self, *, crash: bool) -> None:
-        """One after the other; storms only over a lab that settled."""
+        """Run the phases one after the other. Storms on a calm lab are skipped if the lab has not settled."""
         self._up()
         self._play()
         if self._is_calm():
@@ -171,7 +171,7 @@ class _Conduct:
         self.run.played |= timed
         if not self.world.play(actions, timed, session=session):
             self._doubt(NO_END)
-        if faults:  # though none of them may have happened
+        if faults:  # even if the draw has left none of them
             self._heal()
         self.say(Progress(phase, "settling"))
         left = self._settle("session", {})
@@ -185,25 +185,25 @@ class _Conduct:
         begun = time.monotonic()
         self.say(Progress("recovery"))
         wrong = self.world.heal()
-        self._doubt(*(replace(one, text=f"whether the lab is ever whole again: {one.text}") for one in wrong))
+        self._doubt(*(replace(doubt, text=f"whether the lab is ever whole again: {doubt.text}") for doubt in wrong))
         self.say(Progress("recovery", f"{time.monotonic() - begun:.1f} s", ended=True, ok=not wrong))
 
-    def _settle(self, token: str, told: Mapping[str, None]) -> dict[str, None]:
+    def _settle(self, token: str, known: Mapping[str, None]) -> dict[str, None]:
         left = dict.fromkeys(self.world.settle(token))
-        open_ids = [what for what in left if what not in told]
-        self._doubt(*(Violation("", (), (what,), f"what became of {what}") for what in open_ids))
+        open_ids = [id for id in left if id not in known]
+        self._doubt(*(Violation("", (), (id,), f"what became of {id}") for id in open_ids))
         return left
 
     # -- storms on a calm lab ------------------------------------------------------------------------------------
 
     def _storms(self) -> None:
-        """Those that the scenario brings."""
+        """Play the storms of the scenario that have no time."""
         self.run.add(self.world.more())
         calm = {n: example for n, example in enumerate(self.scenario.examples) if example.at_s is None}
         if not calm:
             return
         for done, (number, example) in enumerate(calm.items()):
-            self._told(done, len(calm), example)
+            self._show_storm(done, len(calm), example)
             stormed = self._storm(number, example)
             if not stormed.settled:
                 self._doubt(Violation("", (), (), f"what became of storm {number}"))
@@ -213,12 +213,12 @@ class _Conduct:
 
     def _draw(self, *, crash: bool) -> None:
         if self.draw is None:
-            raise ValueError(f"the scenario asks for {self.scenario.draw} storms to be drawn, and nobody draws")
+            raise ValueError(f"the scenario asks for {self.scenario.draw} storms to be drawn, and `draw` is missing")
         first, count = len(self.scenario.examples), self.scenario.draw
         self.run.drawing_s -= time.monotonic()
 
         def play(drawn: int, example: Example) -> Failure | None:
-            self._told(drawn, count, example)
+            self._show_storm(drawn, count, example)
             begun = time.monotonic()
             stormed = self._storm(first + drawn, example)
             self.run.drawing_s -= time.monotonic() - begun
@@ -226,25 +226,25 @@ class _Conduct:
                 return None
             return Failure(number=first + drawn, example=example, broke=stormed.broke, settled=stormed.settled)
 
-        self._told(0, count, None)
+        self._show_storm(0, count, None)
         self.run.failure = self.draw(self.scenario.topology, play, seed=self.scenario.seed, count=count)
         self.run.drawing_s += time.monotonic()
         self.say(Progress("storms", f"{len(self.run.played) - first}", ended=True, ok=self.run.failure is None))
         if crash and self.run.failure is None:
             self._crash(first + count)
 
-    def _told(self, done: int, count: int, example: Example | None) -> None:
+    def _show_storm(self, done: int, count: int, example: Example | None) -> None:
         note = f"{done}/{count}" if example is None else f"{done + 1}/{count} · {size_of(example)} messages"
         self.say(Progress("storms", note, done / count))
 
     def _storm(self, number: int, example: Example) -> Stormed:
-        self.run.played[number] = example  # now: the lab may fall in it
+        self.run.played[number] = example  # before it is played, since the lab may stop in it
         stormed = play_storm(self.world, example, number, self.scenario.seed)
         self.run.add(stormed.journal)
         return stormed
 
     def _crash(self, number: int) -> None:
-        """Kill a station in a handler and start it again: what it was handling must be handled in its next life."""
+        """Kill a station in a handler and restart it. Its next life must handle the message."""
         topology = self.scenario.topology
         if not topology.pilots:
             return

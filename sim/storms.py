@@ -1,4 +1,4 @@
-"""One storm on a calm lab: played, settled and checked."""
+"""Plays one storm on a calm lab, and checks it."""
 
 from __future__ import annotations
 
@@ -15,24 +15,27 @@ __all__ = ["Failure", "Stormed", "play_storm", "size_of"]
 
 
 class Failure(Struct):
-    """A storm that did not hold."""
+    """A storm that failed."""
 
     number: int
     example: Example
-    broke: list[Violation]  # empty if it only did not settle
+    broke: list[Violation]  # empty if the storm did not settle and nothing else is wrong
     settled: bool
 
 
 class Stormed(Struct):
-    """What came of one storm."""
+    """The result of one storm."""
 
     broke: list[Violation]
     settled: bool
-    journal: Journal  # what was written down meanwhile
+    journal: Journal  # what was journalled during the storm
 
 
 def play_storm(world: World, example: Example, number: int, seed: int) -> Stormed:
-    """Play one storm on a calm lab, and check it."""
+    """Play one storm on a calm lab, wait until it has settled, and check it.
+
+    `number` must be new in the run: its journal entries are found by it.
+    """
     settled = world.storm(example, number)
     chunk = world.more()
     evidence = Evidence(
@@ -45,5 +48,5 @@ def play_storm(world: World, example: Example, number: int, seed: int) -> Storme
 
 
 def size_of(example: Example) -> int:
-    """How many messages and items."""
+    """How many messages and items a storm sends."""
     return sum(op.burst if isinstance(op, Send) else op.items if isinstance(op, Flow) else 1 for op in example.ops)

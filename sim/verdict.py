@@ -1,4 +1,4 @@
-"""What a run came to, as one value: what checks find, what the report shows and what `--json` prints."""
+"""The result of a run as one value. Checks fill it, the report shows it, and `--json` prints it."""
 
 from __future__ import annotations
 
@@ -31,25 +31,25 @@ Result = Literal["pass", "fail", "unknown"]
 
 
 class Check(Struct, kw_only=True):
-    """One check: what it looked at, how many, and what it found. `unknown` is what did not settle: no pass."""
+    """The result of one check. `unknown` is no pass: something could not be decided."""
 
     name: str  # handshake, hops, confirm, order, streams, session, expect, …
-    looked_at: str  # "812 trials of 10 rigs"
-    count: int  # how many it looked at; a check that looked at nothing has not passed
+    looked_at: str  # such as "812 trials of 10 rigs"
+    count: int  # how many things it looked at. A check that looked at nothing has not passed
     result: Result
     figures: str = ""  # "0 lost, 0 twice, p99 41 ms"
     broke: list[Violation] = field(default_factory=list)
     doubts: list[Violation] = field(default_factory=list)  # what could not be decided
-    explained: list[str] = field(default_factory=list)  # what is missing because of a fault: a sentence each
+    explained: list[str] = field(default_factory=list)  # sentences about losses that a fault explains
 
     @property
     def violations(self) -> list[str]:
-        """What broke, then what could not be decided: a sentence each."""
+        """The sentences of `broke`, then those of `doubts`."""
         return [found.text for found in (*self.broke, *self.doubts)]
 
 
 class MachineRow(Struct, kw_only=True):
-    """One machine, and how it fared."""
+    """One machine, and whether violations or doubts name it."""
 
     id: str
     parent: str | None
@@ -62,7 +62,7 @@ class MachineRow(Struct, kw_only=True):
 
 
 class Latency(Struct, kw_only=True):
-    """Milliseconds from made to handled, of the messages that crossed `hops` links."""
+    """The time (ms) from making to handling, for messages that crossed `hops` links."""
 
     hops: int
     count: int
@@ -70,27 +70,27 @@ class Latency(Struct, kw_only=True):
     p90_ms: float
     p99_ms: float
     max_ms: float
-    flagged: bool = False  # taken while the CPUs were overloaded
+    flagged: bool = False  # measured while the CPUs were overloaded
 
 
 class ClockRow(Struct, kw_only=True):
-    """How far the terminal's clock is ahead of one machine's, as that machine said last."""
+    """The last report of a machine about how far the terminal's clock is ahead of its own."""
 
     machine: str
-    offset_ms: float | None = None  # None where it never said
+    offset_ms: float | None = None  # None if it never reported
     uncertainty_ms: float | None = None
-    told: int = 0  # how often it said
+    told: int = 0  # how many reports there were
 
 
 class Rate(Struct, kw_only=True):
-    """Messages handled in one second of the run, all machines together, by key."""
+    """The messages that all machines handled in one second of the run, by key."""
 
     second: int
     by_key: dict[str, int]
 
 
 class Event(Struct, kw_only=True):
-    """One thing that happened, for the timeline: seconds since the run began."""
+    """An event of the timeline. `at_s` is in seconds since the run began."""
 
     at_s: float
     machine: str
@@ -99,16 +99,16 @@ class Event(Struct, kw_only=True):
 
 
 class LinkRow(Struct, kw_only=True):
-    """One thing that a link did: seconds since the run began. A link is named by the lower of its two machines."""
+    """An event of a link, which has the id of its lower machine. `at_s` is in seconds since the run began."""
 
     at_s: float
     link: str
-    what: str  # as its relay calls it: connected, reset, …
+    what: str  # the name that its relay gives: connected, reset, …
     facts: str = ""  # "to_parent_bytes 1,204, connections 2"
 
 
 class TrialRow(Struct, kw_only=True):
-    """The trials of one rig: a message a stage."""
+    """The trials of one rig. Counts are of messages, of which a trial has one for each stage."""
 
     rig: str
     made: int
@@ -129,25 +129,25 @@ class StreamRow(Struct, kw_only=True):
     sent: int
     received: int
     missing: list[str] = field(default_factory=list)  # "120-124"
-    where: str = ""  # where they were lost, if that is known
+    where: str = ""  # where or why items were lost, if that is known
     repeated: int = 0
     out_of_order: int = 0
-    wrong: int = 0  # arrived, with other bytes
+    wrong: int = 0  # items that arrived with other bytes
     items_per_s: float = 0.0
     mb_per_s: float = 0.0
 
 
 class ProcessRow(Struct, kw_only=True):
-    """What one process used."""
+    """The resources that one process used."""
 
     name: str
     pid: int
-    memory_mb: float  # the most it had, resident
+    memory_mb: float  # the peak of its resident memory
     cpu_pct: float  # of one core, on average
 
 
 class Cpu(Struct, kw_only=True):
-    """How loaded the whole machine was."""
+    """The load of the computer during the run."""
 
     cores: int
     median_pct: float
@@ -156,7 +156,7 @@ class Cpu(Struct, kw_only=True):
 
 
 class Report(Struct, kw_only=True):
-    """One run."""
+    """All results of one run."""
 
     lab: str
     file: str
@@ -165,11 +165,11 @@ class Report(Struct, kw_only=True):
     took_s: float
     up_s: float | None
     verdict: Literal["held", "broke", "unsettled", "interrupted"]
-    sentence: str  # the verdict, in words that name rigs and numbers
-    advice: str  # what to do
-    broke: list[str] = field(default_factory=list)  # what broke, worst first; any program's exception first of all
+    sentence: str  # the verdict in words, with rigs and numbers
+    advice: str  # what the user should do
+    broke: list[str] = field(default_factory=list)  # violations, exceptions of programs first, then worst first
     exceptions: list[str] = field(default_factory=list)  # tracebacks of programs, with the machine's id
-    replay: str | None = None  # the command that runs it again
+    replay: str | None = None  # the command that repeats the run
     versions: dict[str, str] = field(default_factory=dict)
     platform: str = ""
     machines: list[MachineRow] = field(default_factory=list)
@@ -178,20 +178,20 @@ class Report(Struct, kw_only=True):
     clocks: list[ClockRow] = field(default_factory=list)
     rates: list[Rate] = field(default_factory=list)
     timeline: list[Event] = field(default_factory=list)
-    links: list[LinkRow] = field(default_factory=list)  # none where no link had a relay
-    diagram: Diagram | None = None  # where something broke, or did not settle
+    links: list[LinkRow] = field(default_factory=list)  # empty if no link had a relay
+    diagram: Diagram | None = None  # if something broke or did not settle
     trials: list[TrialRow] = field(default_factory=list)
     streams: list[StreamRow] = field(default_factory=list)
     processes: list[ProcessRow] = field(default_factory=list)
     cpu: Cpu | None = None
-    storm: str = ""  # "25 examples of up to 200 messages: 3,412 messages"
-    pace: str = ""  # of a run in virtual time: how much of it passed, and how fast
+    storm: str = ""  # such as "25 examples of up to 200 messages: 3,412 messages"
+    pace: str = ""  # for a run in virtual time: how much time passed, and how fast
     not_proven: list[str] = field(default_factory=list)
 
 
 def to_json(report: Report) -> bytes:
-    """What `--json` prints: all fields, and the `violations` of each check as sentences."""
-    told = msgspec.to_builtins(report)
-    for check, printed in zip(report.checks, told["checks"], strict=True):
+    """What `--json` prints: all fields, and also `violations` of each check as sentences."""
+    document = msgspec.to_builtins(report)
+    for check, printed in zip(report.checks, document["checks"], strict=True):
         printed["violations"] = check.violations
-    return msgspec.json.encode(told)
+    return msgspec.json.encode(document)

@@ -1,4 +1,4 @@
-"""What a rehearsal asks of a world in which a lab runs: of real processes, and of virtual time."""
+"""The interface of the two worlds in which a lab can run: real processes, and virtual time."""
 
 from __future__ import annotations
 
@@ -17,41 +17,41 @@ NO_END = Violation("", (), (), "how the session ends: it did not come to its end
 
 
 class LabError(Exception):
-    """The lab did not come up, or a process of it ended that should not have."""
+    """The lab did not start, or one of its processes ended by itself."""
 
 
 class World(Protocol):
-    """One lab. The methods are called in this order, by one thread; each waits until what it is for has happened."""
+    """One lab. One thread calls the methods, in this order. Each waits until it is done."""
 
     topology: Topology
-    died: list[str]  # participants that ended by themselves
+    died: list[str]  # participants whose process ended by itself
 
     def start(self) -> None:
         """Start every machine, and wait until each is ready. Raises `LabError`."""
 
     def await_handshakes(self) -> list[str]:
-        """Wait until the terminal's program has heard of every machine's; the machines it has not."""
+        """Wait for the handshakes of all machines with the terminal's program. Returns the machines without one."""
 
     def play(self, actions: Sequence[Action], examples: Mapping[int, Example], *, session: bool) -> bool:
-        """Play the session, the faults and the storms that have a time; whether the session came to its end."""
+        """Play the session, the faults and the storms with a time, by number. Returns whether the session ended."""
 
     def heal(self) -> list[Violation]:
-        """End every fault that still lasts, and wait until the lab has converged; what of it has not."""
+        """End every fault that still lasts, and wait until the lab has converged. Returns what has not converged."""
 
     def settle(self, token: str) -> list[str]:
-        """Wait until nothing is under way in any program; the ids of the messages and streams that still are."""
+        """Wait until nothing is under way in any process. Returns the ids of messages and streams that still are."""
 
     def ask(self) -> None:
-        """Have the terminal ask every pilot for proof that its copies are whole."""
+        """Have the terminal ask every pilot whether its copies are complete."""
 
     def expected(self) -> dict[str, Any]:
-        """What each of the lab's own programs says that it should have produced; None of one that does not say."""
+        """By machine, what the lab's own programs report as produced. None for a program that does not report."""
 
     def storm(self, example: Example, number: int) -> bool:
-        """Play one storm on a calm lab, and wait until it has settled; whether it has."""
+        """Play one storm on a calm lab, and wait until it has settled. Returns whether it has."""
 
     def more(self) -> Journal:
-        """What was written down since the last call."""
+        """What was journalled since the last call."""
 
     def stop(self) -> None:
-        """End everything."""
+        """End all processes of the lab, whatever has happened before."""

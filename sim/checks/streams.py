@@ -44,7 +44,7 @@ class StreamTimes(Struct, frozen=True):
 
 
 def check_streams(index: Index) -> Check:
-    """Every item of each stream arrived once, in order, unchanged. Those of a lab's own programs are only counted."""
+    """Every item of every stream arrived once, in order and unchanged. Items of own programs are only counted."""
     judged = _all_judged(index)
     broke = [wrong for row, lost, twice in judged for wrong in _wrong(row, lost, twice)]
     others = _lab_rows(index)

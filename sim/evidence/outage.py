@@ -179,7 +179,7 @@ class OutageReader:
         self._open.pop((outage.kind, outage.machine, outage.up, outage.verb), None)
         if outage.verb == "kill":
             self._restarted.pop((outage.kind, outage.machine), None)
-        did, ended, never = ACTION_VERBS[outage.verb].told
+        did, ended, never = ACTION_VERBS[outage.verb].phrases
         words = f"{outage.words} {did} {self._clock(outage.begins)}"
         words += never if t is None else f"{ended} {self._clock(t)}" if ended else ""
         self.found.append(replace(outage, ends=t, ended_by=by, words=words))

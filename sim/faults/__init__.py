@@ -1,4 +1,4 @@
-"""Faults: what goes wrong in a rehearsal, from a line of the file to what is done to a machine or a link, and when.
+"""Faults of a rehearsal. A `Fault` is what a topology file says; an `Action` is one step on one machine or link.
 
 A `Fault` is what stands in the file. `actions` makes from the faults of a topology what is done when: `Action`s, which
 processes and virtual time both carry out. `healing` makes the actions that end what still lasts. `describe` tells a

@@ -1,6 +1,6 @@
-"""What is done to one machine or to one link at one time, as both worlds carry it out; and what ends it all.
+"""Actions: single steps on one machine or link, which both worlds carry out, and those that end all lasting faults.
 
-Where actions come from is `compile.py`'s.
+`compile.py` makes actions from faults.
 """
 
 from __future__ import annotations
@@ -22,33 +22,33 @@ ENDS: dict[Verb, Verb] = {
     for verb in get_args(Verb)
     if (facts := ACTION_VERBS[verb]).ended_by
 }
-"""What lasts, and what ends it."""
+"""The verbs that last -> the verb that ends each."""
 
 
 class Action(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
-    """One thing that is done to one machine, or to the link from it up to its parent, at a time.
+    """One step on one machine, or on the link from it up to its parent, at one time.
 
-    What is done already is done again without harm: who is dead can be killed, and what is whole can be healed.
+    A step that is done already may be done again: to kill a dead machine or to heal a sound link does nothing.
     """
 
-    at_us: int  # microseconds after the play has begun
+    at_us: int  # microseconds after `World.play` has begun
     verb: Verb
-    target: str  # an id; of what is done to links, never the terminal's
-    fault: int = 0  # which of the topology's faults it belongs to
-    what: What = "machine"  # of kill, restart, pause, resume
-    way: Way = "both"  # of what is done to links
-    latency_ms: float = 0.0  # of shape, as the next two: what the link is like now, its own `link:` worked in
+    target: str  # the id of a machine. A link has that of its lower machine, so never the terminal's
+    fault: int = 0  # the number of its fault in the topology, from 0
+    what: What = "machine"  # for kill, restart, pause and resume
+    way: Way = "both"  # for steps on links
+    latency_ms: float = 0.0  # for shape, as the next two: the new values, including those of the link's `link:`
     jitter_ms: float = 0.0
     rate_mbit: float | None = None
-    probability: float = 1.0  # of drop and duplicate, as the next two: to each message
-    key: str | None = None  # of this key alone
-    first: int | None = None  # so many of them on this link, and no more
+    probability: float = 1.0  # for drop and duplicate, as the next two: of each message
+    key: str | None = None  # only messages of this key
+    first: int | None = None  # at most so many messages on this link
 
 
 def healing(topology: Topology, actions: Iterable[Action]) -> tuple[Action, ...]:
-    """What still lasts after all of `actions`, as the actions that end it: parents first, a link before its machine.
+    """The actions that end all faults which still last after `actions`. Parents are first, and links before machines.
 
-    All are for the moment of the last action.
+    All have the time of the last action.
     """
     lasting: dict[tuple[str, Verb, str], int] = {}
     end_us = 0
@@ -67,7 +67,7 @@ def _happen(lasting: dict[tuple[str, Verb, str], int], action: Action, part: str
         lasting.pop((action.target, action.verb, part), None)
         return
     if action.verb == "pause" and (action.target, "restart", part) in lasting:
-        return  # the dead do not stand still
+        return  # a dead machine cannot be paused
     if action.verb == "kill":
         lasting.pop((action.target, "resume", part), None)
     lasting[action.target, end, part] = action.fault
@@ -81,8 +81,8 @@ def _ending(lasting: dict[tuple[str, Verb, str], int], target: str, verb: Verb, 
         yield Action(at_us=at_us, verb=verb, target=target, fault=max(faults.values()))
         return
     for part, fault in faults.items():
-        half = Action(at_us=at_us, verb=verb, target=target, fault=fault)
-        yield msgspec.structs.replace(half, **{"what" if of_machine else "way": part})
+        action = Action(at_us=at_us, verb=verb, target=target, fault=fault)
+        yield msgspec.structs.replace(action, **{"what" if of_machine else "way": part})
 
 
 def _parts(action: Action) -> tuple[str, ...]:

@@ -1,4 +1,4 @@
-"""From faults to actions: who is struck, by the seed, and what each fault consists of."""
+"""Makes actions from faults: draws the targets and times by the seed, and writes each fault out in steps."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from sim.lab.tree import Tree
 __all__ = ["REBOOT_S", "STORM_S", "actions"]
 
 SECOND = 1_000_000
-STORM_S = 10.0  # how long a storm of faults lasts that does not say
-REBOOT_S = 1.0  # how long a machine of a rolling reboot is gone
+STORM_S = 10.0  # how long a storm of faults lasts by default
+REBOOT_S = 1.0  # how long each machine of a rolling reboot is down by default
 GAP_S = 0.5  # from one machine's restart to the next one's kill
 
-# Bad wifi, as a laptop's at the far end of a corridor: how often what happens, how long it lasts, how slow it is.
+# Bad wifi, like that of a laptop far from its access point: the phases with their probabilities, and their ranges.
 WEATHER = (("stall", 0.5), ("slow", 0.4), ("reset", 0.1))
 STALL_S = (0.05, 1.5)
 SLOW_S = (0.3, 2.0)
@@ -31,10 +31,10 @@ SLOW_MBIT = (1.0, 5.0)
 
 
 class Case(Struct, frozen=True):
-    """One fault that happens."""
+    """A fault that happens, with its targets."""
 
     fault: Fault
-    verb: str  # as it stands in the fault
+    verb: str  # a key of `VERBS`
     targets: tuple[Machine, ...]  # in the order of the file, every parent before its children
     topology: Topology
     draws: NamedDraws
@@ -44,31 +44,33 @@ _UNSET = Fault()
 
 
 def actions(topology: Topology, *, seed: int) -> tuple[Action, ...]:
-    """All that the topology's faults come to, in order: the same for the same topology and seed.
+    """The actions of all faults of a topology, in the order of time. They depend on the topology and the seed only.
 
-    What one fault draws depends on itself and the seed alone, and not on the faults beside it: with one taken away, the
-    others strike as before. What nobody bears is done to nobody. What a fault asks for after the session's end is
-    here too.
+    The draws of a fault depend on the fault and the seed, and not on other faults: without one of them, the others
+    strike as before. A fault whose target matches no machine does nothing. Actions may be later than the end of the
+    session.
     """
     found: list[Action] = []
     twins: dict[Fault, int] = {}
     for index, fault in enumerate(topology.faults):
         twins[fault] = twins.get(fault, -1) + 1
-        draws = NamedDraws(seed, _words(fault), twins[fault])
-        found += _one(topology, fault, index, draws)
+        draws = NamedDraws(seed, _canonical(fault), twins[fault])
+        found += _actions_of(topology, fault, index, draws)
     return tuple(sorted(found, key=lambda action: (action.at_us, action.fault)))
 
 
-def _words(fault: Fault) -> bytes:
-    """The same for faults that are equal. What msgspec takes for a default is told by its identity, which pickling does
-    not keep, and 1 is 1.0 once it was in a file.
+def _canonical(fault: Fault) -> bytes:
+    """Bytes that are the same for equal faults.
+
+    The plain encoding is not: msgspec recognizes a default by identity, which pickling does not keep, and an integer 1
+    becomes 1.0 in a file.
     """
     given = {name: getattr(fault, name) for name in Fault.__struct_fields__}
-    told = {name: value for name, value in given.items() if value != getattr(_UNSET, name)}
-    return msgspec.json.encode(msgspec.convert(msgspec.to_builtins(told), Fault))
+    changed = {name: value for name, value in given.items() if value != getattr(_UNSET, name)}
+    return msgspec.json.encode(msgspec.convert(msgspec.to_builtins(changed), Fault))
 
 
-def _one(topology: Topology, fault: Fault, index: int, draws: NamedDraws) -> Iterator[Action]:
+def _actions_of(topology: Topology, fault: Fault, index: int, draws: NamedDraws) -> Iterator[Action]:
     verb = verb_of(fault)
     if not VERBS[verb].is_of_messages and draws.share("happens") >= fault.probability:
         return
@@ -84,30 +86,30 @@ def _one(topology: Topology, fault: Fault, index: int, draws: NamedDraws) -> Ite
 def _targets(
     topology: Topology, target: str | tuple[str, ...] | Several, draws: NamedDraws, *, links: bool
 ) -> tuple[Machine, ...]:
-    """In the order of the file. Where more are asked for than there are, all are meant."""
+    """The machines of a target, in the order of the file. A draw of more machines than there are takes all."""
     of = target.of if isinstance(target, Several) else target
     words = (of,) if isinstance(of, str) else of
     terminal = topology.terminal.id
-    meant = [machine for machine in topology.machines if named(words, machine.id, terminal=terminal)]
+    machines = [machine for machine in topology.machines if named(words, machine.id, terminal=terminal)]
     if links:
-        meant = [machine for machine in meant if machine.parent is not None]
+        machines = [machine for machine in machines if machine.parent is not None]
     if isinstance(target, Several) and target.depth is not None:
         tree = Tree(topology)
-        meant = [machine for machine in meant if tree.depth(machine.id) == target.depth]
+        machines = [machine for machine in machines if tree.depth(machine.id) == target.depth]
     if isinstance(target, Several) and target.random is not None:
-        drawn = draws.shuffled((machine.id for machine in meant), "target")[: target.random]
-        meant = [machine for machine in meant if machine.id in drawn]
-    return tuple(meant)
+        drawn = draws.shuffled((machine.id for machine in machines), "target")[: target.random]
+        machines = [machine for machine in machines if machine.id in drawn]
+    return tuple(machines)
 
 
 def _steps(case: Case) -> list[Action]:
-    """Its actions, in order; `at_us` counts from the fault's beginning."""
+    """The actions of a fault, in the order of time. `at_us` counts from the beginning of the fault."""
     storm = _STORMS.get(case.verb)
     found = storm(case) if storm is not None else _plain(case)
-    return sorted(found, key=lambda action: action.at_us)  # what is done at one time stays in the order of its making
+    return sorted(found, key=lambda action: action.at_us)  # stable: actions of one time keep their order
 
 
-# One verb, and its end
+# Faults of one verb, and their ends
 
 def _plain(case: Case) -> Iterator[Action]:
     fault, kind = case.fault, VERBS[case.verb]
@@ -142,7 +144,7 @@ def _begun(case: Case, verb: Verb, machine: Machine) -> Action:
 def _shape(
     machine: Machine, at_us: int, *, latency_ms: float | None, jitter_ms: float | None, rate_mbit: float | None
 ) -> Action:
-    """What is not said stays as the link's own."""
+    """A shape action. What is None has the value of the machine's `link:`."""
     own = machine.link
     return Action(
         at_us=at_us,
@@ -158,7 +160,7 @@ def _shape(
 
 
 def _power_cut(case: Case) -> Iterator[Action]:
-    """Silence first, so that no neighbour hears a dying machine close its connections."""
+    """Cut the links first, so that no neighbour notices how a dying machine closes its connections."""
     tree = Tree(case.topology)
     dark = tree.subtree(*(machine.id for machine in case.targets))
     links = [id for id in dark if tree.parent(id) is not None]
@@ -179,7 +181,7 @@ def _wifi_bad(case: Case) -> Iterator[Action]:
 
 
 def _weather(case: Case, machine: Machine) -> Iterator[Action]:
-    """One link's, which the others' has nothing to do with."""
+    """The bad wifi of one link. It is drawn independently of other links."""
     end_s = case.fault.for_s or STORM_S
     at_s, n = 0.0, 0
     while at_s < end_s:
@@ -187,7 +189,7 @@ def _weather(case: Case, machine: Machine) -> Iterator[Action]:
         def draw(least: float, most: float, what: str, n: int = n) -> float:
             return case.draws.between(least, most, machine.id, n, what)
 
-        what = _one_of(WEATHER, draw(0, 1, "what"))
+        what = _choose(WEATHER, draw(0, 1, "what"))
         if what == "reset":
             yield Action(at_us=_us(at_s), verb="reset", target=machine.id)
         elif what == "stall":
@@ -203,7 +205,7 @@ def _weather(case: Case, machine: Machine) -> Iterator[Action]:
 
 
 def _slow_phase(machine: Machine, at_us: int, draw: Callable[[float, float, str], float]) -> Action:
-    """Never better than the link is by itself."""
+    """A shape that is never better than the link's own."""
     own = machine.link
     latency = draw(*SLOW_MS, "latency") + (own.latency_ms if own else 0.0)
     rate = min(draw(*SLOW_MBIT, "rate"), own.rate_mbit or SLOW_MBIT[1] if own else SLOW_MBIT[1])
@@ -211,7 +213,7 @@ def _slow_phase(machine: Machine, at_us: int, draw: Callable[[float, float, str]
     return _shape(machine, at_us, latency_ms=round(latency, 1), jitter_ms=round(jitter, 1), rate_mbit=round(rate, 3))
 
 
-def _one_of(chances: tuple[tuple[str, float], ...], share: float) -> str:
+def _choose(chances: tuple[tuple[str, float], ...], share: float) -> str:
     for what, chance in chances:
         if share < chance:
             return what
@@ -220,7 +222,7 @@ def _one_of(chances: tuple[tuple[str, float], ...], share: float) -> str:
 
 
 def _swizzle(case: Case) -> Iterator[Action]:
-    """Cut over the first half of the time, healed over the second."""
+    """Cut links over the first half of the time, and heal them over the second."""
     links = [machine.id for machine in case.targets]
     struck = [link for link in links if case.draws.share("struck", link) < 0.5]
     struck = struck or case.draws.shuffled(links, "one")[:1]
@@ -232,13 +234,13 @@ def _swizzle(case: Case) -> Iterator[Action]:
 
 
 def _rolling_reboot(case: Case) -> Iterator[Action]:
-    away_us = _us(REBOOT_S if case.fault.restart_after_s is None else case.fault.restart_after_s)
-    turn_us = away_us + _us(GAP_S)
+    down_us = _us(REBOOT_S if case.fault.restart_after_s is None else case.fault.restart_after_s)
+    turn_us = down_us + _us(GAP_S)
     if case.fault.for_s is not None:
         turn_us = min(turn_us, _us(case.fault.for_s) // max(1, len(case.targets)))
     for n, machine in enumerate(case.targets):
         yield Action(at_us=turn_us * n, verb="kill", target=machine.id)
-        yield Action(at_us=turn_us * n + min(away_us, turn_us), verb="restart", target=machine.id)
+        yield Action(at_us=turn_us * n + min(down_us, turn_us), verb="restart", target=machine.id)
 
 
 _STORMS: dict[str, Callable[[Case], Iterator[Action]]] = {

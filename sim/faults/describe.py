@@ -1,4 +1,4 @@
-"""A fault as a sentence, for reports."""
+"""Describes a fault in a sentence, for reports."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ _ENDED = {"restart": "back", "resume": "resumed", "release": "released", "heal":
 
 
 def describe(fault: Fault) -> str:
-    """A short sentence for reports, without its full stop: "rig_2 is killed at 15 s, back after 20 s"."""
+    """A short sentence without a full stop, such as "rig_2 is killed at 15 s, back after 20 s"."""
     verb = verb_of(fault)
-    who, several = _who(target_of(fault))
-    tell = _OTHERS.get(verb, _done)
+    who, several = _target_words(target_of(fault))
+    word = _OTHERS.get(verb, _done)
     chance = f", with a probability of {fault.probability:g}" if fault.probability < 1 else ""
-    return tell(fault, verb, who, several) + ("" if VERBS[verb].is_of_messages else chance)
+    return word(fault, verb, who, several) + ("" if VERBS[verb].is_of_messages else chance)
 
 
 def _done(fault: Fault, verb: str, who: str, several: bool) -> str:
-    """Most are something that is done to somebody."""
+    """The sentence of most faults: "<target> is <done>"."""
     if VERBS[verb].on == "machine":
         subject = who if fault.what == "machine" else f"the {fault.what}{'s' * several} of {who}"
     else:
@@ -43,15 +43,15 @@ def _slow(fault: Fault, verb: str, who: str, several: bool) -> str:
 
 
 def _messages(fault: Fault, verb: str, who: str, several: bool) -> str:
-    some = f"{fault.probability * 100:g} % of the " if fault.probability < 1 else ""
+    share = f"{fault.probability * 100:g} % of the " if fault.probability < 1 else ""
     most = ""
     if fault.first is not None:
-        some, most = (some, f", {fault.first} at most,") if some else (f"the first {fault.first} ", "")
+        share, most = (share, f", {fault.first} at most,") if share else (f"the first {fault.first} ", "")
     key = f"{fault.key} " if fault.key is not None else ""
     what = VERBS[verb].done
     lasts = f", for {fault.heal_after_s:g} s" if fault.heal_after_s is not None else ""
     since = f"{_time(fault, since=True)}{lasts}"
-    return f"{some}{key}messages on {_link(fault, who, several)} are {what}{most} {since}"
+    return f"{share}{key}messages on {_link(fault, who, several)} are {what}{most} {since}"
 
 
 def _wifi_bad(fault: Fault, verb: str, who: str, several: bool) -> str:
@@ -62,8 +62,8 @@ def _wifi_bad(fault: Fault, verb: str, who: str, several: bool) -> str:
 
 def _swizzle(fault: Fault, verb: str, who: str, several: bool) -> str:
     del verb
-    some = f"some of {_link(fault, who, several)}"
-    return f"{some} are cut, then healed, one by one {_time(fault, since=True)}, for {fault.for_s or STORM_S:g} s"
+    links = f"some of {_link(fault, who, several)}"
+    return f"{links} are cut, then healed, one by one {_time(fault, since=True)}, for {fault.for_s or STORM_S:g} s"
 
 
 _OTHERS: dict[str, Callable[[Fault, str, str, bool], str]] = {
@@ -75,13 +75,13 @@ _OTHERS: dict[str, Callable[[Fault, str, str, bool], str]] = {
 }
 
 
-def _who(target: str | tuple[str, ...] | Several) -> tuple[str, bool]:
-    """Their name, and whether they are several."""
+def _target_words(target: str | tuple[str, ...] | Several) -> tuple[str, bool]:
+    """The words for a target, and whether they are plural."""
     if isinstance(target, str):
         pattern = any(letter in target for letter in "*?[")
         return (_like(target), True) if pattern else (target, False)
     if isinstance(target, tuple):
-        *most, last = (_who(one)[0] for one in target) if target else ("nobody",)
+        *most, last = (_target_words(name)[0] for name in target) if target else ("nobody",)
         return (f"{', '.join(most)} and {last}" if most else last), len(target) > 1
     these = _like(target.of)
     if target.depth is not None:
@@ -107,7 +107,7 @@ def _time(fault: Fault, *, since: bool = False) -> str:
 
 
 def _end(fault: Fault, verb: str) -> str:
-    """What follows by itself."""
+    """The end of the sentence: when the fault ends by itself."""
     if verb == "rolling_reboot":
         gone = REBOOT_S if fault.restart_after_s is None else fault.restart_after_s
         return f", each back after {gone:g} s" + (f", within {fault.for_s:g} s" if fault.for_s is not None else "")

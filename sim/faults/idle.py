@@ -1,4 +1,4 @@
-"""Whether a fault could strike nothing in a lab: a test that plays such a fault would always pass."""
+"""Finds faults that do nothing in a lab. A test that plays such a fault would always pass."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _UNSET = Fault()
 
 
 def why_idle(fault: Fault, topology: Topology) -> str:
-    """Why `fault` strikes nothing in this lab, or has an option that does nothing; empty if it is all right."""
+    """Why `fault` strikes no machine of this lab, or has an option without effect. Empty if neither is so."""
     verb = verb_of(fault)
     given = [name for name in Fault.__struct_fields__ if getattr(fault, name) != getattr(_UNSET, name)]
     if idle := idle_options(verb, given):

@@ -1,5 +1,5 @@
-"""The file that describes a lab: its format, how it is read and checked, and the tree of machines that it means.
+"""The file that describes a lab: its format, how it is read and checked, and the tree of its machines.
 
-`topology.py` is what the rest of `sim` uses. A key of the file is declared in `schema.py`, a fault in `fault.py`.
-Whatever is drawn from the seed is drawn by `seeds.py`.
+The rest of `sim` uses `topology.py`. `schema.py` declares the keys of the file, and `fault.py` a fault. `seeds.py`
+makes all draws from the seed.
 """

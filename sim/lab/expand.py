@@ -1,6 +1,6 @@
-"""From the entries of a file to its single machines: kinds are inherited, ranges counted out, templates filled in.
+"""Expands the entries of a file to single machines: inherits kinds, writes ranges out and fills templates in.
 
-Works on nodes, so that whatever is wrong with a machine later can still be told by the line it was written on.
+It works on nodes, which have lines, so that later mistakes can still name the line of a machine.
 """
 
 from collections.abc import Iterator
@@ -13,21 +13,21 @@ __all__ = ["WrittenMachine", "expand"]
 
 MAX_MACHINES = 2_000
 MAX_DEPTH = 50
-MAX_NODES = 400_000  # over all machines: a large entry times a long range must not fill the memory
+MAX_NODES = 400_000  # of all machines: a large entry with a long range must not fill the memory
 
-# Below these keys null is a value like any other, and the lab's own business.
+# Below these keys, null is a value that the lab's own programs get.
 _FREE = {"task", "params"}
 
 
 @dataclass(slots=True)
 class WrittenMachine:
-    """One machine. `entry` has its kind's keys and no templates left; its children are Founds themselves."""
+    """One machine. `entry` has the keys of its kind and no templates. The children are not in it, but in `children`."""
 
-    id: str | None  # None: it has none that could be read, which was told
+    id: str | None  # None: it has no valid id, and the mistake was added
     line: int
     entry: YamlNode
     parent: "WrittenMachine | None" = None
-    twin: bool = False  # a further one of the same entry, which would only repeat its elder's mistakes
+    twin: bool = False  # not the first machine of its entry, so it would repeat the mistakes of the first
     children: "list[WrittenMachine]" = field(default_factory=list)
 
     @property
@@ -36,7 +36,7 @@ class WrittenMachine:
 
     @property
     def above(self) -> "Iterator[WrittenMachine]":
-        """Its parent, that one's parent, and so on to the terminal."""
+        """Its parent, the parent of that, and so on to the terminal."""
         at = self.parent
         while at is not None:
             yield at
@@ -44,7 +44,7 @@ class WrittenMachine:
 
 
 def expand(root: YamlNode, mistakes: Mistakes) -> list[WrittenMachine]:
-    """All machines, the terminal first, every parent before its children, in the order of the file."""
+    """All machines in the order of the file. The terminal is first, and every parent is before its children."""
     terminal = root.mapping.get("terminal")
     entry = terminal if terminal is not None and isinstance(terminal.value, dict) else YamlNode(root.line, {})
     entry = _without_nulls(entry)
@@ -59,12 +59,12 @@ def expand(root: YamlNode, mistakes: Mistakes) -> list[WrittenMachine]:
 
 
 def _kinds(node: YamlNode | None, mistakes: Mistakes) -> dict[str, YamlNode]:
-    """Each kind with what it inherits."""
+    """Each kind with the keys that it inherits."""
     own = {} if node is None else {name: kind for name, kind in node.mapping.items() if kind.value is not None}
-    whole: dict[str, YamlNode] = {}
+    resolved: dict[str, YamlNode] = {}
     for name in own:
         chain = [name]
-        while (base := own[chain[-1]].text("kind")) is not None and base not in whole:
+        while (base := own[chain[-1]].text("kind")) is not None and base not in resolved:
             at = own[chain[-1]].line_of("kind")
             if base not in own:
                 mistakes.add(at, f"there is no kind {show(base)}; {did_you_mean(base, own)}")
@@ -75,13 +75,13 @@ def _kinds(node: YamlNode | None, mistakes: Mistakes) -> dict[str, YamlNode]:
                 break
             chain.append(base)
         for link in reversed(chain):
-            inherited = whole.get(own[link].text("kind") or "")
-            whole[link] = own[link] if inherited is None else _merge(inherited, own[link])
-    return whole
+            inherited = resolved.get(own[link].text("kind") or "")
+            resolved[link] = own[link] if inherited is None else _merge(inherited, own[link])
+    return resolved
 
 
 def _merge(base: YamlNode, own: YamlNode) -> YamlNode:
-    """A machine's own keys win, maps merge, lists replace."""
+    """Merge `own` over `base`: own keys win, maps merge, lists replace."""
     if not isinstance(base.value, dict) or not isinstance(own.value, dict):
         return own
     merged = dict(base.value)
@@ -98,7 +98,7 @@ def _without_nulls(node: YamlNode) -> YamlNode:
 
 
 class _TooManyError(Exception):
-    """Carries the line at which the lab became too large, and a sentence."""
+    """The lab has too many machines or nodes. `args` are the line at which this was found, and a sentence."""
 
     def __init__(self, line: int) -> None:
         super().__init__(
@@ -121,14 +121,14 @@ class _Expansion:
         self.found: list[WrittenMachine] = []
 
     def add(self, entries: YamlNode | None, parent: WrittenMachine, number: int | None, *, twin: bool = False) -> None:
-        """The machines of a list of entries. `number` is what {n} stands for, unless an entry counts by itself."""
+        """Add the machines of a list of entries. `number` fills {n} in an entry without a range of its own."""
         for entry in entries.items if entries is not None else ():
             if parent.depth >= MAX_DEPTH:
                 raise _TooDeepError(entry.line)
             if not isinstance(entry.value, dict):
-                continue  # told by `fit`
+                continue  # `fit` has added the mistake
             for at, n in enumerate(self._numbers(entry, number)):
-                found = self._one(entry, parent, n)
+                found = self._machine(entry, parent, n)
                 found.twin = twin or at > 0
                 parent.children.append(found)
                 self.found.append(found)
@@ -153,7 +153,7 @@ class _Expansion:
             self._mistakes.add(entry.line_of("to"), f"the range ends, with {last}, before it begins, with {first}.")
         return [1]
 
-    def _one(self, entry: YamlNode, parent: WrittenMachine, n: int | None) -> WrittenMachine:
+    def _machine(self, entry: YamlNode, parent: WrittenMachine, n: int | None) -> WrittenMachine:
         fill = {"{n}": str(n)} if n is not None else {}
         fill["{parent}"] = parent.id or "?"
         id_node = entry.mapping.get("id", YamlNode(entry.line, BROKEN))
@@ -185,7 +185,7 @@ class _Expansion:
 
 
 def _fill(text: str, fill: dict[str, str]) -> str:
-    if len(text) > 10_000:  # a text that long is no template, and filled in it could be longer still
+    if len(text) > 10_000:  # so long a text is no template, and filling it in could make it longer
         return text
     for template, value in fill.items():
         text = text.replace(template, value)

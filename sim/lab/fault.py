@@ -1,6 +1,6 @@
-"""`Fault`, as it stands in a topology or a scenario: what goes wrong, with whom and when.
+"""`Fault`, as a topology or a scenario has it: what goes wrong, on which machines or links, and when.
 
-One vocabulary for real processes and for virtual time. A link is named by the machine at its lower end.
+Real processes and virtual time have the same faults. A link has the id of the machine at its lower end.
 """
 
 from __future__ import annotations
@@ -39,19 +39,21 @@ Verb = Literal[
 
 
 class Link(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What the link from a machine up to its parent is like."""
+    """The quality of the link from a machine up to its parent."""
 
-    latency_ms: Annotated[Late, Meta(description="How long everything takes to cross it.")] = 0.0
-    jitter_ms: Annotated[Late, Meta(description="By how much more or less, at random.")] = 0.0
-    rate_mbit: Annotated[Positive | None, Meta(description="Megabits a second, each way; absent: no limit.")] = None
+    latency_ms: Annotated[Late, Meta(description="How long each message takes to cross it.")] = 0.0
+    jitter_ms: Annotated[Late, Meta(description="The random difference from it, more or less.")] = 0.0
+    rate_mbit: Annotated[
+        Positive | None, Meta(description="Megabits a second in each direction; absent: no limit.")
+    ] = None
 
 
 class Several(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Machines that are not told one by one."""
+    """Machines that are not named one by one."""
 
-    depth: Annotated[Natural | None, Meta(description="Those so far below the terminal; 1: the pilots.")] = None
-    random: Annotated[Natural | None, Meta(description="So many of them, drawn by the seed.")] = None
-    of: Annotated[str, Meta(description="Out of those with such an id; * stands for any letters.")] = "*"
+    depth: Annotated[Natural | None, Meta(description="Those so many links below the terminal; 1: the pilots.")] = None
+    random: Annotated[Natural | None, Meta(description="How many of them to draw by the seed.")] = None
+    of: Annotated[str, Meta(description="A pattern that their ids must match; * stands for any letters.")] = "*"
 
 
 Target = Annotated[
@@ -61,111 +63,117 @@ Target = Annotated[
 
 
 class Fault(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True, kw_only=True):
-    """One thing that goes wrong: exactly one verb with its target, a time, and what else the verb takes.
+    """One thing that goes wrong: exactly one verb with its target, a time, and the options of the verb.
 
-    A target is an id, a pattern as `rig_*`, a list of these, or a mapping: `{random: 2, of: rig_*}` draws two,
-    `{depth: 2}` is every child of a pilot. The terminal is meant only where its id stands, and has no link up.
+    A target is an id, a pattern such as `rig_*`, a list of these, or a mapping: `{random: 2, of: rig_*}` draws two,
+    `{depth: 2}` is every child of a pilot. No pattern matches the terminal: it must be named by its id. It has no link
+    up.
 
-    What happens to machines. `what: station` or `program` strikes that half alone.
+    Faults of machines. `what: station` or `program` strikes that part only.
 
-    - kill: it ends at once, as by SIGKILL. Its neighbours see its connections close, and what it had in memory is gone.
-    - restart: it starts again, with its id, and with what a durable one had on disk.
-    - pause: it stands still, as by SIGSTOP. Its connections stay open, and what is sent to it piles up.
-    - resume: it goes on where it stood, and finds all of that.
+    - kill: the machine ends at once, as by SIGKILL. Its neighbours see its connections close. Its memory is lost.
+    - restart: the machine starts again with its id. A durable one has what it had stored on disk.
+    - pause: the machine stops, as by SIGSTOP. Its connections stay open, and what is sent to it waits.
+    - resume: the machine continues, and gets what was sent to it.
 
-    What happens to a link, which is named by the machine at its lower end. `way: up` is toward the terminal alone.
+    Faults of links. A link is named by the machine at its lower end. `way: up` strikes the direction to the terminal
+    only.
 
-    - cut: nothing passes and nobody is told, as when a cable is pulled out. Its connections do not outlive it: silence
-      ends them, or the heal does. What was under way is gone with them, and is sent again if it was to be confirmed.
-    - heal: ends cut, slow, drop and duplicate, whichever fault they were of; the link is as its `link:` says.
-    - hold: nothing passes, nothing is lost, and the connections stay; `release` lets it all go on, in order.
+    - cut: nothing passes, and neither end is notified, as when a cable is pulled out. The connections end by a timeout,
+      or with the heal. What was under way is lost; it is sent again if it seeks a confirmation.
+    - heal: ends cut, slow, drop and duplicate of any fault. The link is as its `link:` says again.
+    - hold: nothing passes, but nothing is lost, and the connections stay. `release` lets everything pass, in order.
     - stall: a hold that ends after heal_after_s.
-    - reset: its connections break, both ends are told, and they may connect again at once.
-    - slow: it takes the latency_ms, jitter_ms and rate_mbit that are given, and keeps the others of its `link:`.
-    - drop: single messages never arrive: each with the probability, of one `key` or of all, the `first` so many or all.
-    - duplicate: the same, but they arrive twice. TCP lets neither happen to one message, so that both exist in virtual
-      time only; a run on processes says that it leaves them out.
+    - reset: the connections break, both ends notice it, and they may reconnect at once.
+    - slow: the link has the given latency_ms, jitter_ms and rate_mbit. The others stay as its `link:` says.
+    - drop: single messages are lost, each with the probability. `key` limits it to one key, `first` to a number.
+    - duplicate: the same, but the messages arrive twice. TCP prevents both for single messages, so they exist in
+      virtual time only. A run on processes reports that it leaves them out.
 
-    Storms of these.
+    Storms of faults.
 
-    - power_cut: the machine and all below it are dead at the same moment, and nobody is told, since their links are cut
-      too. After restart_after_s they are back, parents first.
+    - power_cut: the machine and all below it die at the same moment. Their links are cut too, so no neighbour notices.
+      After restart_after_s they are back, parents first.
     - switch_dies: the links of all targets are cut together, and healed together.
-    - wifi_bad: for for_s (10 s), each target's link stalls (up to 1.5 s), slows down (20 to 200 ms, 1 to 5 Mbit/s) and
-      breaks now and then, in bursts of its own.
-    - swizzle: some of the links, drawn, are cut one by one in one order during the first half of for_s (10 s), and
-      healed one by one in another during the second.
-    - rolling_reboot: the targets, in the order of the file, are killed and restarted after restart_after_s (1 s), each
-      when the one before is back; for_s, if given, is the most that all of them take.
+    - wifi_bad: for for_s (10 s), the link of each target stalls (up to 1.5 s), slows down (20 to 200 ms, 1 to 5 Mbit/s)
+      and breaks from time to time. Each link does so at its own times.
+    - swizzle: some of the links are drawn. They are cut one by one during the first half of for_s (10 s), and healed
+      one by one, in another order, during the second half.
+    - rolling_reboot: the targets are killed and restarted after restart_after_s (1 s), in the order of the file, one
+      after the other. for_s, if given, is the longest time that all of them take.
 
-    What has no end by itself lasts until another fault ends it, or until the play is over and everything is healed.
+    A fault without an end lasts until another fault ends it, or until everything is healed after the play.
     """
 
     at_s: Annotated[NotNegative | None, Meta(description="Seconds after the session has begun.")] = None
     between_s: Annotated[
         tuple[NotNegative, NotNegative] | None,
         Meta(
-            description="Or at a time drawn from [earliest, latest].",
+            description="Instead of at_s: a time drawn from [earliest, latest].",
             extra={"words": "two numbers of seconds, 0 or more: [earliest, latest]"},
         ),
     ] = None
-    probability: Annotated[
-        Share, Meta(description="How likely it happens at all; of drop and duplicate: to each message.")
-    ] = 1.0
+    probability: Annotated[Share, Meta(description="How likely it is; of drop and duplicate: for each message.")] = 1.0
     # Machines.
     kill: Annotated[Target | None, Meta(description="Ended at once, as by SIGKILL.")] = None
     restart: Annotated[Target | None, Meta(description="Started again after a kill.")] = None
-    pause: Annotated[Target | None, Meta(description="Stands still, as by SIGSTOP; its connections stay.")] = None
-    resume: Annotated[Target | None, Meta(description="Goes on after a pause.")] = None
+    pause: Annotated[Target | None, Meta(description="Stopped, as by SIGSTOP; its connections stay.")] = None
+    resume: Annotated[Target | None, Meta(description="Continued after a pause.")] = None
     # The links from machines up to their parents.
-    cut: Annotated[Target | None, Meta(description="Nothing passes, and nobody is told: a cable pulled out.")] = None
-    heal: Annotated[Target | None, Meta(description="What was cut, slowed, or loses messages is whole again.")] = None
-    hold: Annotated[Target | None, Meta(description="What is sent waits until `release`.")] = None
-    release: Annotated[Target | None, Meta(description="What was held goes on, in order.")] = None
+    cut: Annotated[Target | None, Meta(description="Nothing passes, as when a cable is pulled out.")] = None
+    heal: Annotated[Target | None, Meta(description="Ends cut, slow, drop and duplicate.")] = None
+    hold: Annotated[Target | None, Meta(description="Nothing passes until `release`, and nothing is lost.")] = None
+    release: Annotated[Target | None, Meta(description="Ends a hold; what was held passes in order.")] = None
     stall: Annotated[Target | None, Meta(description="A hold that ends by itself, after heal_after_s.")] = None
-    reset: Annotated[Target | None, Meta(description="Its connections break, and may come back at once.")] = None
+    reset: Annotated[Target | None, Meta(description="Its connections break; both ends may reconnect at once.")] = None
     slow: Annotated[Target | None, Meta(description="Takes latency_ms, jitter_ms and rate_mbit.")] = None
-    drop: Annotated[Target | None, Meta(description="Messages are lost one by one; in virtual time only.")] = None
-    duplicate: Annotated[Target | None, Meta(description="Messages come twice; in virtual time only.")] = None
+    drop: Annotated[Target | None, Meta(description="Single messages are lost; in virtual time only.")] = None
+    duplicate: Annotated[Target | None, Meta(description="Single messages arrive twice; in virtual time only.")] = None
     # Storms of faults.
     power_cut: Annotated[
-        Target | None, Meta(description="All of a machine and below it, dead at once, and nobody is told.")
+        Target | None, Meta(description="A machine and all below it die at once, and their links are cut.")
     ] = None
-    switch_dies: Annotated[Target | None, Meta(description="The links of all these at once.")] = None
-    wifi_bad: Annotated[Target | None, Meta(description="Stalls, losses of connection and slowness, in bursts.")] = None
+    switch_dies: Annotated[Target | None, Meta(description="The links of all targets are cut at once.")] = None
+    wifi_bad: Annotated[
+        Target | None, Meta(description="The link stalls, slows down and breaks, from time to time.")
+    ] = None
     swizzle: Annotated[
         Target | None, Meta(description="Links are cut one by one, in random order, and healed in another.")
     ] = None
-    rolling_reboot: Annotated[Target | None, Meta(description="Each is killed and restarted, in turn.")] = None
+    rolling_reboot: Annotated[
+        Target | None, Meta(description="Each target is killed and restarted, one after the other.")
+    ] = None
     # How.
-    what: Annotated[What, Meta(description="Of a machine: all of it, or its station or program alone.")] = "machine"
-    way: Annotated[Way, Meta(description="Which way of the link; up is toward the terminal.")] = "both"
-    restart_after_s: Annotated[After | None, Meta(description="Until a killed machine starts again.")] = None
-    resume_after_s: Annotated[After | None, Meta(description="Until a paused one goes on.")] = None
-    heal_after_s: Annotated[After | None, Meta(description="Until a link is as it was.")] = None
-    release_after_s: Annotated[After | None, Meta(description="Until what is held goes on.")] = None
-    for_s: Annotated[Positive | None, Meta(description="How long a storm of faults lasts.")] = None
+    what: Annotated[What, Meta(description="What of a machine is struck: all of it, or its station or program.")] = (
+        "machine"
+    )
+    way: Annotated[Way, Meta(description="The direction of the link; up is toward the terminal.")] = "both"
+    restart_after_s: Annotated[After | None, Meta(description="Seconds until a killed machine is restarted.")] = None
+    resume_after_s: Annotated[After | None, Meta(description="Seconds until a paused machine is resumed.")] = None
+    heal_after_s: Annotated[After | None, Meta(description="Seconds until a link is healed.")] = None
+    release_after_s: Annotated[After | None, Meta(description="Seconds until a held link is released.")] = None
+    for_s: Annotated[Positive | None, Meta(description="How many seconds a storm of faults lasts.")] = None
     latency_ms: Annotated[Late | None, Meta(description="Of slow.")] = None
     jitter_ms: Annotated[Late | None, Meta(description="Of slow.")] = None
     rate_mbit: Annotated[Positive | None, Meta(description="Of slow.")] = None
-    key: Annotated[str | None, Meta(description="Of drop and duplicate: messages of this key alone.")] = None
-    first: Annotated[Natural | None, Meta(description="Of drop and duplicate: so many, and no more.")] = None
+    key: Annotated[str | None, Meta(description="Of drop and duplicate: only messages of this key.")] = None
+    first: Annotated[Natural | None, Meta(description="Of drop and duplicate: only the first so many messages.")] = None
 
 
 class ActionVerb(Struct, frozen=True, kw_only=True):
-    """What is done to one machine or link at one time, and all that others must know of it."""
+    """A verb of `Action`, and what others must know about it."""
 
     on: Literal["machine", "link"]
-    ended_by: Verb | None = None  # the action that ends it; None: it does not last
-    gives_way_to: Verb | None = None  # another that ends it too: the next life of a killed machine does not stand still
-    undoes: str = ""  # of what ends others: what those do, as in "no fault kills rig_2 before that"
-    state: str = ""  # what a machine or link is meanwhile
-    told: tuple[str, str, str] = ("", "", "")  # what happened, how it ended, and that it never did
-    name: str = ""  # in counts, where the verb will not do
-    is_silent: bool = False  # nothing gets through, and who is behind it may have to find out by itself
-    is_slow: bool = False  # what was under way then may get through, later
-    is_harmless: bool = False  # what it strikes is late or comes twice, but it is there
-    is_virtual: bool = False  # TCP would hide it: there are no processes on which it can be done
+    ended_by: Verb | None = None  # the verb that ends it; None if it does not last
+    gives_way_to: Verb | None = None  # another verb that ends it too: a killed machine is not paused any more
+    undoes: str = ""  # for a verb that ends another: what that does, as in "no fault kills rig_2"
+    state: str = ""  # what the machine or link is while it lasts
+    phrases: tuple[str, str, str] = ("", "", "")  # what happened, how it ended, that it never ended
+    name: str = ""  # what counts call it, if not by the verb
+    is_silent: bool = False  # nothing gets through, and a neighbour may notice it by a timeout only
+    is_slow: bool = False  # what was under way may get through later
+    is_harmless: bool = False  # messages come late or twice, but none is lost
+    is_virtual: bool = False  # exists in virtual time only: TCP hides it from processes
 
 
 ACTION_VERBS: dict[str, ActionVerb] = {
@@ -173,7 +181,7 @@ ACTION_VERBS: dict[str, ActionVerb] = {
         on="machine",
         ended_by="restart",
         state="down",
-        told=("was killed at", ", back at", ", never back"),
+        phrases=("was killed at", ", back at", ", never back"),
         is_silent=True,
     ),
     "restart": ActionVerb(on="machine", undoes="kills"),
@@ -182,7 +190,7 @@ ACTION_VERBS: dict[str, ActionVerb] = {
         ended_by="resume",
         gives_way_to="kill",
         state="paused",
-        told=("was paused at", ", on again at", ", never on again"),
+        phrases=("was paused at", ", on again at", ", never on again"),
         is_silent=True,
         is_slow=True,
     ),
@@ -191,7 +199,7 @@ ACTION_VERBS: dict[str, ActionVerb] = {
         on="link",
         ended_by="heal",
         state="cut",
-        told=("was cut at", ", whole again at", ", never whole again"),
+        phrases=("was cut at", ", whole again at", ", never whole again"),
         is_silent=True,
         is_slow=True,
     ),
@@ -200,18 +208,18 @@ ACTION_VERBS: dict[str, ActionVerb] = {
         on="link",
         ended_by="release",
         state="held",
-        told=("was held at", ", released at", ", never released"),
+        phrases=("was held at", ", released at", ", never released"),
         is_silent=True,
         is_slow=True,
     ),
     "release": ActionVerb(on="link", undoes="holds"),
-    "reset": ActionVerb(on="link", state="reset", told=("lost its connections at", "", "")),
+    "reset": ActionVerb(on="link", state="reset", phrases=("lost its connections at", "", "")),
     "shape": ActionVerb(
         on="link",
         ended_by="heal",
         gives_way_to="shape",
         state="slow",
-        told=("was slow from", " to", ""),
+        phrases=("was slow from", " to", ""),
         name="slow link",
         is_slow=True,
         is_harmless=True,
@@ -220,7 +228,7 @@ ACTION_VERBS: dict[str, ActionVerb] = {
         on="link",
         ended_by="heal",
         state="losing messages",
-        told=("lost messages from", " to", ""),
+        phrases=("lost messages from", " to", ""),
         name="lossy link",
         is_virtual=True,
     ),
@@ -228,40 +236,40 @@ ACTION_VERBS: dict[str, ActionVerb] = {
         on="link",
         ended_by="heal",
         state="doubling messages",
-        told=("doubled messages from", " to", ""),
+        phrases=("doubled messages from", " to", ""),
         name="doubling link",
         is_harmless=True,
         is_virtual=True,
     ),
 }
-"""What the verbs of actions mean, which both worlds carry out. `reset` is over as soon as it is done."""
+"""The verbs of `Action`, which both worlds carry out. `reset` does not last."""
 
 
 class FaultVerb(Struct, frozen=True, kw_only=True):
-    """What there is to know of one verb of `Fault`."""
+    """A verb of `Fault`, and what others must know about it."""
 
-    acts: tuple[Verb, ...]  # the actions that it begins: one, or those of a storm
-    options: tuple[str, ...] = ()  # what it takes beside its target, a time and a probability
+    acts: tuple[Verb, ...]  # the verbs of the actions that begin it
+    options: tuple[str, ...] = ()  # its options beside its target, a time and a probability
     until: str = ""  # the option after which it ends by itself
-    needs: tuple[str, ...] = ()  # at least one of these must be given
-    without: str = ""  # what is said of it where none of these is
+    needs: tuple[str, ...] = ()  # options of which at least one must be given
+    without: str = ""  # the mistake if none of `needs` is given
     done: str  # as in "rig_2 is killed"
     is_storm: bool = False  # it stands for several faults
     weight: int = 2  # how often a hunt draws it, where a storm is drawn once
 
     @property
     def on(self) -> Literal["machine", "link"]:
-        """What its targets stand for. A machine has no link up if it is the terminal."""
+        """Whether it strikes machines, or the links from them up to their parents. The terminal has no such link."""
         return ACTION_VERBS[self.acts[0]].on
 
     @property
     def ended_by(self) -> frozenset[Verb]:
-        """The actions that end it, or some of it."""
+        """The verbs of the actions that end it, or a part of it."""
         return frozenset(end for act in self.acts if (end := ACTION_VERBS[act].ended_by))
 
     @property
     def is_of_messages(self) -> bool:
-        """Whether it happens to single messages, and its probability is that of each."""
+        """Whether it strikes single messages. Then its probability is for each message."""
         return "first" in self.options
 
 
@@ -308,13 +316,13 @@ VERBS: dict[str, FaultVerb] = {
         acts=("kill",), options=("restart_after_s", "for_s"), until="for_s", done="rebooted in turn", is_storm=True
     ),
 }
-"""The verbs of `Fault`, in the order in which the file's documentation has them. A new one is a row here, its key in
-`Fault`, and, where no action does it yet, what each of the two worlds does.
+"""The verbs of `Fault`, in the order of its documentation. A new one is a row here, its key in
+`Fault`, and, if it needs a new action, code in both worlds.
 """
 
 
 def verb_of(fault: Fault) -> str:
-    """The one verb of a fault. Raises ValueError if it has none, or several."""
+    """The verb of a fault. Raises ValueError if it has none or several."""
     verbs = [verb for verb in VERBS if getattr(fault, verb) is not None]
     if len(verbs) != 1:
         raise ValueError(f"a fault has exactly one verb, not {len(verbs)}: {fault}")
@@ -322,11 +330,11 @@ def verb_of(fault: Fault) -> str:
 
 
 def target_of(fault: Fault) -> str | tuple[str, ...] | Several:
-    """Whom a fault is meant for, as it stands in the file."""
+    """The target of a fault, as the file has it."""
     target: str | tuple[str, ...] | Several = getattr(fault, verb_of(fault))
     return target
 
 
 def named(words: Sequence[str], id: str, *, terminal: str) -> bool:
-    """Whether a machine is meant by ids and patterns. The terminal is meant by its id alone, never by a pattern."""
+    """Whether ids and patterns match a machine. Patterns never match the terminal."""
     return id in words or (id != terminal and any(fnmatchcase(id, word) for word in words))

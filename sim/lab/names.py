@@ -1,4 +1,4 @@
-"""Who takes part, by name: which machine somebody is on, and which process speaks for him."""
+"""Names of participants: the machine that a participant is on, and the process that runs it."""
 
 from __future__ import annotations
 
@@ -10,28 +10,28 @@ Process = tuple[Literal["station", "program", "link"], str]
 
 
 def is_node(name: str) -> bool:
-    """Whether a participant is a node rather than a station."""
+    """Whether a participant is a node and not a station."""
     return name.startswith(("_", "actor.")) or is_probe(name)
 
 
 def machine_of(name: str) -> str:
-    """The machine a participant is on."""
+    """The machine of a participant. It is derived from the name, and need not exist."""
     if name.startswith("actor."):
         return name.removeprefix("actor.").rpartition(".")[0]
     return name.removeprefix("_").removesuffix(".probe")
 
 
 def probe_of(machine: str) -> str:
-    """The id of the node that storms speak through on a machine."""
+    """The id of the probe node of a machine, which sends and receives for storms."""
     return f"{machine}.probe"
 
 
 def is_probe(name: str) -> bool:
-    """Whether a participant is the node that storms speak through."""
+    """Whether a participant is a probe node."""
     return name.endswith(".probe")
 
 
 def process_of(name: str) -> Process:
-    """Which process speaks for a participant: a node's is its machine's program."""
-    machine = name if name.startswith("actor.") else machine_of(name)  # an actor is no machine's, and never struck
+    """The process that runs a participant. A node runs in the program of its machine."""
+    machine = name if name.startswith("actor.") else machine_of(name)  # no fault strikes a raw peer, so it has its own
     return ("program" if is_node(name) else "station"), machine

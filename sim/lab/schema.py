@@ -1,8 +1,8 @@
 """The format of a topology file: its keys, their types and defaults.
 
-A key is declared here once. From that come what is accepted, the sentence for what is not (`validate_types.py`), and
-the JSON Schema for editors.
-What a file means as a whole (kinds, templates, who is whose child) is `topology.py`'s.
+A key is declared here once. From it, `validate_types.py` makes what is accepted and the sentence for a mistake, and
+`schema` makes the JSON Schema for editors. `topology.py` and its modules handle what concerns several keys.
+
 """
 
 import inspect
@@ -48,47 +48,49 @@ class _Part(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Burst(_Part, frozen=True):
-    """Items that come together, as licks do, instead of at a steady rate."""
+    """Items that come in a burst, as licks do, instead of at a steady rate."""
 
     n: Annotated[Natural, Meta(description="Items in one burst.")] = 10
-    rate_hz: Annotated[Positive, Meta(description="Items a second while it lasts.")] = 10.0
-    per: Annotated[Literal["trial"], Meta(description="What sets one off.")] = "trial"
+    rate_hz: Annotated[Positive, Meta(description="Items a second during the burst.")] = 10.0
+    per: Annotated[Literal["trial"], Meta(description="What starts a burst.")] = "trial"
 
 
 class Stream(_Part, frozen=True):
-    """What a machine sends without being asked: items of exactly one of `shape` with `dtype`, `fields`, or `bytes`."""
+    """Items that a machine sends during a session: of exactly one of `shape` with `dtype`, `fields`, or `bytes`."""
 
     shape: Annotated[tuple[Natural, ...] | None, Meta(description="Each item is an array of this shape.")] = None
     dtype: Annotated[Dtype | None, Meta(description="The type of the array's elements.")] = None
     fields: Annotated[tuple[str, ...] | None, Meta(description="Each item maps these names to numbers.")] = None
     bytes: Annotated[Bytes | None, Meta(description="Each item is a mapping with a text of this many bytes.")] = None
-    rate_hz: Annotated[Positive | None, Meta(description="Items a second, whatever the session's pace.")] = None
-    burst: Annotated[Burst | None, Meta(description="Instead of rate_hz: items that come together.")] = None
+    rate_hz: Annotated[Positive | None, Meta(description="Items a second; the session's pace does not change it.")] = (
+        None
+    )
+    burst: Annotated[Burst | None, Meta(description="Instead of rate_hz: items that come in bursts.")] = None
     batch: Annotated[Natural, Meta(description="The least number of items that one message carries.")] = 5
     content: Annotated[
-        Literal["video", "noise"], Meta(description="What the arrays show: video compresses well, noise does not.")
+        Literal["video", "noise"], Meta(description="The content of the arrays: video compresses well, noise does not.")
     ] = "noise"
     reliable: Annotated[bool, Meta(description="Whether lost items are sent again, or reported as missing.")] = True
     to: Annotated[
         str | None,
         Meta(
-            description="The machine whose program gets the items: the parent, or one above. Absent: the data go their "
-            "usual way to the terminal, a child's by way of its parent."
+            description="The machine whose program gets the items: the parent, or one above it. Absent: the terminal; "
+            "the items of a child go by its parent."
         ),
     ] = None
 
     @property
     def item(self) -> Literal["array", "fields", "text"]:
-        """What one item is."""
+        """The type of an item."""
         if self.shape is not None:
             return "array"
         return "text" if self.fields is None else "fields"
 
 
 class TrialsEntry(_Part, frozen=True):
-    """A machine that makes trials, one DATA message a stage."""
+    """The trials of a machine: one DATA message for each stage."""
 
-    # Bounds are checked in topology.py: msgspec 0.22 crashes on the schema of `Positive | tuple[Positive, Positive]`.
+    # validate.py checks the bounds: msgspec 0.22 crashes on the schema of `Positive | tuple[Positive, Positive]`.
     every_s: Annotated[
         float | tuple[float, float],
         Meta(
@@ -97,38 +99,40 @@ class TrialsEntry(_Part, frozen=True):
             extra_json_schema={"exclusiveMinimum": 0},
         ),
     ] = (3.0, 12.0)
-    stages: Annotated[Natural, Meta(description="Messages a trial.")] = 3
-    bytes: Annotated[Bytes, Meta(description="About how large a message's data are.")] = 300
+    stages: Annotated[Natural, Meta(description="Messages in a trial.")] = 3
+    bytes: Annotated[Bytes, Meta(description="The approximate size of a message's data in bytes.")] = 300
 
 
 class KindEntry(_Part, frozen=True):
-    """What machines of one kind share. A machine's own keys win, maps merge, lists replace, null takes away."""
+    """What machines of one kind share. A machine's own keys win. Maps merge, lists replace, and null removes a key."""
 
-    kind: Annotated[str | None, Meta(description="A kind whose keys it takes where it has none of its own.")] = None
+    kind: Annotated[str | None, Meta(description="A kind whose keys it inherits.")] = None
     host: Annotated[str | None, Meta(description="Its name or address in the real lab.")] = None
     port: Annotated[Port | None, Meta(description="Its station's port in the real lab.")] = None
-    subjects: Annotated[tuple[str, ...], Meta(description="Who is in the box, one after the other.")] = ()
+    subjects: Annotated[tuple[str, ...], Meta(description="The subjects of its sessions, one after the other.")] = ()
     task: Annotated[
-        dict[str, Any], Meta(description="Goes out with START. The files named in its list `sounds` are fetched first.")
+        dict[str, Any], Meta(description="Sent with START. The files in its list `sounds` are fetched first.")
     ] = {}
     trials: Annotated[TrialsEntry | None, Meta(description="Absent: it makes no trials.")] = None
     streams: Annotated[dict[str, Stream], Meta(description="Its streams, by name.")] = {}
-    program: Annotated[str | None, Meta(description="The lab's own code instead of ours: module:Class.")] = None
+    program: Annotated[
+        str | None, Meta(description="The lab's own program instead of the emulated one: module:Class.")
+    ] = None
     env: Annotated[dict[str, str], Meta(description="Environment variables, set before the program is imported.")] = {}
-    params: Annotated[dict[str, Any], Meta(description="Whatever its program wants to know.")] = {}
-    link: Annotated[Link | None, Meta(description="What its link up to its parent is like; absent: perfect.")] = None
-    durable: Annotated[bool, Meta(description="Whether what it has yet to deliver outlives its death.")] = False
+    params: Annotated[dict[str, Any], Meta(description="Parameters of its program.")] = {}
+    link: Annotated[Link | None, Meta(description="The link up to its parent; absent: perfect.")] = None
+    durable: Annotated[bool, Meta(description="Whether its undelivered messages survive its death.")] = False
     children: Annotated[tuple["MachineEntry", ...], Meta(description="The machines below it.")] = ()
 
 
 class MachineEntry(KindEntry, frozen=True, kw_only=True):
-    """A machine, or several. In its texts {n} is its number, {id} its id and {parent} its parent's id."""
+    """A machine, or several. In its texts, {n} is its number, {id} its id and {parent} the id of its parent."""
 
-    id: Annotated[str, Meta(description="Unlike any other; {n} in it where there are several.")]
-    from_: Annotated[Count | None, Meta(description="The first number that {n} takes, here and in its children.")] = (
+    id: Annotated[str, Meta(description="Its unique id, with {n} in it if there are several.")]
+    from_: Annotated[Count | None, Meta(description="The first number for {n}, here and in its children.")] = (
         msgspec.field(name="from", default=None)
     )
-    to: Annotated[Count | None, Meta(description="The last number that {n} takes.")] = None
+    to: Annotated[Count | None, Meta(description="The last number for {n}.")] = None
 
 
 class TerminalEntry(_Part, frozen=True):
@@ -138,18 +142,20 @@ class TerminalEntry(_Part, frozen=True):
     host: Annotated[str | None, Meta(description="Its name or address in the real lab.")] = None
     port: Annotated[Port | None, Meta(description="Its station's port in the real lab.")] = None
     env: Annotated[dict[str, str], Meta(description="Environment variables for its program.")] = {}
-    durable: Annotated[bool, Meta(description="Whether what it has yet to deliver outlives its death.")] = False
+    durable: Annotated[bool, Meta(description="Whether its undelivered messages survive its death.")] = False
 
 
 class Files(_Part, frozen=True):
     """The files that tasks name."""
 
-    dir: Annotated[str, Meta(description="The terminal's folder of files, seen from the topology's.")] = "."
-    synthetic_kb: Annotated[dict[str, Kilobytes], Meta(description="Files to make up for a rehearsal, in kB.")] = {}
+    dir: Annotated[str, Meta(description="The terminal's folder of files, relative to the topology's.")] = "."
+    synthetic_kb: Annotated[
+        dict[str, Kilobytes], Meta(description="Files to make for a rehearsal, with their sizes in kB.")
+    ] = {}
 
 
 class Graduation(_Part, frozen=True):
-    """A pilot's task ends and the next one starts, in mid-session."""
+    """A pilot's task ends and the next one starts, during the session."""
 
     at_s: Annotated[NotNegative, Meta(description="Seconds into the session.")]
     pilot: Annotated[str, Meta(description="The pilot's id.")]
@@ -158,8 +164,10 @@ class Graduation(_Part, frozen=True):
 class Session(_Part, frozen=True):
     """The experiment that is played."""
 
-    duration_s: Annotated[Positive, Meta(description="From START to STOP.")] = 10.0
-    pace: Annotated[Positive, Meta(description="Divides the waits between trials, never a stream's rate.")] = 1.0
+    duration_s: Annotated[Positive, Meta(description="Seconds from START to STOP.")] = 10.0
+    pace: Annotated[
+        Positive, Meta(description="Divides the waits between trials; it does not change the rates of streams.")
+    ] = 1.0
     graduate: Annotated[tuple[Graduation, ...], Meta(description="Which pilots graduate, and when.")] = ()
 
 
@@ -168,66 +176,70 @@ class Storm(_Part, frozen=True):
 
     examples: Annotated[Count, Meta(description="How many storms.")] = 10
     messages: Annotated[Count, Meta(description="The most messages of one storm.")] = 50
-    shrink_s: Annotated[NotNegative, Meta(description="Seconds to look for the smallest that fails.")] = 60.0
+    shrink_s: Annotated[NotNegative, Meta(description="Seconds to search for the smallest storm that fails.")] = 60.0
 
 
 class Limits(_Part, frozen=True):
-    """Limits for one class of traffic. What is absent is not limited."""
+    """Limits for one class of traffic. An absent limit is not checked."""
 
-    lost: Annotated[Count | None, Meta(description="Messages that were to be confirmed, and never came.")] = None
-    twice: Annotated[Count | None, Meta(description="Messages that were handled again, in one life or another.")] = None
-    missing: Annotated[Count | None, Meta(description="Messages or items that never came, confirmed or not.")] = None
-    missing_pct: Annotated[Percent | None, Meta(description="The same, of a hundred sent.")] = None
-    p50_ms: Annotated[Positive | None, Meta(description="The median of the way from send to handler.")] = None
-    p99_ms: Annotated[Positive | None, Meta(description="The 99th percentile of the way from send to handler.")] = None
-    rate_hz: Annotated[Positive | None, Meta(description="At least so many a second.")] = None
+    lost: Annotated[Count | None, Meta(description="Messages that seek a confirmation and never arrived.")] = None
+    twice: Annotated[Count | None, Meta(description="Messages that one process handled more than once.")] = None
+    missing: Annotated[Count | None, Meta(description="Messages or items that never arrived, sought or not.")] = None
+    missing_pct: Annotated[Percent | None, Meta(description="The same, in percent of those sent.")] = None
+    p50_ms: Annotated[Positive | None, Meta(description="The median time from sending to handling.")] = None
+    p99_ms: Annotated[
+        Positive | None, Meta(description="The 99th percentile of the time from sending to handling.")
+    ] = None
+    rate_hz: Annotated[Positive | None, Meta(description="The least number a second.")] = None
 
 
 class Expect(_Part, frozen=True):
-    """The lab's own limits; a run that exceeds one has broken."""
+    """The lab's own limits. A run that exceeds one has failed."""
 
     trials: Annotated[Limits, Meta(description="For trials.")] = Limits()
     streams: Annotated[dict[str, Limits], Meta(description="For streams, by name or machine.name.")] = {}
-    keys: Annotated[dict[str, Limits], Meta(description="For messages of any other key, as START or STATE.")] = {}
+    keys: Annotated[dict[str, Limits], Meta(description="For messages of any other key, such as START or STATE.")] = {}
     start_within_s: Annotated[
-        Positive | None, Meta(description="From the first START that was sent until every rig runs.")
+        Positive | None, Meta(description="Seconds from the first START that was sent until every rig runs.")
     ] = None
     handshake_within_s: Annotated[
-        Positive | None, Meta(description="From the start of the run until every machine has shaken hands.")
+        Positive | None, Meta(description="Seconds from the start of the run until every machine has shaken hands.")
     ] = None
     recovered_within_s: Annotated[
-        Positive | None, Meta(description="From the end of a fault until what it struck works again.")
+        Positive | None, Meta(description="Seconds from the end of a fault until its target works again.")
     ] = None
 
     def stream(self, machine: str, name: str) -> Limits | None:
-        """The limits of one machine's stream: those under `machine.name`, else those under its name."""
+        """The limits of a stream: those for `machine.name`, or else those for its name, or None."""
         return self.streams.get(f"{machine}.{name}", self.streams.get(name))
 
 
 class LabFile(_Part, frozen=True, kw_only=True):
-    """A lab: its machines, and what a rehearsal does with them."""
+    """A lab: its machines, and their rehearsal."""
 
-    name: Annotated[str | None, Meta(description="The lab's name; absent, the file's.")] = None
+    name: Annotated[str | None, Meta(description="The lab's name; absent: that of the file.")] = None
     terminal: Annotated[TerminalEntry, Meta(description="The root.")] = TerminalEntry()
-    kinds: Annotated[dict[str, KindEntry], Meta(description="What machines have in common, by a name for it.")] = {}
-    pilots: Annotated[tuple[MachineEntry, ...], Meta(description="The machines right below the terminal.")]
+    kinds: Annotated[
+        dict[str, KindEntry], Meta(description="What machines have in common, by the name of the kind.")
+    ] = {}
+    pilots: Annotated[tuple[MachineEntry, ...], Meta(description="The machines directly below the terminal.")]
     files: Annotated[Files, Meta(description="The files that tasks name.")] = Files()
     session: Annotated[Session, Meta(description="The experiment.")] = Session()
     storm: Annotated[Storm, Meta(description="Random traffic.")] = Storm()
-    faults: Annotated[tuple[Fault, ...], Meta(description="What goes wrong, counted from START.")] = ()
+    faults: Annotated[tuple[Fault, ...], Meta(description="What goes wrong; times count from START.")] = ()
     expect: Annotated[Expect, Meta(description="The lab's own limits.")] = Expect()
-    repeat_interval_s: Annotated[Positive, Meta(description="Unconfirmed messages are sent again after this.")] = (
-        REPEAT_INTERVAL_S
-    )
-    ping_interval_s: Annotated[Positive, Meta(description="A pilot tells its state this often, unasked.")] = (
-        PING_INTERVAL_S
-    )
+    repeat_interval_s: Annotated[
+        Positive, Meta(description="Seconds after which unconfirmed messages are sent again.")
+    ] = REPEAT_INTERVAL_S
+    ping_interval_s: Annotated[
+        Positive, Meta(description="Seconds from one report of a pilot's state to the next.")
+    ] = PING_INTERVAL_S
 
 
 def schema() -> dict[str, Any]:
     """The JSON Schema of a topology file."""
     head = {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": "A lab"}
-    whole: dict[str, Any] = msgspec.json.decode(msgspec.json.encode(head | msgspec.json.schema(LabFile)))
-    for part in whole["$defs"].values():  # of a docstring, some versions of msgspec take off the indentation
+    document: dict[str, Any] = msgspec.json.decode(msgspec.json.encode(head | msgspec.json.schema(LabFile)))
+    for part in document["$defs"].values():  # some versions of msgspec keep the indentation of a docstring
         part["description"] = inspect.cleandoc(part["description"])
-    return whole
+    return document

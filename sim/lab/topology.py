@@ -1,8 +1,8 @@
-"""A lab as it was written down: YAML -> checked Topology -> networkx.DiGraph.
+"""A lab as a checked `Topology`, loaded from a YAML file, and its networkx.DiGraph.
 
-This file holds what the rest of `sim` sees: the types, `load`, `graph` and `schema`. `load` reads the file with
-`yaml_nodes`, holds each key against its type with `fit`, writes out the machines with `expand`, and checks what several
-keys must be to each other with `validate`. It finds every mistake of a file in one go, and tells each with its line.
+The rest of `sim` uses the types, `load`, `graph` and `schema` of this file. `load` reads the file with `yaml_nodes`,
+compares each key with its type with `fit`, expands the machines with `expand`, and checks how keys depend on each other
+with `validate`. It finds all mistakes of a file at once, each with its line.
 """
 
 from pathlib import Path
@@ -44,7 +44,7 @@ __all__ = [
 
 
 class TopologyError(Exception):
-    """A file that is no topology. `mistakes` has one sentence each, `topologies/lab.yaml:12: …`."""
+    """A file is not a valid topology. `mistakes` are sentences such as `topologies/lab.yaml:12: …`."""
 
     def __init__(self, mistakes: list[str]) -> None:
         super().__init__(mistakes)
@@ -55,7 +55,7 @@ class TopologyError(Exception):
 
 
 class Trials(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """One DATA message a stage. A trial takes `every_s[0]` to `every_s[1]` seconds, divided by the session's pace."""
+    """A DATA message a stage. A trial takes `every_s[0]` to `every_s[1]` seconds, divided by the session's pace."""
 
     every_s: tuple[float, float] = (3.0, 12.0)
     stages: int = 3
@@ -63,10 +63,10 @@ class Trials(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Machine(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """One machine, with its kind's keys and its templates filled in. Others are named by their ids."""
+    """One machine, with the keys of its kind and its templates filled in. `parent` and `children` are ids."""
 
     id: str
-    parent: str | None = None  # None: the terminal
+    parent: str | None = None  # None for the terminal only
     kind: str | None = None
     host: str | None = None  # host and port are the real lab's; a rehearsal picks its own
     port: int | None = None
@@ -74,7 +74,7 @@ class Machine(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     task: dict[str, Any] = {}
     trials: Trials | None = None
     streams: dict[str, Stream] = {}
-    program: str | None = None  # module:Class, looked for in the topology's folder first
+    program: str | None = None  # module:Class, searched in the topology's folder first
     env: dict[str, str] = {}
     params: dict[str, Any] = {}
     link: Link | None = None
@@ -83,10 +83,10 @@ class Machine(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Topology(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A lab and its rehearsal, whole and right. Made by `load`; travels as JSON."""
+    """A lab and its rehearsal, checked and complete. Made by `load`. It can be encoded as JSON."""
 
     name: str
-    path: str  # as it was given to `load`, so that a replay file names no folder of somebody's machine
+    path: str  # as given to `load`: a relative path keeps a replay file free of the folders of one computer
     machines: tuple[Machine, ...]  # the terminal first, every parent before its children, in the order of the file
     files: Files = Files()
     session: Session = Session()
@@ -102,11 +102,11 @@ class Topology(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     @property
     def pilots(self) -> tuple[Machine, ...]:
-        """The machines right below the terminal, with trials or without."""
+        """The machines directly below the terminal, with or without trials."""
         return tuple(machine for machine in self.machines if machine.parent == self.terminal.id)
 
     def machine(self, id: str) -> Machine:
-        """The machine of that id; KeyError if there is none."""
+        """The machine with this id. Raises KeyError if there is none."""
         for machine in self.machines:
             if machine.id == id:
                 return machine
@@ -114,17 +114,17 @@ class Topology(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     @property
     def folder(self) -> Path:
-        """Where programs are found, and from where `files.dir` is seen."""
+        """The folder of the topology file. Programs are searched here, and `files.dir` is relative to it."""
         return Path(self.path).parent
 
     @property
     def file_dir(self) -> Path:
-        """The terminal's folder of files. Those of `files.synthetic_kb` need not be there."""
+        """The terminal's folder of files. The files of `files.synthetic_kb` need not exist in it."""
         return self.folder / self.files.dir
 
 
 def load(path: str | Path) -> Topology:
-    """Read and check a file. Raises TopologyError with every mistake there is in it."""
+    """Read and check a file. Raises TopologyError with all mistakes in it."""
     mistakes = Mistakes(str(path))
     written = read(Path(path), mistakes)
     if written is None:
@@ -138,7 +138,7 @@ def load(path: str | Path) -> Topology:
 
 
 def graph(topology: Topology) -> "nx.DiGraph[str]":
-    """Edges from parent to child. Each node is an id, with `machine` and with `depth`, 0 for the terminal."""
+    """A graph with edges from parent to child. A node is an id, with `machine` and `depth` (0 for the terminal)."""
     import networkx as nx
 
     tree: nx.DiGraph[str] = nx.DiGraph(name=topology.name)
@@ -151,7 +151,10 @@ def graph(topology: Topology) -> "nx.DiGraph[str]":
 
 
 def lasting(topology: Topology, duration_s: float) -> Topology:
-    """The same lab with a session of that length, without what would come after it. Raises TopologyError below 0 s."""
+    """The lab with a session of `duration_s`, without the graduations and faults after it.
+
+    Raises TopologyError if the duration is not above 0 and finite.
+    """
     if not 0 < duration_s < float("inf"):
         raise TopologyError([f"{duration_s}: a session takes more than 0 seconds"])
     kept = tuple(graduation for graduation in topology.session.graduate if graduation.at_s < duration_s)
@@ -167,24 +170,24 @@ def _resolve(root: YamlNode, machines: list[WrittenMachine], path: Path) -> Topo
     name = path.stem
     if bad_name(name):
         name = "".join("_" if bad_name(c) else c for c in name)[:60] or "lab"
-    lab = {"name": name, "path": path.as_posix()} | top | {"machines": [_machine(found) for found in machines]}
+    lab = {"name": name, "path": path.as_posix()} | top | {"machines": [_machine(written) for written in machines]}
     return msgspec.convert(lab, Topology)
 
 
-def _machine(found: WrittenMachine) -> dict[str, Any]:
-    keys = {key: node.plain for key, node in found.entry.mapping.items() if key not in {"from", "to"}}
+def _machine(written: WrittenMachine) -> dict[str, Any]:
+    keys = {key: node.plain for key, node in written.entry.mapping.items() if key not in {"from", "to"}}
     trials = keys.get("trials")
     if trials is not None and isinstance(trials.get("every_s"), int | float):
         trials["every_s"] = [trials["every_s"], trials["every_s"]]
     return keys | {
-        "id": found.id,
-        "parent": found.parent.id if found.parent is not None else None,
-        "children": [child.id for child in found.children],
+        "id": written.id,
+        "parent": written.parent.id if written.parent is not None else None,
+        "children": [child.id for child in written.children],
     }
 
 
 def _plain(node: YamlNode) -> Any:
-    """Without lines, and without nulls: a key that is null is as good as absent."""
+    """The value of a node, without keys that are null: null counts as absent."""
     if isinstance(node.value, dict):
         return {key: _plain(under) for key, under in node.value.items() if under.value is not None}
     return [_plain(item) for item in node.items] if isinstance(node.value, list) else node.value

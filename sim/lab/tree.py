@@ -1,7 +1,7 @@
-"""The machines of a lab as a tree: who is above whom, and which way a message takes.
+"""The machines of a lab as a tree, and the paths of messages in it.
 
-A *path* is every participant that a message passes, sender and recipient included. *Hops* are what a sender names to
-send by a path of its own: the stations between, then the recipient. A *link* is named by the machine at its lower end.
+A *path* is the list of participants that a message crosses, including sender and recipient. *Hops* are what a sender
+names to choose the path: the stations between, then the recipient. A *link* has the id of the machine at its lower end.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ __all__ = ["Tree"]
 
 
 class Tree:
-    """One lab's. Raises KeyError for what is on no machine of it."""
+    """The tree of one lab. Methods raise KeyError for an unknown machine, unless they return None for it."""
 
     def __init__(self, topology: Topology) -> None:
         self._topology = topology
@@ -30,11 +30,13 @@ class Tree:
 
     @cached_property
     def graph(self) -> nx.DiGraph[str]:
-        """The same for networkx: edges from parent to child."""
+        """The tree for networkx, with edges from parent to child."""
         return graph(self._topology)
 
     def machine_of(self, name: str) -> str | None:
-        """The machine of a participant, of a stream's own endpoint, or of who made a message of that id; None if none.
+        """The machine of a participant or of the endpoint of a stream, or the machine that made a message with this id.
+
+        None if there is none.
         """
         behind = machine_of(name)
         if behind in self._parents:
@@ -42,24 +44,24 @@ class Tree:
         return max((id for id in self._parents if behind.startswith((id + "_", id + "."))), key=len, default=None)
 
     def parent(self, machine: str) -> str | None:
-        """The machine above it; None for the terminal."""
+        """The parent of a machine. None for the terminal."""
         return self._parents[machine]
 
     def upward(self, machine: str) -> list[str]:
-        """The machine, its parent, and so on to the terminal."""
+        """A machine, its parent, and so on to the terminal."""
         found = [machine]
         while (parent := self._parents[found[-1]]) is not None:
             found.append(parent)
         return found
 
     def depth(self, machine: str) -> int:
-        """How many links it is below the terminal."""
+        """How many links a machine is below the terminal."""
         return len(self.upward(machine)) - 1
 
     def subtree(self, *machines: str) -> list[str]:
         """These machines and all below them, in the order of the file."""
         found = set(machines)
-        for machine, parent in self._parents.items():  # every parent stands before its children
+        for machine, parent in self._parents.items():  # every parent is before its children
             if parent in found:
                 found.add(machine)
         return [machine for machine in self._parents if machine in found]
@@ -69,42 +71,42 @@ class Tree:
         children: dict[str | None, list[str]] = {}
         for machine, parent in self._parents.items():
             children.setdefault(parent, []).append(machine)
-        found, todo = list[str](), children[None]
-        while todo:
-            found.append(todo.pop())
-            todo += reversed(children.get(found[-1], []))
+        found, stack = list[str](), children[None]
+        while stack:
+            found.append(stack.pop())
+            stack += reversed(children.get(found[-1], []))
         return found
 
     def children(self, machine: str) -> list[str]:
-        """The machines right below it, in the order of the file."""
+        """The machines directly below a machine, in the order of the file."""
         return [child for child, parent in self._parents.items() if parent == machine]
 
     def next_hop(self, station: str, name: str) -> str:
-        """Behind which neighbour of a station a participant is. Who is connected to it is behind himself."""
+        """The neighbour of a station behind which a participant lies. A neighbour lies behind itself."""
         path = self.path(station, name)
         return path[1] if len(path) > 1 else name
 
     def machines_between(self, frm: str, to: str) -> list[str]:
-        """The machines that a message from one participant to another passes, first and last included."""
+        """The machines that a message from one participant to another crosses, including the first and the last."""
         up, down = self.upward(machine_of(frm)), self.upward(machine_of(to))
         while len(up) > 1 and len(down) > 1 and up[-2] == down[-2]:
             del up[-1], down[-1]
         return [*up, *reversed(down[:-1])]
 
     def path(self, frm: str, to: str) -> list[str]:
-        """The participants from one to the other. What goes to a machine's program from elsewhere is its station's."""
+        """The path from one participant to another. A message for a program ends at the station of its machine."""
         first = [] if frm == machine_of(frm) else [frm]
         last = [to] if is_node(to) and not to.startswith("_") else []
         return [*first, *self.machines_between(frm, to), *last]
 
     def hops(self, frm: str, to: str) -> tuple[str, ...]:
-        """What a sender names to send by the tree's own path: the stations between, then the recipient."""
+        """The hops that a sender names for the path of the tree: the stations between, then the recipient."""
         stations = self.machines_between(frm, to)
         through = stations if frm != machine_of(frm) else stations[1:]
         return (*through, to) if to != machine_of(to) else tuple(through)
 
     def link(self, frm: str, to: str) -> tuple[str, bool] | None:
-        """The link between two neighbours and whether frm → to goes up it; None within a machine, or where none is."""
+        """The link between two neighbours, and whether frm → to is up. None within a machine, or without a link."""
         lower, upper = machine_of(frm), machine_of(to)
         if self._parents.get(lower) == upper:
             return lower, True

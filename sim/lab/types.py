@@ -1,4 +1,4 @@
-"""The types of single keys in a topology file, each with the words that end the sentence "`rate_hz` must be …"."""
+"""The types of single keys in a topology file. The `words` of each end the sentence "`rate_hz` must be …"."""
 
 from typing import Annotated, Literal
 
@@ -19,7 +19,7 @@ __all__ = [
     "Share",
 ]
 
-# The upper bounds keep a slip of the finger from filling the memory.
+# The upper bounds keep a typing mistake from filling the memory.
 Positive = Annotated[float, Meta(gt=0, le=1e9, extra={"words": "a number above 0"})]
 NotNegative = Annotated[float, Meta(ge=0, le=1e9, extra={"words": "a number, 0 or more"})]
 Percent = Annotated[float, Meta(ge=0, le=100, extra={"words": "a number from 0 to 100"})]

@@ -1,8 +1,8 @@
-"""What a file's keys must be to each other: ids unlike each other, streams whole, names that somebody bears.
+"""Checks how the keys of a file depend on each other: ids are unique, streams are complete, and names exist.
 
-Each check takes nodes and tells mistakes by their line; a node that is broken was told before and is passed over.
-The keys by themselves, their types and ranges, are `schema.py`'s; the session and what is expected of it are
-`validate_session.py`'s, the faults `validate_faults.py`'s.
+A check takes nodes and adds mistakes with their lines. It skips a broken node, whose mistake was added before.
+`schema.py` has the types and ranges of single keys. `validate_session.py` checks the session and the expectations,
+`validate_faults.py` the faults.
 """
 
 import importlib.util
@@ -20,16 +20,16 @@ __all__ = ["MAX_ITEM_BYTES", "bad_id", "bad_name", "check"]
 Tell = Callable[[int, str], None]
 
 MAX_ITEM_BYTES = 100_000_000
-_HEADERS = ("pilot", "child", "subject", "continuous")  # what a station adds to each item that it takes from a stream
+_HEADERS = ("pilot", "child", "subject", "continuous")  # the keys that a station adds to each item of a stream
 
 
 def check(machines: list[WrittenMachine], root: YamlNode, path: Path, mistakes: Mistakes) -> None:
-    """Tell every mistake that takes more than one key to see."""
+    """Add every mistake that concerns more than one key."""
     _check_name(root, mistakes)
     _check_ids(machines, mistakes)
-    told: set[int] = set()
+    lines: set[int] = set()
     for machine in machines:
-        tell = _once(mistakes.add, told) if machine.twin else _noting(mistakes.add, told)
+        tell = _once(mistakes.add, lines) if machine.twin else _noting(mistakes.add, lines)
         _check_machine(machine, machines[0], tell)
         _check_sounds(machine, root.mapping.get("files"), path, tell)
         _check_program(machine, path, tell)
@@ -42,19 +42,19 @@ def check(machines: list[WrittenMachine], root: YamlNode, path: Path, mistakes: 
         mistakes.add(pilots.line, "`pilots` is empty; a lab needs at least one.")
 
 
-def _noting(tell: Tell, told: set[int]) -> Tell:
+def _noting(tell: Tell, lines: set[int]) -> Tell:
     def noting(line: int, sentence: str) -> None:
-        told.add(line)
+        lines.add(line)
         tell(line, sentence)
 
     return noting
 
 
-def _once(tell: Tell, told: set[int]) -> Tell:
-    """For the further machines of a range: forty copies of one mistake hide the others."""
+def _once(tell: Tell, lines: set[int]) -> Tell:
+    """For machines of a range other than the first: forty copies of one mistake would hide the others."""
 
     def once(line: int, sentence: str) -> None:
-        if line not in told:
+        if line not in lines:
             tell(line, sentence)
 
     return once
@@ -64,7 +64,7 @@ def _once(tell: Tell, told: set[int]) -> Tell:
 
 
 def bad_name(name: str) -> str | None:
-    """Why a name cannot stand in frames, file names and messages, to follow "the name …"; None if it can."""
+    """Why a name is not allowed in frames, file names and messages, as the end of "the name …". None if it is."""
     if not name:
         return "is empty"
     if len(name.encode(errors="replace")) > 200:
@@ -75,7 +75,7 @@ def bad_name(name: str) -> str | None:
 
 
 def bad_id(name: str) -> str | None:
-    """Why a machine cannot have this id, to follow "the id …"; None if it can."""
+    """Why a machine cannot have this id, as the end of "the id …". None if it can."""
     if name.startswith("_"):
         return "begins with `_`, which marks the programs' own nodes"
     if name.startswith("P_"):
@@ -133,7 +133,7 @@ def _check_machine(machine: WrittenMachine, terminal: WrittenMachine, tell: Tell
 
 
 def _check_every(every: YamlNode, tell: Tell) -> None:
-    if not every.whole:
+    if not every.is_valid:
         return
     waits: list[float] = every.plain if isinstance(every.value, list) else [every.plain, every.plain]
     if not all(0 < wait <= 1e9 for wait in waits):
@@ -143,7 +143,7 @@ def _check_every(every: YamlNode, tell: Tell) -> None:
 
 
 def _check_items(name: str, stream: YamlNode, tell: Tell) -> None:
-    """What the items are: exactly one of three."""
+    """The items are exactly one of `shape`, `fields` and `bytes`."""
     keys = stream.mapping
     given = [key for key in ("shape", "fields", "bytes") if key in keys]
     if len(given) != 1:
@@ -155,7 +155,7 @@ def _check_items(name: str, stream: YamlNode, tell: Tell) -> None:
     for key in ("dtype", "content"):
         if given != ["shape"] and key in keys:
             tell(keys[key].line, f"the stream {show(name)} has `{key}`, which only arrays have, but no `shape`.")
-    if given == ["fields"] and keys["fields"].whole:
+    if given == ["fields"] and keys["fields"].is_valid:
         _check_fields(name, keys["fields"], tell)
 
 
@@ -163,7 +163,7 @@ def _check_array(name: str, stream: YamlNode, tell: Tell) -> None:
     shape = stream.mapping["shape"]
     if "dtype" not in stream.mapping:
         tell(shape.line, f"the stream {show(name)} has a `shape` without a `dtype`; add one, such as uint8.")
-    if not shape.whole:
+    if not shape.is_valid:
         return
     digits = "".join(c for c in stream.text("dtype") or "" if c.isdigit())
     size = math.prod(shape.plain) * int(digits or 8) // 8
@@ -198,7 +198,7 @@ def _check_to(name: str, stream: YamlNode, machine: WrittenMachine, terminal: Wr
     above = [found.id for found in machine.above if found.id is not None]
     if to not in above:
         own = f"{show(to)} is not above {show(machine.id or '?')}"
-        chain = ", ".join(show(one) for one in above) or show(terminal.id or "T")
+        chain = ", ".join(show(id) for id in above) or show(terminal.id or "T")
         tell(stream.line_of("to"), f"the stream {show(name)} cannot go there: {own}; above it: {chain}.")
 
 
@@ -215,7 +215,7 @@ def _check_program(machine: WrittenMachine, path: Path, tell: Tell) -> None:
 
 
 def _findable(module: str, path: Path, env: YamlNode | None) -> bool:
-    """Whether an import could find it, without importing: for a package, that would already run the lab's code."""
+    """Whether an import could find a module. It does not import: importing a package would run the lab's code."""
     if env is not None and "PYTHONPATH" in env.mapping:
         return True
     beside = path.parent.joinpath(*module.split("."))
@@ -271,5 +271,5 @@ def _check_sounds(machine: WrittenMachine, files: YamlNode | None, path: Path, t
 def _is_file(path: Path) -> bool:
     try:
         return path.is_file()
-    except (OSError, ValueError):  # too long a name, or one with a NUL
+    except (OSError, ValueError):  # the name is too long, or has a NUL
         return False

@@ -1,6 +1,6 @@
-"""What the faults of a file must be: one verb, a time within the session, somebody to strike, an end of what began.
+"""Checks the faults of a file: each has one verb, a time within the session and a target, and ends only what began.
 
-As in `validate.py`, checks take nodes and tell mistakes by their line, and what is broken was told before.
+As in `validate.py`, checks take nodes, add mistakes with their lines, and skip broken nodes.
 """
 
 from collections.abc import Callable, Iterable, Iterator
@@ -20,13 +20,13 @@ _COMMON = ("at_s", "between_s", "probability")
 
 @dataclass(frozen=True, slots=True)
 class _ReadFault:
-    """A fault that is whole."""
+    """A valid fault."""
 
     verb: str
     line: int
     earliest_s: float
     latest_s: float
-    struck: frozenset[str]  # all whom it may strike
+    struck: frozenset[str]  # the ids of all machines that it may strike
 
     @property
     def time(self) -> str:
@@ -34,22 +34,22 @@ class _ReadFault:
 
 
 def check_faults(machines: list[WrittenMachine], root: YamlNode, mistakes: Mistakes) -> None:
-    """Tell every mistake in `faults` that takes more than one key to see."""
+    """Add every mistake in `faults` that concerns more than one key."""
     faults = root.mapping.get("faults")
     if faults is None:
         return
     session = root.mapping.get("session")
     duration = session.number("duration_s") if session is not None and "duration_s" in session.mapping else 10.0
-    people = {machine.id: machine for machine in machines if machine.id is not None}
-    everybody = len(people) == len(machines) > 1  # else a fault may be meant for one whose id cannot be read
+    by_id = {machine.id: machine for machine in machines if machine.id is not None}
+    all_have_ids = len(by_id) == len(machines) > 1  # else a fault may be for one without a valid id
     read: list[_ReadFault | None] = []
     for node in faults.items:
-        fault = _FaultEntry(node, people, mistakes.add)
-        read.append(fault.read(duration, everybody=everybody))
-    whole = [one for one in read if one is not None]
-    if len(whole) == len(faults.items):
-        for sentence in _endless(whole):
-            mistakes.add(*sentence)
+        fault = _FaultEntry(node, by_id, mistakes.add)
+        read.append(fault.read(duration, all_have_ids=all_have_ids))
+    valid = [fault for fault in read if fault is not None]
+    if len(valid) == len(faults.items):
+        for line, sentence in _ends_without_begin(valid):
+            mistakes.add(line, sentence)
 
 
 def options_of(verb: str) -> tuple[str, ...]:
@@ -58,44 +58,44 @@ def options_of(verb: str) -> tuple[str, ...]:
 
 
 def idle_options(verb: str, keys: Iterable[str]) -> list[str]:
-    """The keys of a fault that mean nothing to its verb."""
+    """The keys of a fault that have no effect with its verb."""
     return [key for key in keys if key in Fault.__struct_fields__ and key not in (verb, *options_of(verb))]
 
 
 def is_after_session(earliest_s: float, latest_s: float, duration_s: float) -> bool:
-    """Whether a fault may come when the session is over. It may come at its very end only if its time is drawn."""
+    """Whether a fault may strike after the session. One with a drawn time may strike exactly at the session's end."""
     return earliest_s >= duration_s or latest_s > duration_s
 
 
-def _endless(faults: list[_ReadFault]) -> Iterator[tuple[int, str]]:
-    """What ends something that has certainly not begun by then."""
+def _ends_without_begin(faults: list[_ReadFault]) -> Iterator[tuple[int, str]]:
+    """The line and the mistake of each fault that ends something which cannot have begun before."""
     for end in faults:
         strikes = ACTION_VERBS[VERBS[end.verb].acts[0]].undoes
         if not strikes or not end.struck:
             continue
-        begun = (one for one in faults if end.verb in VERBS[one.verb].ended_by and one.earliest_s <= end.latest_s)
-        if not any(one.struck & end.struck for one in begun):
-            who = " or ".join(show(id) for id in sorted(end.struck)[:3])
+        begun = (it for it in faults if end.verb in VERBS[it.verb].ended_by and it.earliest_s <= end.latest_s)
+        if not any(it.struck & end.struck for it in begun):
+            ids = " or ".join(show(id) for id in sorted(end.struck)[:3])
             link = "the link of " if VERBS[end.verb].on == "link" else ""
-            yield end.line, f"there is nothing to {end.verb} at {end.time}: no fault {strikes} {link}{who} before that."
+            yield end.line, f"there is nothing to {end.verb} at {end.time}: no fault {strikes} {link}{ids} before that."
 
 
 class _FaultEntry:
     """One entry of `faults`."""
 
-    def __init__(self, node: YamlNode, people: dict[str, WrittenMachine], tell: Tell) -> None:
+    def __init__(self, node: YamlNode, by_id: dict[str, WrittenMachine], tell: Tell) -> None:
         self._node = node
-        self._people = people
-        self._whole = True
+        self._machines = by_id
+        self._is_valid = True
         self._keys = {key: under for key, under in node.mapping.items() if under.value is not None}
-        self._told = tell
+        self._add = tell
 
     def _tell(self, line: int, sentence: str) -> None:
-        self._whole = False
-        self._told(line, sentence)
+        self._is_valid = False
+        self._add(line, sentence)
 
-    def read(self, duration: float | None, *, everybody: bool) -> _ReadFault | None:
-        """Check it; what it is, or None if it is not whole."""
+    def read(self, duration: float | None, *, all_have_ids: bool) -> _ReadFault | None:
+        """Check the entry. Returns the fault, or None if it is not valid."""
         if not isinstance(self._node.value, dict):
             return None
         verb = self._verb()
@@ -103,8 +103,8 @@ class _FaultEntry:
         if verb is None:
             return None
         self._check_options(verb)
-        struck = self._struck(verb) if everybody else frozenset[str]()
-        if not self._whole or not self._node.whole:
+        struck = self._struck(verb) if all_have_ids else frozenset[str]()
+        if not self._is_valid or not self._node.is_valid:
             return None
         earliest, latest = self._window()
         return _ReadFault(verb, self._node.line, earliest, latest, struck)
@@ -116,7 +116,7 @@ class _FaultEntry:
         if verbs:
             both = " and ".join(f"`{verb}`" for verb in verbs)
             self._tell(self._node.line, f"the fault has {both}; give each an entry of its own.")
-        elif self._node.whole:  # else one of its keys may be a verb with a slip of the finger, and was told
+        elif self._node.is_valid:  # else an unknown key may be a mistyped verb, whose mistake was added
             self._tell(self._node.line, f"the fault does not say what goes wrong; give one of {', '.join(VERBS)}.")
         return None
 
@@ -126,9 +126,9 @@ class _FaultEntry:
         given = [key for key in ("at_s", "between_s") if key in self._keys]
         if len(given) == 2:
             self._tell(self._node.line, "the fault has both `at_s` and `between_s`; give one of them.")
-        elif not given and self._node.whole:
+        elif not given and self._node.is_valid:
             self._tell(self._node.line, "the fault does not say when; give `at_s`, or `between_s` to have it drawn.")
-        if len(given) != 1 or not self._keys[given[0]].whole:
+        if len(given) != 1 or not self._keys[given[0]].is_valid:
             return
         earliest, latest = self._window()
         line = self._keys[given[0]].line
@@ -152,14 +152,14 @@ class _FaultEntry:
         for key in idle_options(verb, self._keys):
             fits = f"it takes {', '.join(takes)}." if takes else "it takes none but a time and a probability."
             self._tell(self._keys[key].line, f"`{key}` means nothing to `{verb}`; {fits}")
-        if kind.needs and self._node.whole and not any(key in self._keys for key in kind.needs):
+        if kind.needs and self._node.is_valid and not any(key in self._keys for key in kind.needs):
             self._tell(self._node.line, f"`{verb}` {kind.without}.")
 
-    # -- whom ----------------------------------------------------------------------------------------------------
+    # -- targets -------------------------------------------------------------------------------------------------
 
     def _struck(self, verb: str) -> frozenset[str]:
         target = self._keys[verb]
-        if not target.whole:
+        if not target.is_valid:
             return frozenset()
         below = isinstance(target.value, dict)
         if below and not target.mapping:
@@ -174,18 +174,18 @@ class _FaultEntry:
         if below and meant:
             meant = self._several(verb, target, meant)
         if verb == "power_cut":
-            meant |= {id for id, machine in self._people.items() if any(one.id in meant for one in machine.above)}
+            meant |= {id for id, machine in self._machines.items() if any(above.id in meant for above in machine.above)}
         return frozenset(meant)
 
     def _meant(self, verb: str, word: YamlNode) -> set[str]:
-        """Whom an id or a pattern means; nobody is a mistake."""
+        """The ids that an id or a pattern stands for. It is a mistake if there are none."""
         text = str(word.value)
-        terminal = next(iter(self._people))
-        meant = {id for id in self._people if named([text], id, terminal=terminal)}
+        terminal = next(iter(self._machines))
+        meant = {id for id in self._machines if named([text], id, terminal=terminal)}
         if not meant:
             pattern = any(letter in text for letter in "*?[")
             nobody = f"no id is like {show(text)}" if pattern else f"there is no machine {show(text)}"
-            close = did_you_mean(text, dict.fromkeys(self._people))
+            close = did_you_mean(text, dict.fromkeys(self._machines))
             self._tell(word.line, f"`{verb}` strikes nobody: {nobody}; {close}")
         elif VERBS[verb].on == "link" and terminal in meant:
             why = f"{show(terminal)} is the terminal, and has no link up that `{verb}` could strike"
@@ -194,9 +194,9 @@ class _FaultEntry:
 
     def _several(self, verb: str, target: YamlNode, meant: set[str]) -> set[str]:
         depth, random = target.number("depth"), target.number("random")
-        deepest = max(self._people[id].depth for id in meant)
+        deepest = max(self._machines[id].depth for id in meant)
         if depth is not None:
-            meant = {id for id in meant if self._people[id].depth == depth}
+            meant = {id for id in meant if self._machines[id].depth == depth}
             if not meant:
                 self._tell(
                     target.line_of("depth"),

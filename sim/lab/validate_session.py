@@ -1,6 +1,6 @@
-"""What a run of a lab is asked to do and to be: the session's graduations, and expectations that somebody can meet.
+"""Checks the session's graduations, and that each expectation is about something that the lab has.
 
-As in `validate.py`, checks take nodes and tell mistakes by their line, and what is broken was told before.
+As in `validate.py`, checks take nodes, add mistakes with their lines, and skip broken nodes.
 """
 
 from autopilot_net.roles.pilot import Pilot
@@ -11,32 +11,34 @@ from sim.lab.yaml_nodes import Mistakes, YamlNode, show
 
 __all__ = ["check_expect", "check_session"]
 
-# What the stations and programs of a rehearsal say to each other: what the roles listen for, what every station does,
-# and the rehearsal's own.
+# The keys that stations and programs of a rehearsal send: those that the roles listen for, those of every station,
+# and those of the rehearsal.
 _KEYS = tuple({**Terminal.keys(), **Pilot.keys(), **dict.fromkeys(("STREAM", "KILL", "STORM", "STORM_ITEM", "CRASH"))})
 
 
 def check_session(machines: list[WrittenMachine], session: YamlNode | None, mistakes: Mistakes) -> None:
-    """Tell every mistake in `session` that takes more than one key to see."""
+    """Add every mistake in `session` that concerns more than one key."""
     graduate = session.mapping.get("graduate") if session is not None else None
     if session is None or graduate is None:
         return
     duration = session.number("duration_s") if "duration_s" in session.mapping else 10.0
     pilots = [machine.id for machine in machines[0].children if machine.id is not None]
-    everybody = [machine.id for machine in machines]
-    for one in graduate.items:
-        pilot, at_s = one.text("pilot"), one.number("at_s")
+    ids = [machine.id for machine in machines]
+    for graduation in graduate.items:
+        pilot, at_s = graduation.text("pilot"), graduation.number("at_s")
         if pilot is not None and pilot not in pilots:
-            why = "is no pilot: only machines right below the terminal are" if pilot in everybody else "does not exist"
+            why = "is no pilot: only machines right below the terminal are" if pilot in ids else "does not exist"
             mistakes.add(
-                one.line_of("pilot"), f"{show(pilot)} cannot graduate, it {why}; {did_you_mean(pilot, pilots)}"
+                graduation.line_of("pilot"), f"{show(pilot)} cannot graduate, it {why}; {did_you_mean(pilot, pilots)}"
             )
         if at_s is not None and duration is not None and at_s >= duration:
-            mistakes.add(one.line_of("at_s"), f"a graduation at {at_s} s is not within the session of {duration} s.")
+            mistakes.add(
+                graduation.line_of("at_s"), f"a graduation at {at_s} s is not within the session of {duration} s."
+            )
 
 
 def check_expect(machines: list[WrittenMachine], root: YamlNode, mistakes: Mistakes) -> None:
-    """Tell every mistake in `expect` that takes more than one key to see."""
+    """Add every mistake in `expect` that concerns more than one key."""
     expect = root.mapping.get("expect")
     if expect is None:
         return
@@ -47,7 +49,7 @@ def check_expect(machines: list[WrittenMachine], root: YamlNode, mistakes: Mista
     if "streams" in expect.mapping:
         _check_expected_streams(machines, expect.mapping["streams"], mistakes)
     if "keys" in expect.mapping and not any("program" in machine.entry.mapping for machine in machines):
-        for name, node in expect.mapping["keys"].mapping.items():  # a program of the lab's own may say anything
+        for name, node in expect.mapping["keys"].mapping.items():  # a lab's own program may send any key
             if name not in _KEYS:
                 close = did_you_mean(name.upper(), [*_KEYS])
                 mistakes.add(node.line, f"nobody sends {show(name)}, so nothing can be expected of it; {close}")

@@ -1,4 +1,4 @@
-"""Holds the nodes of a file against the types of `schema.py`, and words what does not fit."""
+"""Compares the nodes of a file with the types of `schema.py`, and words the mistakes."""
 
 import difflib
 from types import UnionType
@@ -12,7 +12,7 @@ __all__ = ["did_you_mean", "fit"]
 
 
 def fit(node: YamlNode, want: Any, mistakes: Mistakes, path: str = "") -> YamlNode:
-    """Hold a node against a type, all the way down, and tell every mistake; in the result, such nodes are broken."""
+    """Compare a node and all below it with a type, and add every mistake. In the result, wrong nodes are BROKEN."""
     if node.value is BROKEN:
         return node
     bare = _member(_bare(want), node)
@@ -26,7 +26,7 @@ def fit(node: YamlNode, want: Any, mistakes: Mistakes, path: str = "") -> YamlNo
 
 
 def did_you_mean(word: str, known: "list[str] | dict[str, Any]") -> str:
-    """The end of a sentence about a word that nobody knows."""
+    """The end of a sentence about an unknown word: the closest known word, or a list of them."""
     close = difflib.get_close_matches(word[:100], known, n=1)
     if close:
         return f"did you mean {show(close[0])}?"
@@ -34,19 +34,19 @@ def did_you_mean(word: str, known: "list[str] | dict[str, Any]") -> str:
 
 
 def _bare(want: Any) -> Any:
-    """A type without its `Annotated`, and without its `| None`: null is as good as absent, and never gets here."""
+    """A type without its `Annotated` and its `| None`. Null counts as absent, so a node here is never null."""
     while True:
         if get_origin(want) is Annotated:
             want = get_args(want)[0]
             continue
-        some = [part for part in get_args(want) if part is not type(None)]
-        if get_origin(want) not in {Union, UnionType} or len(some) != 1:
+        parts = [part for part in get_args(want) if part is not type(None)]
+        if get_origin(want) not in {Union, UnionType} or len(parts) != 1:
             return want
-        want = some[0]
+        want = parts[0]
 
 
 def _member(bare: Any, node: YamlNode) -> Any:
-    """Of several types the one that a mapping or a list is meant for, so that what is wrong can be told from within."""
+    """The member of a union that a mapping or a list is meant for, so that a mistake names the key inside it."""
     for part in get_args(bare) if get_origin(bare) in {Union, UnionType} else ():
         if isinstance(node.value, dict) and isinstance(part, type) and issubclass(part, msgspec.Struct):
             return part
@@ -56,7 +56,7 @@ def _member(bare: Any, node: YamlNode) -> Any:
 
 
 def _words(want: Any) -> str:
-    """What a value must be, to end a sentence with."""
+    """What a value must be, as the end of a sentence."""
     if get_origin(want) is Annotated:
         for meta in get_args(want)[1:]:
             if meta.extra is not None:
@@ -113,7 +113,7 @@ def _fit_list(node: YamlNode, want: Any, mistakes: Mistakes, path: str) -> YamlN
     if not isinstance(node.value, list):
         return _broken(node, "a list", mistakes, path)
     bare = _bare(want)
-    # A machine's mistakes are told by its own keys and its line: `children[0].children[2].streams` helps nobody.
+    # A mistake in a machine names its own keys and its line. `children[0].children[2].streams` would be hard to find.
     of_its_own = isinstance(bare, type) and issubclass(bare, msgspec.Struct)
     return YamlNode(
         node.line,
@@ -122,8 +122,8 @@ def _fit_list(node: YamlNode, want: Any, mistakes: Mistakes, path: str) -> YamlN
 
 
 def _fit_leaf(node: YamlNode, want: Any, mistakes: Mistakes, path: str) -> YamlNode:
-    if not node.whole:
-        return YamlNode(node.line, BROKEN)  # told before
+    if not node.is_valid:
+        return YamlNode(node.line, BROKEN)  # the mistake was added before
     try:
         msgspec.convert(node.plain, want)
     except msgspec.ValidationError:

@@ -1,6 +1,6 @@
-"""YAML text into nodes that remember their lines. Knows YAML and its traps, and nothing of labs.
+"""Reads YAML text into nodes that have their lines. It handles the traps of YAML, and knows nothing about labs.
 
-Whatever the bytes are, `read` ends soon, and what is wrong with them becomes sentences, never an exception.
+`read` returns soon for any bytes, and reports every problem as a sentence, never as an exception.
 """
 
 import math
@@ -14,8 +14,8 @@ import yaml
 
 __all__ = ["BROKEN", "Broken", "Mistakes", "YamlNode", "read", "show"]
 
-# A hundred machines written out one by one need about a tenth of each. Aliases count as often as they are used, so that
-# a file of ten lines cannot stand for a billion nodes.
+# A hundred machines written out one by one need about a tenth of each limit. An alias counts at each use, so that
+# a file of ten lines cannot become a billion nodes.
 MAX_BYTES = 400_000
 MAX_NODES = 30_000
 MAX_DEPTH = 100
@@ -23,7 +23,7 @@ MAX_NUMBER_TEXT = 100  # the time to read an integer grows with the square of it
 
 
 class Broken(Enum):
-    """The value of a node whose mistake has been told: it is there, so nobody need say that it is missing."""
+    """The value of a node whose mistake was added. The key exists, so no check reports it as missing."""
 
     BROKEN = "broken"
 
@@ -32,7 +32,7 @@ BROKEN = Broken.BROKEN
 
 
 def show(value: object) -> str:
-    """A value as a sentence can carry it: quoted, on one line, not long."""
+    """A value for use in a sentence: quoted, on one line, and at most about 61 characters."""
     if isinstance(value, str):
         return repr(value if len(value) <= 61 else f"{value[:60]}…")
     text = str(value).lower() if isinstance(value, bool) else repr(value)
@@ -41,28 +41,28 @@ def show(value: object) -> str:
 
 @dataclass(frozen=True, slots=True)
 class YamlNode:
-    """A value with the line of the key it stands under, or its own if it stands in a list."""
+    """A value with the line of its key, or with its own line if it is in a list."""
 
     line: int
     value: "bool | int | float | str | Broken | list[YamlNode] | dict[str, YamlNode] | None"
 
     @property
     def mapping(self) -> "dict[str, YamlNode]":
-        """Its keys and nodes; none if it is no mapping."""
+        """Its keys and nodes. Empty if it is no mapping."""
         return self.value if isinstance(self.value, dict) else {}
 
     @property
     def items(self) -> "list[YamlNode]":
-        """Its items; none if it is no list."""
+        """Its items. Empty if it is no list."""
         return self.value if isinstance(self.value, list) else []
 
     def text(self, key: str) -> str | None:
-        """The text under a key; None if it is absent, or no text."""
+        """The text under a key. None if it is absent or no text."""
         node = self.mapping.get(key)
         return node.value if node is not None and isinstance(node.value, str) else None
 
     def number(self, key: str) -> float | None:
-        """The number under a key; None if it is absent, or no number."""
+        """The number under a key. None if it is absent or no number."""
         node = self.mapping.get(key)
         is_number = node is not None and isinstance(node.value, int | float) and not isinstance(node.value, bool)
         return node.value if node is not None and is_number else None  # type: ignore[return-value]
@@ -71,15 +71,15 @@ class YamlNode:
         return self.mapping[key].line if key in self.mapping else self.line
 
     @property
-    def whole(self) -> bool:
-        """Whether nothing in it is broken."""
+    def is_valid(self) -> bool:
+        """Whether no node in it is broken."""
         if self.value is BROKEN:
             return False
-        return all(node.whole for node in (*self.items, *self.mapping.values()))
+        return all(node.is_valid for node in (*self.items, *self.mapping.values()))
 
     @property
     def plain(self) -> Any:
-        """The value without lines."""
+        """The value as plain Python objects, without lines."""
         if isinstance(self.value, dict):
             return {key: node.plain for key, node in self.value.items()}
         if isinstance(self.value, list):
@@ -88,14 +88,14 @@ class YamlNode:
 
 
 class Mistakes:
-    """What is wrong with one file: each mistake once, in the order of the lines."""
+    """The mistakes of one file: each once, in the order of the lines. Iterating gives sentences with file and line."""
 
     def __init__(self, path: str) -> None:
         self._path = path
         self._found: dict[tuple[int, str], None] = {}
 
     def add(self, line: int, sentence: str) -> None:
-        """A mistake at a line. Line 0 is the file as a whole."""
+        """Add a mistake at a line. Line 0 stands for the complete file."""
         printable = (c if c.isprintable() else c.encode("unicode_escape").decode() for c in sentence)
         self._found[line, "".join(printable)] = None
 
@@ -108,7 +108,7 @@ class Mistakes:
 
 
 def read(path: Path, mistakes: Mistakes) -> YamlNode | None:
-    """The file's one document. None if there is none, and then a mistake says why."""
+    """The single document of a file. None if it cannot be read, and then the mistakes say why."""
     text = _text(path, mistakes)
     if text is None:
         return None
@@ -150,11 +150,11 @@ _TOO_MUCH = (
 
 
 class _TooMuchError(Exception):
-    """Carries the line at which reading was given up."""
+    """The file is too large or too deep. `args[0]` is the line at which this was found."""
 
 
 class _Loader(yaml.SafeLoader):
-    """Gives up on too deep or too many nodes while it reads: composing is recursive, and Python's stack is not deep."""
+    """Raises `_TooMuchError` on too deep or too many nodes. Composing is recursive, and Python's stack is limited."""
 
     depth = 0
     count = 0
@@ -182,7 +182,7 @@ def _compose(text: str, mistakes: Mistakes) -> yaml.Node | None:
         at = mark.line if mark is not None else 0
         mistakes.add(at + 1, _syntax(error, lines[min(at, len(lines) - 1)]))
     except (ValueError, OverflowError, LookupError, TypeError, AttributeError) as error:
-        # PyYAML lets some out, for an escape such as "\U99999999" say, and then does not tell the line.
+        # PyYAML raises these for some inputs, such as the escape "\U99999999", and then does not tell the line.
         mistakes.add(0, f"this is not YAML that can be read: {error}.")
     else:
         if top is None:
@@ -242,7 +242,7 @@ class _Builder:
         return merged | own
 
     def _merge(self, value: yaml.Node, line: int, depth: int) -> dict[str, YamlNode]:
-        """What `<<` brings in: a mapping, or a list of them, of which the first wins."""
+        """The keys that `<<` merges in. Its value is a mapping, or a list of mappings of which the first wins."""
         node = self.build(value, line, depth + 1)
         merged: dict[str, YamlNode] = {}
         for part in node.items or [node]:
@@ -259,7 +259,7 @@ class _Builder:
         if any("\ud800" <= c <= "\udfff" for c in node.value):
             self._mistakes.add(line, f"the text {show(node.value)} has half a character in it (a lone surrogate).")
             return BROKEN
-        return str(node.value)  # a date too is what was typed
+        return str(node.value)  # a date stays as it was typed
 
     def _number(self, node: yaml.ScalarNode, kind: str, line: int) -> bool | int | float | Broken:
         construct = {
@@ -274,7 +274,7 @@ class _Builder:
         except (ValueError, LookupError, OverflowError):
             self._mistakes.add(line, f"{show(node.value)} cannot be read as a number; if it is text, quote it.")
             return BROKEN
-        # JSON, by which a topology travels, has neither larger integers nor infinities.
+        # A topology is encoded as JSON, which has no larger integers and no infinities.
         fits = -(2**63) <= value < 2**63 if isinstance(value, int) else math.isfinite(value)
         if not fits:
             self._mistakes.add(line, f"{show(node.value)} is no number for a lab; give a finite one below 2**63.")

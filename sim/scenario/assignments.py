@@ -1,4 +1,4 @@
-"""Assigns the operations of a storm to processes: who sends what, and how much is to reach whom."""
+"""Assigns the operations of a storm to processes: what each sends, and how much will reach each."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ __all__ = ["assign", "recipient_process", "sender_process"]
 
 
 def assign(example: Example, skipped: Collection[int] = ()) -> tuple[dict[str, list[tuple[int, Op]]], Counter[str]]:
-    """The operations that each process sends, by number, and how many messages and items are to reach each.
+    """The numbered operations that each process sends, and how many messages and items will reach each process.
 
-    `skipped` has the numbers of operations that are not played.
+    `skipped` are the numbers of operations that are not played. Processes are named as participants: `rig_1`, `_rig_1`.
     """
     senders: dict[str, list[tuple[int, Op]]] = {}
     due: Counter[str] = Counter()
@@ -31,10 +31,10 @@ def assign(example: Example, skipped: Collection[int] = ()) -> tuple[dict[str, l
 
 
 def sender_process(participant: str) -> str:
-    """The process that speaks for a participant: a program's and a probe's is the program's."""
+    """The process that sends for a participant. A probe node runs in the program of its machine."""
     return "_" + machine_of(participant) if is_probe(participant) else participant
 
 
 def recipient_process(participant: str) -> str:
-    """The process whose handler runs for a recipient: what goes to `_rig_1` from elsewhere is its station's."""
+    """The process whose handler runs for a recipient. A message for `_rig_1` is handled by the station `rig_1`."""
     return "_" + machine_of(participant) if is_probe(participant) else participant.removeprefix("_")

@@ -1,7 +1,7 @@
-"""What storms and streams carry: specified as data, built when sent, and told apart by a fingerprint of our own.
+"""The contents of storms and streams: specified as data, built when sent, and compared by fingerprints.
 
-The fingerprint is computed from values, by the standard library and numpy alone: it must not agree with the library
-under test by sharing its code.
+A fingerprint is computed from a value with the standard library and numpy only. It must not share code with the library
+under test.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ Array = np.ndarray[Any, np.dtype[Any]]
 
 
 class ArraySpec(Struct, frozen=True):
-    """An array by its recipe."""
+    """The recipe of an array: `noise` of a seed."""
 
     dtype: str
     shape: tuple[int, ...]
@@ -28,7 +28,7 @@ class ArraySpec(Struct, frozen=True):
 
 
 class Payload(Struct, frozen=True):
-    """A JSON value as text (with NaN and the infinities as literals), or an array, alone or inside a dict beside it."""
+    """A JSON value as text (NaN and the infinities are literals), or an array: alone, or in a dict with that value."""
 
     text: str = "null"
     array: ArraySpec | None = None
@@ -36,7 +36,7 @@ class Payload(Struct, frozen=True):
 
 
 def build(payload: Payload) -> Any:
-    """The value that a payload specifies."""
+    """Build the value that a payload specifies."""
     if payload.array is None:
         return json.loads(payload.text)
     made = _array(payload.array)
@@ -44,12 +44,12 @@ def build(payload: Payload) -> Any:
 
 
 def fingerprint(value: Any) -> str:
-    """The same for values that are equal bit for bit, NaN included; tuples are lists, keys are in no order."""
+    """A hash in hex, equal for values with equal bits, including NaN. Tuples count as lists, and keys have no order."""
     return hashlib.blake2b(json.dumps(_tree(value), sort_keys=True).encode(), digest_size=8).hexdigest()
 
 
 def frame(dtype: str, shape: tuple[int, ...], *, seed: int, n: int, content: str) -> Array:
-    """Item `n` of an array stream: video drifts as a picture does, noise compresses as badly as a camera's."""
+    """Item `n` of an array stream. `content` is noise, which hardly compresses, or video: a moving gradient."""
     base = noise(dtype, shape, seed) if content == "noise" else _gradient(dtype, shape)
     moved = np.roll(base.reshape(-1), n * 7)
     stamp = np.frombuffer(n.to_bytes(8, "little"), np.uint8)
@@ -60,7 +60,7 @@ def frame(dtype: str, shape: tuple[int, ...], *, seed: int, n: int, content: str
 
 
 def noise(dtype: str, shape: tuple[int, ...], seed: int) -> Array:
-    """An array of any bits that `dtype` allows, the same for the same seed."""
+    """An array of random bits that `dtype` allows, the same for the same seed."""
     kind = np.dtype(dtype)
     size = int(np.prod(shape, dtype=np.int64))
     rng = np.random.default_rng(seed)
@@ -72,14 +72,13 @@ def noise(dtype: str, shape: tuple[int, ...], seed: int) -> Array:
 
 
 def opaque_bytes(size: int, seed: int, example: int, n: int) -> bytes:
-    """What op `n` of a storm carries that is no message: no JSON, no UTF-8, and unlike any other of the run."""
+    """The bytes of operation `n` of a storm that are no message: no JSON, no UTF-8, and unique in the run."""
     stamp = b"\xff\x00" + example.to_bytes(4, "big") + n.to_bytes(4, "big")
     return stamp + noise("uint8", (size,), seed).tobytes()
 
 
 def bare_message(sender: str, at: str, to: str, *, id: str, example: int, op: int, numbered: bool) -> bytes:
-    """A message of a storm as a bare peer on the machine `at` makes it, as ours do (`numbered`) or as Autopilot's own.
-    """
+    """A storm message of a raw peer on machine `at`: as this library sends it (`numbered`), or as Autopilot does."""
     message: dict[str, Any] = {
         "id": id,
         "to": to,

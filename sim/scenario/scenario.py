@@ -1,6 +1,6 @@
-"""Topology, session, storms, faults, expectations and seed, as one value, JSON both ways: what a run is made from.
+"""A scenario: topology, session, storms, faults, expectations and seed as one value, with its JSON encoding.
 
-A replay file holds one.
+A replay file has one scenario.
 """
 
 from __future__ import annotations
