@@ -2,18 +2,104 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+from pathlib import Path
 from typing import Any
+
+import msgspec
 
 from sim.checks.registry import check_all
 from sim.evidence.index import Evidence
-from sim.evidence.journal import Entry
+from sim.evidence.journal import Entry, Journal, Trace
 from sim.lab.fault import Fault
 from sim.lab.topology import Machine, Stream, Topology, Trials
 from sim.verdict import Check
-from tests.sim.checks.test_registry import MS, SEED, Story
+
+MS = 10**6
+
+
+SEED = 7
+
 
 WHEEL = Stream(fields=("x", "y"), rate_hz=10.0)
+
+
 CAMERA = Stream(shape=(2, 3), dtype="uint16", rate_hz=5.0, reliable=False)
+
+
+class Story:
+    """A journal as programs and tracers write it, a millisecond between two lines."""
+
+    def __init__(self) -> None:
+        self.journal = Journal()
+        self._now = 10**9
+
+    def note(self, what: str, by: str, **facts: Any) -> Entry:
+        """A program wrote this down."""
+        self._now += MS
+        self.journal.entries.append(Entry(t=self._now, by=by, what=what, **facts))
+        return self.journal.entries[-1]
+
+    def carry(self, id: str, *way: str, sending: str = "first") -> None:
+        """A message crossed these links, and nobody touched it."""
+        for at, peer in pairwise(way):
+            self.trace("Transmit", at, peer=peer, digest=f"{id} {sending}", id=id, to=way[-1])
+
+    def trace(self, do: str, at: str, **facts: Any) -> None:
+        """The library traced this effect."""
+        self._now += MS
+        self.journal.traces.append(Trace(t=self._now, at=at, life="a", do=do, **facts))
+
+    def message(self, id: str, way: list[str], *, sought: bool = True, **facts: Any) -> None:
+        """Made, carried, handled under its own id, and confirmed."""
+        self.note("made", way[0], id=id, to=way[-1], sought=sought, print=f"of {id}", **facts)
+        self.carry(id, *way)
+        self.note("handled", way[-1], id=id, sender=way[0], print=f"of {id}", **facts)
+        if sought:
+            self.note("settled", way[0], id=id, to=way[-1], value="confirmed", **facts)
+
+    def relayed(self, id: str, way: list[str], *, by: str, key: str, value: Any = None, then: Any = None) -> None:
+        """Made by a program for a station, which hands it to its own program `by` under an id of its own."""
+        self.note("made", way[0], id=id, key=key, to=way[-1], sought=True, print=f"of {id}")
+        self.carry(id, *way)
+        own = {"id": f"{way[-1]} for {id}", "sender": way[-1], "first": id, "first_sender": way[0]}
+        self.note("handled", by, key=key, print=f"of {id}", value=value, **own)
+        for telling in then or []:
+            telling()
+        self.note("settled", way[0], id=id, key=key, to=way[-1], value="confirmed")
+
+    def shook(self, machine: str, *way: str) -> None:
+        """A machine's station and its program shook hands with the terminal."""
+        for sender in (machine, "_" + machine):
+            self.note("shook", "_T", first_sender=sender, value={"machine": machine, "way": list(way)})
+
+    def heard(self, machine: str, state: str | None, *, sender: str) -> None:
+        """The terminal's program was told a state."""
+        told = {"state": state, "pilot": machine}
+        self.note("state", "_T", sender="T", first_sender=sender, value=told)
+
+    def clock(self, machine: str, offset: float, uncertainty: float) -> None:
+        """The terminal's program was told of a machine's clock."""
+        told = {"machine": machine, "offset": offset, "uncertainty": uncertainty}
+        self.note("clock", "_T", sender="T", first_sender="_" + machine, value=told)
+
+    def says(self, machine: str, state: str) -> None:
+        """A program said its state, and the terminal heard it."""
+        self.note("state", "_" + machine, value=state)
+        self.heard(machine, state, sender="_" + machine)
+
+    def item(self, stream: str, n: int, *, by: str, to: str, at: str, shown: str, **facts: Any) -> None:
+        """An item was made for `to`, and got by `at`."""
+        made = shown if "#" in stream else ""  # a session's item is known from the plan
+        self.note("item_made", by, stream=stream, n=n, to=to, print=made, **facts)
+        self.note("item_got", at, stream=stream, n=n, print=shown, **facts)
+
+
+def append_to(folder: Path, journal: Journal) -> None:
+    """Write it where a run's reader looks."""
+    for name, lines in (("story.events.jsonl", journal.entries), ("story.trace.jsonl", journal.traces)):
+        with (folder / name).open("ab") as file:
+            file.writelines(msgspec.json.encode(line) + b"\n" for line in lines)
 
 
 class Tale(Story):

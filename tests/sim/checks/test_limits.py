@@ -8,12 +8,12 @@ import pytest
 
 from sim.evidence.index import Evidence
 from sim.evidence.journal import Trace
-from sim.lab.topology import Limits
+from sim.lab.topology import Expect, Limits
 from sim.verdict import Check
+from tests.sim.checks.healthy_run import broke, check_of, forget, found, healthy, lab, limited, reported
 from tests.sim.checks.test_recovery import came
-from tests.sim.checks.test_registry import check_of, found, healthy, limited
 from tests.sim.checks.test_stream_items import streamed
-from tests.sim.journal_builder import Tale, evidence
+from tests.sim.journal_builder import SEED, Story, Tale, evidence
 
 
 def expect(run: Evidence | Tale, **limits: Any) -> Check:
@@ -84,9 +84,7 @@ def test_each_limit_of_any_key(limits: dict[str, Any], sentence: str) -> None:
     assert said.removeprefix("not known: ") == sentence
 
 
-@pytest.mark.parametrize(
-    ("key", "what"), [("STATE", "state"), ("HANDSHAKE", "shook")], ids=["states", "handshakes"]
-)
+@pytest.mark.parametrize(("key", "what"), [("STATE", "state"), ("HANDSHAKE", "shook")], ids=["states", "handshakes"])
 def test_a_key_may_come_to_its_end_in_other_words_than_that_it_was_handled(key: str, what: str) -> None:
     tale = Tale()
     tale.at(10).made("_rig_1_0", "_rig_1", "rig_1", key)
@@ -189,3 +187,42 @@ def test_a_healthy_run_keeps_all_limits_at_once() -> None:
     keys = {"START": limits, "STOP": limits, "STORM": limits}
     check = expect(run, trials=limits, keys=keys, start_within_s=1.0, handshake_within_s=1.0)
     assert (check.result, check.count) == ("pass", 14)
+
+
+def test_a_limit_that_is_kept_is_a_pass(run: Evidence) -> None:
+    forget(run, "item_got", stream="rig_1/camera/0", n=3)
+    run.journal.traces.append(reported(1, first=3))
+    camera = {"camera": Limits(missing=1, missing_pct=10.0)}
+    assert check_of(limited(run, streams=camera), "expect").result == "pass"
+
+
+@pytest.mark.parametrize(
+    ("limits", "sentence"),
+    [
+        ({"missing": 0}, "rig_1 camera/0: items missing: 1 > 0"),
+        ({"missing_pct": 9.5}, "rig_1 camera/0: % missing: 10 > 9.5"),
+    ],
+)
+def test_a_streams_limit_is_told_with_the_figure(run: Evidence, limits: dict[str, Any], sentence: str) -> None:
+    forget(run, "item_got", stream="rig_1/camera/0", n=3)
+    run.journal.traces.append(reported(1, first=3))
+    assert broke(limited(run, streams={"camera": Limits(**limits)})) == {"expect": [sentence]}
+
+
+def test_trials_that_took_too_long_are_told_in_plain_digits(run: Evidence) -> None:
+    for n in range(3):
+        found(run, "handled", first=f"_rig_1_{n}").t = found(run, "made", id=f"_rig_1_{n}").t + 12_345_670_000
+        found(run, "settled", id=f"_rig_1_{n}").t += 20 * 10**9
+    assert broke(limited(run, trials=Limits(p99_ms=500.0))) == {"expect": ["trials p99 ms: 12,345.67 > 500"]}
+
+
+def test_one_slow_trial_of_a_hundred_is_not_the_99th_percentile() -> None:
+    topology = lab(expect=Expect(trials=Limits(p99_ms=10.0)))
+    story = Story()
+    for n in range(100):
+        story.relayed(f"_rig_1_{n}", ["_rig_1", "rig_1", "T"], by="_T", key="DATA")
+    run = Evidence(topology=topology, seed=SEED, journal=story.journal)
+    found(run, "made", id="_rig_1_0").t -= 10**9
+    assert check_of(run, "expect").violations == []
+    found(run, "made", id="_rig_1_1").t -= 10**9
+    assert check_of(run, "expect").violations == ["trials p99 ms: 1,003 > 10"]

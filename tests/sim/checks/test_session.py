@@ -7,6 +7,10 @@ from typing import Any
 
 import pytest
 
+from sim.checks.session import trial_rows
+from sim.evidence.index import Evidence, Index
+from tests.sim.checks.healthy_run import again, broke, crossings, forget, found, violations_by_check
+from tests.sim.findings import violation
 from tests.sim.journal_builder import Tale, checked
 
 Plot = Callable[[Tale], object]
@@ -213,3 +217,66 @@ def test_who_did_nothing_all_session_is_excused_only_if_faults_left_it_no_time(p
     check = checked("trials", tale, session=True)
     assert [sentence.startswith(silent) for sentence in check.explained] == ([True] if is_explained else [])
     assert (f"not known: {silent}" in check.violations) is not is_explained
+
+
+def test_a_lost_trial_is_named_with_its_rig(run: Evidence) -> None:
+    forget(run, "handled", first="_rig_1_1")
+    found(run, "settled", id="_rig_1_1").value = "expired"
+    assert broke(run) == {
+        "trials": ["rig_1: 1 of 3 lost, first _rig_1_1"],
+        "confirm": ["DATA _rig_1_1 from _rig_1 to T was never confirmed: expired"],
+        "expect": ["trials lost: 1 > 0"],
+    }
+
+
+def test_a_trial_that_came_twice_is_told_with_its_rig(run: Evidence) -> None:
+    again(run, "handled", first="_rig_1_1")
+    assert broke(run) == {
+        "trials": ["rig_1: 1 of 3 handled twice"],
+        "confirm": ["DATA _rig_1_1 from _rig_1 to T was handled 2 times by _T in one life"],
+        "expect": ["trials handled twice: 1 > 0"],
+    }
+
+
+def test_a_row_says_what_became_of_a_rigs_trials(run: Evidence) -> None:
+    forget(run, "handled", first="_rig_1_2")
+    forget(run, "settled", id="_rig_1_2")
+    for trace in crossings(run, "_rig_1_2"):
+        run.journal.traces.remove(trace)
+    [row] = trial_rows(Index(run))
+    assert (row.rig, row.made, row.sent, row.handled, row.confirmed, row.twice) == ("rig_1", 3, 2, 2, 2, 0)
+    assert row.missing == ["_rig_1_2"]
+
+
+def test_a_state_that_the_terminal_never_heard_is_told(run: Evidence) -> None:
+    forget(run, "state", by="_T", value={"state": "IDLE", "pilot": "rig_1"})
+    assert broke(run) == {"session": ["rig_1 said ['RUNNING', 'IDLE'], and the terminal heard ['RUNNING']"]}
+
+
+def test_a_state_that_a_station_took_from_a_child_is_told(run: Evidence) -> None:
+    found(run, "state", by="_T", first_sender="rig_1").value["state"] = "IDLE"
+    sentence = "the station rig_1 called its own state IDLE while its program's was RUNNING"
+    assert broke(run) == {"session": [sentence]}
+
+
+def test_a_rig_that_never_proved_its_data_is_named(run: Evidence) -> None:
+    forget(run, "cohere")
+    assert broke(run) == {
+        "session": ["rig_1 never proved what it sent of session 0", "rig_1 made 3 messages and vouches for 0"]
+    }
+
+
+def test_a_proof_that_does_not_agree_is_told_with_both_counts(run: Evidence) -> None:
+    found(run, "cohere").value |= {"agrees": False, "here": 2}
+    assert broke(run) == {"session": ["rig_1 sent 3 of session 0, the terminal has 2"]}
+
+
+def test_a_rig_vouches_for_all_that_it_made(run: Evidence) -> None:
+    found(run, "cohere").value |= {"count": 2, "here": 2}
+    assert broke(run) == {"session": ["rig_1 made 3 messages and vouches for 2"]}
+
+
+def test_a_session_that_did_not_settle_is_unknown(run: Evidence) -> None:
+    run.unsettled = [violation("unsettled: what became of _rig_1_7")]
+    assert broke(run) == {}
+    assert violations_by_check(run, "unknown") == {"session": ["not known: what became of _rig_1_7"]}

@@ -10,8 +10,7 @@ from sim.emulator.session import item_of
 from sim.evidence.journal import Trace
 from sim.scenario.payloads import fingerprint
 from sim.verdict import Check
-from tests.sim.checks.test_registry import SEED
-from tests.sim.journal_builder import CAMERA, WHEEL, Tale, checked
+from tests.sim.journal_builder import CAMERA, SEED, WHEEL, Tale, checked
 
 Plot = Callable[[Tale], object]
 RATE_S = 0.5

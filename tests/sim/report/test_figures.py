@@ -13,7 +13,7 @@ from sim.evidence.violation import Violation
 from sim.lab.topology import Machine, Topology
 from sim.report.figures import advice_for, latencies, link_rows, machine_rows, rates, sentence_for, timeline
 from sim.verdict import Check, LinkRow
-from tests.sim.checks.test_registry import forget, found, healthy
+from tests.sim.checks.healthy_run import forget, found, healthy
 
 MS = 10**6
 S = 10**9

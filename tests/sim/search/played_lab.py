@@ -14,7 +14,7 @@ from sim.evidence.journal import Journal, Reader
 from sim.lab.topology import Machine, Topology, graph
 from sim.scenario import Example, Flow, Op, Opaque, Send, Twice, twice_id
 from sim.scenario.payloads import Payload, build, fingerprint, opaque_bytes
-from tests.sim.checks.test_registry import Story, append_to
+from tests.sim.journal_builder import Story, append_to
 
 Breaks = Callable[[Op], bool]
 LAB = Topology(

@@ -1,0 +1,36 @@
+"""The checks `confirm` and `order`: messages sent twice, and the order of handling."""
+
+from __future__ import annotations
+
+from sim.evidence.index import Evidence
+from tests.sim.checks.healthy_run import again, broke, forget, found
+
+
+def test_what_a_bare_peer_sent_twice_is_handled_once(run: Evidence) -> None:
+    name = "actor.T.a_0.1, which a bare peer sent to rig_1 twice,"
+    again(run, "handled", id="actor.T.a_0.1")
+    assert broke(run) == {"confirm": [f"{name} was handled 2 times by rig_1 in one life"]}
+
+
+def test_what_a_bare_peer_sent_twice_is_handled_and_confirmed(run: Evidence) -> None:
+    name = "actor.T.a_0.1, which a bare peer sent to rig_1 twice,"
+    forget(run, "handled", id="actor.T.a_0.1")
+    found(run, "settled", id="actor.T.a_0.1").value = "no confirmation came"
+    assert broke(run) == {"confirm": [f"{name} was never handled", f"{name} was never confirmed"]}
+    forget(run, "settled", id="actor.T.a_0.1")
+    assert broke(run) == {"confirm": [f"{name} was never handled", f"{name} was never confirmed"]}
+
+
+def test_two_messages_that_changed_places_are_named(run: Evidence) -> None:
+    first, second = (found(run, "handled", id=f"rig_1.probe_{n}") for n in range(2))
+    found(run, "settled", id="rig_1.probe_0").t = second.t + 1
+    first.t, second.t = second.t, first.t
+    found(run, "settled", id="rig_1.probe_0").t = first.t + 1
+    sentence = "STORM from rig_1.probe to T.probe: rig_1.probe_0 was handled after rig_1.probe_1"
+    assert broke(run) == {"order": [sentence]}
+
+
+def test_a_stop_before_its_start_is_named(run: Evidence) -> None:
+    start, stop = found(run, "handled", first="_T_0"), found(run, "handled", first="_T_1")
+    stop.t = start.t - 1
+    assert broke(run) == {"order": ["START and STOP from _T to rig_1: _T_0 was handled after _T_1"]}

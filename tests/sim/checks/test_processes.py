@@ -1,0 +1,30 @@
+"""The check `programs`: no process ended by itself, and no program raised."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from sim.evidence.index import Evidence
+from sim.evidence.journal import Entry
+from tests.sim.checks.healthy_run import broke
+
+
+def test_a_process_that_ended_by_itself_is_named(run: Evidence) -> None:
+    run.died = ["_rig_1"]
+    assert broke(run) == {"programs": ["the process _rig_1 ended by itself"]}
+
+
+def test_an_exception_stands_there_once_however_often_it_was_told(run: Evidence) -> None:
+    told = {"machine": "rig_1", "exception": "ValueError: no pin 7", "traceback": "…"}
+    for by in ("_rig_1", "_T", "_T"):
+        run.journal.entries.append(Entry(t=0, by=by, what="exception", value=dict(told)))
+    assert broke(run) == {"programs": ["rig_1: ValueError: no pin 7"]}
+
+
+@pytest.mark.parametrize("value", ["the lever is stuck", None, ["?"], {"why": "the lever is stuck"}])
+def test_an_error_that_a_program_words_itself_is_told_too(run: Evidence, value: Any) -> None:
+    """Anybody may send ERROR to the terminal, with whatever in it."""
+    run.journal.entries.append(Entry(t=0, by="_T", what="exception", first_sender="_rig_1", value=value))
+    assert broke(run) == {"programs": [f"rig_1: {value}"]}
