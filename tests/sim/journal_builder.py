@@ -16,14 +16,8 @@ from sim.lab.topology import Machine, Stream, Topology, Trials
 from sim.verdict import Check
 
 MS = 10**6
-
-
 SEED = 7
-
-
 WHEEL = Stream(fields=("x", "y"), rate_hz=10.0)
-
-
 CAMERA = Stream(shape=(2, 3), dtype="uint16", rate_hz=5.0, reliable=False)
 
 

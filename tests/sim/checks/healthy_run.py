@@ -18,14 +18,8 @@ from sim.verdict import Check, StreamRow
 from tests.sim.journal_builder import CAMERA, SEED, WHEEL, Story
 
 TRIP = ["rig_1.probe", "rig_1", "T", "T.probe"]
-
-
 TWICE = Twice(at="T", to="rig_1")
-
-
 OPAQUE = Opaque(at="rig_1", to="T", size=20, seed=1)
-
-
 STORMS = {
     0: Example(
         ops=(

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import pytest
+
 from sim.evidence.index import Evidence
 from tests.sim.checks.healthy_run import again, broke, forget, found
+from tests.sim.journal_builder import Tale, checked
 
 
 def test_what_a_bare_peer_sent_twice_is_handled_once(run: Evidence) -> None:
@@ -34,3 +37,16 @@ def test_a_stop_before_its_start_is_named(run: Evidence) -> None:
     start, stop = found(run, "handled", first="_T_0"), found(run, "handled", first="_T_1")
     stop.t = start.t - 1
     assert broke(run) == {"order": ["START and STOP from _T to rig_1: _T_0 was handled after _T_1"]}
+
+
+@pytest.mark.parametrize("durable", [True, False])
+def test_the_lives_of_a_durable_sender_are_one_order(durable: bool) -> None:
+    """The message of its first life is handled after that of its second."""
+    tale = Tale().struck("kill", "cam", since=21, until=25, end="restart", what="program")
+    tale.at(20).made("_cam_0", "_cam", "T", "DATA")
+    tale.at(26).made("_cam_1.1", "_cam", "T", "DATA", life=1)
+    tale.at(27).handled("_cam_1.1", "_T", "DATA", first="_cam_1.1")
+    tale.at(28).handled("_cam_0", "_T", "DATA", first="_cam_0")
+    tale.at(29).settled("_cam_1.1", "_cam", key="DATA", life=1)
+    late = ["DATA from _cam to T: _cam_0 was handled after _cam_1.1"]
+    assert checked("order", tale, durable=durable).violations == (late if durable else [])

@@ -8,6 +8,7 @@ import pytest
 
 from sim.evidence.index import Evidence
 from tests.sim.checks.healthy_run import again, broke, forget, found
+from tests.sim.journal_builder import Tale, checked
 
 
 def test_a_program_that_never_shook_hands_is_named_though_its_station_did(run: Evidence) -> None:
@@ -24,3 +25,15 @@ def test_a_way_that_the_graph_has_not_is_told_beside_the_right_one(run: Evidence
 def test_a_machine_that_is_not_in_the_lab_is_named(run: Evidence) -> None:
     again(run, "shook").value = {"machine": "rig_9", "way": ["rig_9"]}
     assert broke(run) == {"handshake": ["rig_9 shook hands, and is not in the lab"]}
+
+
+def test_a_program_that_was_started_again_shakes_hands_again() -> None:
+    tale = Tale()
+    for machine, *way in (("rig_1", "rig_1"), ("rig_2", "rig_2"), ("cam", "rig_1", "cam")):
+        tale.at(1).shook(machine, *way)
+    tale.struck("kill", "rig_2", since=20, until=25, end="restart")
+    tale.at(26).begin_life("rig_2", "_rig_2")
+    sentence = "rig_2 never shook hands again after its program was started again"
+    assert checked("handshake", tale).violations == [sentence]
+    tale.at(27).shook("rig_2", "rig_2")
+    assert checked("handshake", tale).violations == []

@@ -6,9 +6,11 @@ from typing import Any
 
 import pytest
 
+from sim.checks.registry import check_all
 from sim.evidence.index import Evidence
 from sim.evidence.journal import Entry
 from tests.sim.checks.healthy_run import broke
+from tests.sim.journal_builder import Tale, evidence
 
 
 def test_a_process_that_ended_by_itself_is_named(run: Evidence) -> None:
@@ -28,3 +30,20 @@ def test_an_error_that_a_program_words_itself_is_told_too(run: Evidence, value: 
     """Anybody may send ERROR to the terminal, with whatever in it."""
     run.journal.entries.append(Entry(t=0, by="_T", what="exception", first_sender="_rig_1", value=value))
     assert broke(run) == {"programs": [f"rig_1: {value}"]}
+
+
+@pytest.mark.parametrize(
+    ("name", "at", "sentences"),
+    [
+        ("_rig_2", 20.1, []),
+        ("rig_2", 20.1, []),
+        ("_rig_2", 40.0, ["the process _rig_2 ended by itself"]),
+        ("_rig_1", 20.1, ["the process _rig_1 ended by itself"]),
+    ],
+)
+def test_a_process_that_a_fault_killed_did_not_end_by_itself(name: str, at: float, sentences: list[str]) -> None:
+    tale = Tale().struck("kill", "rig_2", since=20, until=25, end="restart")
+    tale.at(at).note("died", "parent", to=name)
+    run = evidence(tale)
+    run.died = [name]
+    assert next(check.violations for check in check_all(run) if check.name == "programs") == sentences

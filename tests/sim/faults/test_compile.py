@@ -4,7 +4,6 @@ import os
 import pickle
 import subprocess
 import sys
-from collections.abc import Sequence
 from typing import Any
 
 import msgspec
@@ -13,38 +12,14 @@ import yaml
 from hypothesis import event, given
 from hypothesis import strategies as st
 
-from sim.faults.actions import ENDS, Action, healing
+from sim.faults.actions import Action, healing
 from sim.faults.compile import actions
 from sim.faults.describe import describe
 from sim.lab.fault import VERBS, Fault, Link, Several, verb_of
 from sim.lab.topology import Machine, Topology, TopologyError, load
 from tests import ROOT
-
-TREE = {
-    "T": None,
-    "rig_1": "T",
-    "rig_2": "T",
-    "rig_2_cam": "rig_2",
-    "rig_2_wheel": "rig_2",
-    "rig_2_wheel_mic": "rig_2_wheel",
-    "box_3": "T",
-}
-
-
-def lab(*faults: Fault, links: dict[str, Link] | None = None) -> Topology:
-    children = {id: tuple(child for child, parent in TREE.items() if parent == id) for id in TREE}
-    machines = [
-        Machine(id=id, parent=parent, children=children[id], link=(links or {}).get(id)) for id, parent in TREE.items()
-    ]
-    return Topology(name="lab", path="lab.yaml", machines=tuple(machines), faults=faults)
-
-
-def done(*faults: Fault, seed: int = 7, links: dict[str, Link] | None = None) -> list[tuple[float, str, str]]:
-    """Seconds, verb and target of every action."""
-    return [(one.at_us / 1e6, one.verb, one.target) for one in actions(lab(*faults, links=links), seed=seed)]
-
-
-# Who is struck
+from tests.sim.faults.any_faults import FAULTS, SEEDS, any_fault
+from tests.sim.faults.small_lab import TREE, done, lab
 
 
 @pytest.mark.parametrize(
@@ -86,9 +61,6 @@ def test_so_many_are_drawn_and_each_seed_draws_its_own() -> None:
     assert set.union(*draws) == set(TREE) - {"T"}
 
 
-# When
-
-
 def test_a_time_is_drawn_from_its_window() -> None:
     times = {done(Fault(between_s=(2, 3), kill="rig_1"), seed=seed)[0][0] for seed in range(20)}
     assert all(2 <= time <= 3 for time in times)
@@ -106,9 +78,6 @@ def test_the_chance_of_a_lost_message_is_the_link_s_to_roll() -> None:
     assert action == Action(
         at_us=1_000_000, verb="drop", target="rig_1", probability=0.0, key="DATA", first=3, way="up"
     )
-
-
-# Each verb, and its end
 
 
 @pytest.mark.parametrize(
@@ -147,9 +116,6 @@ def test_what_slow_does_not_say_stays_as_the_link_s_own() -> None:
     own = {"rig_1": Link(latency_ms=8, jitter_ms=4, rate_mbit=20)}
     (slow,) = actions(lab(Fault(at_s=1, slow="rig_1", rate_mbit=2), links=own), seed=1)
     assert (slow.latency_ms, slow.jitter_ms, slow.rate_mbit) == (8, 4, 2)
-
-
-# Storms of faults
 
 
 def test_a_power_cut_is_silence_then_death_of_all_below_and_parents_are_back_first() -> None:
@@ -239,131 +205,6 @@ def test_bad_wifi_has_all_kinds_of_weather_and_a_sky_of_its_own_for_each_link() 
     assert len({round(at, 3) for at, _, _ in alone}) > 8
 
 
-# Healing
-
-
-def test_healing_ends_what_still_lasts_parents_first_and_links_before_machines() -> None:
-    topology = lab(
-        Fault(at_s=1, power_cut="rig_2_wheel"),
-        Fault(at_s=2, kill="rig_2"),
-        Fault(at_s=3, pause="T", what="program"),
-        Fault(at_s=3, hold="box_3", way="up"),
-        Fault(at_s=3, drop="box_3"),
-        Fault(at_s=4, kill="rig_1", restart_after_s=1),
-    )
-    ended = healing(topology, actions(topology, seed=1))
-    assert [(one.verb, one.target, one.what, one.way, one.fault) for one in ended] == [
-        ("resume", "T", "program", "both", 2),
-        ("restart", "rig_2", "machine", "both", 1),
-        ("heal", "rig_2_wheel", "machine", "both", 0),
-        ("restart", "rig_2_wheel", "machine", "both", 0),
-        ("heal", "rig_2_wheel_mic", "machine", "both", 0),
-        ("restart", "rig_2_wheel_mic", "machine", "both", 0),
-        ("heal", "box_3", "machine", "both", 4),
-        ("release", "box_3", "machine", "up", 3),
-    ]
-    assert {one.at_us for one in ended} == {5_000_000}
-
-
-@pytest.mark.parametrize(
-    ("faults", "left"),
-    [
-        ([Fault(at_s=1, kill="rig_1"), Fault(at_s=2, restart="rig_1", what="station")], [("restart", "program")]),
-        ([Fault(at_s=1, pause="rig_1"), Fault(at_s=2, kill="rig_1", restart_after_s=1)], []),
-        ([Fault(at_s=1, kill="rig_1", restart_after_s=2), Fault(at_s=2, pause="rig_1")], []),
-        ([Fault(at_s=1, pause="rig_1"), Fault(at_s=2, kill="rig_1", what="station", restart_after_s=1)],
-         [("resume", "program")]),
-        ([Fault(at_s=1, reset="rig_1")], []),
-        ([Fault(at_s=1, cut="rig_1"), Fault(at_s=1, slow="rig_1", latency_ms=1), Fault(at_s=2, heal="*")], []),
-    ],
-)  # fmt: skip
-def test_what_is_left_to_heal(faults: list[Fault], left: list[tuple[str, str]]) -> None:
-    topology = lab(*faults)
-    assert [(one.verb, one.what) for one in healing(topology, actions(topology, seed=1))] == left
-
-
-# In words
-
-
-@pytest.mark.parametrize(
-    ("fault", "sentence"),
-    [
-        (Fault(at_s=15, kill="rig_2", restart_after_s=20), "rig_2 is killed at 15 s, back after 20 s"),
-        (Fault(at_s=2.5, kill=("a", "b_*"), what="program"), "the programs of a and all b_* are killed at 2.5 s"),
-        (Fault(at_s=1, kill=("a", "b", "c")), "a, b and c are killed at 1 s"),
-        (Fault(at_s=1, pause="T", resume_after_s=2), "T is paused at 1 s, resumed after 2 s"),
-        (Fault(at_s=30, cut="rig_9_wheel", heal_after_s=8), "the link of rig_9_wheel is cut at 30 s, healed after 8 s"),
-        (Fault(between_s=(1, 2), reset="*"), "the links of all machines are reset between 1 and 2 s"),
-        (Fault(at_s=1, hold="a", release_after_s=2), "the link of a is held at 1 s, released after 2 s"),
-        (Fault(at_s=1, cut="a", way="up"), "the link of a, upward, is cut at 1 s"),
-        (Fault(at_s=1, stall="a", heal_after_s=2), "the link of a is held at 1 s, released after 2 s"),
-        (Fault(at_s=1, heal="a", probability=0.5), "the link of a is healed at 1 s, with a probability of 0.5"),
-        (
-            Fault(at_s=1, slow="a", latency_ms=20, jitter_ms=5, rate_mbit=2, heal_after_s=4),
-            "the link of a is slowed to 20 ms, ± 5 ms, 2 Mbit/s at 1 s, healed after 4 s",
-        ),
-        (
-            Fault(at_s=1, drop="a", probability=0.3, key="DATA", first=2),
-            "30 % of the DATA messages on the link of a are lost, 2 at most, from 1 s",
-        ),
-        (Fault(at_s=1, drop="a", first=2), "the first 2 messages on the link of a are lost from 1 s"),
-        (Fault(at_s=1, duplicate="a", heal_after_s=1), "messages on the link of a are doubled from 1 s, for 1 s"),
-        (Fault(at_s=1, power_cut="a", restart_after_s=4), "a and all below are without power at 1 s, back after 4 s"),
-        (
-            Fault(at_s=1, switch_dies=Several(depth=2, of="r*"), heal_after_s=3),
-            "the links of all r* 2 below the terminal are cut together at 1 s, healed after 3 s",
-        ),
-        (Fault(at_s=1, wifi_bad="a", for_s=3), "the link of a has bad wifi from 1 s, for 3 s"),
-        (
-            Fault(at_s=1, swizzle=Several(random=3)),
-            "some of the links of 3 of all machines, drawn, are cut, then healed, one by one from 1 s, for 10 s",
-        ),
-        (
-            Fault(at_s=1, rolling_reboot="a_*", for_s=9),
-            "all a_* are rebooted in turn at 1 s, each back after 1 s, within 9 s",
-        ),
-    ],
-)
-def test_a_fault_is_told_in_a_sentence(fault: Fault, sentence: str) -> None:
-    assert describe(fault) == sentence
-
-
-# Whatever the faults are
-
-MACHINES = st.sampled_from([*TREE, "rig_*", "*", "nobody"])
-TARGETS = (
-    MACHINES
-    | st.lists(MACHINES, max_size=3).map(tuple)
-    | st.builds(
-        Several, depth=st.none() | st.integers(1, 4), random=st.none() | st.integers(1, 5), of=st.sampled_from("*r")
-    )
-)
-SECONDS = st.none() | st.floats(0, 20)
-VALUES: dict[str, st.SearchStrategy[Any]] = {
-    "what": st.sampled_from(["machine", "station", "program"]),
-    "way": st.sampled_from(["both", "up", "down"]),
-    "for_s": st.none() | st.floats(0.01, 12),
-    "key": st.none() | st.just("DATA"),
-    "first": st.none() | st.integers(1, 3),
-    "rate_mbit": st.none() | st.floats(0.1, 50),
-    **dict.fromkeys(["latency_ms", "jitter_ms"], st.none() | st.floats(0, 300)),
-    **dict.fromkeys(["restart_after_s", "resume_after_s", "heal_after_s", "release_after_s"], SECONDS),
-}
-
-
-@st.composite
-def any_fault(draw: st.DrawFn) -> Fault:
-    verb = draw(st.sampled_from(sorted(VERBS)))
-    at = draw(st.floats(0, 30) | st.tuples(st.floats(0, 9), st.floats(9, 30)))
-    keys: dict[str, Any] = {verb: draw(TARGETS), ("between_s" if isinstance(at, tuple) else "at_s"): at}
-    options = {option: draw(VALUES[option]) for option in VERBS[verb].options}
-    return Fault(**keys, **options, probability=draw(st.sampled_from([1.0, 0.5])))
-
-
-FAULTS = st.lists(any_fault(), max_size=6)
-SEEDS = st.integers(0, 2**40)
-
-
 @given(faults=FAULTS, seed=SEEDS)
 def test_actions_are_whole_in_order_and_the_same_again(faults: list[Fault], seed: int) -> None:
     topology = lab(*faults)
@@ -401,36 +242,6 @@ def test_a_fault_that_a_file_may_have_strikes_somebody_if_it_happens(
     assert [machine.id for machine in topology.machines] == list(TREE)
     assert actions(topology, seed=seed) == actions(lab(fault), seed=seed)
     assert fault.probability < 1 or actions(topology, seed=seed)
-
-
-@given(faults=FAULTS, seed=SEEDS)
-def test_after_healing_nothing_lasts(faults: list[Fault], seed: int) -> None:
-    topology = lab(*faults)
-    found = actions(topology, seed=seed)
-    ended = healing(topology, found)
-    assert lasting([*found, *ended]) == set()
-    order = [(list(TREE).index(one.target), one.verb in {"restart", "resume"}) for one in ended]
-    assert order == sorted(order)
-    assert healing(topology, [*found, *ended]) == ()
-    for skipped in range(len(ended)):
-        assert lasting([*found, *ended[:skipped], *ended[skipped + 1 :]]), "nothing is ended that did not last"
-
-
-def lasting(done: Sequence[Action]) -> set[tuple[str, str, str]]:
-    """What is still broken after these, worked out by a machine for each part."""
-    parts: dict[tuple[str, str], set[str]] = {}
-    for one in done:
-        halves = {"machine": ("station", "program"), "both": ("up", "down")}
-        of_machine = one.verb in {"kill", "restart", "pause", "resume"}
-        word = one.what if of_machine else one.way
-        for half in halves.get(word, (word,)):
-            state = parts.setdefault((one.target, half), set())
-            state -= {verb for verb, end in ENDS.items() if end == one.verb}
-            if one.verb in ENDS and not (one.verb == "pause" and "kill" in state):
-                state.add(one.verb)
-            if one.verb == "kill":
-                state.discard("pause")
-    return {(who, half, verb) for (who, half), state in parts.items() for verb in state}
 
 
 @given(faults=FAULTS, seed=SEEDS, gone=st.integers(0, 5))
@@ -476,7 +287,7 @@ def test_a_machine_less_in_the_lab_moves_no_draw_of_those_that_stay() -> None:
 
 def test_the_draws_are_the_same_under_any_hash_seed() -> None:
     code = (
-        "from tests.sim.faults.test_compile import lab; from sim.faults import *; "
+        "from tests.sim.faults.small_lab import lab; from sim.faults import *; "
         "f = Fault(between_s=(0, 9), swizzle=Several(random=3)), Fault(at_s=1, wifi_bad='*'); "
         "print(actions(lab(*f), seed=5))"
     )
