@@ -520,11 +520,6 @@ def said_by(code: str) -> tuple[str, str]:
         return process.communicate(timeout=3 * DEADLINE_S)
 
 
-
-
-# -- ending ------------------------------------------------------------------------------------------------------------
-
-
 def confirmed(trace: Path) -> list[str]:
     """The ids of what a station has confirmed: it may be over before those who sent it have read so."""
     effects = [json.loads(line) for line in trace.read_text().splitlines()]

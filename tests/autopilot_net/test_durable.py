@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import random
 import threading
 from collections.abc import Iterator
@@ -21,7 +20,7 @@ from autopilot_net.durable import Durable, compact
 from autopilot_net.protocol.durable_records import Handled, Kept, Saved, SeenUnnumbered
 from autopilot_net.protocol.effects import Deliver, Forget, Store
 from autopilot_net.protocol.endpoint import Endpoint
-from tests.autopilot_net.test_durable_file import text_file
+from tests.autopilot_net.durable_samples import kept_one, state, text_file
 from tests.conftest import eventually
 from tests.harness import Heard, lab, python, started_by
 from tests.patience import DEADLINE_S
@@ -40,31 +39,6 @@ handled = st.builds(
 )  # fmt: skip
 seen = st.builds(SeenUnnumbered, sender=ids, id=texts, timestamp=texts)
 steps = st.lists(st.tuples(st.sampled_from(["n", "n_cam"]), kept | handled | seen | st.tuples(ids, seqs)), max_size=40)
-
-
-def kept_one(seq: int, *, to: str = "T", body: bytes = b'{"id":"n_1"') -> Store:
-    return Store(Kept(to, seq, f"n_{seq}", (), body, 5))
-
-
-def filled(path: Path, count: int = 50) -> Path:
-    """A file of the node `n`, closed in good order."""
-    durable = Durable(path, "n")
-    durable.load("n", "life")
-    durable.put("n", [kept_one(seq, body=os.urandom(100)) for seq in range(1, count + 1)])
-    durable.put("n", [Store(Handled("T", "n", "x", seq, 1, waits=("n_1",))) for seq in range(1, count + 1)])
-    durable.flush()
-    next(durable.numbers())
-    durable.close()
-    return path
-
-
-def state(path: Path) -> tuple[Any, ...]:
-    """All that `n` finds in the file."""
-    durable = Durable(path, "n")
-    try:
-        return durable.load("n", "another"), durable.waiting(), next(durable.numbers())
-    finally:
-        durable.close()
 
 
 # -- what is given back ------------------------------------------------------------------------------------------------

@@ -15,16 +15,12 @@ import pytest
 
 from autopilot_net import DurableRefused
 from autopilot_net.durable import Durable
-from tests.autopilot_net.test_durable import filled, kept_one, state
+from tests.autopilot_net.durable_samples import filled, kept_one, state, text_file
 from tests.conftest import eventually
 from tests.harness import python
 from tests.patience import DEADLINE_S
 
 # -- what is refused ---------------------------------------------------------------------------------------------------
-
-
-def text_file(path: Path) -> None:
-    path.write_text("subject,trial,rt\n" * 100)
 
 
 def short_text_file(path: Path) -> None:

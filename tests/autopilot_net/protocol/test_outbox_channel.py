@@ -1,9 +1,20 @@
-"""How much may be under way to each recipient, and what becomes of the bytes of what is settled."""
+"""What awaits confirmation from one recipient: how much may be under way, what may be repeated, and what each says."""
+
+from typing import Any
 
 import pytest
 
+from autopilot_net.errors import BadMessage
+from autopilot_net.message import Message
 from autopilot_net.protocol.endpoint import Settings
-from autopilot_net.protocol.outbox_channel import Window
+from autopilot_net.protocol.outbox_channel import (
+    FADES,
+    REPEAT_FLOOR,
+    OutboxEntry,
+    RecipientChannel,
+    RepeatBudget,
+    Window,
+)
 from tests.autopilot_net.protocol.wire import First, Wire
 
 
@@ -105,3 +116,71 @@ def test_what_waits_for_the_window_goes_out_in_order_through_any_storm() -> None
         wire.send("rig_1", "T", n)
     wire.run(100)
     assert wire.got("T") == list(range(20))
+
+
+# -- what may be repeated ----------------------------------------------------------------------------------------------
+
+
+def test_a_budget_of_repeats_is_used_up_and_fills_again_within_an_interval() -> None:
+    budget = RepeatBudget(5.0)
+    assert [budget.take(now=0) for _ in range(REPEAT_FLOOR + 1)] == [True] * REPEAT_FLOOR + [False]
+    assert budget.take(now=2.5)
+    assert sum(budget.take(now=10) for _ in range(2 * REPEAT_FLOOR)) == REPEAT_FLOOR
+
+
+def test_what_is_sent_the_first_time_earns_repeats_up_to_a_limit() -> None:
+    budget = RepeatBudget(5.0)
+    for _ in range(100 * REPEAT_FLOOR):
+        budget.earn()
+    assert sum(budget.take(now=0) for _ in range(10 * REPEAT_FLOOR)) == 4 * REPEAT_FLOOR
+
+
+def test_time_that_goes_back_earns_nothing() -> None:
+    budget = RepeatBudget(5.0)
+    while budget.take(now=100):
+        pass
+    assert not budget.take(now=0)
+
+
+# -- one recipient -----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("ttl", [-1, 1.0, "5", True, None])
+def test_a_message_whose_ttl_is_no_count_is_refused(ttl: Any) -> None:
+    message = Message(id="n_1", to="T", sender="n", key="K")
+    message["ttl"] = ttl
+    with pytest.raises(BadMessage, match="how often it may be repeated is a whole number"):
+        OutboxEntry(message, (), pack=False)
+
+
+def test_what_is_kept_says_when_it_is_sent_again_that_it_may_have_been_sent_before() -> None:
+    entry = OutboxEntry(Message(id="n_1", to="T", sender="n", key="K", value=7, ttl=3), ("s", "T"), pack=False)
+    entry.seq = 4
+    again = OutboxEntry.kept(entry.record(until=None))
+    again.channel = RecipientChannel("T", is_open=True)
+    sent = Message(again.wire())
+    assert (sent.id, sent.value, sent.ttl, sent.seq, sent.again) == ("n_1", 7, 3, 4, True)
+    assert (again.hops, again.target) == (("s", "T"), "s")
+
+
+def test_the_lowest_number_that_is_not_settled_is_told_and_the_next_one_when_all_are() -> None:
+    channel = RecipientChannel("T", is_open=True)
+    assert channel.low() == 1
+    entry = OutboxEntry(Message(id="n_1", to="T", sender="n", key="K"), (), pack=False)
+    channel.seqs.extend([1, 2, 3])
+    channel.in_flight, channel.next_seq = {3: entry}, 4
+    assert channel.low() == 3
+    channel.in_flight.clear()
+    assert channel.low() == 4
+
+
+def test_the_slowest_confirmation_fades_and_of_a_repeated_message_not_much_is_concluded() -> None:
+    channel = RecipientChannel("T", is_open=True)
+    entry = OutboxEntry(Message(id="n_1", to="T", sender="n", key="K"), (), pack=False)
+    channel.confirmed(entry, now=2.0)
+    assert channel.slowest == 2.0
+    channel.confirmed(entry, now=0.0)
+    assert channel.slowest == FADES * 2.0
+    entry.is_resend, channel.doubted = True, 5.0
+    channel.confirmed(entry, now=100.0)
+    assert channel.slowest == 5.0

@@ -1,0 +1,78 @@
+"""Who may ask whom for the time, and who is told it. How sure the answer is, `test_clock.py` shows."""
+
+from autopilot_net.message import Message
+from autopilot_net.protocol.clock import ClockOffset
+from autopilot_net.protocol.clock_sync import ClockSync
+from autopilot_net.protocol.control import Control
+from autopilot_net.protocol.effects import Effect, Transmit
+from autopilot_net.protocol.router import Router
+
+
+class Station:
+    """`s`, above `n`, and below `parent` where it has one."""
+
+    def __init__(self, *, upstream: str | None = "parent", interval: float | None = 16.0) -> None:
+        self.router = Router("s", upstream=upstream, forwards=True, backlog_bytes=1_000)
+        for peer in (upstream, "n"):
+            if peer is not None:
+                self.router.routes.meet(peer)
+                self.router.is_ours(peer)
+        control = Control(self.router, incarnation="life", epoch=1_000.0)
+        self.sync = ClockSync(self.router, control, incarnation="life", interval=interval)
+
+    def asks(self, sender: str = "n", peer: str = "n") -> list[Effect]:
+        """It is asked for the time."""
+        return self.sync.read(Message(id="q", to="s", sender=sender, key="CLOCK"), peer, now=5.0)
+
+
+def said(effects: list[Effect]) -> Message:
+    (effect,) = effects
+    assert isinstance(effect, Transmit)
+    return Message(effect.frames[-1])
+
+
+def test_the_roots_clock_is_the_clock_and_it_asks_nobody() -> None:
+    root = Station(upstream=None)
+    assert root.sync.offset(now=0) == ClockOffset(0.0, 0.0)
+    assert root.sync.ask_at() is None
+    answer = said(root.asks())
+    assert (answer.to, answer.key, answer.value, answer.re) == ("n", "CLOCK", [1_005.0, 0.0, 0.0], "q")
+
+
+def test_who_does_not_know_the_time_says_nothing() -> None:
+    assert Station().asks() == []
+
+
+def test_who_asks_for_another_is_told_nothing() -> None:
+    assert Station(upstream=None).asks(sender="far") == []
+
+
+def test_the_upstream_is_asked_only_while_it_is_there_and_can_tell() -> None:
+    one = Station()
+    one.sync.upstream_is_up(now=3.0)
+    assert one.sync.ask_at() == 3.0
+    one.router.routes.lose("parent")
+    assert one.sync.ask_at() is None
+    one.router.routes.meet("parent")
+    one.router.ours.discard("parent")
+    assert one.sync.ask_at() is None
+
+
+def test_without_an_interval_nobody_is_asked() -> None:
+    one = Station(interval=None)
+    one.sync.upstream_is_up(now=3.0)
+    assert one.sync.ask_at() is None
+
+
+def test_an_answer_from_above_tells_the_offset_and_one_to_a_former_life_does_not() -> None:
+    one = Station()
+    question = said(one.sync.ask(now=2.0))
+    assert (question.to, question.key) == ("parent", "CLOCK")
+    answer = Message(id="a", to="s", sender="parent", key="CLOCK", value=[1_052.0, 0.0, 0.0], re="s_former_2.0")
+    one.sync.read(answer, "parent", now=2.0)
+    assert one.sync.offset(now=2.0) is None
+    answer["re"] = question.id
+    one.sync.read(answer, "parent", now=2.0)
+    known = one.sync.offset(now=2.0)
+    assert known is not None
+    assert abs(known.offset - 50.0) <= known.uncertainty
