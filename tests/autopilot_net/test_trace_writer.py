@@ -10,7 +10,9 @@ from typing import Any
 
 import pytest
 
+from autopilot_net.protocol.effects import PeerDown, PeerUp
 from autopilot_net.trace_format import digest
+from autopilot_net.trace_writer import TraceWriter
 from tests.autopilot_net.posts import Lab, nothing, read
 from tests.conftest import eventually
 from tests.patience import DEADLINE_S
@@ -65,3 +67,22 @@ def test_a_full_disk_ends_the_trace_and_not_the_session(lab: Lab, caplog: pytest
     assert lab.node("n", post).send(key="K", repeat=True).wait(DEADLINE_S)
     assert post.counters["untraced"] > 0
     assert "the trace lacks" in caplog.text
+
+
+def test_a_file_is_added_to_a_line_for_each_effect_and_none_for_no_effect(tmp_path: Path) -> None:
+    path = tmp_path / "n.jsonl"
+    for life in ("a", "b"):
+        writer = TraceWriter(path)
+        writer.write("n", life, [PeerUp("T"), PeerDown("T")])
+        writer.write("n", life, [])
+        writer.close()
+    lines = traced(path)
+    assert [(line["at"], line["life"], line["do"], line["peer"]) for line in lines] == [
+        ("n", life, do, "T") for life in "ab" for do in ("PeerUp", "PeerDown")
+    ]
+    assert lines[0]["t"] == lines[1]["t"] <= lines[2]["t"]
+
+
+def test_a_file_that_cannot_be_written_is_an_error_where_it_is_opened(tmp_path: Path) -> None:
+    with pytest.raises(OSError, match="directory"):
+        TraceWriter(tmp_path)
