@@ -79,7 +79,7 @@ def check_session(index: Index) -> Check:
     evidence = index.evidence
     broke: list[Violation] = []
     explained: list[str] = []
-    heard = index.heard_states
+    arrived = index.heard_states
     for machine in evidence.topology.machines[1:]:
         if machine.program is None:
             for wrong, why in (_wrong_states(index, machine.id), (_wrong_station_states(index, machine.id), [])):
@@ -87,7 +87,7 @@ def check_session(index: Index) -> Check:
             broke += _wrong_tasks(index, machine.id)
     asked, wrong, why = _wrong_coherence(index)
     orders = sum(1 for entry in index.made if entry.key in ("START", "STOP"))
-    states = sum(len(heard[machine.id]) for machine in evidence.topology.machines[1:] if machine.program is None)
+    states = sum(len(arrived[machine.id]) for machine in evidence.topology.machines[1:] if machine.program is None)
     looked_at = f"{many(orders, 'order')}, {many(states, 'state')}, {many(asked, 'session')}"
     return result_of(
         "session",
@@ -104,19 +104,19 @@ def check_session(index: Index) -> Check:
 
 def _wrong_states(index: Index, machine: str) -> tuple[list[Violation], list[str]]:
     """Compare the states that the terminal received from a program with those that it sent. Only a fault excuses."""
-    said = index.said_states["_" + machine]
-    heard = [entry for entry in index.heard_states[machine] if entry.first_sender == "_" + machine]
-    sent, received = [entry.value for entry in said], [entry.value["state"] for entry in heard]
+    reported = index.said_states["_" + machine]
+    arrived = [entry for entry in index.heard_states[machine] if entry.first_sender == "_" + machine]
+    sent, received = [entry.value for entry in reported], [entry.value["state"] for entry in arrived]
     if sent == received:
         return [], []
     broke = [about_machine(machine, f"{machine} said {sent}, and the terminal heard {received}")]
     if not index.outages:
         return broke, []
-    made = _messages_of(index, machine, said)
-    heard, again = _without_repeats(index, made, heard)
-    missing = _missing(said, made, heard)
+    made = _messages_of(index, machine, reported)
+    arrived, again = _without_repeats(index, made, arrived)
+    missing = _missing(reported, made, arrived)
     last = [entry.value["state"] for entry in index.heard_states[machine]][-1:]  # even if its station reported it
-    if again is None or missing is None or last != [entry.value for entry in said][-1:]:
+    if again is None or missing is None or last != [entry.value for entry in reported][-1:]:
         return broke, []
     explained = list(again)
     for entry, message in missing:
@@ -127,23 +127,23 @@ def _wrong_states(index: Index, machine: str) -> tuple[list[Violation], list[str
     return [], explained
 
 
-def _messages_of(index: Index, machine: str, said: list[Entry]) -> list[Entry | None]:
+def _messages_of(index: Index, machine: str, reported: list[Entry]) -> list[Entry | None]:
     """The message of each state; None where the program was killed before it made one."""
     lives: dict[int, list[Entry]] = defaultdict(list)
     for entry in index.made_by["_" + machine]:
         if entry.key == "STATE":
             lives[entry.life].append(entry)
-    return [lives[entry.life].pop(0) if lives[entry.life] else None for entry in said]
+    return [lives[entry.life].pop(0) if lives[entry.life] else None for entry in reported]
 
 
 def _without_repeats(
-    index: Index, made: list[Entry | None], heard: list[Entry]
+    index: Index, made: list[Entry | None], arrived: list[Entry]
 ) -> tuple[list[Entry], list[str] | None]:
     """The states received, each message once, and why messages came again; None if nothing excuses one of them."""
     known = {message.id: message for message in made if message is not None}
     first: dict[str, Entry] = {}
     once, again = [], []
-    for entry in heard:
+    for entry in arrived:
         message = known.get(entry.first)
         if message is None or entry.first not in first:
             once.append(entry)
@@ -160,60 +160,60 @@ def _without_repeats(
 
 
 def _missing(
-    said: list[Entry], made: list[Entry | None], heard: list[Entry]
+    reported: list[Entry], made: list[Entry | None], arrived: list[Entry]
 ) -> list[tuple[Entry, Entry | None]] | None:
     """The states that were sent and not received. None if one was received that was not sent, or in another order."""
     ids = {message.id for message in made if message is not None}
-    sent = [message.id if message is not None else entry.value for entry, message in zip(said, made, strict=True)]
-    received = [entry.first if entry.first in ids else entry.value["state"] for entry in heard]
+    sent = [message.id if message is not None else entry.value for entry, message in zip(reported, made, strict=True)]
+    received = [entry.first if entry.first in ids else entry.value["state"] for entry in arrived]
     missing = []
     for do, i, j, k, m in SequenceMatcher(a=sent, b=received, autojunk=False).get_opcodes():
         if do != "equal":
-            missing += list(zip(said[i:j], made[i:j], strict=True))
+            missing += list(zip(reported[i:j], made[i:j], strict=True))
             if k < m:
                 return None
     return missing
 
 
-def _why_unheard(index: Index, said: Entry, message: Entry | None) -> str | None:
+def _why_unheard(index: Index, reported: Entry, message: Entry | None) -> str | None:
     if message is None:
-        kill = index.outages.killed(said.by, said.t)
+        kill = index.outages.killed(reported.by, reported.t)
         return kill.words if kill is not None else None
     fate = fate_of(index, message)
     if fate.is_confirmed or fate.broke or fate.unknown:
         return None
     if fate.lost_to:
         return fate.lost_to
-    kill = index.outages.killed(said.by, said.t)  # else it would be unknown
-    return kill.words if kill is not None and not index.durable(said.by) else None
+    kill = index.outages.killed(reported.by, reported.t)  # else it would be unknown
+    return kill.words if kill is not None and not index.durable(reported.by) else None
 
 
 def _wrong_station_states(index: Index, machine: str) -> list[Violation]:
     """The state that a station reports by itself is the last one of its program, unless a fault excuses that."""
-    said = index.said_states["_" + machine]
+    reported = index.said_states["_" + machine]
     last = None
     for entry in index.heard_states[machine]:
         state = entry.value["state"]
         if entry.first_sender == "_" + machine:
             last = state
-        elif state != last and not _may_differ(index, machine, entry, said):
+        elif state != last and not _may_differ(index, machine, entry, reported):
             text = f"the station {machine} called its own state {state} while its program's was {last}"
             return [about_machine(machine, text)]
     return []
 
 
-def _may_differ(index: Index, machine: str, heard: Entry, said: list[Entry]) -> bool:
+def _may_differ(index: Index, machine: str, arrived: Entry, reported: list[Entry]) -> bool:
     """Whether a fault excuses that a station reports another state than the last one received from its program."""
     if not index.outages:
         return False
-    if heard.value["state"] is None:
-        return index.outages.killed(machine, 0, heard.t) is not None  # a restarted station does not know it yet
+    if arrived.value["state"] is None:
+        return index.outages.killed(machine, 0, arrived.t) is not None  # a restarted station does not know it yet
     terminal = index.evidence.topology.terminal.id
     path = ["_" + machine, *index.tree.path(machine, terminal), "_" + terminal]
-    since = heard.t - seconds(index.evidence.topology.repeat_interval_s)
-    is_struck = any(outage.overlaps(since, heard.t) for outage in index.outages.on(path, both_ways=True))
-    before = [entry.value for entry in said if entry.t <= heard.t]
-    return is_struck and heard.value["state"] in before[-2:]
+    since = arrived.t - seconds(index.evidence.topology.repeat_interval_s)
+    is_struck = any(outage.overlaps(since, arrived.t) for outage in index.outages.on(path, both_ways=True))
+    before = [entry.value for entry in reported if entry.t <= arrived.t]
+    return is_struck and arrived.value["state"] in before[-2:]
 
 
 # -- tasks and proofs ----------------------------------------------------------------------------------------

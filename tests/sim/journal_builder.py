@@ -1,4 +1,4 @@
-"""Journals of a small lab in which faults strike, told at whatever second each thing happens."""
+"""Builds journals: of any lab (`Story`), and of a small lab in which faults strike at given seconds (`Tale`)."""
 
 from __future__ import annotations
 
@@ -22,30 +22,30 @@ CAMERA = Stream(shape=(2, 3), dtype="uint16", rate_hz=5.0, reliable=False)
 
 
 class Story:
-    """A journal as programs and tracers write it, a millisecond between two lines."""
+    """A journal as programs and the library write it. Two lines are a millisecond apart."""
 
     def __init__(self) -> None:
         self.journal = Journal()
         self._now = 10**9
 
     def note(self, what: str, by: str, **facts: Any) -> Entry:
-        """A program wrote this down."""
+        """Add an entry."""
         self._now += MS
         self.journal.entries.append(Entry(t=self._now, by=by, what=what, **facts))
         return self.journal.entries[-1]
 
     def carry(self, id: str, *way: str, sending: str = "first") -> None:
-        """A message crossed these links, and nobody touched it."""
+        """A message crossed the links of this path, with the same bytes."""
         for at, peer in pairwise(way):
             self.trace("Transmit", at, peer=peer, digest=f"{id} {sending}", id=id, to=way[-1])
 
     def trace(self, do: str, at: str, **facts: Any) -> None:
-        """The library traced this effect."""
+        """Add a trace of an effect."""
         self._now += MS
         self.journal.traces.append(Trace(t=self._now, at=at, life="a", do=do, **facts))
 
     def message(self, id: str, way: list[str], *, sought: bool = True, **facts: Any) -> None:
-        """Made, carried, handled under its own id, and confirmed."""
+        """A message was made, crossed its path, was handled under its own id, and was confirmed if sought."""
         self.note("made", way[0], id=id, to=way[-1], sought=sought, print=f"of {id}", **facts)
         self.carry(id, *way)
         self.note("handled", way[-1], id=id, sender=way[0], print=f"of {id}", **facts)
@@ -53,7 +53,7 @@ class Story:
             self.note("settled", way[0], id=id, to=way[-1], value="confirmed", **facts)
 
     def relayed(self, id: str, way: list[str], *, by: str, key: str, value: Any = None, then: Any = None) -> None:
-        """Made by a program for a station, which hands it to its own program `by` under an id of its own."""
+        """A program sent a message to a station, which relayed it to its program `by` under a new id."""
         self.note("made", way[0], id=id, key=key, to=way[-1], sought=True, print=f"of {id}")
         self.carry(id, *way)
         own = {"id": f"{way[-1]} for {id}", "sender": way[-1], "first": id, "first_sender": way[0]}
@@ -63,41 +63,41 @@ class Story:
         self.note("settled", way[0], id=id, key=key, to=way[-1], value="confirmed")
 
     def shook(self, machine: str, *way: str) -> None:
-        """A machine's station and its program shook hands with the terminal."""
+        """The station and the program of a machine shook hands with the terminal."""
         for sender in (machine, "_" + machine):
             self.note("shook", "_T", first_sender=sender, value={"machine": machine, "way": list(way)})
 
     def heard(self, machine: str, state: str | None, *, sender: str) -> None:
-        """The terminal's program was told a state."""
+        """The terminal's program received a state."""
         told = {"state": state, "pilot": machine}
         self.note("state", "_T", sender="T", first_sender=sender, value=told)
 
     def clock(self, machine: str, offset: float, uncertainty: float) -> None:
-        """The terminal's program was told of a machine's clock."""
+        """The terminal's program received a report of a machine's clock."""
         told = {"machine": machine, "offset": offset, "uncertainty": uncertainty}
         self.note("clock", "_T", sender="T", first_sender="_" + machine, value=told)
 
     def says(self, machine: str, state: str) -> None:
-        """A program said its state, and the terminal heard it."""
+        """A program reported its state, and the terminal received it."""
         self.note("state", "_" + machine, value=state)
         self.heard(machine, state, sender="_" + machine)
 
     def item(self, stream: str, n: int, *, by: str, to: str, at: str, shown: str, **facts: Any) -> None:
-        """An item was made for `to`, and got by `at`."""
+        """An item was made for `to`, and received by `at`."""
         made = shown if "#" in stream else ""  # a session's item is known from the plan
         self.note("item_made", by, stream=stream, n=n, to=to, print=made, **facts)
         self.note("item_got", at, stream=stream, n=n, print=shown, **facts)
 
 
 def append_to(folder: Path, journal: Journal) -> None:
-    """Write it where a run's reader looks."""
+    """Append a journal to the files of a folder, where `Reader` reads it."""
     for name, lines in (("story.events.jsonl", journal.entries), ("story.trace.jsonl", journal.traces)):
         with (folder / name).open("ab") as file:
             file.writelines(msgspec.json.encode(line) + b"\n" for line in lines)
 
 
 class Tale(Story):
-    """A journal that begins at second 0, with a fault where one is told."""
+    """A journal that begins at second 0, with faults."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -105,45 +105,45 @@ class Tale(Story):
         self.note("start", "T")
 
     def at(self, seconds: float) -> Tale:
-        """What comes next happens then."""
+        """Set the time of the next entry."""
         self._now = max(0, int(seconds * 1e9) - MS)
         return self
 
     def fault(self, verb: str, target: str, *, what: str = "machine", way: str = "both", number: int = 0) -> Entry:
-        """The parent did this to a machine or a link."""
+        """The parent process carried out an action on a machine or a link."""
         return self.note("fault", "parent", key=verb, to=target, value={"what": what, "way": way, "fault": number})
 
     def struck(self, verb: str, target: str, *, since: float, until: float, end: str, **facts: Any) -> Tale:
-        """From then until then, with what ended it."""
+        """A fault lasted from `since` to `until`. `end` is the verb that ended it."""
         self.at(since).fault(verb, target, **facts)
         self.at(until).fault(end, target, **facts)
         return self
 
     def begin_life(self, *names: str, life: int = 1) -> None:
-        """Processes began a life."""
+        """Processes started in a new life."""
         for name in names:
             self.note("start", name, life=life)
 
     def frame(self, what: str, link: str, id: str = "") -> Entry:
-        """A link lost or doubled one frame."""
+        """A link dropped or duplicated one frame."""
         return self.note("frame", "parent", key=what, to=link, sender="", id=id, value={"to": ""})
 
     def made(self, id: str, frm: str, to: str, key: str = "STORM", *, sought: bool = True, **facts: Any) -> Entry:
-        """Somebody was to send this."""
+        """A participant made a message to send."""
         return self.note("made", frm, id=id, key=key, to=to, sought=sought, print=f"of {id}", **facts)
 
     def handled(self, id: str, by: str, key: str = "STORM", **facts: Any) -> Entry:
-        """And somebody handled it: himself, or what his station passed on."""
+        """A participant handled a message: directly, or relayed by its station if `first` is given."""
         own = {"id": id, "sender": "somebody"} if "first" not in facts else {"id": f"other {id}", "sender": "T"}
         return self.note("handled", by, key=key, print=f"of {id}", **{**own, **facts})
 
     def settled(self, id: str, by: str, value: str = "confirmed", key: str = "STORM", **facts: Any) -> Entry:
-        """And its sender was told."""
+        """The sender of a message knows how it ended."""
         return self.note("settled", by, id=id, key=key, value=value, **facts)
 
 
 def small_lab(*, durable: bool = False, **keys: Any) -> Topology:
-    """T with rig_1 and rig_2; below rig_1 a cam."""
+    """T with rig_1 and rig_2, and cam below rig_1."""
     machines = (
         Machine("T", children=("rig_1", "rig_2"), durable=durable),
         Machine(
@@ -163,7 +163,7 @@ def small_lab(*, durable: bool = False, **keys: Any) -> Topology:
 
 
 def evidence(tale: Tale, *, durable: bool = False, session: bool = False, **keys: Any) -> Evidence:
-    """What checks are given. The entries are put in the order of their times."""
+    """The evidence of a tale, sorted by time."""
     topology = small_lab(durable=durable, **keys)
     tale.journal.entries.sort(key=lambda entry: entry.t)
     tale.journal.traces.sort(key=lambda trace: trace.t)
@@ -171,5 +171,5 @@ def evidence(tale: Tale, *, durable: bool = False, session: bool = False, **keys
 
 
 def checked(name: str, tale: Tale, **keys: Any) -> Check:
-    """What one check has to say."""
+    """The result of one check."""
     return next(check for check in check_all(evidence(tale, **keys)) if check.name == name)

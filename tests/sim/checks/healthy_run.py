@@ -35,14 +35,14 @@ STORMS = {
 
 
 def lab(*more: Machine, **keys: Any) -> Topology:
-    """A terminal, a rig with two streams, and who else there is."""
+    """A terminal, a rig with two streams, and `more` machines."""
     streams = {"wheel": WHEEL, "camera": CAMERA}
     rig = Machine("rig_1", parent="T", subjects=("mouse",), trials=Trials(), streams=streams)
     return Topology(name="two", path="two.yaml", machines=(Machine("T", children=("rig_1",)), rig, *more), **keys)
 
 
 def healthy() -> Evidence:
-    """All of a run of the two: a session, a storm, a crash."""
+    """The evidence of a complete run: a session, a storm and a crash. Every check passes."""
     story = Story()
     story.note("start", "T")
     story.note("start", "rig_1")
@@ -106,19 +106,19 @@ def _crash(story: Story) -> None:
 
 
 def found(run: Evidence, what: str, **facts: Any) -> Entry:
-    """The first entry of that kind with these facts."""
+    """The first entry of this kind with these facts."""
     return next(e for e in run.journal.of(what) if all(getattr(e, name) == fact for name, fact in facts.items()))
 
 
 def forget(run: Evidence, what: str, **facts: Any) -> Entry:
-    """Take that entry out of the journal."""
+    """Remove that entry from the journal, and return it."""
     entry = found(run, what, **facts)
     run.journal.entries = [other for other in run.journal.entries if other is not entry]
     return entry
 
 
 def again(run: Evidence, what: str, **facts: Any) -> Entry:
-    """Write down once more, right after it, what was written there."""
+    """Insert a copy of that entry right after it, and return the copy."""
     entry = found(run, what, **facts)
     place = next(n for n, other in enumerate(run.journal.entries) if other is entry)
     run.journal.entries.insert(place + 1, replace(entry))
@@ -135,7 +135,7 @@ def violations_by_check(run: Evidence, result: str) -> dict[str, list[str]]:
 
 
 def broke(run: Evidence) -> dict[str, list[str]]:
-    """What each check that fails has to say."""
+    """The violations of each check that fails, by its name."""
     return violations_by_check(run, "fail")
 
 
