@@ -62,7 +62,7 @@ TWELVE = {
 
 
 # Seeds with which the rarer ones are found within seconds; any other finds them within the minute, too.
-SEEDS = {"a repeat forgets its hops": 8, "ttl never falls": 3, "a gap is never reported": 2}
+SEEDS = {"a repeat forgets its hops": 15, "ttl never falls": 3, "a gap is never reported": 2}
 
 
 def sabotaged(tree: Path, file: str, old: str, new: str) -> None:
