@@ -20,16 +20,16 @@ UNTESTED = {
     # The two worlds play whole labs, and only a whole lab shows what a part of them does: test_conformance compares
     # both with one another, and test_lab of each room plays them.
     *(f"sim/processes/{part}.py" for part in ("faults", "machines", "raw_peer", "storms", "supervisor")),
-    *(f"sim/virtual/{part}.py" for part in ("connections", "driver", "journal", "programs", "raw_peer", "storms")),
+    *(f"sim/virtual/{part}.py" for part in ("connections", "driver", "programs", "raw_peer", "storms")),
     # A whole run, as a person starts it: test_cli, test_plugin and test_phases have it from end to end.
-    *(f"sim/{part}.py" for part in ("labtest", "rehearse", "verdict")),
+    *(f"sim/{part}.py" for part in ("labtest", "rehearse")),
     *(f"sim/cli/{part}.py" for part in ("commands", "console", "rehearse")),
     # Parts of a hunt: test_hunt, test_shrink and test_strategies play drawn labs with them.
     *(f"sim/search/{part}.py" for part in ("determinism", "draw", "reductions", "subset")),
     # How a page looks: test_render has it whole.
     "sim/report/style.py",
     # Tested beside what uses them, in the files of their rooms, until they have files of their own.
-    *("sim/evidence/index.py", "sim/evidence/violation.py", "sim/lab/fault.py", "sim/lab/validate_types.py"),
+    *("sim/evidence/violation.py", "sim/lab/validate_types.py"),
 }
 
 
