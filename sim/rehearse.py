@@ -108,7 +108,7 @@ def rehearse(
     if world == "processes":
         sampler.start()
     try:
-        draw = _draw(folder / "hypothesis") if scenario.draw else None
+        draw = _draw(folder.parent / ".hypothesis") if scenario.draw else None
         conduct(lab, scenario, say=say, draw=draw, crash=world == "processes", into=run.conducted)
     except KeyboardInterrupt:
         run.interrupted = True
@@ -130,7 +130,10 @@ def rehearse(
 
 
 def _draw(home: Path) -> Draw:
-    """The function that draws storms. It is imported here: a run that draws none need not wait for hypothesis."""
+    """The function that draws storms. It is imported here: a run that draws none need not wait for hypothesis.
+
+    hypothesis keeps at `home` what it has read in our sources. All runs of a reports folder share that.
+    """
     from sim.search.draw_storms import draw_storms
 
     return partial(draw_storms, home=home)

@@ -17,6 +17,7 @@ import zmq
 from hypothesis import settings
 from zmq.utils.garbage import GarbageCollectorThread
 
+from tests import ROOT
 from tests.autopilot_net.interop.autopilot_env import NoAutopilot, autopilot_python
 from tests.patience import DEADLINE_S
 
@@ -30,6 +31,8 @@ LOOK_EVERY_S = 0.002
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN and threading.current_thread() is threading.main_thread():
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
+# The rehearsals that tests start in processes of their own find there what hypothesis has read in our sources.
+os.environ.setdefault("HYPOTHESIS_STORAGE_DIRECTORY", str(ROOT / ".hypothesis"))
 settings.register_profile("dev", max_examples=30, deadline=None)
 settings.register_profile("ci", max_examples=100, deadline=None, derandomize=True)
 settings.load_profile("ci" if os.environ.get("CI") else "dev")

@@ -7,6 +7,7 @@ failure has already damaged.
 from __future__ import annotations
 
 import contextlib
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -29,10 +30,10 @@ def draw_storms(
 ) -> Failure | None:
     """Draw `count` storms, and `play` each with its number until one fails. Returns that failure.
 
-    `home` is the folder of hypothesis' own files, if not its default. An exception of `play`, such as `LabError`, ends
-    the drawing and is raised.
+    `home` is the folder of hypothesis' own files, if HYPOTHESIS_STORAGE_DIRECTORY does not name one. An exception of
+    `play`, such as `LabError`, ends the drawing and is raised.
     """
-    if home is not None:
+    if home is not None and "HYPOTHESIS_STORAGE_DIRECTORY" not in os.environ:
         set_hypothesis_home_dir(home)
     player = _Player(play, count)
 

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis.configuration import set_hypothesis_home_dir
 
 from sim.scenario import Example, Flow, Op
 from sim.search.draw_storms import draw_storms
 from sim.storms import Failure, play_storm
 from sim.world import LabError
-from tests import ROOT
 from tests.sim.search.played_lab import LAB, PlayedLab
 
 
@@ -23,7 +21,7 @@ def lab(tmp_path: Path) -> PlayedLab:
 
 
 @pytest.fixture
-def draw(lab: PlayedLab) -> Iterator[Callable[..., tuple[dict[int, Example], Failure | None]]]:
+def draw(lab: PlayedLab) -> Callable[..., tuple[dict[int, Example], Failure | None]]:
     """Draw storms over the lab."""
 
     def draw(count: int = 8, *, seed: int = 1) -> tuple[dict[int, Example], Failure | None]:
@@ -38,14 +36,12 @@ def draw(lab: PlayedLab) -> Iterator[Callable[..., tuple[dict[int, Example], Fai
             return Failure(number=number, example=example, broke=stormed.broke, settled=stormed.settled)
 
         try:
-            # Hypothesis has its tables at home already; a new place costs it seconds.
-            failure = draw_storms(LAB, play, seed=seed, count=count, home=ROOT / ".hypothesis")
+            failure = draw_storms(LAB, play, seed=seed, count=count)
         finally:
             assert list(told) == list(range(len(lab.played) - before)), "each is told as it begins"
         return told, failure
 
-    yield draw
-    set_hypothesis_home_dir(None)
+    return draw
 
 
 def test_the_asked_number_of_storms_is_played(lab: PlayedLab, draw: Any) -> None:
