@@ -18,6 +18,7 @@ from msgspec.structs import replace
 from sim.evidence.journal import Entry, Journal
 from sim.faults.idle import why_idle
 from sim.lab.fault import Fault, verb_of
+from sim.lab.own_programs import without_programs
 from sim.lab.topology import Topology
 from sim.phases import Conducted
 from sim.processes.faults import IMPOSSIBLE
@@ -180,11 +181,6 @@ class LabUnderTest:
         with contextlib.suppress(OSError):
             folder.rmdir()  # nothing was written
         return played
-
-
-def without_programs(topology: Topology) -> Topology:
-    """The same lab, with an emulated program in place of each of the lab's own programs."""
-    return replace(topology, machines=tuple(replace(machine, program=None) for machine in topology.machines))
 
 
 def _refuse_idle(fault: Fault, topology: Topology, world: WorldName) -> None:

@@ -28,6 +28,7 @@ from sim.evidence.index import Evidence, Index
 from sim.evidence.violation import Violation
 from sim.faults.actions import Action
 from sim.faults.describe import describe
+from sim.lab.own_programs import not_found, not_run
 from sim.lab.topology import Topology
 from sim.phases import Conducted, Draw, Progress, conduct, judge
 from sim.processes.faults import IMPOSSIBLE
@@ -80,9 +81,11 @@ def world_of(name: WorldName, topology: Topology, *, seed: int, folder: Path) ->
 
 def refusal(name: WorldName, topology: Topology) -> str | None:
     """Why the world of that name cannot play this lab; None if it can."""
+    if name == "processes":
+        lacking = not_found(topology)
+        return f"what the lab has of its own is not found: {'; '.join(lacking)}" if lacking else None
     try:
-        if name == "virtual":
-            VirtualLab(topology, seed=0)
+        VirtualLab(topology, seed=0)
     except LabError as error:
         return str(error)
     return None
@@ -273,7 +276,7 @@ def _not_proven(world: WorldName, topology: Topology, run: Conducted) -> list[st
     idle = [f"{describe(fault)}: by its probability, it did not happen" for fault in spared]
     verbs = {action.verb for action in run.actions}
     power = [KILLED] if "kill" in verbs else [] if "cut" in verbs else [UNHURT]
-    return [*silent, *undone, *idle, *calm, *NOT_PROVEN[world], *power]
+    return [*not_run(topology), *silent, *undone, *idle, *calm, *NOT_PROVEN[world], *power]
 
 
 def left_out(actions: Iterable[Action]) -> list[str]:

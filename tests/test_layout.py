@@ -23,7 +23,7 @@ UNTESTED = {
     *(f"sim/virtual/{part}.py" for part in ("connections", "driver", "programs", "raw_peer", "storms")),
     # A whole run, as a person starts it: test_cli, test_plugin and test_phases have it from end to end.
     *(f"sim/{part}.py" for part in ("labtest", "rehearse")),
-    *(f"sim/cli/{part}.py" for part in ("commands", "console", "rehearse")),
+    *(f"sim/cli/{part}.py" for part in ("commands", "console")),
     # Parts of a hunt: test_hunt, test_shrink and test_strategies play drawn labs with them.
     *(f"sim/search/{part}.py" for part in ("determinism", "draw", "reductions", "subset")),
     # How a page looks: test_render has it whole.

@@ -29,6 +29,7 @@ def tree_of(topology: Topology) -> Tree:
     for machine in topology.machines:
         what = ", ".join([*(machine.streams or ()), *(["trials"] if machine.trials else [])])
         own = f" [cyan]{machine.program}[/]" if machine.program else ""
+        own = f" [dim]in place of {machine.stands_in_for}[/]" if machine.stands_in_for else own
         label = f"[bold]{machine.id}[/]{f' [dim]{machine.kind}[/]' if machine.kind else ''}{own} [dim]{what}[/]"
         nodes[machine.id] = Tree(label) if machine.parent is None else nodes[machine.parent].add(label)
     return nodes[topology.terminal.id]

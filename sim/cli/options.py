@@ -10,11 +10,14 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-__all__ = ["AsJson", "Compare", "Quiet", "Reports", "Virtual", "new_folder", "refuse"]
+__all__ = ["AsJson", "Compare", "Quiet", "Reports", "StandIns", "Virtual", "new_folder", "refuse"]
 
 Quiet = Annotated[bool, Parameter(negative="", help="Print nothing but the last line.")]
 AsJson = Annotated[bool, Parameter(name="--json", negative="", help="Print the report as JSON, and nothing else.")]
 Virtual = Annotated[bool, Parameter(negative="", help="Run in virtual time, without processes and sockets.")]
+StandIns = Annotated[
+    bool, Parameter(name="--stand-ins", negative="", help="Emulate the lab's own programs, instead of running them.")
+]
 Compare = Annotated[
     bool, Parameter(negative="", help="With --virtual: run it twice, and only say whether both runs were the same.")
 ]

@@ -11,13 +11,15 @@ from typing import Annotated
 import msgspec
 from cyclopts import Parameter
 from msgspec import Struct
+from msgspec.structs import replace
 from rich.console import Console
 
 from sim.cli.console import escaped, print_report, print_verdict, showing_progress, tree_of
-from sim.cli.options import AsJson, Compare, Quiet, Reports, Virtual, new_folder, refuse
+from sim.cli.options import AsJson, Compare, Quiet, Reports, StandIns, Virtual, new_folder, refuse
 from sim.emulator.bandwidth import load_warnings
 from sim.faults.compile import actions
 from sim.faults.describe import describe
+from sim.lab.own_programs import without_programs
 from sim.lab.topology import Topology, TopologyError, lasting, load
 from sim.processes.start_up import uninterrupted
 from sim.rehearse import EXIT, WorldName, left_out, refusal, rehearse
@@ -50,6 +52,7 @@ def run(
     quiet: Quiet = False,
     storm: Annotated[bool, Parameter(negative="--no-storm", help="Play storms after the session.")] = True,
     virtual: Virtual = False,
+    stand_ins: StandIns = False,
     check_determinism: Compare = False,
     save: Annotated[Path | None, Parameter(help="Write the scenario to a file, and run nothing.")] = None,
 ) -> int:
@@ -62,6 +65,7 @@ def run(
         return refuse(f"--examples {examples}: the number of storms must be 0 or more")
     draw = 0 if not storm else topology.storm.examples if examples is None else examples
     scenario = Scenario(topology=topology, seed=random.randrange(100_000) if seed is None else seed, draw=draw)
+    scenario = _emulated(scenario) if stand_ins else scenario
     if save is not None:
         return _save(scenario, save)
     world: WorldName = "virtual" if virtual else "processes"
@@ -75,6 +79,7 @@ def replay(
     as_json: AsJson = False,
     quiet: Quiet = False,
     virtual: Virtual = False,
+    stand_ins: StandIns = False,
     check_determinism: Compare = False,
 ) -> int:
     """Run a scenario from a file again, on a fresh lab."""
@@ -86,6 +91,7 @@ def replay(
         return refuse(f"{file}: it cannot be read: {error.strerror}")
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         return refuse(f"{file}: this is no scenario that a rehearsal wrote: {error}")
+    scenario = _emulated(scenario) if stand_ins else scenario
     world: WorldName = "virtual" if virtual else "processes"
     return _run(scenario, _How(reports=report, as_json=as_json, quiet=quiet, world=world, compare=check_determinism))
 
@@ -97,6 +103,11 @@ def _with_duration(topology: Topology, duration: float | None) -> Topology:
     for fault in (fault for fault in topology.faults if fault not in shorter.faults):
         sys.stderr.write(f"left out, since the session ends before: {describe(fault)}\n")
     return shorter
+
+
+def _emulated(scenario: Scenario) -> Scenario:
+    """The scenario, with an emulated program in place of each of the lab's own."""
+    return replace(scenario, topology=without_programs(scenario.topology))
 
 
 def _save(scenario: Scenario, path: Path) -> int:
@@ -112,7 +123,8 @@ def _run(scenario: Scenario, how: _How) -> int:
     if how.compare and how.world == "processes":
         return refuse("--check-determinism: only runs in virtual time are the same every time; add --virtual")
     if (why := refusal(how.world, scenario.topology)) is not None:
-        return refuse(f"{scenario.topology.path}: {why}")
+        ours = any(machine.program for machine in scenario.topology.machines)
+        return refuse(f"{scenario.topology.path}: {why}" + ("; with --stand-ins ours take their place" if ours else ""))
     return _compare(scenario) if how.compare else _rehearse(scenario, how)
 
 

@@ -75,6 +75,7 @@ class Machine(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     trials: Trials | None = None
     streams: dict[str, Stream] = {}
     program: str | None = None  # module:Class, searched in the topology's folder first
+    stands_in_for: str | None = None  # the lab's own program that is not run: see `sim.lab.own_programs`
     env: dict[str, str] = {}
     params: dict[str, Any] = {}
     link: Link | None = None

@@ -7,7 +7,7 @@ A check takes nodes and adds mistakes with their lines. It skips a broken node, 
 
 import importlib.util
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path, PurePosixPath
 
 from sim.lab.expand import WrittenMachine
@@ -15,7 +15,7 @@ from sim.lab.validate_faults import check_faults
 from sim.lab.validate_session import check_expect, check_session
 from sim.lab.yaml_nodes import Mistakes, YamlNode, show
 
-__all__ = ["MAX_ITEM_BYTES", "bad_id", "bad_name", "check"]
+__all__ = ["MAX_ITEM_BYTES", "bad_id", "bad_name", "check", "is_findable"]
 
 Tell = Callable[[int, str], None]
 
@@ -210,15 +210,18 @@ def _check_program(machine: WrittenMachine, path: Path, tell: Tell) -> None:
     module, colon, name = program.partition(":")
     if not colon or not all(part.isidentifier() for part in [*module.split("."), *name.split(".")]):
         tell(line, f"the program {show(program)} must read module:Class, such as mylab.box:Box.")
-    elif not _findable(module, path, machine.entry.mapping.get("env")):
+    elif not is_findable(module, path.parent, env.mapping if (env := machine.entry.mapping.get("env")) else ()):
         tell(line, f"the program's module {show(module)} is neither beside {path.name} nor installed.")
 
 
-def _findable(module: str, path: Path, env: YamlNode | None) -> bool:
-    """Whether an import could find a module. It does not import: importing a package would run the lab's code."""
-    if env is not None and "PYTHONPATH" in env.mapping:
+def is_findable(module: str, folder: Path, env: Collection[str]) -> bool:
+    """Whether an import could find a module: in the lab's folder, or installed. `env` has the names of its `env:`.
+
+    It does not import: importing a package would run the lab's code.
+    """
+    if "PYTHONPATH" in env:
         return True
-    beside = path.parent.joinpath(*module.split("."))
+    beside = folder.joinpath(*module.split("."))
     if beside.is_dir() or beside.with_suffix(".py").is_file():
         return True
     top = module.partition(".")[0]

@@ -9,8 +9,10 @@ from pathlib import Path
 
 import msgspec
 from msgspec import Struct
+from msgspec.structs import replace
 
 from sim.lab.topology import Topology
+from sim.scenario.home import at_home, home_of
 from sim.scenario.payloads import Payload
 
 __all__ = [
@@ -99,6 +101,7 @@ class Scenario(Struct, frozen=True):
     draw: int = 0  # how many more storms the seed draws, to be played after these on a calm lab
     session: bool = True  # False: no trials and no streams, only faults and storms
     why: str = ""  # what failed, if it is kept because something did
+    home: str = ""  # in a file, of a lab with programs or files of its own: the topology's file, seen from this file
 
 
 def twice_id(actor: str, example: int, number: int) -> str:
@@ -108,12 +111,14 @@ def twice_id(actor: str, example: int, number: int) -> str:
 
 def save_scenario(scenario: Scenario, path: Path) -> None:
     """Write it as JSON, over a file that is there. Raises OSError."""
+    scenario = replace(scenario, home=home_of(scenario.topology, path))
     path.write_bytes(msgspec.json.format(msgspec.json.encode(scenario), indent=1) + b"\n")
 
 
 def load_scenario(path: Path) -> Scenario:
-    """Read the scenario that `save_scenario` wrote.
+    """Read the scenario that `save_scenario` wrote. The path of its topology is as seen from the present folder.
 
     Raises OSError, and `msgspec.DecodeError` for a file that is no scenario.
     """
-    return msgspec.json.decode(path.read_bytes(), type=Scenario)
+    scenario = msgspec.json.decode(path.read_bytes(), type=Scenario)
+    return replace(scenario, home="", topology=at_home(scenario.topology, path, scenario.home))

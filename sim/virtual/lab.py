@@ -61,8 +61,7 @@ class VirtualLab:
         own = [f"{m.program} of {m.id}" for m in topology.machines if m.program]
         if own:
             raise LabError(
-                f"a program of the lab's own runs on processes only, and not in virtual time: {own[0]}; with "
-                "`program: null` in the file ours takes its place"
+                f"a program of the lab's own runs on processes only, and not in virtual time: {', '.join(own)}"
             )
         self.topology = topology
         self.tree = Tree(topology)
