@@ -15,7 +15,7 @@ from msgspec.structs import replace
 from rich.console import Console
 
 from sim.cli.console import escaped, print_report, print_verdict, showing_progress, tree_of
-from sim.cli.options import AsJson, Compare, Quiet, Reports, StandIns, Virtual, new_folder, refuse
+from sim.cli.options import AsJson, Compare, Page, Quiet, Reports, StandIns, Virtual, new_folder, refuse
 from sim.emulator.bandwidth import load_warnings
 from sim.faults.compile import actions
 from sim.faults.describe import describe
@@ -37,6 +37,7 @@ class _How(Struct, frozen=True, kw_only=True):
     reports: Path
     as_json: bool
     quiet: bool
+    page: bool
     world: WorldName
     compare: bool
 
@@ -50,6 +51,7 @@ def run(
     report: Reports = Path("reports"),
     as_json: AsJson = False,
     quiet: Quiet = False,
+    page: Page = True,
     storm: Annotated[bool, Parameter(negative="--no-storm", help="Play storms after the session.")] = True,
     virtual: Virtual = False,
     stand_ins: StandIns = False,
@@ -69,7 +71,8 @@ def run(
     if save is not None:
         return _save(scenario, save)
     world: WorldName = "virtual" if virtual else "processes"
-    return _run(scenario, _How(reports=report, as_json=as_json, quiet=quiet, world=world, compare=check_determinism))
+    how = _How(reports=report, as_json=as_json, quiet=quiet, page=page, world=world, compare=check_determinism)
+    return _run(scenario, how)
 
 
 def replay(
@@ -78,6 +81,7 @@ def replay(
     report: Reports = Path("reports"),
     as_json: AsJson = False,
     quiet: Quiet = False,
+    page: Page = True,
     virtual: Virtual = False,
     stand_ins: StandIns = False,
     check_determinism: Compare = False,
@@ -93,7 +97,8 @@ def replay(
         return refuse(f"{file}: this is no scenario that a rehearsal wrote: {error}")
     scenario = _emulated(scenario) if stand_ins else scenario
     world: WorldName = "virtual" if virtual else "processes"
-    return _run(scenario, _How(reports=report, as_json=as_json, quiet=quiet, world=world, compare=check_determinism))
+    how = _How(reports=report, as_json=as_json, quiet=quiet, page=page, world=world, compare=check_determinism)
+    return _run(scenario, how)
 
 
 def _with_duration(topology: Topology, duration: float | None) -> Topology:
@@ -146,11 +151,11 @@ def _rehearse(scenario: Scenario, how: _How) -> int:
     with showing_progress(console) as show:
         report = rehearse(scenario, folder, world=how.world, say=show)
     with uninterrupted():
-        page = _write(report, folder, how.reports)
+        written = _write(report, folder, how)
     if how.as_json:
         sys.stdout.buffer.write(to_json(report) + b"\n")
     else:
-        print_report(console, report, page)
+        print_report(console, report, written)
         print_verdict(report.verdict, report.sentence)
     return EXIT[report.verdict]
 
@@ -165,10 +170,11 @@ def _print_lab(console: Console, scenario: Scenario, world: WorldName) -> None:
         console.print(escaped(warning), style="yellow", soft_wrap=True)
 
 
-def _write(report: Report, folder: Path, reports: Path) -> Path:
+def _write(report: Report, folder: Path, how: _How) -> Path:
+    """Write the report, and point `latest` to it. Returns the path of the file to open."""
     from sim.report.render import point_latest, write
 
-    page = write(report, folder)
+    written = write(report, folder, page=how.page)
     with contextlib.suppress(OSError):  # a file system without links has no `latest`
-        point_latest(reports, folder)
-    return page
+        point_latest(how.reports, folder)
+    return written

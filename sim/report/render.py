@@ -25,17 +25,20 @@ TEMPLATE = Path(__file__).with_name("report.html.j2")
 VERDICTS = {"held": "Held", "broke": "Broke", "unsettled": "Did not settle", "interrupted": "Interrupted"}
 
 
-def write(report: Report, folder: Path) -> Path:
-    """Write report.html and report.json into `folder`, each whole or not at all. Returns the path of the page.
+def write(report: Report, folder: Path, *, page: bool = True) -> Path:
+    """Write report.json into `folder`, and report.html if `page`, each whole or not at all.
 
-    The folder is made if it does not exist. The page is about 1.4 MB, nearly all of it bokeh. The import of bokeh, on
-    the first call, takes most of a second.
+    Returns the path of report.html, or else of report.json. The folder is made if it does not exist. The page is about
+    1.4 MB, nearly all of it bokeh, and takes two seconds of a core, half of it the import of bokeh on the first call.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    _replace(folder / "report.json", msgspec.json.format(to_json(report)) + b"\n")
-    page = folder / "report.html"
-    _replace(page, _render(report).encode())
-    return page
+    data = folder / "report.json"
+    _replace(data, msgspec.json.format(to_json(report)) + b"\n")
+    if not page:
+        return data
+    html = folder / "report.html"
+    _replace(html, _render(report).encode())
+    return html
 
 
 def point_latest(reports: Path, folder: Path) -> None:

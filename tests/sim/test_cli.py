@@ -145,20 +145,19 @@ def test_a_run_ends_with_its_verdict_and_leaves_a_report(tmp_path: Path) -> None
     assert (tmp_path / "reports" / "latest" / "report.html").stat().st_size > 10_000
 
 
-def test_quiet_says_one_line_and_no_storm_plays_none(tmp_path: Path) -> None:
-    done = sim(lab_file(tmp_path), "--report", tmp_path / "r", "--quiet", "--no-storm")
+def test_quiet_says_one_line_no_page_writes_none_and_no_storm_plays_none(tmp_path: Path) -> None:
+    done = sim(lab_file(tmp_path), "--no-page", "--report", tmp_path / "r", "--quiet", "--no-storm")
     assert (done.returncode, len(done.stdout.splitlines())) == (0, 1)
+    assert not (tmp_path / "r" / "latest" / "report.html").exists()
     report = json.loads((tmp_path / "r" / "latest" / "report.json").read_text())
     assert report["storm"] == "no storm was played"
     assert any("storms" in what for what in report["not_proven"])
 
 
 def test_the_same_seed_draws_the_same_storms(tmp_path: Path) -> None:
-    said = [
-        json.loads(sim(lab_file(tmp_path), "--report", tmp_path / str(k), "--seed", 5, "--json").stdout)["storm"]
-        for k in range(2)
-    ]
-    assert said[0] == said[1]
+    words = ["--seed", 5, "--json", "--no-page", "--report", tmp_path / "r"]
+    one, again = (json.loads(sim(lab_file(tmp_path), *words).stdout)["storm"] for _ in range(2))
+    assert one == again
 
 
 @pytest.mark.parametrize(
@@ -212,7 +211,7 @@ PROGRAMS = {
 @pytest.mark.parametrize("name", PROGRAMS)
 def test_an_exception_of_a_labs_own_program_is_first_in_the_report(tmp_path: Path, name: str) -> None:
     (tmp_path / f"{name}.py").write_text(PROGRAMS[name])
-    done = sim(lab_file(tmp_path, program=f"{name}:Box"), "--report", tmp_path / "r")
+    done = sim(lab_file(tmp_path, program=f"{name}:Box"), "--no-page", "--report", tmp_path / "r")
     assert done.returncode == 1, done.stdout + done.stderr
     report = json.loads((tmp_path / "r" / "latest" / "report.json").read_text())
     assert report["exceptions"][0].startswith("rig_1: Traceback")
@@ -227,7 +226,7 @@ def test_a_program_that_hangs_in_a_handler_is_not_called_a_pass(tmp_path: Path) 
         "import threading\nclass Box:\n    def __init__(self, node, machine): pass\n"
         "    def l_start(self, value): threading.Event().wait()\n"
     )
-    done = sim(lab_file(tmp_path, program="hangs:Box"), "--report", tmp_path / "r")
+    done = sim(lab_file(tmp_path, program="hangs:Box"), "--no-page", "--report", tmp_path / "r")
     assert done.returncode == 3, done.stdout + done.stderr
     assert done.stdout.splitlines()[-1].startswith("NOT SETTLED")
     assert "START" in done.stdout.splitlines()[-1]
@@ -242,7 +241,7 @@ def test_what_a_program_expects_is_checked(tmp_path: Path) -> None:
         "        stream.append({'x': 1})\n        stream.append('END')\n"
         "    def expected(self, journal): return {'streams': {'x': 2}}\n"
     )
-    done = sim(lab_file(tmp_path, program="boastful:Box"), "--report", tmp_path / "r", "--json")
+    done = sim(lab_file(tmp_path, program="boastful:Box"), "--no-page", "--report", tmp_path / "r", "--json")
     report = json.loads(done.stdout)
     assert done.returncode == 1
     assert [check["name"] for check in report["checks"] if check["result"] == "fail"] == ["streams"]
@@ -251,8 +250,9 @@ def test_what_a_program_expects_is_checked(tmp_path: Path) -> None:
 
 def test_a_failure_can_be_replayed(tmp_path: Path) -> None:
     (tmp_path / "raises.py").write_text(PROGRAMS["raises"])
-    sim(lab_file(tmp_path, program="raises:Box"), "--report", tmp_path / "r")
-    again = sim("replay", tmp_path / "r" / "latest" / "smallest.json", "--report", tmp_path / "r2", "--quiet")
+    sim(lab_file(tmp_path, program="raises:Box"), "--no-page", "--report", tmp_path / "r")
+    smallest = tmp_path / "r" / "latest" / "smallest.json"
+    again = sim("replay", smallest, "--no-page", "--report", tmp_path / "r2", "--quiet")
     assert (again.returncode, "no pin 4" in again.stdout) == (1, True), again.stdout + again.stderr
 
 
@@ -265,7 +265,7 @@ def test_a_saved_scenario_is_replayed_in_both_worlds_with_the_same_storms(tmp_pa
     assert (done.returncode, str(saved) in done.stdout, "seed 3" in done.stdout) == (0, True, True)
     reports = []
     for words in ([], ["--virtual"]):
-        run = sim("replay", saved, "--report", tmp_path / f"r{len(words)}", "--json", *words)
+        run = sim("replay", saved, "--no-page", "--report", tmp_path / f"r{len(words)}", "--json", *words)
         reports.append(json.loads(run.stdout))
         assert run.returncode == 0, reports[-1]["broke"]
     real, virtual = reports
@@ -296,7 +296,7 @@ def test_runs_that_differ_are_reported(monkeypatch: pytest.MonkeyPatch, capsys: 
 @pytest.mark.parametrize("words", [["--virtual"], ["--virtual", "--check-determinism"]])
 def test_a_labs_own_program_is_refused_in_virtual_time_with_the_reason(tmp_path: Path, words: list[str]) -> None:
     (tmp_path / "raises.py").write_text(PROGRAMS["raises"])
-    done = sim(lab_file(tmp_path, program="raises:Box"), "--report", tmp_path / "r", *words)
+    done = sim(lab_file(tmp_path, program="raises:Box"), "--no-page", "--report", tmp_path / "r", *words)
     assert (done.returncode, done.stdout, (tmp_path / "r").exists()) == (2, "", False)
     assert "raises:Box of rig_1" in done.stderr
     assert "runs on processes only" in done.stderr

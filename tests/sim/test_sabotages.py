@@ -126,8 +126,9 @@ def rehearse(tree: Path, lab: str, repeat_interval_s: float = 0.2) -> tuple[int,
     path = tree / "topologies" / f"{lab}.yaml"
     quick = f"\nrepeat_interval_s: {repeat_interval_s}\nstorm: {{examples: 4, shrink_s: 0}}\n"
     path.write_text(path.read_text().replace("storm:", "# storm:") + quick)
+    words = ["--seed", "1", "--duration", "1.5", "--json", "--no-page"]
     done = subprocess.run(
-        [sys.executable, "-m", "sim", f"topologies/{lab}.yaml", "--seed", "1", "--duration", "1.5", "--json"],
+        [sys.executable, "-m", "sim", f"topologies/{lab}.yaml", *words],
         cwd=tree,
         env={**os.environ, "PYTHONPATH": str(tree), "PYTHONDONTWRITEBYTECODE": "1"},
         capture_output=True,

@@ -18,7 +18,7 @@ CAMPUS_UP_S = 15.0
 
 def rehearse(lab: str, reports: Path, *words: str) -> tuple[int, dict[str, Any]]:
     done = subprocess.run(
-        [sys.executable, "-m", "sim", f"topologies/{lab}.yaml", "--report", str(reports), "--json", *words],
+        [sys.executable, "-m", "sim", f"topologies/{lab}.yaml", "--report", str(reports), "--json", "--no-page", *words],
         cwd=ROOT,
         capture_output=True,
         text=True,
