@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from sim.lab.validate_types import did_you_mean
-from sim.lab.yaml_nodes import BROKEN, Mistakes, YamlNode, show
+from sim.lab.yaml.nodes import BROKEN, Mistakes, YamlNode, show
 
 __all__ = ["WrittenMachine", "expand"]
 

@@ -1,6 +1,6 @@
 """A lab as a checked `Topology`, loaded from a YAML file, and its networkx.DiGraph.
 
-The rest of `sim` uses the types, `load`, `graph` and `schema` of this file. `load` reads the file with `yaml_nodes`,
+The rest of `sim` uses the types, `load`, `graph` and `schema` of this file. `load` reads the file with `yaml.nodes`,
 compares each key with its type with `fit`, expands the machines with `expand`, and checks how keys depend on each other
 with `validate`. It finds all mistakes of a file at once, each with its line.
 """
@@ -16,7 +16,7 @@ from sim.lab.fault import Fault, Link
 from sim.lab.schema import Burst, Expect, Files, Graduation, LabFile, Limits, Session, Storm, Stream, schema
 from sim.lab.validate import bad_name, check
 from sim.lab.validate_types import fit
-from sim.lab.yaml_nodes import Mistakes, YamlNode, read
+from sim.lab.yaml.nodes import Mistakes, YamlNode, read
 
 if TYPE_CHECKING:
     import networkx as nx

@@ -13,7 +13,7 @@ from pathlib import Path, PurePosixPath
 from sim.lab.expand import WrittenMachine
 from sim.lab.validate_faults import check_faults
 from sim.lab.validate_session import check_expect, check_session
-from sim.lab.yaml_nodes import Mistakes, YamlNode, show
+from sim.lab.yaml.nodes import Mistakes, YamlNode, show
 
 __all__ = ["MAX_ITEM_BYTES", "bad_id", "bad_name", "check", "is_findable"]
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from sim.lab.expand import WrittenMachine
 from sim.lab.fault import ACTION_VERBS, VERBS, Fault, named
 from sim.lab.validate_types import did_you_mean
-from sim.lab.yaml_nodes import Mistakes, YamlNode, show
+from sim.lab.yaml.nodes import Mistakes, YamlNode, show
 
 __all__ = ["check_faults", "idle_options", "is_after_session", "options_of"]
 

@@ -7,7 +7,7 @@ from autopilot_net.roles.pilot import Pilot
 from autopilot_net.roles.terminal import Terminal
 from sim.lab.expand import WrittenMachine
 from sim.lab.validate_types import did_you_mean
-from sim.lab.yaml_nodes import Mistakes, YamlNode, show
+from sim.lab.yaml.nodes import Mistakes, YamlNode, show
 
 __all__ = ["check_expect", "check_session"]
 

@@ -6,7 +6,8 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 import msgspec
 
-from sim.lab.yaml_nodes import BROKEN, Mistakes, YamlNode, show
+from sim.lab.yaml.nodes import BROKEN, Mistakes, YamlNode, ambiguous, show
+from sim.lab.yaml.scalars import ambiguity
 
 __all__ = ["did_you_mean", "fit"]
 
@@ -70,7 +71,8 @@ def _words(want: Any) -> str:
 
 
 def _broken(node: YamlNode, words: str, mistakes: Mistakes, path: str) -> YamlNode:
-    value = {dict: "a mapping", list: "a list", type(None): "nothing"}.get(type(node.value)) or show(node.value)
+    value = {dict: "a mapping", list: "a list", type(None): "nothing"}.get(type(node.value))
+    value = value or node.typed or show(node.value)
     quotes = "; put quotes around it" if words == "text" and isinstance(node.value, int | float) else ""
     mistakes.add(node.line, f"{f'`{path}`' if path else 'what stands here'} must be {words}, not {value}{quotes}.")
     return YamlNode(node.line, BROKEN)
@@ -99,6 +101,7 @@ def _fit_dict(node: YamlNode, want: Any, mistakes: Mistakes, path: str) -> YamlN
     if not isinstance(node.value, dict):
         return _broken(node, "a mapping of names to values", mistakes, path)
     if want is Any:
+        _refuse_ambiguous(node, mistakes)
         return node
     return YamlNode(
         node.line,
@@ -107,6 +110,14 @@ def _fit_dict(node: YamlNode, want: Any, mistakes: Mistakes, path: str) -> YamlN
             for name, under in node.value.items()
         },
     )
+
+
+def _refuse_ambiguous(node: YamlNode, mistakes: Mistakes) -> None:
+    """Refuse `on` and its like where any value is welcome: whether truth or text is meant, nobody can tell."""
+    if isinstance(node.value, bool) and ambiguity(node.typed):
+        mistakes.add(node.line, ambiguous(node.typed))
+    for under in (*node.items, *node.mapping.values()):
+        _refuse_ambiguous(under, mistakes)
 
 
 def _fit_list(node: YamlNode, want: Any, mistakes: Mistakes, path: str) -> YamlNode:

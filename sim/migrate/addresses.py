@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
 
-from sim.lab.yaml_nodes import show
+from sim.lab.yaml.nodes import show
 from sim.migrate.findings import Findings
 from sim.migrate.hierarchy import Placed, everybody
 from sim.migrate.prefs import Prefs

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from sim.lab.expand import MAX_MACHINES
 from sim.lab.topology import TopologyError, load
-from sim.lab.yaml_nodes import show
+from sim.lab.yaml.nodes import show
 from sim.migrate import addresses
 from sim.migrate.findings import Findings, one_line
 from sim.migrate.hierarchy import everybody, grow

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from sim.lab.yaml_nodes import show
+from sim.lab.yaml.nodes import show
 
 __all__ = ["Findings", "one_line"]
 

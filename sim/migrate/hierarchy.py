@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import deque
 from dataclasses import dataclass, field
 
-from sim.lab.yaml_nodes import show
+from sim.lab.yaml.nodes import show
 from sim.migrate.findings import Findings
 from sim.migrate.pilot_db import Record, unusable
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from sim.lab.validate import bad_id
-from sim.lab.yaml_nodes import show
+from sim.lab.yaml.nodes import show
 from sim.migrate.findings import Findings
 from sim.migrate.prefs import TEMPLATES, Camera, Prefs, PrefsReader, kind_of
 

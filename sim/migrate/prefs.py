@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from sim.lab.validate import MAX_ITEM_BYTES, bad_name
-from sim.lab.yaml_nodes import show
+from sim.lab.yaml.nodes import show
 from sim.migrate.findings import Findings
 
 __all__ = ["TEMPLATES", "Camera", "Prefs", "PrefsReader", "kind_of"]

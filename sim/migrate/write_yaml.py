@@ -8,7 +8,8 @@ from typing import Any
 
 import yaml
 
-from sim.lab.yaml_nodes import show
+from sim.lab.yaml.nodes import show
+from sim.lab.yaml.scalars import tag_of
 from sim.migrate.addresses import MSGPORT, Terminal
 from sim.migrate.findings import Findings, one_line
 from sim.migrate.hierarchy import Placed, everybody
@@ -19,6 +20,14 @@ __all__ = ["ImportedLab", "lab_text"]
 
 GUESSED_FPS = 30.0
 GUESSED_SIZE = (640, 480)
+
+
+class _Dumper(yaml.SafeDumper):
+    """Puts quotes around each text that a topology would read as something else, such as `1e3`."""
+
+    def resolve(self, kind: type[yaml.Node], value: str, implicit: Any) -> str:
+        tag: str = super().resolve(kind, value, implicit)  # type: ignore[no-untyped-call]
+        return tag_of(value, tag) if kind is yaml.ScalarNode and implicit[0] else tag
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,7 +138,12 @@ def _scalar(value: Any) -> str:
     if isinstance(value, float) and value.is_integer():
         value = int(value)
     quoted = '"' if isinstance(value, str) and not value.isprintable() else None
-    dumped: str = yaml.safe_dump(
-        [value], default_flow_style=True, default_style=quoted, allow_unicode=True, width=float("inf")
+    dumped: str = yaml.dump(
+        [value],
+        Dumper=_Dumper,
+        default_flow_style=True,
+        default_style=quoted,
+        allow_unicode=True,
+        width=float("inf"),
     )
     return dumped.strip().removeprefix("[").removesuffix("]")

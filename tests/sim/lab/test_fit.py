@@ -24,7 +24,7 @@ pilots: [{id: r, env: {DEBUG: 1}}]
 => 1: `env.DEBUG` must be text, not 1; put quotes around it.
 
 pilots: [{id: r, trials: {every_s: 1, stages: yes}}]
-=> 1: `trials.stages` must be a whole number, 1 or more, not true.
+=> 1: `trials.stages` must be a whole number, 1 or more, not yes.
 
 pilots: [{id: r, trials: {every_s: true}}]
 => 1: `trials.every_s` must be a number of seconds above 0, or two of them: [least, most], not true.

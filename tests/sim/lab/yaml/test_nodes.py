@@ -91,7 +91,7 @@ pilots: !!python/object:os.system [a]
 """
 ) | {
     "pilots: [{id: a}]\nx: \u0001": "2: there is a character here that YAML does not allow.",
-    f"{ONE_RIG}    params: {{a: {'1:' * 500}1}}": f"3: '{'1:' * 30}…' cannot be read as a number; "
+    f"{ONE_RIG}    params: {{a: {'1' * 500}}}": f"3: '{'1' * 60}…' cannot be read as a number; "
     "if it is text, quote it.",
 }
 

@@ -5,14 +5,16 @@
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-__all__ = ["BROKEN", "Broken", "Mistakes", "YamlNode", "read", "show"]
+from sim.lab.yaml.scalars import DIFFERS, ambiguity, tag_of
+
+__all__ = ["BROKEN", "Broken", "Mistakes", "YamlNode", "ambiguous", "read", "show"]
 
 # A hundred machines written out one by one need about a tenth of each limit. An alias counts at each use, so that
 # a file of ten lines cannot become a billion nodes.
@@ -39,12 +41,18 @@ def show(value: object) -> str:
     return text if len(text) <= 61 else f"{text[:60]}…"
 
 
+def ambiguous(text: str) -> str:
+    """The mistake of a scalar that YAML 1.1 and 1.2 read differently."""
+    return f"{show(text)} is ambiguous: {ambiguity(text)}, or put quotes around it if it is text."
+
+
 @dataclass(frozen=True, slots=True)
 class YamlNode:
     """A value with the line of its key, or with its own line if it is in a list."""
 
     line: int
     value: "bool | int | float | str | Broken | list[YamlNode] | dict[str, YamlNode] | None"
+    typed: str = field(default="", compare=False)  # a number or a truth as it stands in the file
 
     @property
     def mapping(self) -> "dict[str, YamlNode]":
@@ -168,6 +176,10 @@ class _Loader(yaml.SafeLoader):
         self.depth -= 1
         return node
 
+    def resolve(self, kind: type[yaml.Node], value: str | None, implicit: Any) -> str:
+        tag: str = super().resolve(kind, value, implicit)  # type: ignore[no-untyped-call]
+        return tag_of(value or "", tag) if kind is yaml.ScalarNode and implicit[0] else tag
+
 
 def _compose(text: str, mistakes: Mistakes) -> yaml.Node | None:
     lines = text.splitlines() or [""]
@@ -220,7 +232,11 @@ class _Builder:
         if isinstance(node, yaml.SequenceNode) and kind == "seq":
             return YamlNode(line, [self.build(item, item.start_mark.line + 1, depth + 1) for item in node.value])
         if isinstance(node, yaml.ScalarNode) and kind in _SCALARS:
-            return YamlNode(line, self._scalar(node, kind, line))
+            typed = node.value if kind in {"bool", "int", "float"} else ""
+            return YamlNode(line, self._scalar(node, kind, line), typed)
+        if node.tag == DIFFERS:
+            self._mistakes.add(line, ambiguous(node.value))
+            return YamlNode(line, BROKEN)
         self._mistakes.add(line, f"the tag {show(node.tag)} means nothing here; leave it out.")
         return YamlNode(line, BROKEN)
 
@@ -262,15 +278,10 @@ class _Builder:
         return str(node.value)  # a date stays as it was typed
 
     def _number(self, node: yaml.ScalarNode, kind: str, line: int) -> bool | int | float | Broken:
-        construct = {
-            "bool": self._scalars.construct_yaml_bool,
-            "int": self._scalars.construct_yaml_int,
-            "float": self._scalars.construct_yaml_float,
-        }[kind]
         try:
             if len(node.value) > MAX_NUMBER_TEXT:
                 raise ValueError
-            value: bool | int | float = construct(node)
+            value = self._constructed(node, kind)
         except (ValueError, LookupError, OverflowError):
             self._mistakes.add(line, f"{show(node.value)} cannot be read as a number; if it is text, quote it.")
             return BROKEN
@@ -280,3 +291,11 @@ class _Builder:
             self._mistakes.add(line, f"{show(node.value)} is no number for a lab; give a finite one below 2**63.")
             return BROKEN
         return value
+
+    def _constructed(self, node: yaml.ScalarNode, kind: str) -> bool | int | float:
+        if kind != "float":
+            construct = {"bool": self._scalars.construct_yaml_bool, "int": self._scalars.construct_yaml_int}[kind]
+            return construct(node)
+        value: float = self._scalars.construct_yaml_float(node)
+        is_whole = "." not in node.value and value.is_integer()  # 1e3, which is as good a number of messages as 1000
+        return int(value) if is_whole else value
