@@ -17,8 +17,9 @@ CAMPUS_UP_S = 15.0
 
 
 def rehearse(lab: str, reports: Path, *words: str) -> tuple[int, dict[str, Any]]:
+    options = ["--report", str(reports), "--json", "--no-page"]
     done = subprocess.run(
-        [sys.executable, "-m", "sim", f"topologies/{lab}.yaml", "--report", str(reports), "--json", "--no-page", *words],
+        [sys.executable, "-m", "sim", f"topologies/{lab}.yaml", *options, *words],
         cwd=ROOT,
         capture_output=True,
         text=True,
