@@ -27,6 +27,7 @@ class WrittenMachine:
     line: int
     entry: YamlNode
     parent: "WrittenMachine | None" = None
+    typed_id: str = ""  # the id as it stands in the file, if it has a wrong type; else the id
     twin: bool = False  # not the first machine of its entry, so it would repeat the mistakes of the first
     children: "list[WrittenMachine]" = field(default_factory=list)
 
@@ -49,7 +50,8 @@ def expand(root: YamlNode, mistakes: Mistakes) -> list[WrittenMachine]:
     entry = terminal if terminal is not None and isinstance(terminal.value, dict) else YamlNode(root.line, {})
     entry = _without_nulls(entry)
     own_id = entry.text("id") if "id" in entry.mapping else "T"
-    top = WrittenMachine(own_id, entry.line_of("id"), entry)
+    typed = own_id or entry.mapping["id"].typed
+    top = WrittenMachine(own_id, entry.line_of("id"), entry, typed_id=typed)
     expansion = _Expansion(_kinds(root.mapping.get("kinds"), mistakes), mistakes)
     try:
         expansion.add(root.mapping.get("pilots"), top, None)
@@ -169,7 +171,8 @@ class _Expansion:
         filled = {key: node if key in skip else self._filled(node, fill) for key, node in entry.mapping.items()}
         if kind:
             filled["kind"] = YamlNode(entry.line_of("kind"), kind)
-        return WrittenMachine(own_id, id_node.line, _without_nulls(YamlNode(entry.line, filled)), parent)
+        written = _without_nulls(YamlNode(entry.line, filled))
+        return WrittenMachine(own_id, id_node.line, written, parent, typed_id=own_id or id_node.typed)
 
     def _filled(self, node: YamlNode, fill: dict[str, str]) -> YamlNode:
         self._nodes += 1 + (len(node.value) // 1000 if isinstance(node.value, str) else 0)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from sim.lab.expand import WrittenMachine
 from sim.lab.fault import ACTION_VERBS, VERBS, Fault, named
+from sim.lab.fault_words import FAULT_WORDS
 from sim.lab.validate_types import did_you_mean
 from sim.lab.yaml.nodes import Mistakes, YamlNode, show
 
@@ -41,10 +42,12 @@ def check_faults(machines: list[WrittenMachine], root: YamlNode, mistakes: Mista
     session = root.mapping.get("session")
     duration = session.number("duration_s") if session is not None and "duration_s" in session.mapping else 10.0
     by_id = {machine.id: machine for machine in machines if machine.id is not None}
-    all_have_ids = len(by_id) == len(machines) > 1  # else a fault may be for one without a valid id
+    # A fault may be for a machine whose id is missing. An id of a wrong type is known as it was typed.
+    all_have_ids = len(machines) > 1 and all(machine.typed_id for machine in machines)
+    misspelt = {machine.typed_id for machine in machines if machine.id is None}
     read: list[_ReadFault | None] = []
     for node in faults.items:
-        fault = _FaultEntry(node, by_id, mistakes.add)
+        fault = _FaultEntry(node, by_id, misspelt, mistakes.add)
         read.append(fault.read(duration, all_have_ids=all_have_ids))
     valid = [fault for fault in read if fault is not None]
     if len(valid) == len(faults.items):
@@ -83,9 +86,10 @@ def _ends_without_begin(faults: list[_ReadFault]) -> Iterator[tuple[int, str]]:
 class _FaultEntry:
     """One entry of `faults`."""
 
-    def __init__(self, node: YamlNode, by_id: dict[str, WrittenMachine], tell: Tell) -> None:
+    def __init__(self, node: YamlNode, by_id: dict[str, WrittenMachine], misspelt: set[str], tell: Tell) -> None:
         self._node = node
         self._machines = by_id
+        self._misspelt = misspelt
         self._is_valid = True
         self._keys = {key: under for key, under in node.mapping.items() if under.value is not None}
         self._add = tell
@@ -101,6 +105,8 @@ class _FaultEntry:
         verb = self._verb()
         self._check_time(duration)
         if verb is None:
+            if all_have_ids:
+                self._check_other_words()
             return None
         self._check_options(verb)
         struck = self._struck(verb) if all_have_ids else frozenset[str]()
@@ -163,10 +169,10 @@ class _FaultEntry:
             return frozenset()
         below = isinstance(target.value, dict)
         if below and not target.mapping:
-            self._tell(target.line, f"`{verb}` names nobody; give `depth`, `random` or `of`.")
+            self._tell(target.line, f"`{verb}` names no machine; give `depth`, `random` or `of`.")
             return frozenset()
         if isinstance(target.value, list) and not target.items:
-            self._tell(target.line, f"`{verb}` names nobody; give at least one id.")
+            self._tell(target.line, f"`{verb}` names no machine; give at least one id.")
         words = [target] if isinstance(target.value, str) else target.items
         if below:
             words = [target.mapping["of"] if "of" in target.mapping else YamlNode(target.line, "*")]
@@ -177,16 +183,25 @@ class _FaultEntry:
             meant |= {id for id, machine in self._machines.items() if any(above.id in meant for above in machine.above)}
         return frozenset(meant)
 
+    def _check_other_words(self) -> None:
+        """Check the target under a key that is no verb, and is known to be another word for one."""
+        for key, under in self._keys.items():
+            if (verb := FAULT_WORDS[key].verb if key in FAULT_WORDS else "") and under.typed:
+                self._meant(verb, YamlNode(under.line, under.typed))
+
     def _meant(self, verb: str, word: YamlNode) -> set[str]:
         """The ids that an id or a pattern stands for. It is a mistake if there are none."""
         text = str(word.value)
+        if text in self._misspelt:
+            self._is_valid = False  # the mistake of its id was added before
+            return set()
         terminal = next(iter(self._machines))
         meant = {id for id in self._machines if named([text], id, terminal=terminal)}
         if not meant:
             pattern = any(letter in text for letter in "*?[")
-            nobody = f"no id is like {show(text)}" if pattern else f"there is no machine {show(text)}"
+            nothing = f"no machine's id matches {show(text)}" if pattern else f"there is no machine {show(text)}"
             close = did_you_mean(text, dict.fromkeys(self._machines))
-            self._tell(word.line, f"`{verb}` strikes nobody: {nobody}; {close}")
+            self._tell(word.line, f"`{verb}` has no target: {nothing}; {close}")
         elif VERBS[verb].on == "link" and terminal in meant:
             why = f"{show(terminal)} is the terminal, and has no link up that `{verb}` could strike"
             self._tell(word.line, f"{why}; name machines below it.")
@@ -200,7 +215,7 @@ class _FaultEntry:
             if not meant:
                 self._tell(
                     target.line_of("depth"),
-                    f"`{verb}` strikes nobody: none of these is {depth} below the terminal; the deepest is {deepest}.",
+                    f"`{verb}` has no target: none of these is {depth} below the terminal; the deepest is {deepest}.",
                 )
         if random is not None and meant and random > len(meant):
             these = f"{len(meant)} machine{'s' * (len(meant) > 1)}"

@@ -52,7 +52,9 @@ def check_expect(machines: list[WrittenMachine], root: YamlNode, mistakes: Mista
         for name, node in expect.mapping["keys"].mapping.items():  # a lab's own program may send any key
             if name not in _KEYS:
                 close = did_you_mean(name.upper(), [*_KEYS])
-                mistakes.add(node.line, f"nobody sends {show(name)}, so nothing can be expected of it; {close}")
+                mistakes.add(
+                    node.line, f"no station or program sends {show(name)}, so nothing can be expected of it; {close}"
+                )
 
 
 def _check_expected_streams(machines: list[WrittenMachine], expected: YamlNode, mistakes: Mistakes) -> None:
@@ -64,4 +66,4 @@ def _check_expected_streams(machines: list[WrittenMachine], expected: YamlNode, 
     for name, node in expected.mapping.items():
         if name not in names:
             close = did_you_mean(name, names)
-            mistakes.add(node.line, f"nobody has a stream {show(name)}, so nothing can be expected of it; {close}")
+            mistakes.add(node.line, f"no machine has a stream {show(name)}, so nothing can be expected of it; {close}")

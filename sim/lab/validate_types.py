@@ -6,6 +6,8 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 import msgspec
 
+from sim.lab.fault import Fault
+from sim.lab.fault_words import FAULT_WORDS
 from sim.lab.yaml.nodes import BROKEN, Mistakes, YamlNode, ambiguous, show
 from sim.lab.yaml.scalars import ambiguity
 
@@ -32,6 +34,14 @@ def did_you_mean(word: str, known: "list[str] | dict[str, Any]") -> str:
     if close:
         return f"did you mean {show(close[0])}?"
     return f"known here: {', '.join(list(known)[:30])}." if known else "none is known here."
+
+
+def _meant_key(key: str, want: type[msgspec.Struct], known: list[str]) -> str:
+    """The end of a sentence about an unknown key: what it is called here, or the closest known one."""
+    if want is Fault and key in FAULT_WORDS:
+        return f"{FAULT_WORDS[key].sentence}."
+    with_unit = [name for name in known if name.rpartition("_")[0] == key]
+    return f"did you mean {show(with_unit[0])}?" if with_unit else did_you_mean(key, known)
 
 
 def _bare(want: Any) -> Any:
@@ -72,10 +82,10 @@ def _words(want: Any) -> str:
 
 def _broken(node: YamlNode, words: str, mistakes: Mistakes, path: str) -> YamlNode:
     value = {dict: "a mapping", list: "a list", type(None): "nothing"}.get(type(node.value))
-    value = value or node.typed or show(node.value)
+    value = value or (show(node.value) if isinstance(node.value, str) else node.typed or show(node.value))
     quotes = "; put quotes around it" if words == "text" and isinstance(node.value, int | float) else ""
     mistakes.add(node.line, f"{f'`{path}`' if path else 'what stands here'} must be {words}, not {value}{quotes}.")
-    return YamlNode(node.line, BROKEN)
+    return YamlNode(node.line, BROKEN, node.typed)
 
 
 def _fit_struct(node: YamlNode, want: type[msgspec.Struct], mistakes: Mistakes, path: str) -> YamlNode:
@@ -86,8 +96,8 @@ def _fit_struct(node: YamlNode, want: type[msgspec.Struct], mistakes: Mistakes, 
     for key, under in node.value.items():
         if key not in fields:
             where = f" in `{path}`" if path else ""
-            mistakes.add(under.line, f"unknown key {show(key)}{where}; {did_you_mean(key, list(fields))}")
-            fitted[key] = YamlNode(under.line, BROKEN)
+            mistakes.add(under.line, f"unknown key {show(key)}{where}; {_meant_key(key, want, list(fields))}")
+            fitted[key] = YamlNode(under.line, BROKEN, under.typed)
         else:
             wanted = fields[key].type
             fitted[key] = under if under.value is None else fit(under, wanted, mistakes, f"{path}.{key}".lstrip("."))

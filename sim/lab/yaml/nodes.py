@@ -52,7 +52,7 @@ class YamlNode:
 
     line: int
     value: "bool | int | float | str | Broken | list[YamlNode] | dict[str, YamlNode] | None"
-    typed: str = field(default="", compare=False)  # a number or a truth as it stands in the file
+    typed: str = field(default="", compare=False)  # a scalar as it stands in the file, also one that is broken
 
     @property
     def mapping(self) -> "dict[str, YamlNode]":
@@ -232,11 +232,10 @@ class _Builder:
         if isinstance(node, yaml.SequenceNode) and kind == "seq":
             return YamlNode(line, [self.build(item, item.start_mark.line + 1, depth + 1) for item in node.value])
         if isinstance(node, yaml.ScalarNode) and kind in _SCALARS:
-            typed = node.value if kind in {"bool", "int", "float"} else ""
-            return YamlNode(line, self._scalar(node, kind, line), typed)
+            return YamlNode(line, self._scalar(node, kind, line), node.value)
         if node.tag == DIFFERS:
             self._mistakes.add(line, ambiguous(node.value))
-            return YamlNode(line, BROKEN)
+            return YamlNode(line, BROKEN, node.value)
         self._mistakes.add(line, f"the tag {show(node.tag)} means nothing here; leave it out.")
         return YamlNode(line, BROKEN)
 

@@ -131,26 +131,26 @@ faults: [{at_s: 1, stall: rig_1}]
 
 ...
 faults: [{at_s: 1, kill: rig_2}]
-=> 3: `kill` strikes nobody: there is no machine 'rig_2'; did you mean 'rig_1'?
+=> 3: `kill` has no target: there is no machine 'rig_2'; did you mean 'rig_1'?
 
 ...
 faults: [{at_s: 1, kill: "box_*"}]
-=> 3: `kill` strikes nobody: no id is like 'box_*'; known here: T, rig_1.
+=> 3: `kill` has no target: no machine's id matches 'box_*'; known here: T, rig_1.
 
 ...
 faults:
   - at_s: 1
     kill: [rig_1,
            rg_1]
-=> 6: `kill` strikes nobody: there is no machine 'rg_1'; did you mean 'rig_1'?
+=> 6: `kill` has no target: there is no machine 'rg_1'; did you mean 'rig_1'?
 
 ...
 faults: [{at_s: 1, kill: []}]
-=> 3: `kill` names nobody; give at least one id.
+=> 3: `kill` names no machine; give at least one id.
 
 ...
 faults: [{at_s: 1, kill: {}}]
-=> 3: `kill` names nobody; give `depth`, `random` or `of`.
+=> 3: `kill` names no machine; give `depth`, `random` or `of`.
 
 ...
 faults: [{at_s: 1, kill: 5}]
@@ -174,7 +174,7 @@ faults: [{at_s: 1, kill: {random: 2, of: "rig_*"}}]
 
 ...
 faults: [{at_s: 1, kill: {depth: 2}}]
-=> 3: `kill` strikes nobody: none of these is 2 below the terminal; the deepest is 1.
+=> 3: `kill` has no target: none of these is 2 below the terminal; the deepest is 1.
 
 ...
 faults: [{at_s: 1, cut: T}]

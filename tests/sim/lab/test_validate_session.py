@@ -36,12 +36,12 @@ session: {graduate: [{at_s: 5}]}
 
 ...
 expect: {streams: {camra: {missing: 0}}}
-=> 3: nobody has a stream 'camra', so nothing can be expected of it; none is known here.
+=> 3: no machine has a stream 'camra', so nothing can be expected of it; none is known here.
 
 ...
     streams: {s: {bytes: 1, rate_hz: 1}}
 expect: {streams: {rig_2.s: {}}}
-=> 4: nobody has a stream 'rig_2.s', so nothing can be expected of it; did you mean 'rig_1.s'?
+=> 4: no machine has a stream 'rig_2.s', so nothing can be expected of it; did you mean 'rig_1.s'?
 
 ...
     streams: {s: {bytes: 1, rate_hz: 1}}
@@ -50,7 +50,7 @@ expect: {streams: {s: {missing_pct: 101}}}
 
 ...
 expect: {keys: {start: {lost: 0}}}
-=> 3: nobody sends 'start', so nothing can be expected of it; did you mean 'START'?
+=> 3: no station or program sends 'start', so nothing can be expected of it; did you mean 'START'?
 
 ...
 expect: {recovered_within_s: 10}
