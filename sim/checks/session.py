@@ -259,8 +259,11 @@ def _wrong_coherence(index: Index) -> tuple[int, list[Violation], list[str]]:
                 broke.append(about_machine(rig.id, f"{rig.id} never proved what it sent of session {session}"))
                 continue
             proven += answer["count"]
+            if answer.get("blind"):
+                text = f"the proof of {rig.id} for session {session} would also fit a copy that differs, so it is none"
+                broke.append(about_machine(rig.id, text))
             if not answer["agrees"]:
-                text = f"{rig.id} sent {answer['count']} of session {session}, the terminal has {answer['here']}"
+                text = _apart(rig.id, session, answer["count"], answer["here"])
                 why = _why_apart(index, rig.id, answer["count"], answer["here"])
                 broke += [about_machine(rig.id, text)] if why is None else []
                 explained += [text + why] if why is not None else []
@@ -268,6 +271,12 @@ def _wrong_coherence(index: Index) -> tuple[int, list[Violation], list[str]]:
         if proven != made:
             broke.append(about_machine(rig.id, f"{rig.id} made {made} messages and vouches for {proven}"))
     return asked, broke, explained
+
+
+def _apart(rig: str, session: int, count: int, here: int) -> str:
+    if count == here:
+        return f"the {count} messages of session {session} are not the same at {rig} and at the terminal"
+    return f"{rig} sent {count} of session {session}, the terminal has {here}"
 
 
 def _vouched(index: Index, rig: str) -> list[Entry]:

@@ -17,6 +17,7 @@ from rich.console import Console
 from sim.cli.console import escaped, print_report, print_verdict, showing_progress, tree_of
 from sim.cli.options import AsJson, Compare, Page, Quiet, Reports, StandIns, Virtual, new_folder, refuse
 from sim.emulator.bandwidth import load_warnings
+from sim.emulator.session import shared_subjects
 from sim.faults.compile import actions
 from sim.faults.describe import describe
 from sim.lab.own_programs import without_programs
@@ -166,7 +167,8 @@ def _print_lab(console: Console, scenario: Scenario, world: WorldName) -> None:
     where = "virtual time" if world == "virtual" else f"{2 * len(topology.machines)} processes"
     console.print(f"{topology.name}  {len(topology.machines)} machines  {where}  seed {scenario.seed}")
     undone = left_out(actions(topology, seed=scenario.seed)) if world == "processes" else []
-    for warning in [*load_warnings(topology), *(f"left out here: {what}" for what in undone)]:
+    told = [*shared_subjects(topology), *load_warnings(topology)]
+    for warning in [*told, *(f"left out here: {what}" for what in undone)]:
         console.print(escaped(warning), style="yellow", soft_wrap=True)
 
 

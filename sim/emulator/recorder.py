@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from autopilot_net import Ledger, Message
+from autopilot_net import Message
 from autopilot_net.roles.terminal import DISCONNECTED
+from sim.emulator.copies import Copies
 from sim.emulator.sender import ADDED, Sender, expanded
+from sim.lab.names import machine_of
 from sim.scenario.payloads import fingerprint
 
 __all__ = ["Recorder"]
@@ -19,8 +21,7 @@ class Recorder:
     def __init__(self, sender: Sender, tell: Callable[..., Any]) -> None:
         self.sender = sender
         self._tell = tell
-        self._ledger = Ledger()
-        self._recorded: set[str] = set()
+        self._copies = Copies()
 
     def listens(self) -> dict[str, Callable[[Message], Any]]:
         """The listens of the terminal's program."""
@@ -48,10 +49,8 @@ class Recorder:
         if "stream" in value or value.get("continuous"):
             self.on_item(message)
             return
-        first = str((message.get("origin") or {}).get("id"))
-        if first not in self._recorded:  # a message that is redelivered after a kill is still one trial
-            self._recorded.add(first)
-            self._ledger.record(first, message.value)
+        origin = message.get("origin") or {}
+        self._copies.add(machine_of(str(origin.get("sender"))), str(origin.get("id")), message.value)
         self.sender.heard(message, print=fingerprint(expanded(message.value)))
 
     def _on_handshake(self, message: Message) -> None:
@@ -68,10 +67,8 @@ class Recorder:
             self.sender.heard(message, "clock", value={"machine": message.value["pilot"], **message.clock})
 
     def _on_cohere(self, message: Message) -> None:
-        theirs = message.value
-        ours = self._ledger.answer(theirs)
-        agrees = all(theirs[name] == ours[name] for name in ("count", "digest"))
-        self.sender.heard(message, "cohere", value={**theirs, "agrees": agrees, "here": ours["count"]})
+        proof = message.value
+        self.sender.heard(message, "cohere", value={**proof, **self._copies.judge(str(proof.get("pilot")), proof)})
 
     def _on_error(self, message: Message) -> None:
         self.sender.heard(message, "exception", value=message.value)

@@ -22,6 +22,7 @@ __all__ = [
     "OpenStream",
     "SendMessage",
     "item_of",
+    "shared_subjects",
     "stream_destination",
     "stream_name",
     "subject_of",
@@ -65,6 +66,21 @@ Command = SendMessage | OpenStream | AppendItem | CloseStream
 def subject_of(pilot: Machine, session: int) -> str:
     """The subject of a session. The subjects of a pilot take turns, one a session."""
     return pilot.subjects[session % len(pilot.subjects)] if pilot.subjects else f"{pilot.id}_subject"
+
+
+def shared_subjects(topology: Topology) -> list[str]:
+    """A sentence for each subject that several pilots have. It is no mistake: an animal may move from rig to rig."""
+    rigs: dict[str, list[str]] = {}
+    for pilot in topology.pilots:
+        for subject in dict.fromkeys(pilot.subjects):
+            rigs.setdefault(subject, []).append(pilot.id)
+    return [_shared(subject, shared) for subject, shared in rigs.items() if len(shared) > 1]
+
+
+def _shared(subject: str, rigs: list[str]) -> str:
+    first, last = (rigs[:-1], rigs[-1]) if len(rigs) < 5 else (rigs[:3], f"{len(rigs) - 3} more")
+    sentence = f"the subject {subject} is in {', '.join(first)} and {last}; its data are told apart by rig and session"
+    return f"{sentence}. If these are different animals, give each a name of its own"
 
 
 def stream_name(machine: str, stream: str, session: int) -> str:

@@ -271,6 +271,17 @@ def test_a_proof_that_does_not_agree_is_told_with_both_counts(run: Evidence) -> 
     assert broke(run) == {"session": ["rig_1 sent 3 of session 0, the terminal has 2"]}
 
 
+def test_a_copy_of_as_many_messages_that_differs_is_told(run: Evidence) -> None:
+    found(run, "cohere").value |= {"agrees": False}
+    assert broke(run) == {"session": ["the 3 messages of session 0 are not the same at rig_1 and at the terminal"]}
+
+
+def test_a_proof_that_another_copy_would_fit_is_no_proof(run: Evidence) -> None:
+    found(run, "cohere").value |= {"blind": True}
+    sentence = "the proof of rig_1 for session 0 would also fit a copy that differs, so it is none"
+    assert broke(run) == {"session": [sentence]}
+
+
 def test_a_rig_vouches_for_all_that_it_made(run: Evidence) -> None:
     found(run, "cohere").value |= {"count": 2, "here": 2}
     assert broke(run) == {"session": ["rig_1 made 3 messages and vouches for 2"]}

@@ -74,6 +74,6 @@ def test_a_trial_that_is_redelivered_is_counted_once(recorder: Recorder, journal
     for _ in range(2):
         hear(message("DATA", trial, origin={"sender": "_rig_1", "id": "same"}))
     assert [what for what, _ in journal.lines] == ["handled", "handled"]
-    asked = {"subject": "a", "session": 0, "count": 1, "digest": "unknown"}
+    asked = {"pilot": "rig_1", "subject": "a", "session": 0, "count": 1, "digest": "unknown"}
     recorder.listens()["COHERE"](message("COHERE", asked))
     assert journal.lines[-1][1]["value"]["here"] == 1

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from sim.emulator.session import item_of, stream_destination
+from sim.emulator.session import item_of, shared_subjects, stream_destination
 from sim.lab.topology import Machine, Stream, Topology
 from sim.scenario.payloads import fingerprint
 
@@ -59,3 +59,15 @@ def test_a_field_of_a_lab_may_have_the_name_of_a_built_in_field() -> None:
     item = item_of(1, "rig_1", "wheel", spec, 2, 5)
     assert (item["stream"], item["n"]) == ("rig_1/wheel/2", 5)
     assert isinstance(item["x"], float)
+
+
+def test_a_subject_in_several_rigs_is_told() -> None:
+    def told(*subjects: tuple[str, ...]) -> list[str]:
+        rigs = [Machine(f"rig_{n}", parent="T", subjects=of_it) for n, of_it in enumerate(subjects, 1)]
+        terminal = Machine("T", children=tuple(rig.id for rig in rigs))
+        return shared_subjects(Topology(name="x", path="x.yaml", machines=(terminal, *rigs)))
+
+    assert told(("a", "a"), ("b",)) == []
+    [sentence] = told(("a", "b"), ("b", "c"), ("b",))
+    assert sentence.startswith("the subject b is in rig_1, rig_2 and rig_3; its data are told apart by rig and session")
+    assert "is in rig_1, rig_2, rig_3 and 6 more" in told(*[("m",)] * 9)[0]
