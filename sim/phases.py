@@ -27,7 +27,7 @@ from sim.world import NO_END, LabError, World
 
 __all__ = ["Conducted", "Draw", "Phase", "Progress", "conduct", "judge"]
 
-Phase = Literal["up", "handshakes", "session", "faults", "recovery", "storms", "crash", "retrial", "checks"]
+Phase = Literal["up", "handshakes", "session", "faults", "recovery", "storms", "crash", "signals", "retrial", "checks"]
 
 
 class Progress(Struct):
@@ -138,6 +138,8 @@ class _Conduct:
             self._storms()
         if self._is_calm() and self.scenario.draw:
             self._draw(crash=crash)
+        if self._is_calm() and self.scenario.signals:
+            self._signal()
 
     def _is_calm(self) -> bool:
         return not (self.run.unsettled or self.world.died or self.run.failure)
@@ -255,3 +257,10 @@ class _Conduct:
             text = f"what became of the message that {victim} was killed in"
             self._doubt(Violation("", (victim,), (), text))
         self.say(Progress("crash", victim, ended=True, ok=stormed.settled and not stormed.broke))
+
+    def _signal(self) -> None:
+        """Have every machine answer, raise, and refuse what it must refuse. The check `signals` says what was wrong."""
+        self.say(Progress("signals", "playing"))
+        answered = self.world.signal()
+        self._settle("signals", {})
+        self.say(Progress("signals", ended=True, ok=answered))

@@ -50,6 +50,9 @@ class World(Protocol):
     def storm(self, example: Example, number: int) -> bool:
         """Play one storm on a calm lab, and wait until it has settled. Returns whether it has."""
 
+    def signal(self) -> bool:
+        """Play the signals of `sim.emulator.signals` on a calm lab. Returns whether all were answered in time."""
+
     def more(self) -> Journal:
         """What was journalled since the last call."""
 

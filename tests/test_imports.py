@@ -92,7 +92,7 @@ PURE = {
     *(f"sim.{room}" for room in ("checks", "diagram", "faults", "lab", "scenario", "virtual")),
     *(f"sim.{module}" for module in ("verdict", "world", "storms")),
     *(f"sim.evidence.{module}" for module in ("index", "outage", "outages", "quantile", "violation")),
-    *(f"sim.emulator.{module}" for module in ("bandwidth", "convergence", "recorder", "storms")),
+    *(f"sim.emulator.{module}" for module in ("bandwidth", "convergence", "recorder", "signals", "storms")),
     *(f"sim.emulator.{module}" for module in ("machine_script", "session", "session_script")),
     *(f"sim.report.{module}" for module in ("charts", "figures", "lamport_svg", "style", "tree_chart")),
     *("sim.search.reductions", "sim.search.shrink"),

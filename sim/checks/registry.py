@@ -18,6 +18,7 @@ from sim.checks.limits import check_expect
 from sim.checks.processes import check_processes
 from sim.checks.recovery import check_recovery, check_whole, has_healing
 from sim.checks.session import check_session, check_trials
+from sim.checks.signals.judged import check_signals, has_signals
 from sim.checks.streams import check_streams, has_streams
 from sim.evidence.index import Evidence, Index
 from sim.evidence.violation import Violation
@@ -83,6 +84,7 @@ CHECKS = (
     Row(check_streams, _has_streams, to_storm=_has_items),
     Row(check_recovery, _has_faults),
     Row(check_whole, has_healing),
+    Row(check_signals, has_signals),
     Row(check_expect, if_empty=_never),
 )
 

@@ -204,16 +204,22 @@ def _wrong_station_states(index: Index, machine: str) -> list[Violation]:
 
 def _may_differ(index: Index, machine: str, arrived: Entry, reported: list[Entry]) -> bool:
     """Whether a fault excuses that a station reports another state than the last one received from its program."""
-    if not index.outages:
+    if arrived.value["state"] is None and _was_restarted(index, machine, arrived.t):
+        return True  # a restarted station does not know it yet
+    if arrived.value["state"] is None or not index.outages:
         return False
-    if arrived.value["state"] is None:
-        return index.outages.killed(machine, 0, arrived.t) is not None  # a restarted station does not know it yet
     terminal = index.evidence.topology.terminal.id
     path = ["_" + machine, *index.tree.path(machine, terminal), "_" + terminal]
     since = arrived.t - seconds(index.evidence.topology.repeat_interval_s)
     is_struck = any(outage.overlaps(since, arrived.t) for outage in index.outages.on(path, both_ways=True))
     before = [entry.value for entry in reported if entry.t <= arrived.t]
     return is_struck and arrived.value["state"] in before[-2:]
+
+
+def _was_restarted(index: Index, machine: str, t: int) -> bool:
+    """Whether a station was killed before `t`: by a fault, or in the crash after the storms."""
+    started = index.outages.last_start(machine)
+    return index.outages.killed(machine, 0, t) is not None or (started is not None and started <= t)
 
 
 # -- tasks and proofs ----------------------------------------------------------------------------------------

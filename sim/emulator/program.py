@@ -17,6 +17,7 @@ from sim.emulator.recorder import Recorder
 from sim.emulator.sender import Participant, Sender
 from sim.emulator.session import AppendItem, Command, OpenStream, SendMessage, item_of, stream_destination, stream_name
 from sim.emulator.session_script import SessionScript
+from sim.emulator.signals import RAISE, raise_on_purpose, signals
 from sim.lab.topology import Machine, Topology
 from sim.scenario import Flow, Op
 from sim.scenario.payloads import build, fingerprint
@@ -104,9 +105,10 @@ class EmulatedProgram:
 
     def listens(self) -> dict[str, Handler]:
         """The listens of the machine's program."""
+        raising = {RAISE: raise_on_purpose(self.sender, self.id, "program")}
         if self._session_script is not None:
-            return self.recorder.listens()
-        return {"START": self.on_start, "STOP": self.on_stop, "STREAM_VIDEO": self.recorder.on_item}
+            return {**self.recorder.listens(), **raising}
+        return {"START": self.on_start, "STOP": self.on_stop, "STREAM_VIDEO": self.recorder.on_item, **raising}
 
     def probe_listens(self) -> dict[str, Handler]:
         """The listens of the probe, a second node that storms send from and to."""
@@ -160,6 +162,10 @@ class EmulatedProgram:
         home = self.topology.terminal.id
         others = [home] if self._session_script is None else [machine.id for machine in self.topology.machines[1:]]
         self.perform([SendMessage(other, "CALM") for other in others])
+
+    def signal(self) -> None:
+        """Send the signals, from the terminal's program."""
+        self.perform(signals(self.topology))
 
     def next_timer(self) -> float | None:
         """When to call `handle_timer`, in seconds of the clock; None if no timer runs."""

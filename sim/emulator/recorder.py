@@ -9,6 +9,7 @@ from autopilot_net import Message
 from autopilot_net.roles.terminal import DISCONNECTED
 from sim.emulator.copies import Copies
 from sim.emulator.sender import ADDED, Sender, expanded
+from sim.emulator.signals import part_told
 from sim.lab.names import machine_of
 from sim.scenario.payloads import fingerprint
 
@@ -60,6 +61,9 @@ class Recorder:
         self._tell("shook", machine, is_program)
 
     def _on_state(self, message: Message) -> None:
+        if not isinstance(message.value, dict):
+            self.sender.heard(message, "pong")  # the terminal's own answer to a PING
+            return
         if message.value["state"] == DISCONNECTED:
             return  # the station sends this, not the machine
         self.sender.heard(message, "state", value=message.value)
@@ -71,5 +75,10 @@ class Recorder:
         self.sender.heard(message, "cohere", value={**proof, **self._copies.judge(str(proof.get("pilot")), proof)})
 
     def _on_error(self, message: Message) -> None:
+        part = part_told(message.value)
+        if part:
+            self.sender.heard(message, "raised", value={**message.value, "part": part})
+            self._tell("raised", message.value.get("machine"), part)
+            return
         self.sender.heard(message, "exception", value=message.value)
         self._tell("exception", message.value)

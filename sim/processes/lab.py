@@ -27,6 +27,7 @@ from sim.lab.tree import Tree
 from sim.processes import reaper
 from sim.processes.faults import IMPOSSIBLE, LINK_VERBS, FaultInjector
 from sim.processes.relay_process import LinkRelays, RelayedLink, RelayError
+from sim.processes.signals import SignalPlayer
 from sim.processes.start_up import RunContext, hold_port, make_files, uninterrupted
 from sim.processes.storms import RunningStorm, StormPlayer
 from sim.processes.supervisor import Supervisor
@@ -282,6 +283,10 @@ class Lab:
         settled = self.supervisor.wait(lambda: not self.player.owing(storm, "settled", "reached"), self.settle_s)
         self.player.record_peers(storm)
         return settled
+
+    def signal(self) -> bool:
+        """Play the signals, and wait for the answers; whether all came."""
+        return SignalPlayer(self.topology, self.supervisor, self._journal).play()
 
     def _start_timed(self, number: int, example: Example) -> None:
         """Start a storm during the session. `settle` waits for it."""

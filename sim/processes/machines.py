@@ -16,6 +16,7 @@ from autopilot_net import Message, Pilot_Station, Station, Terminal_Station
 from sim.emulator.convergence import snapshot_of, steady
 from sim.emulator.library_errors import journal_library_errors
 from sim.emulator.sender import Sender
+from sim.emulator.signals import RAISE, raise_on_purpose
 from sim.evidence.journal import Writer
 from sim.lab.topology import Machine
 from sim.processes.program_process import ProgramRunner
@@ -46,6 +47,7 @@ class StationExtras:
         self._telling = threading.Lock()
         self.sender = Sender(writer, self.tell)
         self.sender.add(station)
+        self.station: Any = station
         self.sender.journal.write("start")
         journal_library_errors(self.sender.journal, self.machine.id)
         orders = threading.Thread(target=self._listen, args=(station,), name="parent's orders", daemon=True)
@@ -78,6 +80,12 @@ class StationExtras:
             threading.Event().wait(CRASH_HOLD_S)
             os.kill(os.getpid(), signal.SIGKILL)
         self.sender.heard(message, example=message.value["example"])
+
+    def raise_on_purpose(self, message: Message) -> Any:
+        """The handler of RAISE_ON_PURPOSE: it raises here, or has the program raise."""
+        if message.value["part"] == "station":
+            return raise_on_purpose(self.sender, self.machine.id, "station")(message)
+        return self.station.role.to_program(message)
 
     def _listen(self, station: RehearsedStation) -> None:
         try:
@@ -122,6 +130,7 @@ def make_station(context: RunContext, machine: Machine, port: int, above: int, p
     """The station of `machine`, not yet started. It listens at `port` and connects to the port `above`."""
     extras = StationExtras(context, machine, pipe, life)
     listens = {"STORM": extras.storm, "STORM_ITEM": extras.item, "CRASH": extras.crash, "CALM": extras.calm}
+    listens[RAISE] = extras.raise_on_purpose
     common: dict[str, Any] = {
         "id": machine.id,
         "listen_port": port,

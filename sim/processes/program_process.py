@@ -104,6 +104,7 @@ class ProgramRunner:
             "play": self.emulated.play,
             "ask": self.emulated.ask,
             "call": self.emulated.call,
+            "signal": self.emulated.signal,
             "settle": self._settle,
             "storm": self.emulated.storm,
             "expect": self.sender.arrivals.expect,

@@ -100,6 +100,7 @@ class Scenario(Struct, frozen=True):
     examples: tuple[Example, ...] = ()  # storms, in the order in which they are played
     draw: int = 0  # how many more storms the seed draws, to be played after these on a calm lab
     session: bool = True  # False: no trials and no streams, only faults and storms
+    signals: bool = True  # whether the signals are played at the end, if the lab is calm then
     why: str = ""  # what failed, if it is kept because something did
     home: str = ""  # in a file, of a lab with programs or files of its own: the topology's file, seen from this file
 

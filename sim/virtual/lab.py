@@ -33,6 +33,7 @@ from sim.virtual.faults import VirtualFaults
 from sim.virtual.journal import VirtualJournal
 from sim.virtual.links import Rng
 from sim.virtual.programs import Running, snapshots_of, unsettled
+from sim.virtual.signals import VirtualSignals
 from sim.virtual.start_up import MachineStarter
 from sim.virtual.storms import VirtualStorms
 from sim.world import NO_END, LabError
@@ -82,6 +83,7 @@ class VirtualLab:
         self._faults = VirtualFaults(self.loop, self._journal, self.running, self.wires, self.restart)
         self._starter = self._make_starter(seed, probes)
         self._storms = VirtualStorms(topology, self._journal, self.running, self.wires, self.until)
+        self._signals = VirtualSignals(topology, self._journal, self.running, self._reports, self.until)
         self._actions: Sequence[Action] = ()
         self._examples: dict[int, Example] = {}
         self._playing = False
@@ -231,6 +233,10 @@ class VirtualLab:
         settled = self.until(lambda: wanted <= self._reports, self.settle_s)
         self._storms.record_peers(example, number)
         return settled
+
+    def signal(self) -> bool:
+        """Play the signals, and wait for the answers. Returns whether all came."""
+        return self._signals.play()
 
     def more(self) -> Journal:
         """What was journalled since the last call."""

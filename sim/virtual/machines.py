@@ -154,17 +154,22 @@ class Station(Peer):
     def take_role(self, role: Any, listens: Mapping[str, Listen]) -> None:
         """Take the listens of `role` and those of the rehearsal. The latter win. Call it before anything arrives."""
         self.role = role
+        self._own = set(listens)
         self.listens = {**role.listens(), "STREAM": self._on_stream, **listens}
 
     def on_message(self, message: Message) -> Any:
-        """Handle a message by its key. Refuses an unknown key, and a message at which the role raises."""
+        """Handle a message by its key. Refuses an unknown key, and a message at which the role raises.
+
+        What a lab's own listen raises at counts as handled.
+        """
         listen = self.listens.get(message.key)
         if listen is None:
             return unheard(message, self.id)
         try:
             return listen(message)
         except Exception as error:
-            refuse(message, f"{type(error).__name__}: {error}")
+            if message.key not in self._own:
+                refuse(message, f"{type(error).__name__}: {error}")
             raise
 
     def on_neighbour(self, peer: str, is_there: bool) -> None:

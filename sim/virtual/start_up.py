@@ -15,6 +15,7 @@ from autopilot_net.protocol.endpoint import Settings
 from autopilot_net.roles.pilot import Pilot
 from autopilot_net.roles.terminal import Terminal
 from sim.emulator.sender import Sender
+from sim.emulator.signals import RAISE, raise_on_purpose
 from sim.lab.topology import Machine, Topology
 from sim.scenario.payloads import noise
 from sim.virtual.driver import Net
@@ -86,6 +87,7 @@ class MachineStarter:
                 "STORM_ITEM": lambda message: sender.heard_item(name, message),
                 "CRASH": self._crashing(name, sender),
                 "CALM": sender.heard,
+                RAISE: _raising(role, sender, name),
             },
         )
         if isinstance(role, Pilot):
@@ -132,3 +134,9 @@ class MachineStarter:
     def _next_life(self, name: str) -> int:
         self._lives[name] += 1
         return self._lives[name] - 1
+
+
+def _raising(role: Pilot | Terminal, sender: Sender, name: str) -> Callable[[Message], Any]:
+    """The station's listen for `RAISE`: it raises itself, or has its program raise."""
+    raise_here = raise_on_purpose(sender, name, "station")
+    return lambda message: (raise_here if message.value["part"] == "station" else role.to_program)(message)

@@ -62,6 +62,9 @@ class Asked:
     def storm(self, example: Example, number: int) -> bool:
         return bool(self._note("storm", number, answer=True))
 
+    def signal(self) -> bool:
+        return bool(self._note("signal", answer=True))
+
     def more(self) -> Journal:
         return Journal(entries=[Entry(t=-len(self.asked), by="parent", what="noted")])
 
@@ -79,9 +82,9 @@ def test_a_calm_run_has_its_phases_in_order_and_ends_the_world() -> None:
     run, told = told_by(world, Scenario(topology=LAB, seed=1, examples=(STORM, STORM)))
     assert world.asked == [
         *("start", "handshakes", ("play", [], [], True), "settle", "ask", "settle", "expected"),
-        *(("storm", 0), ("storm", 1), "stop"),
+        *(("storm", 0), ("storm", 1), "signal", "settle", "stop"),
     ]
-    assert [one.phase for one in told if one.ended] == ["up", "handshakes", "session", "storms"]
+    assert [one.phase for one in told if one.ended] == ["up", "handshakes", "session", "storms", "signals"]
     assert all(one.ok for one in told)
     assert (run.unsettled, run.fell, run.failure, run.played) == ([], "", None, {0: STORM, 1: STORM})
 
@@ -90,21 +93,32 @@ def test_faults_and_storms_with_a_time_are_played_with_the_session_and_healed_be
     world = Asked(STRUCK)
     run, told = told_by(world, Scenario(topology=STRUCK, seed=1, examples=(STORM, TIMED)))
     assert world.asked[2:5] == [("play", ["kill"], [1], True), "heal", "settle"]
-    assert world.asked[-2:] == [("storm", 0), "stop"]
+    assert world.asked[-4:] == [("storm", 0), "signal", "settle", "stop"]
     assert run.played == {0: STORM, 1: TIMED}
-    assert [one.phase for one in told if one.ended] == ["up", "handshakes", "recovery", "session", "storms"]
+    assert [one.phase for one in told if one.ended] == ["up", "handshakes", "recovery", "session", "storms", "signals"]
 
 
 def test_without_a_session_faults_and_timed_storms_are_played_all_the_same() -> None:
     world = Asked(STRUCK)
     told_by(world, Scenario(topology=STRUCK, seed=1, examples=(TIMED,), session=False))
-    assert world.asked[2:] == [("play", ["kill"], [0], False), "heal", "settle", "stop"]
+    assert world.asked[2:] == [("play", ["kill"], [0], False), "heal", "settle", "signal", "settle", "stop"]
+
+
+def test_without_signals_none_is_played() -> None:
+    world = Asked()
+    told_by(world, Scenario(topology=LAB, seed=1, session=False, signals=False))
+    assert world.asked == ["start", "handshakes", "settle", "stop"]
+
+
+def test_signals_that_are_not_answered_are_shown() -> None:
+    _, told = told_by(Asked(signal=False), Scenario(topology=LAB, seed=1))
+    assert [one.ok for one in told if one.ended and one.phase == "signals"] == [False]
 
 
 def test_where_there_is_nothing_to_play_the_handshakes_are_settled_all_the_same() -> None:
     world = Asked()
     told_by(world, Scenario(topology=LAB, seed=1, session=False))
-    assert world.asked == ["start", "handshakes", "settle", "stop"]
+    assert world.asked == ["start", "handshakes", "settle", "signal", "settle", "stop"]
 
 
 @pytest.mark.parametrize(

@@ -77,3 +77,20 @@ def test_a_trial_that_is_redelivered_is_counted_once(recorder: Recorder, journal
     asked = {"pilot": "rig_1", "subject": "a", "session": 0, "count": 1, "digest": "unknown"}
     recorder.listens()["COHERE"](message("COHERE", asked))
     assert journal.lines[-1][1]["value"]["here"] == 1
+
+
+def test_an_error_on_purpose_is_no_exception_of_the_lab(
+    recorder: Recorder, journal: Journal, told: list[tuple[Any, ...]]
+) -> None:
+    hear = recorder.listens()["ERROR"]
+    said = "OnPurposeError: raised on purpose, by the rehearsal, in the program"
+    on_purpose = {"machine": "rig_1", "exception": said}
+    hear(message("ERROR", on_purpose))
+    hear(message("ERROR", {"machine": "rig_1", "exception": "OSError: encoder unplugged"}))
+    assert [what for what, _ in journal.lines] == ["raised", "exception"]
+    assert told[0] == ("raised", "rig_1", "program")
+
+
+def test_the_terminals_own_answer_to_a_ping_is_no_state(recorder: Recorder, journal: Journal) -> None:
+    recorder.listens()["STATE"](message("STATE", None))
+    assert [what for what, _ in journal.lines] == ["pong"]
