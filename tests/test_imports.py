@@ -60,7 +60,7 @@ SIM: dict[str, set[str]] = {
     "emulator": {"evidence", "lab", "scenario"},
     "diagram": {"evidence", "lab"},
     "verdict": {"diagram", "evidence"},
-    "report": {"diagram", "evidence", "lab", "verdict"},
+    "report": {"coverage", "diagram", "evidence", "lab", "verdict"},
     "world": {"evidence", "faults", "lab", "scenario"},
     "processes": {"emulator", "evidence", "faults", "lab", "scenario", "verdict", "world"},
     "virtual": {"emulator", "evidence", "faults", "lab", "scenario", "world"},
@@ -68,7 +68,8 @@ SIM: dict[str, set[str]] = {
     "storms": {"checks", "evidence", "scenario", "world"},
     "phases": {"checks", "evidence", "faults", "lab", "scenario", "storms", "verdict", "world"},
 }
-SIM["search"] = {"checks", *SIM["phases"], "phases", "processes", "virtual"}
+SIM["coverage"] = {"checks", "evidence", "lab", "phases", "scenario", "verdict"}
+SIM["search"] = {"checks", "coverage", *SIM["phases"], "phases", "processes", "virtual"}
 SIM["strategies"] = {"search"}
 SIM["rehearse"] = {*SIM} - {"migrate", "strategies"}
 SIM["labtest"] = {*SIM} - {"migrate", "search", "strategies", "virtual"}

@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-import contextlib
 import random
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import msgspec
 from cyclopts import Parameter
 from rich.console import Console
 
+from sim.checks.result import many
 from sim.cli.console import print_verdict
 from sim.cli.options import AsJson, Quiet, Reports, new_folder, refuse
 from sim.lab.topology import TopologyError, load
 from sim.rehearse import EXIT, rehearse
-from sim.scenario import Scenario
+
+if TYPE_CHECKING:
+    from sim.search.hunt import HuntResult
 
 __all__ = ["hunt_for"]
 
@@ -52,7 +54,7 @@ def hunt_for(
     seed = random.randrange(100_000) if seed is None else seed
     with showing(console) as say:
         result = hunt(topology, seed=seed, seconds=seconds, folder=folder, jobs=jobs, confirm=confirm, say=say)
-    page = _keep(result.smallest, folder)
+    page = _keep(result, folder)
     if as_json:
         sys.stdout.buffer.write(msgspec.json.encode(result) + b"\n")
     else:
@@ -61,13 +63,26 @@ def hunt_for(
     return EXIT[result.verdict]
 
 
-def _keep(smallest: Scenario | None, folder: Path) -> Path | None:
-    """The report of what a hunt found, with its picture: it is played once more. Without a find, the folder goes."""
-    if smallest is None:
-        with contextlib.suppress(OSError):
-            folder.rmdir()
-        return None
-    from sim.report.render import write
+def _keep(result: HuntResult, folder: Path) -> Path:
+    """Write the page of a hunt, and beside it the report of what it found, which is played once more."""
+    from sim.report.hunt_page import HuntPage, write_hunt
 
-    report = rehearse(smallest, folder / "smallest", world="virtual", say=lambda _: None)
-    return write(report, folder / "smallest")
+    found = ""
+    if result.smallest is not None:
+        from sim.report.render import write
+
+        report = rehearse(result.smallest, folder / "smallest", world="virtual", say=lambda _: None)
+        found = write(report, folder / "smallest").relative_to(folder).as_posix()
+    return write_hunt(
+        HuntPage(
+            title=f"hunt in {result.lab}",
+            verdict=result.verdict,
+            sentence=result.sentence,
+            facts=[f"seed {result.seed}", many(result.jobs, "worker"), f"{result.took_s:,.0f} s"],
+            broke=result.broke,
+            found=found,
+            replay=result.replay,
+            coverage=result.coverage,
+        ),
+        folder,
+    )

@@ -24,6 +24,8 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from sim.checks.result import many
+from sim.coverage.table import Coverage, coverage_of
+from sim.coverage.tally import Tally
 from sim.evidence.violation import Violation
 from sim.lab.seeds import seed_of
 from sim.lab.topology import Topology
@@ -36,7 +38,7 @@ from sim.virtual.event_loop import rest_collector
 
 __all__ = ["FailingScenario", "HuntResult", "HuntProgress", "drawn", "hunt"]
 
-Run = Callable[[Scenario], list[Violation]]
+Run = Callable[[Scenario, Tally], list[Violation]]  # plays a scenario, and adds what it went through to the tally
 
 MACHINES = 5  # at most in one scenario: small labs show as much as large ones, and sooner
 ROUND = 10  # scenarios that are drawn together: see `draws`
@@ -70,6 +72,7 @@ class HuntResult(Struct, kw_only=True):
     broke: list[str] = []  # what the smallest breaks
     processes: str = ""  # whether it fails on processes too, in words
     replay: str = ""  # the command that runs the smallest again
+    coverage: Coverage = Coverage()  # what the scenarios went through, and what they never did
 
 
 class HuntProgress(Struct):
@@ -132,6 +135,7 @@ class _Hunt:
         self.jobs = jobs
         self.run = run
         self.played = 0
+        self.tally = Tally()
         self._say = say
         self._begun = time.monotonic()
         self._end = self._begun + seconds
@@ -159,6 +163,7 @@ class _Hunt:
             sentence=sentence,
             played=self.played,
             took_s=round(time.monotonic() - self._begun, 1),
+            coverage=coverage_of(self.tally),
             **facts,
         )
 
@@ -166,7 +171,7 @@ class _Hunt:
         for number, scenario in enumerate(drawn(self.topology, seed=self.seed, worker=0)):
             if time.monotonic() >= self._end:
                 break
-            broke = self.run(scenario)
+            broke = self.run(scenario, self.tally)
             self.played += 1
             if broke:
                 return FailingScenario(worker=0, number=number, scenario=scenario, broke=broke)
@@ -210,14 +215,14 @@ class _Hunt:
             self.say()
         return None
 
-    @staticmethod
-    def _receive(workers: dict[Connection, BaseProcess], pipe: Connection) -> tuple[int, bytes | None]:
+    def _receive(self, workers: dict[Connection, BaseProcess], pipe: Connection) -> tuple[int, bytes | None]:
         """How many scenarios a worker has played, and what it has found, as JSON."""
         try:
-            played, found = pipe.recv()
+            played, found, tally = pipe.recv()
         except EOFError:
             number = list(workers).index(pipe)
             raise RuntimeError(f"worker process {number} of the hunt ended unexpectedly") from None
+        self.tally.merge(tally)
         return played, found
 
 
@@ -225,31 +230,32 @@ def _work(pipe: Connection, topology: Topology, seed: int, worker: int, run: Run
     """A worker process: plays the scenarios that it draws, until one fails or it is killed."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent handles Ctrl-C, and then kills the workers
     rest_collector()
-    pipe.send((0, None))  # ready
+    pipe.send((0, None, Tally()))  # ready
+    tally = Tally()  # since the last report
     reported_at = time.monotonic()
     for number, scenario in enumerate(drawn(topology, seed=seed, worker=worker)):
-        broke = run(scenario)
+        broke = run(scenario, tally)
         if broke:
             found = FailingScenario(worker=worker, number=number, scenario=scenario, broke=broke)
-            pipe.send((number + 1, msgspec.json.encode(found)))
+            pipe.send((number + 1, msgspec.json.encode(found), tally))
             pipe.poll(None)  # wait to be killed
             return
         if time.monotonic() - reported_at > REPORT_S:
             reported_at = time.monotonic()
-            pipe.send((number + 1, None))
+            pipe.send((number + 1, None, tally))
+            tally = Tally()
 
 
 # -- what was found --------------------------------------------------------------------------------------------------
 
 
 def _follow_up(state: _Hunt, found: FailingScenario, folder: Path, *, tries: int, shrink_s: float) -> HuntResult:
-    """Shrink what was found, keep it, and try it on processes. Ctrl-C ends the shrinking; the smallest by then is kept.
-    """
+    """Shrink what was found, keep it, and try it on processes. Ctrl-C ends the shrinking; the smallest by then is kept."""
     smallest, broke = found.scenario, found.broke
     interrupted = False
     try:
         smallest, interrupted = _shrunk(state, found, shrink_s)
-        broke = state.run(smallest) or found.broke
+        broke = state.run(smallest, Tally()) or found.broke
     except KeyboardInterrupt:
         interrupted = True
     told = [str(violation) for violation in broke]
@@ -277,7 +283,7 @@ def _follow_up(state: _Hunt, found: FailingScenario, folder: Path, *, tries: int
 def _shrunk(state: _Hunt, found: FailingScenario, shrink_s: float) -> tuple[Scenario, bool]:
     """The smallest scenario that was found in time, and whether Ctrl-C ended the search."""
     end = time.monotonic() + shrink_s
-    fails = alike(state.run, found.broke)
+    fails = alike(lambda scenario: state.run(scenario, Tally()), found.broke)
     least = steps(found.scenario)
     interrupted = False
 

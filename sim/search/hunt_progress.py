@@ -55,15 +55,18 @@ def showing(console: Console) -> Iterator[Callable[[HuntProgress], Any]]:
         yield say
 
 
-def show(console: Console, hunted: HuntResult, page: Path | None) -> None:
-    """Print what was found, the page with its picture, and the command that runs it again."""
+def show(console: Console, hunted: HuntResult, page: Path) -> None:
+    """Print what was tried and what was found, the page of the hunt, and the command that runs the find again."""
     rate = 60 * hunted.played / max(hunted.took_s, 0.1)
     played = f"{hunted.played:,} scenarios  {rate:,.0f} a minute"
     console.print(f"{hunted.lab}  seed {hunted.seed}  {hunted.jobs} workers  {played}")
+    console.print(f"tried  {hunted.coverage.covered}", soft_wrap=True)
+    if hunted.coverage.never:
+        console.print(f"never  {hunted.coverage.never_words}", soft_wrap=True)
     for sentence in hunted.broke[:5]:
         console.print(f"✗ {sentence}".replace("[", "\\["), soft_wrap=True)
     if hunted.replay:
         console.print(f"processes  {hunted.processes}".replace("[", "\\["), soft_wrap=True)
-        if page is not None:
-            console.print(f"report  {page}", soft_wrap=True)
+    console.print(f"report  {page}", soft_wrap=True)
+    if hunted.replay:
         console.print(f"replay  {hunted.replay}".replace("[", "\\["), soft_wrap=True)

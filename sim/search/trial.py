@@ -7,6 +7,7 @@ from pathlib import Path
 
 from msgspec.structs import replace
 
+from sim.coverage.tally import Tally
 from sim.evidence.violation import Violation
 from sim.lab.fault import VERBS, verb_of
 from sim.phases import Conducted, conduct, judge
@@ -15,15 +16,15 @@ from sim.scenario import Scenario
 __all__ = ["broken", "only_virtual", "run_on_processes", "run_virtually"]
 
 
-def run_virtually(scenario: Scenario) -> list[Violation]:
-    """What a scenario broke in virtual time.
+def run_virtually(scenario: Scenario, tally: Tally | None = None) -> list[Violation]:
+    """What a scenario broke in virtual time. What it went through is added to `tally`, if it is given.
 
     The check is `unsettled` for what did not settle, and `raised` for an exception of the library.
     """
     from sim.virtual.lab import VirtualLab
 
     try:
-        return broken(conduct(VirtualLab(scenario.topology, seed=scenario.seed), scenario))
+        return broken(conduct(VirtualLab(scenario.topology, seed=scenario.seed), scenario), tally)
     except Exception as error:  # noqa: BLE001  # any exception of the library is a find
         last = traceback.extract_tb(error.__traceback__)[-1]
         text = f"{type(error).__name__} in {Path(last.filename).name}, {last.name}: {error}"
@@ -41,11 +42,14 @@ def run_on_processes(scenario: Scenario, folder: Path) -> list[Violation]:
         return broken(conduct(lab, scenario))
 
 
-def broken(conducted: Conducted) -> list[Violation]:
+def broken(conducted: Conducted, tally: Tally | None = None) -> list[Violation]:
     """What the failed checks of a run say, then what did not settle."""
     if conducted.fell:
         return [Violation("up", (), (), conducted.fell)]
-    broke = [violation for check in judge(conducted.evidence()) for violation in check.broke]
+    checks = judge(conducted.evidence())
+    if tally is not None:
+        tally.note(conducted, checks)
+    broke = [violation for check in checks for violation in check.broke]
     open_still = [replace(doubt, text=f"it is not known {doubt.text}") for doubt in conducted.unsettled]
     return [*broke, *open_still]
 

@@ -28,12 +28,16 @@ def command(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-def test_the_command_says_how_many_scenarios_it_played(tmp_path: Path) -> None:
+def test_the_command_says_how_many_scenarios_it_played_and_what_they_went_through(tmp_path: Path) -> None:
     done = command(tmp_path, "topologies/pair.yaml", "--for", "2s", "--seed", "1", "--jobs", "1", "--json")
     hunted = msgspec.json.decode(done.stdout, type=HuntResult)
     assert (done.returncode, hunted.verdict, hunted.seed, hunted.jobs) == (0, "held", 1, 1), hunted.sentence
     assert hunted.played > 0
-    assert list(tmp_path.iterdir()) == [], "there is nothing to keep"
+    tried = {row.what: row for row in hunted.coverage.groups}
+    assert tried["effects of the core"].tried["Transmit"] == hunted.played
+    assert "DuplicateId" in tried["effects of the core"].never
+    (folder,) = tmp_path.iterdir()
+    assert [path.name for path in folder.iterdir()] == ["hunt.html"]
 
 
 @pytest.mark.parametrize(

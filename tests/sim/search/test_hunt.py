@@ -11,6 +11,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from sim.coverage.tally import Tally
 from sim.evidence.violation import Violation
 from sim.lab.topology import Topology, load
 from sim.scenario import Scenario, Send, load_scenario
@@ -23,20 +24,20 @@ from tests.sim.findings import violation
 PAIR = load(ROOT / "topologies" / "pair.yaml")
 
 
-def holds(scenario: Scenario) -> list[Violation]:
+def holds(scenario: Scenario, tally: Tally) -> list[Violation]:
     """A world in which nothing ever goes wrong."""
     del scenario
     return []
 
 
-def hates_kills(scenario: Scenario) -> list[Violation]:
+def hates_kills(scenario: Scenario, tally: Tally | None = None) -> list[Violation]:
     """A world in which a kill loses a message."""
     killed = any(fault.kill is not None for fault in scenario.topology.faults)
     sent = any(isinstance(op, Send) for example in scenario.examples for op in example.ops)
     return [violation("confirm: lost"), violation("order: and more")] if killed and sent else []
 
 
-def falls(scenario: Scenario) -> list[Violation]:
+def falls(scenario: Scenario, tally: Tally) -> list[Violation]:
     """A world that ends its process."""
     del scenario
     os._exit(3)
@@ -107,7 +108,7 @@ def test_a_hunt_that_finds_nothing_ends_with_its_time_and_leaves_nothing(tmp_pat
 
 
 def test_a_find_with_verbs_of_virtual_time_is_not_tried_on_processes(tmp_path: Path) -> None:
-    def hates_drops(scenario: Scenario) -> list[Violation]:
+    def hates_drops(scenario: Scenario, tally: Tally) -> list[Violation]:
         return [violation("confirm: lost")] if any(fault.drop for fault in scenario.topology.faults) else []
 
     hunted = hunt(PAIR, seed=1, seconds=60, folder=tmp_path, jobs=1, run=hates_drops)
@@ -126,7 +127,7 @@ def test_a_find_of_virtual_time_only_was_tried_on_processes(tmp_path: Path) -> N
 def test_ctrl_c_while_it_shrinks_keeps_the_smallest_by_then(tmp_path: Path) -> None:
     failed: list[Scenario] = []
 
-    def interrupted(scenario: Scenario) -> list[Violation]:
+    def interrupted(scenario: Scenario, tally: Tally) -> list[Violation]:
         if not failed and steps(scenario) < 6:
             return []  # what is found is to be large
         broke = hates_kills(scenario)

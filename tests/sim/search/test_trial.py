@@ -7,6 +7,8 @@ from typing import Any
 import msgspec
 import pytest
 
+from sim.coverage.kinds import Kind
+from sim.coverage.tally import Tally
 from sim.lab.fault import Fault
 from sim.lab.topology import load
 from sim.scenario import Example, Scenario, Send
@@ -29,4 +31,6 @@ def test_a_scenario_of_a_healthy_lab_holds_in_virtual_time() -> None:
     faults = (Fault(at_s=0.5, kill="rig_1", restart_after_s=0.5),)
     lab = msgspec.structs.replace(PAIR, faults=faults, expect=type(PAIR.expect)())
     sent = Example(ops=(Send(frm="T", to="rig_1", burst=5),), at_s=0.4)
-    assert run_virtually(Scenario(topology=lab, seed=1, examples=(sent,))) == []
+    tally = Tally()
+    assert run_virtually(Scenario(topology=lab, seed=1, examples=(sent,)), tally) == []
+    assert tally.pairs[Kind("fault", "kill"), Kind("verdict", "recovery held")] == 1

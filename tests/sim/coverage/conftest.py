@@ -1,0 +1,3 @@
+from tests.sim.checks.conftest import run
+
+__all__ = ["run"]
