@@ -1,4 +1,4 @@
-"""What a tally comes to: which kinds and pairs were tried, and which never, as values for a page, a terminal and JSON."""
+"""What a tally comes to: which kinds and pairs were tried, and which never. A page, a terminal and JSON show it."""
 
 from __future__ import annotations
 
