@@ -250,7 +250,7 @@ def _work(pipe: Connection, topology: Topology, seed: int, worker: int, run: Run
 
 
 def _follow_up(state: _Hunt, found: FailingScenario, folder: Path, *, tries: int, shrink_s: float) -> HuntResult:
-    """Shrink what was found, keep it, and try it on processes. Ctrl-C ends the shrinking; the smallest so far is kept."""
+    """Shrink what was found, keep it, and try it on processes. Ctrl-C ends the shrinking; the smallest so far stays."""
     smallest, broke = found.scenario, found.broke
     interrupted = False
     try:
