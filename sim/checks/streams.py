@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from msgspec import Struct
 
+from sim.checks.content.labels import judge_labels
 from sim.checks.result import about_machine, excused, many, result_of
 from sim.checks.stream_items import Items, Lost, judge_copies, judge_missing, runs
 from sim.emulator.session import item_of, stream_destination
@@ -135,6 +136,7 @@ def _judged(index: Index, stream: _StreamRecord) -> tuple[StreamRow, Lost, list[
     lost = judge_missing(index, items, missing)
     first_times = list({entry.n: None for entry in came})
     wrong = judge_copies(index, items)
+    wrong += judge_labels(index, machine, spec, came) if spec is not None else []
     seconds = (came[-1].t - came[0].t) / 1e9 if len(came) > 1 else 0.0
     rate = (len(came) - 1) / seconds if seconds else 0.0
     row = StreamRow(

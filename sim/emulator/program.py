@@ -49,7 +49,7 @@ class NodeLike(Participant, Protocol):
     def ip(self) -> str: ...
 
     def get_stream(
-        self, id: str, key: str, *, min_size: int, to: str, pilot: str, reliable: bool
+        self, id: str, key: str, *, min_size: int, to: str, pilot: str, reliable: bool, subject: str | None = ...
     ) -> StreamLike: ...
 
 
@@ -278,6 +278,7 @@ class EmulatedProgram:
             to=to,
             pilot=self.machine.id,
             reliable=spec.reliable,
+            subject=command.subject,
         )
 
     def _append(self, command: AppendItem) -> None:

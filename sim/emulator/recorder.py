@@ -15,6 +15,8 @@ from sim.scenario.payloads import fingerprint
 
 __all__ = ["Recorder"]
 
+LABELS = ("pilot", "child", "subject")  # whose item it is: in its value, or beside it where it came alone
+
 
 class Recorder:
     """Journals what arrives at a program. `tell` reports handshakes and exceptions to whoever runs the rehearsal."""
@@ -43,7 +45,8 @@ class Recorder:
         if not (isinstance(stream, str) and isinstance(n, int)):
             stream, n = "", -1  # an item of the lab's own program, which has a form of its own
         own = {name: item for name, item in value.items() if name not in ADDED}
-        self.sender.heard(message, "item_got", stream=stream, n=n, print=fingerprint(own))
+        labels = {name: value.get(name, message.get(name)) for name in LABELS}
+        self.sender.heard(message, "item_got", stream=stream, n=n, print=fingerprint(own), value=labels)
 
     def _on_data(self, message: Message) -> None:
         value = message.value if isinstance(message.value, dict) else {}

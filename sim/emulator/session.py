@@ -21,6 +21,7 @@ __all__ = [
     "Command",
     "OpenStream",
     "SendMessage",
+    "is_forwarded",
     "item_of",
     "shared_subjects",
     "stream_destination",
@@ -39,10 +40,11 @@ class SendMessage(Struct, frozen=True):
 
 
 class OpenStream(Struct, frozen=True):
-    """Open a stream for the session of that number."""
+    """Open a stream for the session of that number. Without a subject, the station that forwards it adds its own."""
 
     stream: str
     session: int
+    subject: str | None = None
 
 
 class AppendItem(Struct, frozen=True):
@@ -95,6 +97,12 @@ def stream_destination(topology: Topology, machine: Machine, stream: Stream) -> 
     if stream.to is None and machine.parent != topology.terminal.id:
         return str(machine.parent), "CONTINUOUS"
     return topology.terminal.id, "CONTINUOUS"
+
+
+def is_forwarded(topology: Topology, machine: Machine, stream: Stream) -> bool:
+    """Whether the station of the parent forwards the items under its own name, with the subject that it knows."""
+    to, key = stream_destination(topology, machine, stream)
+    return key == "CONTINUOUS" and to != topology.terminal.id
 
 
 def item_of(seed: int, machine: str, name: str, stream: Stream, session: int, n: int) -> dict[str, Any]:

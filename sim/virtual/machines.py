@@ -212,12 +212,14 @@ class Node(Peer):
             self.ledger.record(msg.id, msg.value)
         return sent
 
-    def get_stream(self, id: str, key: str, *, min_size: int, to: str, pilot: str, reliable: bool) -> Stream:
+    def get_stream(
+        self, id: str, key: str, *, min_size: int, to: str, pilot: str, reliable: bool, subject: str | None = None
+    ) -> Stream:
         """Open a stream with its own line. Its queue may grow beyond its size: nothing waits in virtual time."""
         line = self.open(f"{self.id}_{id}", self.line.endpoint.routes.upstream, durable=reliable, clock_s=None)
         driver: Any = Pumping(self)
         own: Any = line
-        headers = {"subject": None, "pilot": pilot, "continuous": True}
+        headers = {"subject": subject, "pilot": pilot, "continuous": True}
         options = StreamOptions(to=to, key=key, headers=headers, min_size=min_size, reliable=reliable)
         stream = line.source = Stream(driver, own, options, numbers=self.numbers, now=self.timestamp)
         self.streams[id] = stream

@@ -52,7 +52,7 @@ def data(commands: Sequence[Command]) -> list[Any]:
 
 def test_a_start_says_running_and_a_second_one_begins_no_second_task() -> None:
     rig = rig_with(trials=Trials(), streams={"wheel": Stream(fields=("x",), rate_hz=10.0)})
-    assert rig.started(BEGIN, now=0.0) == [RUNNING, OpenStream("wheel", 0)]
+    assert rig.started(BEGIN, now=0.0) == [RUNNING, OpenStream("wheel", 0, "a")]
     due = rig.next_timer()
     assert rig.started({**BEGIN, "session": 1}, now=0.5) == []
     assert (rig.next_timer(), rig.state) == (due, "RUNNING")
@@ -143,7 +143,7 @@ def test_the_next_session_has_another_number_and_subject_and_counts_items_from_z
     rig.started(BEGIN, now=0.0)
     first = [command for _, command in run_until(rig, 2.5)]
     rig.stopped({"graduation": True}, now=2.6)
-    assert rig.started({"session": 1, "subject": "b"}, now=2.7) == [RUNNING, OpenStream("wheel", 1)]
+    assert rig.started({"session": 1, "subject": "b"}, now=2.7) == [RUNNING, OpenStream("wheel", 1, "b")]
     second = [command for _, command in run_until(rig, 4.0)]
     assert items(first) == [AppendItem("wheel", 0, n) for n in range(3)]
     assert items(second) == [AppendItem("wheel", 1, n) for n in range(2)]
