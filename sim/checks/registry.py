@@ -43,6 +43,12 @@ class Row(Struct, frozen=True):
     applies: Callable[[Index], bool] = _always
     to_storm: Callable[[Index], bool] = _never  # whether it applies to a single storm
     if_empty: Callable[[Index], bool] = _always  # whether it is reported if it looked at nothing
+    called: str = ""  # the name of the check, if its function has another
+
+    @property
+    def name(self) -> str:
+        """The name of the check, which its results have."""
+        return self.called or str(getattr(self.check, "__name__", "")).removeprefix("check_")
 
 
 def _has_trials(index: Index) -> bool:
@@ -73,7 +79,7 @@ def _has_faults(index: Index) -> bool:
 
 
 CHECKS = (
-    Row(check_processes),
+    Row(check_processes, called="programs"),
     Row(check_handshake),
     Row(check_trials, _has_trials),
     Row(check_session, _has_session),

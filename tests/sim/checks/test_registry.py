@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from msgspec.structs import replace
 
-from sim.checks.registry import check_all, check_storm
-from sim.evidence.index import Evidence
+from sim.checks.registry import CHECKS, check_all, check_storm
+from sim.evidence.index import Evidence, Index
 from sim.evidence.journal import Journal
 from sim.lab.topology import Machine, Trials
 from sim.scenario import Example
@@ -29,6 +29,12 @@ def test_a_healthy_run_passes_every_check_and_each_had_something_to_look_at(run:
     }
     assert [check.violations for check in check_all(run) if check.violations] == []
     assert check_of(run, "confirm").figures == "1 repeated"
+
+
+def test_the_table_knows_each_check_by_the_name_that_its_results_have(run: Evidence) -> None:
+    index = Index(run)
+    rows = [row for row in CHECKS if row.applies(index)]
+    assert [row.check(index).name for row in rows] == [row.name for row in rows]
 
 
 def test_a_healthy_storm_broke_nothing(run: Evidence) -> None:
