@@ -9,6 +9,7 @@ from cyclopts import App
 
 from sim.cli.hunt import hunt_for
 from sim.cli.import_lab import import_autopilot
+from sim.cli.output import forgiving_output
 from sim.cli.rehearse import replay, run
 from sim.lab.topology import schema
 from sim.rehearse import EXIT
@@ -86,6 +87,7 @@ def print_schema() -> int:
 
 def main() -> None:
     """Run the command, and exit with its code."""
+    forgiving_output()
     try:
         code = app(result_action="return_value", exit_on_error=False, print_error=True)
     except KeyboardInterrupt:  # before a rehearsal or a hunt began
