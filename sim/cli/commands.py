@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import json
 import sys
+from typing import Annotated
 
-from cyclopts import App
+from cyclopts import App, Parameter
 
 from sim.cli.hunt import hunt_for
 from sim.cli.import_lab import import_autopilot
 from sim.cli.output import forgiving_output
 from sim.cli.rehearse import replay, run
+from sim.cli.schema_text import schema_text
 from sim.lab.topology import schema
 from sim.rehearse import EXIT
 
@@ -28,6 +30,7 @@ For example:
     python -m sim replay lab.json                  what was saved, or failed
     python -m sim hunt topologies/lab.yaml --for 5m
     python -m sim import pilot_db.json --output my.yaml
+    python -m sim schema --text                    what a topology may have
 
 It plays a session with the faults of the topology, then storms of messages.
 It says in the terminal and in a report what held and what broke.
@@ -79,15 +82,23 @@ app.command(hunt_for, name="hunt", help=HELP_HUNT)
 
 
 @app.command(name="schema")
-def print_schema() -> int:
+def print_schema(
+    *,
+    text: Annotated[
+        bool, Parameter(negative="", help="For people: every key with its type, unit and default.")
+    ] = False,
+) -> int:
     """Print the JSON Schema of a topology, for editors."""
-    sys.stdout.write(json.dumps(schema(), indent=2) + "\n")
+    sys.stdout.write(schema_text() if text else json.dumps(schema(), indent=2) + "\n")
     return 0
 
 
 def main() -> None:
     """Run the command, and exit with its code."""
     forgiving_output()
+    if len(sys.argv) == 1:
+        app.help_print()
+        sys.exit(0)
     try:
         code = app(result_action="return_value", exit_on_error=False, print_error=True)
     except KeyboardInterrupt:  # before a rehearsal or a hunt began

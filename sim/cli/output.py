@@ -11,10 +11,8 @@ from typing import Any, TextIO
 __all__ = ["forgiving", "forgiving_output", "spelled_out"]
 
 _HANDLER = "sim.spelled-out"
-_PLAIN = {
-    **{"✓": "ok", "✗": "FAILED", "…": "...", "·": "-", "–": "-", "→": "->", "←": "<-", "±": "+-", "×": "x", "≤": "<="},
-    **{"≥": ">=", "’": "'", "“": '"', "”": '"', "•": "*", "µ": "u", "─": "-", "━": "-", "│": "|", "├": "|", "└": "`"},
-}
+_PLAIN = {"✓": "ok", "✗": "FAILED", "…": "...", "→": "->", "←": "<-", "±": "+-", "≤": "<=", "≥": ">="}
+_PLAIN |= {"·": "-", "•": "*", "µ": "u", "─": "-", "━": "-", "│": "|", "├": "|", "└": "`"}
 
 
 class _Outlet(io.FileIO):
@@ -43,8 +41,9 @@ def forgiving_output() -> None:
 def forgiving(stream: TextIO | None) -> TextIO:
     """The stream, or one in its place that raises neither for its encoding nor for a closed pipe."""
     if stream is None:  # it was closed before Python began
-        return open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115
-    if stream not in (sys.__stdout__, sys.__stderr__):  # something has replaced it, such as a test
+        return open(os.devnull, "w", encoding="utf-8")
+    is_replaced = stream is not sys.__stdout__ and stream is not sys.__stderr__
+    if is_replaced:  # such as by a test
         return stream
     stream.flush()
     raw = _Outlet(stream.fileno(), "wb", closefd=False)
