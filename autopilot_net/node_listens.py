@@ -78,8 +78,12 @@ class NodeListens(Participant):
         if not self.closing.is_set():
             self.report(error, trace)
 
-    def report(self, error: BaseException, trace: str) -> Delivery:
-        """Send an exception to the terminal, as an ERROR message. It never waits for room. From any thread."""
+    def report(self, error: BaseException | str, trace: str = "") -> Delivery:
+        """Send an exception, or a sentence, to the terminal, as an ERROR message. It never waits for room.
+
+        Any thread may call. One of your own tells what it raised by this: nobody else would. `trace` is the traceback
+        as text.
+        """
         facts = error_report(self.upstream, error, trace)
         if not self.upstream or not self._core.endpoint.outbox.room(self.upstream):
             untold = Delivery(f"{self.id} ERROR", self.upstream)

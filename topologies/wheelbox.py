@@ -6,6 +6,7 @@ Here the wheel is made up. On the real Pi, read the encoder in `_turn`, and the 
 import math
 import threading
 import time
+import traceback
 from typing import Any
 
 
@@ -50,12 +51,16 @@ class WheelBox:
         )
         period = 1 / self._machine.params["rate_hz"]
         began = due = time.monotonic()
-        # Each turn is due at its own time, so that a late one does not delay all that follow.
-        while not stop.wait(max(0.0, due - time.monotonic())):
-            stream.append(self._turn(time.monotonic() - began))
-            self._sent += 1
-            due += period
-        stream.append("END")
+        try:
+            # Each turn is due at its own time, so that a late one does not delay all that follow.
+            while not stop.wait(max(0.0, due - time.monotonic())):
+                stream.append(self._turn(time.monotonic() - began))
+                self._sent += 1
+                due += period
+        except Exception as error:  # noqa: BLE001 - an encoder is unplugged: nobody else would tell the terminal
+            self._node.report(error, traceback.format_exc())
+        finally:
+            stream.append("END")
 
     def _turn(self, t: float) -> dict[str, float]:
         return {"x": math.cos(t), "y": math.sin(t), "t": t}

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from sim.checks.result import about_machine, excused, result_of
 from sim.evidence.index import Index
+from sim.evidence.outage import seconds
 from sim.evidence.violation import Violation
 from sim.lab.names import machine_of
 from sim.verdict import Check
 
 __all__ = ["check_processes"]
 
+SOON_S = 2.0  # a listen that takes less has returned soon, however short the session is
 IN_VAIN = "no confirmation came"  # in the error of a role that waited for a confirmation
 
 
@@ -27,9 +29,24 @@ def check_processes(index: Index) -> Check:
         for name in evidence.died
         if not _was_killed(index, name)
     ]
+    broke += _slept_through(index)
     count = 2 * len(evidence.topology.machines)
     figures = "" if broke else "none raised, none ended"
     return result_of("programs", f"{count} processes", count, broke, explained=explained, figures=figures)
+
+
+def _slept_through(index: Index) -> list[Violation]:
+    """The STARTs that a lab's own program was still handling when its STOP was sent: it handled nothing else."""
+    stops = [made for made in index.made if made.key == "STOP"]
+    found = []
+    for entry in index.evidence.journal.of("listened"):
+        machine, begun = machine_of(entry.by), int(entry.value["begun"])
+        above = index.tree.path(index.evidence.topology.terminal.id, machine)
+        was_stopped = any(begun < made.t < entry.t for made in stops if made.to in above)
+        if entry.key == "START" and was_stopped and entry.t - begun > seconds(SOON_S):
+            took = f"the START of {machine} was handled for {(entry.t - begun) / 1e9:.1f} s, until after its STOP"
+            found.append(about_machine(machine, f"{took} was sent: l_start must leave long work to a thread"))
+    return found
 
 
 def _exceptions(index: Index) -> tuple[list[str], list[Violation]]:

@@ -36,7 +36,7 @@ from sim.world import NO_END, LabError
 
 __all__ = ["Lab", "LabError"]
 
-STOP_S = 3.0
+STOP_S = 8.0  # longer than the threads of a program may take to end
 READY_S = 60.0
 SNAPSHOTS_S = 0.2  # the wait between two requests for snapshots
 

@@ -22,6 +22,7 @@ from sim.evidence.journal import Writer
 from sim.lab.topology import Machine
 from sim.processes.program_process import ProgramRunner
 from sim.processes.start_up import RunContext
+from sim.processes.watch.quiet_exceptions import journal_quiet_exceptions
 
 __all__ = ["ProgramProcess", "make_station"]
 
@@ -51,6 +52,7 @@ class StationExtras:
         self.station: Any = station
         self.sender.journal.write("start")
         journal_library_errors(self.sender.journal, self.machine.id)
+        journal_quiet_exceptions(self.sender.journal, self.machine.id)
         orders = threading.Thread(target=self._listen, args=(station,), name="parent's orders", daemon=True)
         orders.start()
         self.tell("ready")

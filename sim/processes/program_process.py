@@ -8,7 +8,9 @@ A lab's own program is named in the topology by `program: module:Class`. It keep
 - Methods named `l_start`, `l_stop`, `l_param`, `l_<key>` are its listens. They get the value of the message, and may be
   `async def`. The optional `close()` ends it.
 - An exception at import, in the constructor or in a listen reaches the terminal as an ERROR message with the machine,
-  the exception and the traceback.
+  the exception and the traceback. In a rehearsal, so does one that nobody catches in a thread, a finalizer or a task of
+  asyncio; on the Pi a thread tells its own with `node.report(error, traceback.format_exc())`.
+- A listen returns soon: the next message is handled after it. What the program starts, `close()` ends.
 - A program that was killed is constructed anew when its machine is back. START is not sent again. The program keeps
   what it must remember in a file of its own, as it would on the Pi.
 - The optional `expected(journal)` says what its session should have produced: `{"streams": {name: items}}`, for the
@@ -18,19 +20,17 @@ A lab's own program is named in the topology by `program: module:Class`. It keep
 
 from __future__ import annotations
 
-import importlib
 import json
 import os
 import threading
 import time
-import traceback
+from functools import partial
 from multiprocessing.connection import Connection
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 from autopilot_net import Message, Net_Node
-from autopilot_net.coroutines import finished, refuse_generators
 from autopilot_net.error_report import error_report
 from sim.emulator.convergence import Snapshot, steady
 from sim.emulator.library_errors import journal_library_errors
@@ -40,6 +40,8 @@ from sim.evidence.journal import Reader, Writer
 from sim.lab.names import probe_of
 from sim.lab.topology import Machine
 from sim.processes.start_up import RunContext
+from sim.processes.watch.lab_program import LabProgram
+from sim.processes.watch.quiet_exceptions import tell_of_quiet_exceptions
 
 __all__ = ["FileMemory", "ProgramRunner"]
 
@@ -75,7 +77,7 @@ class ProgramRunner:
         self.sender = Sender(Writer(context.journal, self.program_id, life=life), self._tell)
         self.sender.journal.write("start")
         journal_library_errors(self.sender.journal, self.program_id)
-        self.lab_program: Any = None
+        self.lab_program: LabProgram | None = None
         self._changed = threading.Event()
         self.emulated = EmulatedProgram(
             context.topology,
@@ -89,14 +91,16 @@ class ProgramRunner:
         )
         listens = self.emulated.listens()
         if machine.program:
-            listens |= {"START": self._on_start, "STOP": self._on_stop}
+            self.lab_program = LabProgram(machine.program, self.sender.journal, self._raised)
+            listens |= {key: partial(self._call_lab, f"l_{key.lower()}") for key in ("START", "STOP")}
         self.node = self._node(self.program_id, "program", port, listens)
         self.probe = self._node(probe_of(machine.id), "probe", port, self.emulated.probe_listens())
 
     def run(self) -> None:
         """Shake hands, then carry out orders until told to quit."""
-        if self.machine.program:
-            self._begin_lab_program(self.machine.program)
+        tell_of_quiet_exceptions(self._raised)
+        if self.lab_program is not None:
+            self._begin_lab_program(self.lab_program)
         self.emulated.begin(self.node, self.probe)
         threading.Thread(target=self._run_timers, name="session", daemon=True).start()
         self._tell("ready")
@@ -143,19 +147,25 @@ class ProgramRunner:
         self.sender.add(node)
         return node
 
-    # -- listens of a lab's own program ----------------------------------------------------------------------------
+    # -- a lab's own program -----------------------------------------------------------------------------------------
 
-    def _on_start(self, message: Message) -> Any:
-        self.sender.heard(message, value=message.value)
-        return self._call_lab("l_start", message)
-
-    def _on_stop(self, message: Message) -> Any:
-        self.sender.heard(message, value=message.value)
-        return self._call_lab("l_stop", message)
+    def _begin_lab_program(self, program: LabProgram) -> None:
+        settings = SimpleNamespace(
+            **{field: getattr(self.machine, field) for field in self.machine.__struct_fields__},
+            file_dir=self.context.folder / "files" / self.machine.id,
+        )
+        listens = program.begin(self.node, settings)
+        self.node.listens |= {key: listen for key, listen in listens.items() if key not in ("START", "STOP")}
 
     def _call_lab(self, name: str, message: Message) -> Any:
-        method = getattr(self.lab_program, name, None)
-        return None if method is None else method(message.value)
+        self.sender.heard(message, value=message.value)
+        return None if self.lab_program is None else self.lab_program.call(name, message)
+
+    def _raised(self, error: BaseException | str, trace: str) -> None:
+        """Journal what the program raised, and report it to the terminal: that message may be lost."""
+        self.sender.journal.write("exception", value=error_report(self.machine.id, error, trace))
+        if not self.node.closing.is_set():
+            self.node.report(error, trace)
 
     # -- orders --------------------------------------------------------------------------------------------------
 
@@ -173,46 +183,17 @@ class ProgramRunner:
         return Snapshot(outbox=sorted([*self.node.outbox, *self.probe.outbox, *late]))
 
     def _expected(self) -> None:
-        ask = getattr(self.lab_program, "expected", None)
         expected: Any = None
-        if ask is not None:
+        if self.lab_program is not None:
             journal = Reader(self.context.journal).more()
-            expected = ask([entry for entry in journal.entries if entry.by == self.program_id])
+            expected = self.lab_program.expected([entry for entry in journal.entries if entry.by == self.program_id])
         self._tell("expected", expected)
 
     def _quit(self) -> None:
         """End the program, then the station: the machine's own program may send it KILL."""
-        if hasattr(self.lab_program, "close"):
-            finished(self.lab_program.close(), "close()")
+        if self.lab_program is not None:
+            self.lab_program.close()
         killed = self.node.send(self.machine.id, "KILL", repeat=True)
         killed.wait(QUIT_S)
         self.probe.release()
         self.node.release()
-
-    # -- the lab's own program -----------------------------------------------------------------------------------
-
-    def _begin_lab_program(self, name: str) -> None:
-        module, _, cls = name.partition(":")
-        settings = SimpleNamespace(
-            **{field: getattr(self.machine, field) for field in self.machine.__struct_fields__},
-            file_dir=self.context.folder / "files" / self.machine.id,
-        )
-        try:
-            program = getattr(importlib.import_module(module), cls)(self.node, settings)
-            listens = listens_of(program)
-        except BaseException as error:  # noqa: BLE001  # even a SystemExit at import must be reported
-            trace = traceback.format_exc()
-            facts = error_report(self.machine.id, error, trace)
-            self.sender.journal.write("exception", value=facts)  # here too: the message to the terminal may be lost
-            self.node.report(error, trace)
-            return
-        self.lab_program = program
-        self.node.listens |= {key: listen for key, listen in listens.items() if key not in ("START", "STOP")}
-
-
-def listens_of(program: Any) -> dict[str, Handler]:
-    """The methods `l_<key>` of a program, by key. Raises `AutopilotNetError` for a generator, which would never run."""
-    names = [name for name in dir(program) if name.startswith("l_")]
-    listens = {name.removeprefix("l_").upper(): getattr(program, name) for name in names}
-    refuse_generators(listens, f"program {type(program).__name__}")
-    return listens

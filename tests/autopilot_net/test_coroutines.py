@@ -22,7 +22,7 @@ from autopilot_net import (
     Terminal_Station,
 )
 from autopilot_net.coroutines import Loop, finished
-from sim.processes.program_process import listens_of
+from sim.processes.watch.lab_program import listens_of
 from tests.autopilot_net.node_pair import Pair
 from tests.conftest import eventually
 from tests.harness import Lab, lab, started_by

@@ -204,7 +204,11 @@ PROGRAMS = {
         "    def l_start(self, value): raise OSError('no pin 4')\n"
     ),
     "born_raising": "class Box:\n    def __init__(self, node, machine): raise OSError('no pin 4')\n",
-    "not_importable": "raise OSError('no pin 4')\n",
+    "threaded": (
+        "import threading\nclass Box:\n    def __init__(self, node, machine): pass\n"
+        "    def l_start(self, value): threading.Thread(target=self.turn).start()\n"
+        "    def turn(self): raise OSError('no pin 4')\n"
+    ),
 }
 
 

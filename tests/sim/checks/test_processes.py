@@ -47,3 +47,16 @@ def test_a_process_that_a_fault_killed_did_not_end_by_itself(name: str, at: floa
     run = evidence(tale)
     run.died = [name]
     assert next(check.violations for check in check_all(run) if check.name == "programs") == sentences
+
+
+@pytest.mark.parametrize(("returned", "sentences"), [(40.0, 1), (29.9, 0), (31.0, 1)])
+def test_a_start_that_sleeps_through_its_session_is_named(returned: float, sentences: int) -> None:
+    """Also on a child, whose STOP is sent to the rig above it."""
+    tale = Tale()
+    tale.at(30).made("_T_1", "_T", "rig_1", "STOP")
+    begun = tale.at(20).note("began", "_cam").t
+    tale.at(returned).note("listened", "_cam", key="START", value={"begun": begun})
+    tale.at(30.5).note("listened", "_rig_1", key="START", value={"begun": int(29e9)})  # a short one, as it is
+    found = next(check.violations for check in check_all(evidence(tale)) if check.name == "programs")
+    assert len(found) == sentences
+    assert all(text.startswith(f"the START of cam was handled for {returned - 20:.1f} s, until") for text in found)

@@ -22,12 +22,32 @@ class Turns(list[Any]):
             self.five.set()
 
 
-def test_the_wheel_streams_from_start_to_stop_and_says_how_much() -> None:
+def wheelbox() -> Any:
     spec = importlib.util.spec_from_file_location("wheelbox", SHIPPED / "wheelbox.py")
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
+    return module
+
+
+def test_a_wheel_whose_encoder_is_unplugged_tells_the_terminal_and_ends_its_stream() -> None:
+    told: list[tuple[str, str]] = []
+    stream = Turns()
+    node = SimpleNamespace(get_stream=lambda **_: stream, report=lambda error, trace: told.append((str(error), trace)))
+    wheel = wheelbox().WheelBox(node, SimpleNamespace(id="w", parent="rig_6", params={"rate_hz": 500}))
+
+    def unplugged(t: float) -> None:
+        raise OSError("encoder unplugged")
+
+    wheel._turn = unplugged
+    wheel._run(None, threading.Event())
+    ((error, trace),) = told
+    assert (error, "in unplugged" in trace, stream) == ("encoder unplugged", True, ["END"])
+
+
+def test_the_wheel_streams_from_start_to_stop_and_says_how_much() -> None:
+    module = wheelbox()
     streams: list[Turns] = []
     asked: list[dict[str, Any]] = []
 
