@@ -67,6 +67,11 @@ class Clock:
         self._asked = None
         self.ask_at = now
 
+    def forget(self, *, now: float) -> None:
+        """The terminal's clock was set, so that nothing is known any more: ask at once."""
+        self._best = None
+        self.meet(now=now)
+
     def ask(self, question: str, *, now: float) -> None:
         """`question`, an id of its own, goes out now. An answer to an earlier one is not waited for any more."""
         self._asked = (question, now)

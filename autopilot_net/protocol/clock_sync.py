@@ -1,4 +1,8 @@
-"""Asks the upstream for the terminal's time, and tells it to neighbours below. The estimate itself is `clock.py`'s."""
+"""Asks the upstream for the terminal's time, and tells it to neighbours below. The estimate itself is `clock.py`'s.
+
+When the root's clock is set, all that was measured is wrong. So it says so to its neighbours below. Each passes that
+on, forgets what it knew, and asks again. Who does not hear it finds out when it asks next.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +14,9 @@ from autopilot_net.protocol.router import Router
 
 __all__ = ["ClockSync"]
 
+WAS_SET = "set"  # the value of what the root says when its clock was set
+SET_S = 1e-3  # a clock that is merely slewed changes by less, until all have asked again
+
 
 class ClockSync:
     """The clock of one endpoint. `interval` is how often it asks in the long run, in seconds; None: never."""
@@ -20,6 +27,14 @@ class ClockSync:
         self._incarnation = incarnation
         self._asks = interval is not None
         self._clock = Clock(interval=interval or 0.0)
+        self._known_epoch = control.epoch  # the root's: what those below have measured
+        self._was_set = False
+
+    def set_epoch(self, epoch: float) -> None:
+        """This machine's wall clock shows `epoch` at `now == 0`. Of the root, all below must know when that changes."""
+        self._control.epoch = epoch
+        if self._router.routes.upstream is None and abs(epoch - self._known_epoch) > SET_S:
+            self._known_epoch, self._was_set = epoch, True
 
     def upstream_is_up(self, *, now: float) -> None:
         """The upstream is there, or there again."""
@@ -30,6 +45,17 @@ class ClockSync:
         if self._router.routes.upstream is None:
             return ClockOffset(0.0, 0.0)
         return self._clock.offset(epoch=self._control.epoch, now=now)
+
+    def next_timer(self) -> float | None:
+        """When to call `handle_timer`; None while nothing is due."""
+        return 0.0 if self._was_set else self.ask_at()
+
+    def handle_timer(self, now: float) -> list[Effect]:
+        """Say that the clock was set, or ask for the time."""
+        if not self._was_set:
+            return self.ask(now)
+        self._was_set = False
+        return self._tell_that_it_was_set(now)
 
     def ask_at(self) -> float | None:
         """When to ask the upstream for the time: it is there, and can tell it. Autopilot's own cannot."""
@@ -48,6 +74,9 @@ class ClockSync:
 
     def read(self, message: Message, peer: str, now: float) -> list[Effect]:
         """A neighbour below asks for the time, or the upstream has told it. Who does not know it yet says nothing."""
+        if peer == self._router.routes.upstream and message.value == WAS_SET:
+            self._clock.forget(now=now)
+            return self._tell_that_it_was_set(now)
         if peer == self._router.routes.upstream:
             self._clock.answer(message.get("re"), message.value, now=now)
             return []
@@ -56,3 +85,7 @@ class ClockSync:
             return []
         told = [self._control.epoch + now, known.offset, known.uncertainty]
         return self._control.say(peer, "CLOCK", told, now=now, re=message.id)
+
+    def _tell_that_it_was_set(self, now: float) -> list[Effect]:
+        ours = [peer for peer in self._router.routes.below if peer in self._router.ours]
+        return [effect for peer in ours for effect in self._control.say(peer, "CLOCK", WAS_SET, now=now)]

@@ -121,7 +121,7 @@ class Endpoint:
 
     @epoch.setter
     def epoch(self, epoch: float) -> None:
-        self._control.epoch = epoch
+        self._clock.set_epoch(epoch)
 
     @property
     def is_upstream_new(self) -> bool:
@@ -274,7 +274,7 @@ class Endpoint:
         for at, act in (
             (self._paths.retry_at, self._paths.retry),
             (self._connections.probe_at, self._connections.probe),
-            (self._clock.ask_at(), self._clock.ask),
+            (self._clock.next_timer(), self._clock.handle_timer),
         ):
             if at is not None and now >= at:
                 effects += act(now)
@@ -283,7 +283,7 @@ class Endpoint:
     def next_timer(self) -> float | None:
         """When to call `handle_timer`, at the latest; None while nothing is due, ever."""
         due = self.outbox.next_timer()  # called after every event: a generator would take three times as long
-        for timer in (self._connections.probe_at, self._clock.ask_at(), self._paths.retry_at):
+        for timer in (self._connections.probe_at, self._clock.next_timer(), self._paths.retry_at):
             if timer is not None and (due is None or timer < due):
                 due = timer
         return due

@@ -76,3 +76,40 @@ def test_an_answer_from_above_tells_the_offset_and_one_to_a_former_life_does_not
     known = one.sync.offset(now=2.0)
     assert known is not None
     assert abs(known.offset - 50.0) <= known.uncertainty
+
+
+def test_when_the_roots_clock_is_set_it_says_so_once_to_those_below_that_are_ours() -> None:
+    root = Station(upstream=None)
+    root.router.routes.meet("theirs")
+    root.sync.set_epoch(1_000.0005)
+    assert root.sync.next_timer() is None
+    root.sync.set_epoch(2_000.0)
+    assert root.sync.next_timer() == 0.0
+    notice = said(root.sync.handle_timer(now=5.0))
+    assert (notice.to, notice.key, notice.value, notice.get("re")) == ("n", "CLOCK", "set", None)
+    assert root.sync.next_timer() is None
+
+
+def test_who_hears_it_passes_it_on_forgets_what_it_knew_and_asks() -> None:
+    one = Station()
+    question = said(one.sync.handle_timer(now=2.0))
+    one.sync.read(
+        Message(id="a", to="s", sender="parent", key="CLOCK", value=[1_052.0, 0.0, 0.0], re=question.id), "parent", 2.0
+    )
+    assert one.sync.offset(now=2.0) is not None
+    told = Message(id="b", to="s", sender="parent", key="CLOCK", value="set")
+    assert said(one.sync.read(told, "parent", 3.0)).to == "n"
+    assert one.sync.offset(now=3.0) is None
+    assert one.sync.next_timer() == 3.0
+
+
+def test_who_is_below_cannot_say_that_the_terminals_clock_was_set() -> None:
+    one = Station(upstream=None)
+    told = one.sync.read(Message(id="b", to="s", sender="n", key="CLOCK", value="set"), "n", 3.0)
+    assert said(told).value == [1_003.0, 0.0, 0.0]
+
+
+def test_the_clock_of_another_than_the_root_is_nobodys_concern() -> None:
+    one = Station()
+    one.sync.set_epoch(2_000.0)
+    assert one.sync.next_timer() == one.sync.ask_at()
