@@ -79,7 +79,10 @@ class ClockRow(Struct, kw_only=True):
     machine: str
     offset_ms: float | None = None  # None if it never reported
     uncertainty_ms: float | None = None
+    true_ms: float | None = None  # how far it really was then, by what both clocks showed
     told: int = 0  # how many reports there were
+    sets: int = 0  # how often its clock was set during the run
+    latency_ms: float | None = None  # half of its messages to the terminal took less, by the clocks of both machines
 
 
 class Rate(Struct, kw_only=True):

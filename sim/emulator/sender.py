@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
-from autopilot_net import Delivery, Message, decode_array
+from autopilot_net import ClockOffset, Delivery, Message, decode_array
 from autopilot_net.delivery import when_settled
 from sim.scenario import Crash, Op, Send
 from sim.scenario.payloads import build, fingerprint
@@ -22,6 +22,8 @@ class JournalWriter(Protocol):
 
     life: int
 
+    def now(self) -> int: ...
+
     def write(self, what: str, **facts: Any) -> None: ...
 
 
@@ -30,6 +32,9 @@ class Participant(Protocol):
 
     id: str
     closing: Any
+
+    @property
+    def clock_offset(self) -> ClockOffset | None: ...
 
     def prepare_message(self, to: Any, key: str, value: Any, repeat: bool = ...) -> Message: ...
 
@@ -104,12 +109,14 @@ class Sender:
         """
         participant = self._participants[frm]
         recipient: Any = list(hops) or to
+        begun, known = self.journal.now(), participant.clock_offset
         message = participant.prepare_message(recipient, key, value, repeat=sought)
         # The life makes the id unique in the journal: each life counts from 0 again, and so do the role's own messages.
         message.id = f"{message.id}.{self.journal.life}"
         facts = {"id": message.id, "key": key, "by": frm, "example": example}
         shown = value["payload"] if example >= 0 and isinstance(value, dict) and "payload" in value else value
-        self.journal.write("made", to=to, hops=list(hops), sought=sought, print=fingerprint(shown), **facts)
+        told = {"begun": begun, "known": None if known is None else (known.offset, known.uncertainty)}
+        self.journal.write("made", to=to, hops=list(hops), sought=sought, print=fingerprint(shown), **facts, **told)
         if sought:
             with self._changed:
                 self._open.add(message.id)
@@ -187,6 +194,7 @@ def facts_of(message: Message) -> dict[str, Any]:
         "redelivered": bool(message.get("redelivered")),
         "first": str(first.get("id", "")),
         "first_sender": str(first.get("sender", "")),
+        "stamp": str(message.get("timestamp", "")),
     }
 
 

@@ -21,6 +21,8 @@ from sim.lab.names import machine_of
 
 __all__ = ["Entry", "Journal", "Reader", "Trace", "Writer", "describe_facts", "describe_fault", "raised"]
 
+TRIES = 3
+AT_ONCE_NS = 100_000  # two clocks that are read within this are read at once
 BEGINS = re.compile(rb'\{"t":\d+,"(?:by|at)":')
 
 
@@ -45,6 +47,10 @@ class Entry(Struct, kw_only=True, omit_defaults=True):
     n: int = 0
     example: int = -1
     value: Any = None
+    wall: float = 0.0  # what the wall clock of the machine showed at `t`, in seconds; 0: it was not read
+    begun: int = 0  # made: when the library was called to make it (ns)
+    known: tuple[float, float] | None = None  # made: the terminal's clock is so far ahead, and how sure that was (s)
+    stamp: str = ""  # the `timestamp` of a message that arrived
 
 
 class Trace(Struct, kw_only=True):
@@ -92,18 +98,27 @@ class Journal(Struct):
 class Writer:
     """Appends entries, each in one write. A SIGKILL may tear the last entry, and never one before it."""
 
-    def __init__(self, folder: Path, by: str, *, life: int = 0) -> None:
+    def __init__(self, folder: Path, by: str, *, life: int = 0, has_clock: bool = False) -> None:
+        """`has_clock`: the process is one of a machine, whose wall clock it reads."""
         self._fd = os.open(
             folder / f"{by}.events.jsonl", os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644
         )
         self._by = by
         self.life = life
+        self._has_clock = has_clock
         self._encoder = msgspec.json.Encoder()
 
     def write(self, what: str, **facts: Any) -> None:
         """Append an entry with the present time. `facts` are fields of `Entry`."""
-        entry = Entry(t=time.monotonic_ns(), by=facts.pop("by", self._by), life=self.life, what=what, **facts)
+        t, wall = _clocks() if self._has_clock else (time.monotonic_ns(), 0.0)
+        entry = Entry(t=t, wall=wall, by=facts.pop("by", self._by), life=self.life, what=what, **facts)
         os.write(self._fd, self._encoder.encode(entry) + b"\n")
+
+
+    @staticmethod
+    def now() -> int:
+        """The present time, in ns."""
+        return time.monotonic_ns()
 
 
 class Reader:
@@ -134,6 +149,15 @@ class Reader:
             self._read[path] = start + len(complete) + len(newline)
             for line in complete.splitlines():
                 yield _decoded(line, decoder)
+
+
+def _clocks() -> tuple[int, float]:
+    """The monotonic clock (ns), and what the wall clock shows at that time (s), or 0 if a pause came in between."""
+    for _ in range(TRIES):
+        t, wall = time.monotonic_ns(), time.time()
+        if time.monotonic_ns() - t < AT_ONCE_NS:
+            return t, wall
+    return time.monotonic_ns(), 0.0
 
 
 def _decoded(line: bytes, decoder: Any) -> Any:

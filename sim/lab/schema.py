@@ -228,6 +228,10 @@ class LabFile(_Part, frozen=True, kw_only=True):
     storm: Annotated[Storm, Meta(description="Random traffic.")] = Storm()
     faults: Annotated[tuple[Fault, ...], Meta(description="What goes wrong; times count from START.")] = ()
     expect: Annotated[Expect, Meta(description="The lab's own limits.")] = Expect()
+    clocks: Annotated[
+        Literal["own", "shared"],
+        Meta(description="own: the clock of each machine is wrong in its own way, and is set in mid-session."),
+    ] = "own"
     repeat_interval_s: Annotated[
         Positive, Meta(description="Seconds after which unconfirmed messages are sent again.")
     ] = REPEAT_INTERVAL_S

@@ -6,7 +6,7 @@ with `validate`. It finds all mistakes of a file at once, each with its line.
 """
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
 
@@ -94,6 +94,7 @@ class Topology(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     storm: Storm = Storm()
     faults: tuple[Fault, ...] = ()
     expect: Expect = Expect()
+    clocks: Literal["own", "shared"] = "own"
     repeat_interval_s: float = REPEAT_INTERVAL_S
     ping_interval_s: float = PING_INTERVAL_S
 

@@ -45,7 +45,7 @@ class StationExtras:
 
     def attach(self, station: Station) -> None:
         """Begin, in the station's process, once the station is bound."""
-        writer = Writer(self.context.journal, self.machine.id, life=self.life)
+        writer = Writer(self.context.journal, self.machine.id, life=self.life, has_clock=True)
         self._telling = threading.Lock()
         self.sender = Sender(writer, self.tell)
         self.sender.add(station)

@@ -18,6 +18,7 @@ from autopilot_net.delivery import settles
 from autopilot_net.error_report import ERROR
 from autopilot_net.interpreter import Outcome, carry_out, handled, new_delivery
 from autopilot_net.message import iso_time
+from autopilot_net.protocol.clock import ClockOffset
 from autopilot_net.protocol.durable_records import Saved
 from autopilot_net.protocol.effects import (
     Deliver,
@@ -31,14 +32,14 @@ from autopilot_net.protocol.effects import (
     Transmit,
 )
 from autopilot_net.protocol.endpoint import Endpoint, Settings
+from sim.lab.names import machine_of
+from sim.scenario.clocks import MachineClock
 from sim.virtual.connections import Wire
 from sim.virtual.event_loop import Loop, Process
 from sim.virtual.handler_thread import Closing, Done, HandlerThread
 from sim.virtual.links import Rng
 
-__all__ = ["EPOCH", "Line", "Net", "Peer"]
-
-EPOCH = 1_800_000_000.0  # the wall-clock time at which virtual time begins
+__all__ = ["Line", "Net", "Peer"]
 
 
 class Net(Protocol):
@@ -58,6 +59,9 @@ class Net(Protocol):
 
     def raised(self, process: Process, error: Exception) -> None:
         """Journal an exception that a driver must never raise."""
+
+    def clock(self, machine: str) -> MachineClock:
+        """The wall clock of a machine."""
 
     def handler_us(self, key: str) -> int:
         """How long the handler of a message with this key takes, in microseconds."""
@@ -102,11 +106,11 @@ class Peer:
         self.process = process
         self.id = id
         self.life = life
+        self.clock = net.clock(machine_of(process.name))
         self.closing: Any = Closing()
         self.below: dict[str, tuple[Wire, int]] = {}  # lower neighbour -> its wire and connection number
         self.counters: Counter[str] = Counter()
-        self._settings = settings
-        self._durable = durable
+        self._settings, self._durable = settings, durable
         self._opened: Counter[str] = Counter()
         self._queue: deque[tuple[Line, Effect]] = deque()
         self._touched: dict[Line, None] = {}  # lines whose timers must be read again
@@ -114,7 +118,7 @@ class Peer:
         self.handlers = HandlerThread(net.loop, process)
         self.lines: list[Line] = []
         self.line = self.open(id, upstream, forwards=forwards, durable=True)
-        self.numbers = itertools.count(self._first_number())
+        self.numbers = itertools.count(life << 32 if durable else 0)  # above all of its former lives
 
     # -- lines -----------------------------------------------------------------------------------------------------
 
@@ -132,7 +136,7 @@ class Peer:
             upstream=upstream,
             forwards=forwards,
             incarnation=saved.incarnation if saved is not None else incarnation,
-            epoch=EPOCH,
+            epoch=self.clock.epoch,
             settings=replace(self._settings, **changed) if changed else self._settings,
             saved=saved,
         )
@@ -153,16 +157,11 @@ class Peer:
         for wire, conn in self.below.values():
             wire.upper_died(conn)
 
-    def _first_number(self) -> int:
-        """The first message number. A durable peer starts above all numbers of its former lives."""
-        return self.life << 32 if self._durable else 0
-
     # -- sending ---------------------------------------------------------------------------------------------------
 
     def prepare(self, to: str | Sequence[str], key: str, value: Any, *, flags: Any = (), **extra: Any) -> Message:
         """A message with a new id. It is not sent yet."""
-        at = EPOCH + self.net.loop.now
-        return make_message(self.id, self.numbers, to, key, value, flags=flags, at=at, **extra)
+        return make_message(self.id, self.numbers, to, key, value, flags=flags, at=self.clock.wall, **extra)
 
     def prepare_message(self, to: Any, key: str, value: Any, repeat: bool = True) -> Message:
         """See `prepare`. It has the signature of the library's node and station."""
@@ -171,10 +170,19 @@ class Peer:
             message.flags["NOREPEAT"] = True
         return message
 
-    @staticmethod
-    def timestamp(now: float) -> str:
+    @property
+    def clock_offset(self) -> ClockOffset | None:
+        """How far the terminal's clock is ahead of this machine's. None while that is not known."""
+        return self.line.endpoint.clock_offset(now=self.at(self.line))
+
+    def timestamp(self, now: float) -> str:
         """The wall-clock time at virtual time `now` (seconds), as ISO 8601."""
-        return iso_time(EPOCH + now)
+        return iso_time(self.clock.epoch + now)
+
+    def at(self, line: Line) -> float:
+        """Virtual time in seconds. Tells the endpoint of a line first what the wall clock shows."""
+        line.endpoint.epoch = self.clock.epoch
+        return self.net.loop.now
 
     def send(self, to: Any = None, *, msg: Message | None = None, repeat: bool | None = None) -> Delivery:
         """Send a prepared message along the hops `to`. Never waits for room in a queue.
@@ -186,7 +194,7 @@ class Peer:
         hops = [to] if isinstance(to, str) else list(to or ([msg.to] if isinstance(msg.to, str) else msg.to))
         msg.to = hops[-1]
         line = self.line
-        effects = line.endpoint.send(msg, hops=hops if len(hops) > 1 else (), repeat=repeat, now=self.net.loop.now)
+        effects = line.endpoint.send(msg, hops=hops if len(hops) > 1 else (), repeat=repeat, now=self.at(line))
         delivery = new_delivery(line, msg)
         self.carry_out(line, effects)
         return delivery
@@ -196,7 +204,7 @@ class Peer:
     def receive(self, line: Line, peer: str, frames: tuple[bytes, ...]) -> None:
         """Pass frames from the neighbour `peer` to the endpoint."""
         try:
-            effects = line.endpoint.receive(peer, frames, now=self.net.loop.now)
+            effects = line.endpoint.receive(peer, frames, now=self.at(line))
         except Exception as error:  # noqa: BLE001  # the library's driver, too, survives any message
             self.net.raised(self.process, error)
             return
@@ -204,11 +212,11 @@ class Peer:
 
     def meet(self, line: Line, peer: str) -> None:
         """Tell the endpoint that a neighbour is connected."""
-        self.carry_out(line, line.endpoint.meet(peer, now=self.net.loop.now))
+        self.carry_out(line, line.endpoint.meet(peer, now=self.at(line)))
 
     def lose(self, line: Line, peer: str) -> None:
         """Tell the endpoint that a neighbour is lost."""
-        self.carry_out(line, line.endpoint.lose(peer, now=self.net.loop.now))
+        self.carry_out(line, line.endpoint.lose(peer, now=self.at(line)))
 
     def receive_below(self, name: str, wire: Wire, conn: int, frames: tuple[bytes, ...]) -> None:
         """Pass on frames from a lower neighbour. Frames by a new connection replace the former connection first."""
@@ -270,7 +278,7 @@ class Peer:
         if line.armed_us != armed_us:
             return  # it was armed for an earlier time since
         line.armed_us = None
-        now = self.net.loop.now
+        now = self.at(line)
         self.carry_out(line, line.endpoint.handle_timer(now=now))
         if line.source is not None:
             self.carry_out(line, line.source.pump(now))
@@ -291,7 +299,7 @@ class Peer:
 
     def run(self, carrier: Line, act: Callable[[float], list[Effect]]) -> None:
         """Carry out the effects of `act(now)` at once."""
-        self.carry_out(carrier, act(self.net.loop.now))
+        self.carry_out(carrier, act(self.at(carrier)))
 
     def deliver(self, carrier: Line, effect: Deliver) -> None:
         """Queue a message for its handler."""

@@ -11,6 +11,7 @@ from autopilot_net.protocol.effects import Effect
 from autopilot_net.protocol.endpoint import Endpoint
 from autopilot_net.trace_format import facts
 from sim.evidence.journal import Entry, Journal, Trace
+from sim.scenario.clocks import MachineClock
 from sim.virtual.event_loop import Loop
 
 __all__ = ["VirtualJournal", "VirtualWriter"]
@@ -32,13 +33,17 @@ class VirtualJournal:
         """How many effects were journalled."""
         return len(self._traces)
 
-    def writer(self, by: str, life: int = 0) -> VirtualWriter:
-        """A writer for one life of the process `by`."""
-        return VirtualWriter(self, by, life)
+    def writer(self, by: str, life: int = 0, clock: MachineClock | None = None) -> VirtualWriter:
+        """A writer for one life of the process `by`, on a machine with that clock."""
+        return VirtualWriter(self, by, life, clock)
+
+    def now(self) -> int:
+        """Virtual time, in ns."""
+        return self._loop.now_us * 1_000
 
     def note(self, entry: Entry) -> None:
         """Add an entry, and set its time."""
-        entry.t = self._loop.now_us * 1_000
+        entry.t = self.now()
         self.entries.append(entry)
 
     def trace(self, endpoint: Endpoint, effect: Effect) -> None:
@@ -65,14 +70,20 @@ class VirtualJournal:
 class VirtualWriter:
     """Writes the entries of one life of a process. See `sim.emulator.sender.JournalWriter`."""
 
-    def __init__(self, journal: VirtualJournal, by: str, life: int) -> None:
+    def __init__(self, journal: VirtualJournal, by: str, life: int, clock: MachineClock | None) -> None:
         self.life = life
         self._journal = journal
         self._by = by
+        self._clock = clock
+
+    def now(self) -> int:
+        """Virtual time, in ns."""
+        return self._journal.now()
 
     def write(self, what: str, **facts: Any) -> None:
         """Add an entry with the present time. `facts` are fields of `Entry`."""
-        self._journal.note(Entry(t=0, by=facts.pop("by", self._by), life=self.life, what=what, **facts))
+        wall = 0.0 if self._clock is None else self._clock.wall
+        self._journal.note(Entry(t=0, wall=wall, by=facts.pop("by", self._by), life=self.life, what=what, **facts))
 
 
 def _trace(t_us: int, at: str, life: str, effect: Effect) -> Trace:

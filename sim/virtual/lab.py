@@ -26,6 +26,7 @@ from sim.lab.topology import Topology
 from sim.lab.tree import Tree
 from sim.scenario import Example
 from sim.scenario.assignments import assign
+from sim.scenario.clocks import MachineClock, clock_plans
 from sim.virtual.connections import Wire, Wires
 from sim.virtual.driver import Line
 from sim.virtual.event_loop import Loop, Process
@@ -72,6 +73,8 @@ class VirtualLab:
         self.loop = Loop(self.raised)
         self.chance = Rng(seed_of(seed, "virtual"))
         self._storm_us = storm_us or STORM_US[self.chance.between(0, len(STORM_US))]
+        plans = clock_plans(topology, seed)
+        self.clocks = {id: MachineClock(plan, lambda: self.loop.now) for id, plan in plans.items()}
         self.journal = VirtualJournal(self.loop)
         self.running = Running()
         self._saved: dict[str, Saved] = {}
@@ -112,6 +115,10 @@ class VirtualLab:
         if name not in self._saved:
             self._saved[name] = Saved(f"{name}.kept")
         return self._saved[name]
+
+    def clock(self, machine: str) -> MachineClock:
+        """The wall clock of a machine."""
+        return self.clocks[machine]
 
     def handler_us(self, key: str) -> int:
         """How long a handler takes. A storm's may be slow, so that its process can be killed while it runs."""
@@ -173,6 +180,8 @@ class VirtualLab:
         for example in examples.values():
             self._storms.connect_peers(example)
         begun = self.loop.now_us
+        for id, clock in self.clocks.items():
+            self.loop.at(begun + round(clock.plan.step_at_s * 1_000_000), self._setting(id, clock))
         for action in actions:
             self.loop.at(begun + action.at_us, self._faults.doing(action))
         ends = [action.at_us for action in actions]
@@ -260,6 +269,14 @@ class VirtualLab:
             self.wires.retry_below(name)
         if what != "station" and (program is None or program.process.dead):
             self._starter.start_program(machine)
+
+    def _setting(self, machine: str, clock: MachineClock) -> Callable[[], None]:
+        def set_clock() -> None:
+            if clock.plan.step_s:
+                self._journal.write("clock set", to=machine, value={"ahead_s": clock.plan.step_s})
+                clock.step()
+
+        return set_clock
 
     def _starting(self, name: str, what: str) -> Callable[[], None]:
         return lambda: self.restart(name, what)

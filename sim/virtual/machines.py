@@ -116,7 +116,7 @@ class Host:
 
     def clock(self) -> ClockOffset | None:
         """How far the terminal's clock is ahead of this machine's. None while that is not known."""
-        return self._station.line.endpoint.clock_offset(now=self.now())
+        return self._station.clock_offset
 
     def after(self, seconds: float, call: Callable[[], Any]) -> None:
         """Run `call` after `seconds`, between two listens."""
@@ -268,7 +268,7 @@ class Pumping:
 
     def run(self, line: Line, act: Callable[[float], list[Effect]]) -> None:
         """Carry out the effects of `act(now)` at once."""
-        self._node.carry_out(line, act(self._node.net.loop.now))
+        self._node.carry_out(line, act(self._node.at(line)))
 
     def wait_until(self, condition: Callable[[], bool], timeout: float | None = None) -> bool:
         """Whether `condition` holds now. Does not wait."""

@@ -65,7 +65,7 @@ class MachineStarter:
     def start_station(self, machine: Machine) -> None:
         """Start a station with the role of its machine. A pilot connects to its upstream."""
         name, life = machine.id, self._next_life(machine.id)
-        sender = Sender(self._journal.writer(name, life), partial(self._tell, name))
+        sender = Sender(self._journal.writer(name, life, self._net.clock(name)), partial(self._tell, name))
         sender.journal.write("start")
         station = Station(
             self._net,
@@ -103,7 +103,7 @@ class MachineStarter:
             topology=self._topology,
             seed=self._seed,
             settings=self._settings,
-            journal=self._journal.writer(name, self._next_life(name)),
+            journal=self._journal.writer(name, self._next_life(name), self._net.clock(machine.id)),
             memory=self._memories.setdefault(machine.id, ProgramMemory()),
             tell=partial(self._tell, name),
             with_probe=self._with_probes,

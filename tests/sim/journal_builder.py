@@ -12,10 +12,12 @@ from sim.checks.registry import check_all
 from sim.evidence.index import Evidence
 from sim.evidence.journal import Entry, Journal, Trace
 from sim.lab.fault import Fault
+from sim.lab.names import machine_of
 from sim.lab.topology import Machine, Stream, Topology, Trials
 from sim.verdict import Check
 
 MS = 10**6
+EPOCH = 1e9  # the time of day at t == 0, by a clock that is right
 SEED = 7
 WHEEL = Stream(fields=("x", "y"), rate_hz=10.0)
 CAMERA = Stream(shape=(2, 3), dtype="uint16", rate_hz=5.0, reliable=False)
@@ -26,12 +28,14 @@ class Story:
 
     def __init__(self) -> None:
         self.journal = Journal()
+        self.ahead: dict[str, float] = {}  # how many seconds the wall clock of a machine is ahead
         self._now = 10**9
 
     def note(self, what: str, by: str, **facts: Any) -> Entry:
         """Add an entry."""
         self._now += MS
-        self.journal.entries.append(Entry(t=self._now, by=by, what=what, **facts))
+        wall = EPOCH + self._now / 1e9 + self.ahead.get(machine_of(by), 0.0)
+        self.journal.entries.append(Entry(t=self._now, wall=wall, by=by, what=what, **facts))
         return self.journal.entries[-1]
 
     def carry(self, id: str, *way: str, sending: str = "first") -> None:

@@ -17,6 +17,9 @@ class JournalWriter:
     def __init__(self) -> None:
         self.lines: list[tuple[str, Any]] = []
 
+    def now(self) -> int:
+        return 0
+
     def write(self, what: str, **facts: Any) -> None:
         self.lines.append((what, facts["value"]))
 

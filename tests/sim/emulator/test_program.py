@@ -23,6 +23,9 @@ class JournalWriter:
     def __init__(self) -> None:
         self.lines: list[tuple[str, dict[str, Any]]] = []
 
+    def now(self) -> int:
+        return 0
+
     def write(self, what: str, **facts: Any) -> None:
         self.lines.append((what, facts))
 
@@ -31,6 +34,7 @@ class Participant:
     """A node that delivers everything at once."""
 
     ip = "127.0.0.1"
+    clock_offset = None
 
     def __init__(self, id: str) -> None:
         self.id = id

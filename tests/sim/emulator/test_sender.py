@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from autopilot_net import Delivery, Message
+from autopilot_net import ClockOffset, Delivery, Message
 from sim.emulator.sender import ArrivalCounter, Sender, expanded
 from sim.scenario import Crash, Op, Send
 
@@ -22,12 +22,17 @@ class Journal:
     def __init__(self) -> None:
         self.lines: list[tuple[str, dict[str, Any]]] = []
 
+    def now(self) -> int:
+        return 5
+
     def write(self, what: str, **facts: Any) -> None:
         self.lines.append((what, facts))
 
 
 class Node:
     """A node whose deliveries the test settles."""
+
+    clock_offset = ClockOffset(2.0, 0.25)
 
     def __init__(self, id: str) -> None:
         self.id = id
