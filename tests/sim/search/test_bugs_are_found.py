@@ -5,7 +5,6 @@ from __future__ import annotations
 import itertools
 import json
 import os
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -17,61 +16,28 @@ from sim.lab.topology import load
 from sim.search.hunt import drawn
 from sim.search.trial import run_virtually
 from tests import ROOT
+from tests.mutate.bug import put_into
+from tests.mutate.bugs import named
 from tests.patience import patient
 from tests.sim.test_sabotages import SABOTAGES
 
 HUNT_S = 60  # of an idle machine; all are found within ten
 MOST_STEPS = 5
 
-# name: (the file, what stands there, what the bug makes of it)
-TWELVE = {
-    "confirmed, and what was handled is forgotten across a restart": (
-        "autopilot_net/protocol/inbox.py",
-        "                channel.done.add(record.seq)\n",
-        "",
-    ),
-    "a repeat forgets its hops": (
-        "autopilot_net/protocol/reliable.py",
-        "                effects += self._router.send(to, entry.hops, entry.wire(), Traffic.PROMISE)\n",
-        "                hops = () if entry.is_resend else entry.hops\n"
-        "                effects += self._router.send(to, hops, entry.wire(), Traffic.PROMISE)\n",
-    ),
-    "an outbox loses order when its path comes back": (
-        "autopilot_net/protocol/outbox.py",
-        "        for entry in again:\n            entry.is_resend = True\n",
-        "        numbers = [entry.seq for entry in reversed(again)]\n"
-        "        for entry, entry.seq in zip(again, numbers, strict=True):\n            entry.is_resend = True\n",
-    ),
-    "a route survives its neighbour's death": (
-        "autopilot_net/protocol/routes.py",
-        "        was_below = self.below.pop(peer, peer) is None\n",
-        "        was_below = peer in self.below\n",
-    ),
-    "ttl never falls": (
-        "autopilot_net/protocol/outbox.py",
-        "            entry.ttl -= 1\n",
-        "",
-    ),
-    "a gap is never reported": (
-        "autopilot_net/protocol/intake.py",
-        "        gap = [Gap(message.sender, first - missing, missing)] if missing else []\n",
-        "        gap: list[Effect] = []\n",
-    ),
-    **{name: sabotage[2:] for name, sabotage in SABOTAGES.items() if sabotage[2].startswith("autopilot_net/")},
-}
+# The names of bugs in tests/mutate/bugs.
+TWELVE = [
+    "confirmed, and what was handled is forgotten across a restart",
+    "a repeat forgets its hops",
+    "an outbox loses order when its path comes back",
+    "a route survives its neighbour's death",
+    "ttl never falls",
+    "a gap is never reported",
+    *(name for name in SABOTAGES if named(name).file.startswith("autopilot_net/")),
+]
 
 
 # Seeds with which the rarer ones are found within seconds; any other finds them within the minute, too.
 SEEDS = {"a repeat forgets its hops": 15, "ttl never falls": 3, "a gap is never reported": 2}
-
-
-def sabotaged(tree: Path, file: str, old: str, new: str) -> None:
-    """A copy of the tree with the bug in it."""
-    for folder in ("autopilot_net", "sim", "topologies"):
-        shutil.copytree(ROOT / folder, tree / folder, ignore=shutil.ignore_patterns("__pycache__"))
-    source = (tree / file).read_text()
-    assert source.count(old) == 1, f"{file} has changed: {old!r} stands there {source.count(old)} times"
-    (tree / file).write_text(source.replace(old, new))
 
 
 def hunted(tree: Path, seed: int = 1, seconds: float | None = None) -> tuple[int, dict[str, Any], str]:
@@ -92,7 +58,7 @@ def hunted(tree: Path, seed: int = 1, seconds: float | None = None) -> tuple[int
 
 @pytest.mark.parametrize("name", TWELVE)
 def test_a_hunt_finds_that_and_makes_it_small(tmp_path: Path, name: str) -> None:
-    sabotaged(tmp_path, *TWELVE[name])
+    put_into(tmp_path, named(name))
     code, found, said = hunted(tmp_path, SEEDS.get(name, 1))
     assert (code, found.get("verdict")) == (1, "broke"), (found.get("sentence"), said)
     assert found["steps"] <= MOST_STEPS, found["broke"]

@@ -1,0 +1,13 @@
+"""The bugs. A new one goes into the list of a file here, and a new file into `BUGS`."""
+
+from tests.mutate.bug import Bug
+from tests.mutate.bugs import delivery, lives, routes, session, streams
+
+__all__ = ["BUGS", "named"]
+
+BUGS: list[Bug] = [*routes.BUGS, *delivery.BUGS, *lives.BUGS, *streams.BUGS, *session.BUGS]
+
+
+def named(name: str) -> Bug:
+    """The bug of that name."""
+    return next(bug for bug in BUGS if bug.name == name)
