@@ -1,5 +1,6 @@
 """No way to somebody, and a way again: who sends is told, and what was lost meanwhile is sent again."""
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -9,6 +10,7 @@ from autopilot_net.protocol.effects import Effect, Transmit
 from autopilot_net.protocol.endpoint import Endpoint
 from tests.autopilot_net.protocol.invariants import message_of
 from tests.autopilot_net.protocol.test_frames import station
+from tests.autopilot_net.protocol.wire import PASS, Copies, Flight, Wire
 
 
 def hears(endpoint: Endpoint, peer: str, key: str, name: Any, **extra: Any) -> list[tuple[str, str, object]]:
@@ -75,3 +77,33 @@ def test_a_word_about_what_is_no_name_changes_nothing(key: str, peer: str, name:
     assert hears(one, peer, key, name) == []
     assert one.router.is_open("X", "X")
     assert one._paths.retry_at is None
+
+
+def test_a_station_that_knows_no_path_and_answers_that_come_through_it_do_not_chase_one_another() -> None:
+    """s has been restarted and does not know c yet. T's hops lead through it to c, whose answers teach T the way; what
+    n sends by c's id alone is refused by s, and T forgets the way. Each of the two used to undo the other without end.
+    """
+    wire = Wire({"T": None, "s": "T", "b": "s", "c": "b"}, {"n": "T"})
+    wire.handles_at_once = False
+    wire.send("T", "c", hops=["s", "b", "c"])
+    wire.send("n", "c")
+    wire.restart("s")
+    wire.policy = limit_of(2000)
+    wire.run(20)
+    wire.handles_at_once = True
+    wire.announce()
+    wire.handle_all()
+    wire.run(20)
+    assert len(wire.got("c")) == 2
+    assert [len(wire[name].outbox) for name in "Tn"] == [0, 0]
+
+
+def limit_of(messages: int) -> Callable[[Flight], Copies]:
+    """A policy that fails once more than so many messages have been sent."""
+    left = iter(range(messages))
+
+    def passes(_flight: Flight) -> Copies:
+        assert next(left, None) is not None, f"more than {messages} messages were sent"
+        return PASS
+
+    return passes
