@@ -1,0 +1,89 @@
+"""What arrives is judged: each bug here changes what a message carries, and a run in virtual time says so."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from autopilot_net import Message
+from autopilot_net.roles.pilot import Pilot
+from autopilot_net.roles.terminal import Terminal
+from sim.lab.topology import load
+from sim.phases import conduct, judge
+from sim.scenario import Scenario
+from sim.virtual.lab import VirtualLab
+
+LAB = """\
+pilots:
+  - id: rig_1
+    subjects: [a, b]
+    trials: {every_s: 0.5, stages: 2, bytes: 50}
+    streams: {lick: {bytes: 20, rate_hz: 10}}
+    children: [{id: cam, streams: {wheel: {fields: [x], rate_hz: 20}, top: {bytes: 9, rate_hz: 5, to: rig_1}}}]
+session: {duration_s: 3, graduate: [{at_s: 1.5, pilot: rig_1}]}
+"""
+
+
+def broke(tmp_path: Path) -> dict[str, list[str]]:
+    """What each check says that did not pass."""
+    path = tmp_path / "small.yaml"
+    path.write_text(LAB)
+    lab = VirtualLab(load(path), seed=1)
+    conducted = conduct(lab, Scenario(topology=lab.topology, seed=1))
+    return {check.name: check.violations for check in judge(conducted.evidence()) if check.result != "pass"}
+
+
+def test_a_lab_with_no_bug_in_it_holds(tmp_path: Path) -> None:
+    assert broke(tmp_path) == {}
+
+
+def changed(role: Any, method: str, monkeypatch: pytest.MonkeyPatch, change: Callable[[Any, Message], None]) -> None:
+    """Have `change` do something to a role and a message before its method does its work."""
+    whole = getattr(role, method)
+
+    def act(self: Any, message: Message) -> Any:
+        change(self, message)
+        return whole(self, message)
+
+    for name, value in vars(whole).items():
+        setattr(act, name, value)
+    monkeypatch.setattr(role, method, act)
+
+
+def test_a_subject_that_a_station_keeps_from_the_last_session_is_found(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def keep_the_first(role: Pilot, message: Message) -> None:
+        if role.subject is not None and isinstance(message.value, dict):
+            message.value = {name: value for name, value in message.value.items() if name != "subject"}
+
+    changed(Pilot, "start", monkeypatch, keep_the_first)
+    found = " ".join(broke(tmp_path)["streams"])
+    assert "with subject a, and not subject b" in found
+
+
+def test_a_terminal_that_takes_the_sender_for_the_rig_is_found(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def rename(role: Terminal, message: Message) -> None:
+        del role
+        message.value["pilot"] = message.sender
+
+    changed(Terminal, "continuous", monkeypatch, rename)
+    [sentence, *_] = broke(tmp_path)["streams"]
+    assert "with pilot _rig_1_lick.0, and not pilot rig_1" in sentence
+
+
+def test_a_value_that_is_altered_on_the_way_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def round_it(role: Terminal, message: Message) -> None:
+        del role
+        if message.value.get("trial_num") == 1:
+            message.value["note"] = "y"
+
+    changed(Terminal, "data", monkeypatch, round_it)
+    found = broke(tmp_path)
+    assert "arrived with another content than it was sent with" in " ".join(found["confirm"])
+    assert "are not the same at rig_1 and at the terminal" in " ".join(found["session"])
