@@ -241,7 +241,11 @@ class _Conduct:
 
     def _storm(self, number: int, example: Example) -> Stormed:
         self.run.played[number] = example  # before it is played, since the lab may stop in it
-        stormed = play_storm(self.world, example, number, self.scenario.seed)
+        try:
+            stormed = play_storm(self.world, example, number, self.scenario.seed)
+        except LabError as error:  # the storm may have caused it, so it has failed, and is played again
+            self.run.fell = str(error)
+            stormed = Stormed(broke=[], settled=False, journal=self.world.more())
         self.run.add(stormed.journal)
         return stormed
 

@@ -168,7 +168,7 @@ def _report(scenario: Scenario, run: _Run, sampler: Sampler, folder: Path) -> Re
     evidence = run.conducted.evidence()
     index = Index(evidence)
     checks = judge(evidence)
-    checks += _up_check(run.conducted.fell)
+    checks += [] if run.conducted.died else _up_check(run.conducted.fell)
     verdict = _verdict(checks, run)
     exceptions = [f"{one['machine']}: {one['traceback'] or one['exception']}" for one in index.exceptions()]
     return Report(
@@ -207,7 +207,9 @@ def _picture(evidence: Evidence, checks: list[Check], retry: RetryResult | None)
     smallest = _smallest_picture(evidence, retry) if retry else None
     if smallest is not None:
         return smallest
-    found = [wrong for check in checks for wrong in check.broke] + [doubt for check in checks for doubt in check.doubts]
+    found = [wrong for check in checks for wrong in check.broke] + [
+        doubt for check in checks for doubt in (*check.doubts, *check.follows)
+    ]
     return diagram_of(evidence, evidence.topology, found) if found else None
 
 

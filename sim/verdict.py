@@ -19,6 +19,7 @@ __all__ = [
     "LinkRow",
     "MachineRow",
     "ProcessRow",
+    "Result",
     "Rate",
     "Report",
     "StreamRow",
@@ -40,6 +41,7 @@ class Check(Struct, kw_only=True):
     figures: str = ""  # "0 lost, 0 twice, p99 41 ms"
     broke: list[Violation] = field(default_factory=list)
     doubts: list[Violation] = field(default_factory=list)  # what could not be decided
+    follows: list[Violation] = field(default_factory=list)  # what may follow from a process that ended or hangs
     explained: list[str] = field(default_factory=list)  # sentences about losses that a fault explains
 
     @property

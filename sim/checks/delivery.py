@@ -70,7 +70,7 @@ def check_order(index: Index) -> Check:
         if late is not None:
             overtaken, before = ids[places[late]], ids[places[late - 1]]
             text = f"{kind} from {frm} to {to}: {overtaken} was handled after {before}"
-            broke.append(Violation("", (machine_of(frm), machine_of(to)), (overtaken, before), text))
+            broke.append(Violation("", (machine_of(frm), machine_of(to)), (overtaken, before), text, stands=True))
     count = sum(map(len, wanted.values()))
     pairs = len({key[:4] for key in wanted})
     return result_of("order", f"{many(count, 'message')} of {many(pairs, 'pair')}", count, broke)

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections import defaultdict
 
 from msgspec import Struct, field
+from msgspec.structs import replace
 
 from sim.checks.result import about_message, message_words
 from sim.evidence.index import Index
@@ -64,8 +65,9 @@ def fate_of(index: Index, made: Entry) -> Fate:
     return known
 
 
-def _break(fate: Fate, sentence: str) -> None:
-    fate.broke.append(about_message(fate.made, f"{message_words(fate.made)} {sentence}"))
+def _break(fate: Fate, sentence: str, *, stands: bool = False) -> None:
+    wrong = about_message(fate.made, f"{message_words(fate.made)} {sentence}")
+    fate.broke.append(replace(wrong, stands=stands))
 
 
 def _explain(fate: Fate, sentence: str, outage: Outage) -> None:
@@ -177,9 +179,9 @@ def _judge_handling(index: Index, fate: Fate) -> None:
         _judge_missing(index, fate)
         return
     if fate.settled is not None and fate.is_confirmed and fate.settled.t < fate.handled[0].t:
-        _break(fate, "was confirmed before it was handled")
+        _break(fate, "was confirmed before it was handled", stands=True)
     if made.key in ("STORM", "DATA") and any(entry.print != made.print for entry in fate.handled):
-        _break(fate, "arrived with another content than it was sent with")
+        _break(fate, "arrived with another content than it was sent with", stands=True)
     _judge_copies(index, fate)
     _judge_lives(index, fate)
 
@@ -228,7 +230,7 @@ def _judge_copies(index: Index, fate: Fate) -> None:
             continue
         why = [why_again(index, fate.made, entry) for entry in entries[1:]]
         if None in why:
-            _break(fate, f"was handled {len(entries)} times by {by} in one life")
+            _break(fate, f"was handled {len(entries)} times by {by} in one life", stands=True)
             fate.is_twice = True
         else:
             fate.explained += [f"{name} was handled again by {by}, {reason}" for reason in why if reason]

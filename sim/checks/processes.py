@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from msgspec.structs import replace
+
 from sim.checks.result import about_machine, excused, result_of
 from sim.evidence.index import Index
 from sim.evidence.outage import seconds
@@ -25,7 +27,7 @@ def check_processes(index: Index) -> Check:
             own = f"{machine.program} on {machine.id} was restarted"
             explained.append(f"{own}, what it sent is not counted, and START was not sent again: {kill.words}")
     broke += [
-        about_machine(machine_of(name), f"the process {name} ended by itself")
+        _death(index, name)
         for name in evidence.died
         if not _was_killed(index, name)
     ]
@@ -33,6 +35,15 @@ def check_processes(index: Index) -> Check:
     count = 2 * len(evidence.topology.machines)
     figures = "" if broke else "none raised, none ended"
     return result_of("programs", f"{count} processes", count, broke, explained=explained, figures=figures)
+
+
+def _death(index: Index, name: str) -> Violation:
+    died = next((entry.value for entry in index.evidence.journal.of("died") if entry.to == name), None)
+    facts = died if isinstance(died, dict) else {}
+    part = "program" if name.startswith("_") else "station"
+    text = f"the {part} of {machine_of(name)} ended by itself: {facts.get('how', 'it is not known how')}"
+    text += f"; its log is {facts['log']}" if "log" in facts else ""
+    return replace(about_machine(machine_of(name), text), is_cause=True)
 
 
 def _slept_through(index: Index) -> list[Violation]:

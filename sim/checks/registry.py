@@ -17,6 +17,7 @@ from sim.checks.hops import check_hops
 from sim.checks.limits import check_expect
 from sim.checks.processes import check_processes
 from sim.checks.recovery import check_recovery, check_whole, has_healing
+from sim.checks.result import folded
 from sim.checks.session import check_session, check_trials
 from sim.checks.signals.judged import check_signals, has_signals
 from sim.checks.streams import check_streams, has_streams
@@ -99,7 +100,7 @@ def check_all(evidence: Evidence) -> list[Check]:
     """The checks that apply to a complete run."""
     index = Index(evidence)
     checks = [(row, row.check(index)) for row in CHECKS if row.applies(index)]
-    return [check for row, check in checks if check.count or row.if_empty(index)]
+    return folded([check for row, check in checks if check.count or row.if_empty(index)])
 
 
 def check_storm(evidence: Evidence) -> list[Violation]:

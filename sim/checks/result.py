@@ -11,9 +11,9 @@ from sim.evidence.journal import Entry
 from sim.evidence.outage import seconds
 from sim.evidence.violation import Violation
 from sim.lab.names import machine_of
-from sim.verdict import Check
+from sim.verdict import Check, Result
 
-__all__ = ["about_machine", "about_message", "excused", "many", "message_words", "result_of"]
+__all__ = ["about_machine", "about_message", "excused", "folded", "many", "message_words", "result_of"]
 
 OBEYS_S = 2.0  # how long a program may take to carry an order out
 
@@ -44,6 +44,23 @@ def result_of(
         doubts=doubts,
         explained=excused,
     )
+
+
+def folded(checks: Sequence[Check]) -> list[Check]:
+    """The checks. If a process ended or a handler hangs, what may follow from that is no finding of its own.
+
+    A check whose findings all may follow from it could not decide anything, so it is `unknown`.
+    """
+    if not any(wrong.is_cause for check in checks for wrong in check.broke):
+        return list(checks)
+    return [check if any(wrong.is_cause for wrong in check.broke) else _without_consequences(check) for check in checks]
+
+
+def _without_consequences(check: Check) -> Check:
+    kept = [wrong for wrong in check.broke if wrong.stands]
+    follows = [*(wrong for wrong in check.broke if not wrong.stands), *check.doubts]
+    result: Result = "fail" if kept else "unknown" if follows else check.result
+    return replace(check, broke=kept, doubts=[], follows=follows, result=result)
 
 
 def about_machine(machine: str, text: str, *, messages: tuple[str, ...] = ()) -> Violation:

@@ -122,8 +122,6 @@ class Lab:
         for name in [*self._stations, *self._programs]:
             self._supervisor.start(name)
         self._await_ready()
-        if self.died:
-            raise LabError(f"ended before it was ready: {', '.join(self.died)}; see {self.folder / 'logs'}")
 
     def await_handshakes(self) -> list[str]:
         """Wait until every machine's program has shaken hands with the terminal's; the machines that have not."""
@@ -276,6 +274,7 @@ class Lab:
 
     def storm(self, example: Example, number: int) -> bool:
         """Play one storm, and wait until it has settled; whether it has."""
+        self.supervisor.doomed |= {op.to for op in example.ops if isinstance(op, Crash)}
         storm = self.player.start(number, example)
         for op in example.ops:
             if isinstance(op, Crash):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import faulthandler
 import io
 import logging
 import multiprocessing
@@ -190,7 +191,9 @@ def enter(context: RunContext, name: str) -> None:
     os.dup2(log, 1)
     os.dup2(log, 2)
     os.close(log)
-    for stream in (sys.stdout, sys.stderr):  # a print of a program must not fail for the encoding of our terminal
+    faulthandler.enable()  # a crash in C writes the stacks into the log
+    # A print of a program must not fail for the encoding of our terminal, and is in the log even after a SIGKILL.
+    for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(encoding="utf-8", errors="backslashreplace", line_buffering=True)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s", force=True)

@@ -21,8 +21,15 @@ from sim.emulator.convergence import Snapshot
 from sim.evidence.journal import Writer
 from sim.processes.machines import ProgramProcess, make_station
 from sim.processes.start_up import RunContext
+from sim.processes.watch.deaths import death_facts
+from sim.world import LabError
 
 __all__ = ["Supervisor"]
+
+GATHER_S = 0.3  # how long the supervisor looks for more processes that ended, once one has
+WELL = (None, 0, -signal.SIGKILL)  # the exit codes of a process that was told to end, or was killed here
+STATION_S = 2.0  # from the end of the programs until all stations have ended
+END_S = 1.0  # from a closed pipe until the process has ended
 
 
 class Supervisor:
@@ -41,6 +48,7 @@ class Supervisor:
         self.snapshots: dict[str, tuple[int, Snapshot]] = {}  # the last one, with the number of the request
         self.lives: dict[str, int] = {}  # how often each was restarted
         self.may_end = False
+        self.doomed: set[str] = set()  # whose end is planned, though nobody here kills them
         self._died = died
         self._context = context
         self._journal = journal
@@ -80,10 +88,12 @@ class Supervisor:
     def reap(self, name: str) -> None:
         """Join a process that was killed: read its last reports, and forget that it was ready."""
         self._processes[name].join()
-        pipe = self._pipes.pop(name)
-        while pipe.poll() and self._read(pipe):
+        pipe = self._pipes.pop(name, None)
+        while pipe is not None and pipe.poll() and self._read(pipe):
             pass
-        pipe.close()
+        if pipe is not None:
+            pipe.close()
+        self.doomed.discard(name)
         self._paused.pop(name, None)
         self.reports.discard(("ready", name))
 
@@ -138,9 +148,13 @@ class Supervisor:
                 self._note_end(name)
 
     def wait(self, condition: Callable[[], bool], timeout: float) -> bool:
-        """Read reports until `condition` holds. False after `timeout` seconds, or when no process is left."""
+        """Read reports until `condition` holds. False after `timeout` seconds, or when no process is left.
+
+        Raises `LabError` once a process has ended by itself: what the others wait for may never come.
+        """
         deadline = time.monotonic() + timeout
         while not condition():
+            self._refuse_deaths()
             left = deadline - time.monotonic()
             if left <= 0 or not self._pipes:
                 return False
@@ -148,9 +162,11 @@ class Supervisor:
         return True
 
     def wait_until(self, at: float) -> None:
-        """Read reports until the monotonic clock says `at`."""
+        """Read reports until the monotonic clock says `at`. Raises `LabError` once a process has ended by itself."""
         while (left := at - time.monotonic()) > 0:
+            self._refuse_deaths()
             self._read_any(left)
+        self._refuse_deaths()
 
     def all_reported(self, *words: Any, by: Iterable[str]) -> bool:
         """Whether each of `by` that runs has made this report."""
@@ -183,34 +199,58 @@ class Supervisor:
             self.reports.add(tuple(tuple(word) if isinstance(word, list) else word for word in report))
         return True
 
+    def _refuse_deaths(self) -> None:
+        if self._died:
+            until = time.monotonic() + GATHER_S
+            while (left := until - time.monotonic()) > 0 and self._pipes:
+                self._read_any(left)
+            raise LabError(f"the lab was stopped, since these ended by themselves: {', '.join(self._died)}")
+
     def _note_end(self, name: str) -> None:
         pipe = self._pipes.pop(name, None)
         if pipe is None:
             return
         pipe.close()
         self._paused.pop(name, None)
-        if not self.may_end:
+        if not self.may_end and name not in self.doomed:
             self._died.append(name)
-            self._journal.write("died", to=name)
+            self._processes[name].join(END_S)
+            self._note_death(name)
+
+    def _note_death(self, name: str) -> None:
+        facts = death_facts(self._context.folder, name, self._processes[name].exitcode)
+        self._journal.write("died", to=name, value=facts)
 
     # -- down ------------------------------------------------------------------------------------------------------
 
     def quit(self, timeout: float) -> None:
-        """Have each program send KILL to its station, and wait until all have ended. Paused processes are killed."""
+        """Have each program send KILL to its station, and wait until all have ended. Paused processes are killed.
+
+        Programs have `timeout` seconds. The station of a program that has died is told by nobody.
+        """
+        if self._pipes:
+            self._read_any(0)  # one may have ended since the last wait
         self.may_end = True
         self.kill(list(self._paused))
         for name in self.names:
             if name.startswith("_"):
                 self.send(name, "quit")
+        self._await_ends([name for name in self._processes if name.startswith("_")], timeout)
+        self._await_ends(list(self._processes), STATION_S)
+
+    def _await_ends(self, names: list[str], timeout: float) -> None:
         deadline = time.monotonic() + timeout
-        every = self._processes.values()
+        every = [self._processes[name] for name in names]
         while (left := [p.sentinel for p in every if p.is_alive()]) and time.monotonic() < deadline:
             connection.wait(left, max(0.0, deadline - time.monotonic()))
 
     def close(self, timeout: float) -> None:
-        """Join all processes and close their pipes. They have been killed before."""
-        for process in self._processes.values():
+        """Join all processes and close their pipes. They have been killed before. Notes who ended badly meanwhile."""
+        for name, process in self._processes.items():
             process.join(timeout)
+            if name not in self._died and process.exitcode not in WELL:
+                self._died.append(name)
+                self._note_death(name)
         for pipe in self._pipes.values():
             pipe.close()
         self._pipes = {}

@@ -225,6 +225,24 @@ def test_an_exception_of_a_labs_own_program_is_first_in_the_report(tmp_path: Pat
     assert any(f"not checked: what {name}:Box" in what for what in report["not_proven"])
 
 
+def test_a_process_that_dies_ends_the_run_at_once_and_is_named_with_its_log(tmp_path: Path) -> None:
+    (tmp_path / "dies.py").write_text(
+        "import os\nclass Box:\n    def __init__(self, node, machine): pass\n"
+        "    def l_start(self, value):\n        print('the lever is stuck')\n        os._exit(3)\n"
+    )
+    lab = lab_file(tmp_path, program="dies:Box", duration=60.0)
+    done = sim(lab, "--no-page", "--report", tmp_path / "r")
+    assert done.returncode == 1, done.stdout + done.stderr
+    last = done.stdout.splitlines()[-1]
+    said = "the program of rig_1 ended by itself: exit code 3; its log is logs/rig_1.program.log"
+    assert last == f"BROKE: programs. {said}"
+    report = json.loads((tmp_path / "r" / "latest" / "report.json").read_text())
+    assert report["took_s"] < patient(30)
+    assert report["broke"] == [f"programs: {said}"]
+    assert [check["name"] for check in report["checks"] if check["follows"]] != []
+    assert (tmp_path / "r" / "latest" / "logs" / "rig_1.program.log").read_text() == "the lever is stuck\n"
+
+
 def test_a_program_that_hangs_in_a_handler_is_not_called_a_pass(tmp_path: Path) -> None:
     (tmp_path / "hangs.py").write_text(
         "import threading\nclass Box:\n    def __init__(self, node, machine): pass\n"

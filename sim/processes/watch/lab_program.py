@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import importlib
 import inspect
-import time
 import traceback
 from collections.abc import Awaitable, Callable, Iterator
 from typing import Any
@@ -80,7 +79,7 @@ class LabProgram:
 
     @contextlib.contextmanager
     def _timed(self, key: str) -> Iterator[None]:
-        begun = time.monotonic_ns()
+        begun = self._journal.now()
         try:
             yield
         finally:

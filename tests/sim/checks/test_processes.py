@@ -9,13 +9,32 @@ import pytest
 from sim.checks.registry import check_all
 from sim.evidence.index import Evidence
 from sim.evidence.journal import Entry
-from tests.sim.checks.healthy_run import broke
+from tests.sim.checks.healthy_run import again, broke, forget
 from tests.sim.journal_builder import Tale, evidence
 
 
 def test_a_process_that_ended_by_itself_is_named(run: Evidence) -> None:
     run.died = ["_rig_1"]
-    assert broke(run) == {"programs": ["the process _rig_1 ended by itself"]}
+    died = {"how": "SIGSEGV", "log": "logs/rig_1.program.log", "tail": ["Fatal Python error"]}
+    run.journal.entries.append(Entry(t=0, by="parent", what="died", to="_rig_1", value=died))
+    said = "the program of rig_1 ended by itself: SIGSEGV; its log is logs/rig_1.program.log"
+    assert broke(run) == {"programs": [said]}
+
+
+def test_what_may_follow_from_it_is_no_finding_of_its_own_and_what_happened_stands(run: Evidence) -> None:
+    forget(run, "settled", id="_rig_1_1")
+    again(run, "handled", first="_rig_1_2")
+    found = broke(run)
+    assert found["confirm"]
+    run.died = ["rig_1"]
+    checks = {check.name: check for check in check_all(run)}
+    assert checks["programs"].violations == ["the station of rig_1 ended by itself: it is not known how"]
+    (twice,) = checks["confirm"].violations
+    assert "was handled 2 times" in twice
+    assert [wrong.text for wrong in checks["confirm"].follows] == [
+        "not known: whether DATA _rig_1_1 from _rig_1 to T was handled: it has not settled"
+    ]
+    assert checks["order"].result == "pass"
 
 
 def test_an_exception_stands_there_once_however_often_it_was_told(run: Evidence) -> None:
@@ -37,8 +56,8 @@ def test_an_error_that_a_program_words_itself_is_told_too(run: Evidence, value: 
     [
         ("_rig_2", 20.1, []),
         ("rig_2", 20.1, []),
-        ("_rig_2", 40.0, ["the process _rig_2 ended by itself"]),
-        ("_rig_1", 20.1, ["the process _rig_1 ended by itself"]),
+        ("_rig_2", 40.0, ["the program of rig_2 ended by itself: it is not known how"]),
+        ("_rig_1", 20.1, ["the program of rig_1 ended by itself: it is not known how"]),
     ],
 )
 def test_a_process_that_a_fault_killed_did_not_end_by_itself(name: str, at: float, sentences: list[str]) -> None:

@@ -24,6 +24,9 @@ class Lines:
     def __init__(self) -> None:
         self.lines: list[tuple[str, str]] = []
 
+    def now(self) -> int:
+        return 0
+
     def write(self, what: str, **facts: Any) -> None:
         self.lines.append((what, facts["key"]))
 

@@ -91,6 +91,9 @@ def test_a_station_journals_them(told: Told) -> None:
         def __init__(self) -> None:
             self.lines: list[tuple[str, Any]] = []
 
+        def now(self) -> int:
+            return 0
+
         def write(self, what: str, **facts: Any) -> None:
             self.lines.append((what, facts["value"]["machine"]))
 
