@@ -7,7 +7,7 @@ complete run or shows anything.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal, Protocol
 
 from msgspec import Struct, field
@@ -16,6 +16,7 @@ from msgspec.structs import replace
 from sim.checks.registry import check_all
 from sim.evidence.index import Evidence
 from sim.evidence.journal import Journal
+from sim.evidence.spans import Span
 from sim.evidence.violation import Violation
 from sim.faults.actions import Action
 from sim.faults.compile import actions
@@ -55,8 +56,8 @@ class Conducted(Struct, kw_only=True):
     drawing_s: float = 0.0  # how long drawing storms took, in real time. The world was idle meanwhile
     fell: str = ""  # why the lab did not start, or stopped
 
-    def evidence(self) -> Evidence:
-        """The evidence for `judge`. Sorts the journal by time."""
+    def evidence(self, busy: Sequence[Span] = ()) -> Evidence:
+        """The evidence for `judge`. `busy`: when the CPUs were full. Sorts the journal by time."""
         self.journal.entries.sort(key=lambda entry: entry.t)
         self.journal.traces.sort(key=lambda trace: trace.t)
         return Evidence(
@@ -68,6 +69,7 @@ class Conducted(Struct, kw_only=True):
             unsettled=self.unsettled,
             expected=self.expected,
             died=self.died,
+            busy=list(busy),
         )
 
     def add(self, journal: Journal) -> None:

@@ -20,6 +20,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from sim.checks.clocks import clock_rows
+from sim.checks.expect.journeys import slowest_rows
 from sim.checks.session import trial_rows
 from sim.checks.streams import stream_rows
 from sim.diagram.build import diagram_of
@@ -165,7 +166,7 @@ def _retry(scenario: Scenario, run: _Run, folder: Path, world: WorldName, say: C
 
 def _report(scenario: Scenario, run: _Run, sampler: Sampler, folder: Path) -> Report:
     topology = scenario.topology
-    evidence = run.conducted.evidence()
+    evidence = run.conducted.evidence(sampler.overloaded())
     index = Index(evidence)
     checks = judge(evidence)
     checks += [] if run.conducted.died else _up_check(run.conducted.fell)
@@ -188,7 +189,8 @@ def _report(scenario: Scenario, run: _Run, sampler: Sampler, folder: Path) -> Re
         platform=f"{platform.platform()}, Python {platform.python_version()}",
         machines=machine_rows(index, checks),
         checks=checks,
-        latencies=latencies(index, sampler.overloaded()),
+        latencies=latencies(index, evidence.busy),
+        slowest=slowest_rows(index),
         clocks=clock_rows(index),
         rates=rates(evidence),
         timeline=timeline(evidence),

@@ -16,12 +16,14 @@ __all__ = [
     "Cpu",
     "Event",
     "Latency",
+    "Leg",
     "LinkRow",
     "MachineRow",
     "ProcessRow",
     "Result",
     "Rate",
     "Report",
+    "SlowRow",
     "StreamRow",
     "TrialRow",
     "Violation",
@@ -73,6 +75,27 @@ class Latency(Struct, kw_only=True):
     p99_ms: float
     max_ms: float
     flagged: bool = False  # measured while the CPUs were overloaded
+
+
+class Leg(Struct, kw_only=True):
+    """A part of the way of a message, and how long it took."""
+
+    what: str  # "waiting in _rig_1", "from rig_1 to T"
+    ms: float
+
+
+class SlowRow(Struct, kw_only=True):
+    """One of the slowest messages of a run, and where its time went."""
+
+    id: str
+    key: str
+    frm: str
+    to: str
+    at_s: float  # when it was made, in seconds since the run began
+    took_ms: float
+    legs: list[Leg] = field(default_factory=list)
+    busy: bool = False  # the CPUs of this computer were full while it was under way
+    fault: str = ""  # the fault that struck its path meanwhile
 
 
 class ClockRow(Struct, kw_only=True):
@@ -180,6 +203,7 @@ class Report(Struct, kw_only=True):
     machines: list[MachineRow] = field(default_factory=list)
     checks: list[Check] = field(default_factory=list)
     latencies: list[Latency] = field(default_factory=list)
+    slowest: list[SlowRow] = field(default_factory=list)  # the slowest first
     clocks: list[ClockRow] = field(default_factory=list)
     rates: list[Rate] = field(default_factory=list)
     timeline: list[Event] = field(default_factory=list)

@@ -12,9 +12,9 @@ from msgspec import Struct
 
 from sim.checks.clocks import check_clocks
 from sim.checks.delivery import check_confirm, check_order
+from sim.checks.expect.limits import check_expect
 from sim.checks.handshake import check_handshake
 from sim.checks.hops import check_hops
-from sim.checks.limits import check_expect
 from sim.checks.processes import check_processes
 from sim.checks.recovery import check_recovery, check_whole, has_healing
 from sim.checks.result import folded

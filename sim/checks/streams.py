@@ -38,10 +38,11 @@ class _StreamRecord:
 
 
 class StreamTimes(Struct, frozen=True):
-    """How long the items of one stream took (ms, ascending), and when each first arrived (ns, ascending)."""
+    """When each item of one stream was made, and when it first arrived (ns), or None."""
 
-    took_ms: list[float]
-    came: list[int]
+    sender: str
+    to: str
+    items: list[tuple[int, int | None]]
 
 
 def check_streams(index: Index) -> Check:
@@ -93,8 +94,8 @@ def stream_times(index: Index) -> dict[tuple[str, str], StreamTimes]:
         for entry in stream.got:
             if entry.by == to and entry.n in made:
                 first.setdefault(entry.n, entry.t)
-        took = sorted(max(0, t - made[n]) / 1e6 for n, t in first.items())
-        times[machine.id, short] = StreamTimes(took, sorted(first.values()))
+        sender = stream.made[0].by if stream.made else "_" + machine.id
+        times[machine.id, short] = StreamTimes(sender, to, [(t, first.get(n)) for n, t in made.items()])
     return times
 
 

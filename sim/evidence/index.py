@@ -14,6 +14,7 @@ from msgspec import Struct, field
 
 from sim.evidence.journal import Entry, Journal, Trace, raised
 from sim.evidence.outages import Outages
+from sim.evidence.spans import Span
 from sim.evidence.violation import Violation
 from sim.lab.names import machine_of
 from sim.lab.topology import Topology
@@ -37,6 +38,7 @@ class Evidence(Struct, kw_only=True):
     unsettled: list[Violation] = field(default_factory=list)  # doubts: messages that did not settle, and the like
     expected: dict[str, Any] = field(default_factory=dict)  # machine -> what its own program says it made, or None
     died: list[str] = field(default_factory=list)  # processes that ended and were not told to
+    busy: list[Span] = field(default_factory=list)  # when the CPUs of this computer were full
 
 
 class Index:

@@ -6,6 +6,8 @@ A key is declared here once. From it, `validate_types.py` makes what is accepted
 """
 
 import inspect
+from collections.abc import Iterable, Sequence
+from fnmatch import fnmatchcase
 from typing import Annotated, Any, Literal
 
 import msgspec
@@ -39,6 +41,7 @@ __all__ = [
     "Stream",
     "TerminalEntry",
     "TrialsEntry",
+    "each",
     "schema",
 ]
 
@@ -182,6 +185,13 @@ class Storm(_Part, frozen=True):
 class Limits(_Part, frozen=True):
     """Limits for one class of traffic. An absent limit is not checked."""
 
+    during: Annotated[
+        Literal["all", "calm", "faults"],
+        Meta(
+            description="What the limits are for: all; what was under way while no fault struck its path (calm); or "
+            "the rest (faults). A fault lasts until what it struck works again."
+        ),
+    ] = "all"
     lost: Annotated[Count | None, Meta(description="Messages that seek a confirmation and never arrived.")] = None
     twice: Annotated[Count | None, Meta(description="Messages that one process handled more than once.")] = None
     missing: Annotated[Count | None, Meta(description="Messages or items that never arrived, sought or not.")] = None
@@ -193,12 +203,29 @@ class Limits(_Part, frozen=True):
     rate_hz: Annotated[Positive | None, Meta(description="The least number a second.")] = None
 
 
-class Expect(_Part, frozen=True):
-    """The lab's own limits. A run that exceeds one has failed."""
+LimitsOf = Annotated[
+    Limits | tuple[Limits, ...], Meta(extra={"words": "limits, or a list of limits with different `during`"})
+]
 
-    trials: Annotated[Limits, Meta(description="For trials.")] = Limits()
-    streams: Annotated[dict[str, Limits], Meta(description="For streams, by name or machine.name.")] = {}
-    keys: Annotated[dict[str, Limits], Meta(description="For messages of any other key, such as START or STATE.")] = {}
+
+class Expect(_Part, frozen=True):
+    """The lab's own limits. A run that exceeds one has failed.
+
+    A pattern such as `rig_*` has `*` for any letters and `?` for one. Every machine or stream that it matches is
+    compared by itself. An exact name counts before a pattern, and the first pattern that matches counts before others.
+    """
+
+    trials: Annotated[LimitsOf, Meta(description="For the trials of all rigs together.")] = Limits()
+    rigs: Annotated[dict[str, LimitsOf], Meta(description="For the trials of single rigs, by id or pattern.")] = {}
+    streams: Annotated[
+        dict[str, LimitsOf], Meta(description="For streams, by name, machine.name, or a pattern of these.")
+    ] = {}
+    keys: Annotated[
+        dict[str, LimitsOf],
+        Meta(
+            description="For messages of any other key, such as START; or rig_*.STATE, of those from or to such a rig."
+        ),
+    ] = {}
     start_within_s: Annotated[
         Positive | None, Meta(description="Seconds from the first START that was sent until every rig runs.")
     ] = None
@@ -209,9 +236,25 @@ class Expect(_Part, frozen=True):
         Positive | None, Meta(description="Seconds from the end of a fault until its target works again.")
     ] = None
 
-    def stream(self, machine: str, name: str) -> Limits | None:
-        """The limits of a stream: those for `machine.name`, or else those for its name, or None."""
-        return self.streams.get(f"{machine}.{name}", self.streams.get(name))
+    def for_stream(self, machine: str, name: str) -> str | None:
+        """The key in `streams` whose limits a stream has. None if it has none."""
+        return _key_for([f"{machine}.{name}", name], self.streams)
+
+    def for_rig(self, machine: str) -> str | None:
+        """The key in `rigs` whose limits the trials of a rig have. None if they have none."""
+        return _key_for([machine], self.rigs)
+
+
+def each(limits: Limits | tuple[Limits, ...]) -> tuple[Limits, ...]:
+    """The limits of one key: given once, or as a list."""
+    return limits if isinstance(limits, tuple) else (limits,)
+
+
+def _key_for(names: Sequence[str], keys: Iterable[str]) -> str | None:
+    """The first of the names that is a key, or else the first key that matches one of them as a pattern."""
+    known = list(keys)
+    exact = next((name for name in names if name in known), None)
+    return exact or next((key for key in known if any(fnmatchcase(name, key) for name in names)), None)
 
 
 class LabFile(_Part, frozen=True, kw_only=True):

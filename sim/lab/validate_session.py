@@ -3,6 +3,9 @@
 As in `validate.py`, checks take nodes, add mistakes with their lines, and skip broken nodes.
 """
 
+from collections.abc import Callable
+from fnmatch import fnmatchcase
+
 from autopilot_net.roles.pilot import Pilot
 from autopilot_net.roles.terminal import Terminal
 from sim.lab.expand import WrittenMachine
@@ -46,15 +49,34 @@ def check_expect(machines: list[WrittenMachine], root: YamlNode, mistakes: Mista
     if "recovered_within_s" in expect.mapping and (faults is None or faults.value in (None, [])):
         line = expect.line_of("recovered_within_s")
         mistakes.add(line, "there is nothing to recover from: the lab has no `faults`; add one, or remove the key.")
+    _check_during(expect, has_faults=faults is not None and faults.value not in (None, []), tell=mistakes.add)
+    if "rigs" in expect.mapping:
+        _check_expected_rigs(machines, expect.mapping["rigs"], mistakes)
     if "streams" in expect.mapping:
         _check_expected_streams(machines, expect.mapping["streams"], mistakes)
     if "keys" in expect.mapping and not any("program" in machine.entry.mapping for machine in machines):
         for name, node in expect.mapping["keys"].mapping.items():  # a lab's own program may send any key
-            if name not in _KEYS:
-                close = did_you_mean(name.upper(), [*_KEYS])
-                mistakes.add(
-                    node.line, f"no station or program sends {show(name)}, so nothing can be expected of it; {close}"
-                )
+            if (key := name.rpartition(".")[2]) not in _KEYS:
+                close = did_you_mean(key.upper(), [*_KEYS])
+                nobody = f"no station or program sends {show(key)}, so nothing can be expected of it"
+                mistakes.add(node.line, f"{nobody}; {close}")
+
+
+def _check_during(expect: YamlNode, *, has_faults: bool, tell: Callable[[int, str], None]) -> None:
+    named = [under for key in ("rigs", "streams", "keys") if key in expect.mapping for under in [expect.mapping[key]]]
+    given = [*(expect.mapping[key] for key in ("trials",) if key in expect.mapping)]
+    given += [limits for under in named for limits in under.mapping.values()]
+    for limits in [one for node in given for one in (node.items or [node])]:
+        if limits.text("during") == "faults" and not has_faults:
+            tell(limits.line_of("during"), "`during: faults` limits nothing: the lab has no `faults`; add one.")
+
+
+def _check_expected_rigs(machines: list[WrittenMachine], expected: YamlNode, mistakes: Mistakes) -> None:
+    rigs = [machine.id for machine in machines if machine.id is not None and "trials" in machine.entry.mapping]
+    for name, node in expected.mapping.items():
+        if not any(fnmatchcase(rig, name) for rig in rigs):
+            nothing = f"no machine {show(name)} makes trials, so nothing can be expected of them"
+            mistakes.add(node.line, f"{nothing}; {did_you_mean(name, rigs)}")
 
 
 def _check_expected_streams(machines: list[WrittenMachine], expected: YamlNode, mistakes: Mistakes) -> None:
@@ -64,6 +86,6 @@ def _check_expected_streams(machines: list[WrittenMachine], expected: YamlNode, 
         for name in streams.mapping if streams is not None else ():
             names |= {name: None, f"{machine.id}.{name}": None}
     for name, node in expected.mapping.items():
-        if name not in names:
+        if not any(fnmatchcase(known, name) for known in names):
             close = did_you_mean(name, names)
             mistakes.add(node.line, f"no machine has a stream {show(name)}, so nothing can be expected of it; {close}")

@@ -9,12 +9,14 @@ from collections.abc import Callable
 
 import psutil
 
+from sim.evidence.spans import merged
 from sim.verdict import Cpu, ProcessRow
 
 __all__ = ["OVERLOAD_PCT", "Sampler"]
 
 OVERLOAD_PCT = 90.0
 EVERY_S = 0.5
+LATE_S = 0.25  # who is woken so much too late waited for a CPU
 
 
 class Sampler:
@@ -23,6 +25,9 @@ class Sampler:
     def __init__(self, processes: Callable[[], dict[str, int]]) -> None:
         self._processes = processes
         self._load: list[tuple[int, float]] = []  # (ns, per cent of all cores)
+        self._late: list[
+            tuple[int, int]
+        ] = []  # when this thread waited for a CPU: a container may have less than a core
         self._memory: dict[tuple[str, int], float] = {}
         self._cpu: dict[tuple[str, int], tuple[float, float, float]] = {}  # first sample, last sample, CPU seconds
         self._started: dict[tuple[str, int], float] = {}  # CPU seconds at the first sample
@@ -48,12 +53,13 @@ class Sampler:
             cores=psutil.cpu_count() or 1,
             median_pct=round(statistics.median(loads), 1),
             max_pct=max(loads),
-            overloaded_s=EVERY_S * sum(1 for load in loads if load > OVERLOAD_PCT),
+            overloaded_s=round(sum(until - since for since, until in self.overloaded()) / 1e9, 1),
         )
 
     def overloaded(self) -> list[tuple[int, int]]:
         """The spans of overload, as pairs of nanoseconds of the monotonic clock. Latencies in them are flagged."""
-        return [(at - int(EVERY_S * 1e9), at) for at, load in self._load if load > OVERLOAD_PCT]
+        full = [(at - int(EVERY_S * 1e9), at) for at, load in self._load if load > OVERLOAD_PCT]
+        return merged([*full, *self._late])
 
     def rows(self) -> list[ProcessRow]:
         """One row for each process, in the order of their names."""
@@ -65,13 +71,18 @@ class Sampler:
         return rows
 
     def _run(self) -> None:
+        last = time.monotonic_ns()
         while not self._done.wait(EVERY_S):
-            self._load.append((time.monotonic_ns(), psutil.cpu_percent()))
+            now = time.monotonic_ns()
+            if now - last > (EVERY_S + LATE_S) * 1e9:
+                self._late.append((last, now))
+            self._load.append((now, psutil.cpu_percent()))
             for name, pid in self._processes().items():
                 try:
                     self._sample(name, pid)
                 except psutil.Error:
                     continue  # it has ended meanwhile
+            last = time.monotonic_ns()
 
     def _sample(self, name: str, pid: int) -> None:
         process = self._known.setdefault(pid, psutil.Process(pid))

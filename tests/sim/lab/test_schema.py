@@ -3,6 +3,7 @@
 import json
 from typing import Any
 
+from sim.lab.schema import each
 from sim.lab.topology import Limits, load, schema
 from tests.sim.lab.files import SHIPPED
 
@@ -25,6 +26,21 @@ def test_the_limits_of_one_machine_s_stream_go_before_those_of_the_name(write: A
             "expect: {streams: {s: {missing: 0}, r2.s: {missing_pct: 1}}}\n"
         )
     ).expect
-    assert expect.stream("r1", "s") == Limits(missing=0)
-    assert expect.stream("r2", "s") == Limits(missing_pct=1.0)
-    assert expect.stream("r2", "other") is None
+    assert [expect.for_stream(machine, "s") for machine in ("r1", "r2")] == ["s", "r2.s"]
+    assert expect.for_stream("r2", "other") is None
+
+
+def test_limits_may_be_given_for_a_pattern_and_apart_for_calm_and_faults(write: Any) -> None:
+    expect = load(
+        write(
+            'pilots: [{id: "r{n}", from: 1, to: 3, trials: {}, streams: {s: {bytes: 1, rate_hz: 1}}}]\n'
+            "faults: [{at_s: 1, cut: r1}]\n"
+            "expect:\n"
+            "  trials: [{during: calm, p99_ms: 50}, {during: faults, p99_ms: 5e3}]\n"
+            "  rigs: {r2: {lost: 0}, 'r[23]': {p99_ms: 9}}\n"
+            "  streams: {'*.s': {missing: 0}, r1.s: {missing: 1}}\n"
+        )
+    ).expect
+    assert each(expect.trials) == (Limits(during="calm", p99_ms=50.0), Limits(during="faults", p99_ms=5000.0))
+    assert [expect.for_rig(rig) for rig in ("r1", "r2", "r3")] == [None, "r2", "r[23]"]
+    assert [expect.for_stream(rig, "s") for rig in ("r1", "r2")] == ["r1.s", "*.s"]

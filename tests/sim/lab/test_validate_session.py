@@ -53,6 +53,28 @@ expect: {keys: {start: {lost: 0}}}
 => 3: no station or program sends 'start', so nothing can be expected of it; did you mean 'START'?
 
 ...
+    trials: {}
+expect: {rigs: {"rog_*": {lost: 0}}}
+=> 4: no machine 'rog_*' makes trials, so nothing can be expected of them; did you mean 'rig_1'?
+
+...
+    streams: {s: {bytes: 1, rate_hz: 1}}
+expect: {streams: {"*.t": {}}}
+=> 4: no machine has a stream '*.t', so nothing can be expected of it; known here: s, rig_1.s.
+
+...
+expect: {keys: {"rig_*.start": {lost: 0}}}
+=> 3: no station or program sends 'start', so nothing can be expected of it; did you mean 'START'?
+
+...
+expect: {trials: [{p99_ms: 5}, {during: faults, p99_ms: 50}]}
+=> 3: `during: faults` limits nothing: the lab has no `faults`; add one.
+
+...
+expect: {trials: {during: quiet}}
+=> 3: `expect.trials.during` must be one of all, calm, faults, not 'quiet'.
+
+...
 expect: {recovered_within_s: 10}
 => 3: there is nothing to recover from: the lab has no `faults`; add one, or remove the key.
 

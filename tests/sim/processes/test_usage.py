@@ -29,3 +29,12 @@ def test_overload_is_the_half_second_before_a_sample_above_the_limit() -> None:
     sampler._load += [(10**9, OVERLOAD_PCT), (2 * 10**9, OVERLOAD_PCT + 1)]
     assert sampler.overloaded() == [(1_500_000_000, 2_000_000_000)]
     assert sampler.cpu().overloaded_s == 0.5
+
+
+def test_who_waits_for_a_cpu_is_overloaded_too() -> None:
+    """A container may be given less than a core: then the cores are idle, and its processes wait."""
+    sampler = Sampler(dict)
+    sampler._load += [(2 * 10**9, OVERLOAD_PCT + 1)]
+    sampler._late += [(1_800_000_000, 3 * 10**9)]
+    assert sampler.overloaded() == [(1_500_000_000, 3 * 10**9)]
+    assert sampler.cpu().overloaded_s == 1.5

@@ -1,0 +1,1 @@
+"""The lab's own limits: `limits.py` compares them with the figures of `traffic.py`, and `findings.py` words them."""
