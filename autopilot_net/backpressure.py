@@ -6,10 +6,10 @@ queue, which is bounded and fair. For the I/O thread.
 
 from __future__ import annotations
 
-import threading
 import time
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager
 
 from autopilot_net.attachment import Attachment, Stuck
 from autopilot_net.interpreter import Outcome
@@ -23,10 +23,11 @@ READ_OUT_S = 0.01  # how often to check whether a connection that is over has be
 
 
 class Backpressure:
-    """The full pipes of one driver. `lock` guards its endpoints."""
+    """The full pipes of one driver. `lock` guards its endpoints. `clock` gives seconds."""
 
-    def __init__(self, lock: threading.Lock) -> None:
+    def __init__(self, lock: AbstractContextManager[object], clock: Callable[[], float] = time.monotonic) -> None:
         self._lock = lock
+        self._clock = clock
 
     def admit(self, queued: Iterable[tuple[Attachment, Effect]]) -> list[tuple[Attachment, Effect]]:
         """What of `queued` to carry out now. What a pipe would not take goes back to its endpoint, to wait there.
@@ -62,13 +63,12 @@ class Backpressure:
             return Outcome.GONE
         stuck = attachment.stuck[effect.peer] = Stuck()
         stuck.effects.append(effect)
-        stuck.postpone(time.monotonic(), late=result is SendResult.LATE)
+        stuck.postpone(self._clock(), late=result is SendResult.LATE)
         with self._lock:
             attachment.endpoint.full(effect.peer, [])
         return Outcome.WAITS
 
-    @staticmethod
-    def retry(attachment: Attachment, peer: str) -> Outcome:
+    def retry(self, attachment: Attachment, peer: str) -> Outcome:
         """Try again what the pipe to `peer` has refused. SENT: all of it is through. Called under the lock."""
         stuck = attachment.stuck.get(peer)
         while stuck is not None and stuck.effects:
@@ -76,7 +76,7 @@ class Backpressure:
             if result is SendResult.GONE:
                 return Outcome.GONE
             if result is not SendResult.YES:
-                stuck.postpone(time.monotonic(), late=result is SendResult.LATE)
+                stuck.postpone(self._clock(), late=result is SendResult.LATE)
                 return Outcome.WAITS
             attachment.endpoint.sent(stuck.effects.popleft())
         attachment.stuck.pop(peer, None)

@@ -22,7 +22,7 @@ from sim.faults.actions import Action
 from sim.faults.compile import actions
 from sim.lab.topology import Topology
 from sim.scenario import Crash, Example, Scenario
-from sim.storms import Failure, Stormed, play_storm, size_of
+from sim.storms import Failure, Stormed, allow_for, play_storm, size_of
 from sim.verdict import Check
 from sim.world import NO_END, LabError, World
 
@@ -173,6 +173,8 @@ class _Conduct:
         phase: Phase = "session" if session else "faults"
         self.say(Progress(phase, "playing"))
         self.run.played |= timed
+        for example in timed.values():
+            allow_for(self.world, example)
         if not self.world.play(actions, timed, session=session):
             self._doubt(NO_END)
         if faults:  # even if the draw has left none of them

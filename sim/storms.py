@@ -9,9 +9,12 @@ from sim.evidence.index import Evidence
 from sim.evidence.journal import Journal
 from sim.evidence.violation import Violation
 from sim.scenario import Example, Flow, Send
+from sim.scenario.assignments import busy_s
 from sim.world import World
 
-__all__ = ["Failure", "Stormed", "play_storm", "size_of"]
+__all__ = ["Failure", "Stormed", "allow_for", "play_storm", "size_of"]
+
+TRIES = 12  # times the slowest confirmation until a message is given up: it is sent six times, at twice that interval
 
 
 class Failure(Struct):
@@ -36,6 +39,7 @@ def play_storm(world: World, example: Example, number: int, seed: int) -> Storme
 
     `number` must be new in the run: its journal entries are found by it.
     """
+    allow_for(world, example)
     settled = world.storm(example, number)
     chunk = world.more()
     evidence = Evidence(
@@ -45,6 +49,11 @@ def play_storm(world: World, example: Example, number: int, seed: int) -> Storme
         examples={number: example},
     )
     return Stormed(broke=check_storm(evidence), settled=settled and not world.died, journal=chunk)
+
+
+def allow_for(world: World, example: Example) -> None:
+    """Have the world wait longer from now on: for slow handlers, and for repeats, which are slower after them."""
+    world.settle_s += TRIES * busy_s(example)
 
 
 def size_of(example: Example) -> int:

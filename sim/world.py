@@ -24,6 +24,7 @@ class World(Protocol):
     """One lab. One thread calls the methods, in this order. Each waits until it is done."""
 
     topology: Topology
+    settle_s: float  # how long it waits at most for what is under way
     died: list[str]  # participants whose process ended by itself
 
     def start(self) -> None:

@@ -20,7 +20,7 @@ UNTESTED = {
     # The two worlds play whole labs, and only a whole lab shows what a part of them does: test_conformance compares
     # both with one another, and test_lab of each room plays them.
     *(f"sim/processes/{part}.py" for part in ("faults", "machines", "raw_peer", "storms", "supervisor")),
-    *(f"sim/virtual/{part}.py" for part in ("connections", "driver", "programs", "raw_peer", "storms")),
+    *(f"sim/virtual/{part}.py" for part in ("wires/connections", "driver", "programs", "raw_peer", "storms")),
     # A whole run, as a person starts it: test_cli, test_plugin and test_phases have it from end to end.
     *(f"sim/{part}.py" for part in ("labtest", "rehearse")),
     *(f"sim/cli/{part}.py" for part in ("commands", "console")),

@@ -116,7 +116,7 @@ def _judge_unsettled(index: Index, fate: Fate) -> None:
 
 def may_be_under_way(index: Index, path: list[str], since: int, kill: Outage) -> bool:
     """Whether a message sent on `path` at `since` may still have been under way when its sender was killed."""
-    if kill.begins - since <= seconds(index.evidence.topology.repeat_interval_s + LATE_S):
+    if kill.begins - since <= seconds(index.repeat_s + LATE_S):
         return True
     before = kill.begins - seconds(2 * BEFORE_S)  # excludes the kill itself, and outages that began with it
     return any(outage.overlaps(since, before) for outage in index.outages.on(path, both_ways=True))
@@ -134,10 +134,10 @@ def _why_expired(index: Index, fate: Fate, at: int) -> Outage | None:
 
     It must have struck every repeat, or its confirmation: one repeat on a path without outages gets through.
     """
-    made, topology = fate.made, index.evidence.topology
-    since = max(made.t, at - seconds(TTL * topology.repeat_interval_s))
+    made = fate.made
+    since = max(made.t, at - seconds(TTL * index.repeat_s))
     longest, outage = index.outages.unbroken(path_to_confirm(index, made), since, at)
-    if outage is None or longest > seconds(topology.repeat_interval_s + LATE_S):
+    if outage is None or longest > seconds(index.repeat_s + LATE_S):
         return None
     # On a crawling link the message may still be under way.
     is_missing = made.key in HANDLED and not fate.handled and not outage.is_crawl

@@ -6,7 +6,7 @@ from msgspec.structs import replace
 
 from sim.checks.result import about_machine, excused, result_of
 from sim.evidence.index import Index
-from sim.evidence.outage import seconds
+from sim.evidence.outage import Outage, seconds
 from sim.evidence.violation import Violation
 from sim.lab.names import machine_of
 from sim.verdict import Check
@@ -14,6 +14,7 @@ from sim.verdict import Check
 __all__ = ["check_processes"]
 
 SOON_S = 2.0  # a listen that takes less has returned soon, however short the session is
+NO_FILE = "nothing of it came from"  # in the error of a START whose file was asked for, and did not come
 IN_VAIN = "no confirmation came"  # in the error of a role that waited for a confirmation
 
 
@@ -65,10 +66,19 @@ def _exceptions(index: Index) -> tuple[list[str], list[Violation]]:
     errors = [(raised["machine"], raised["exception"], raised["traceback"]) for raised in index.exceptions()]
     in_vain = [about_machine(m, f"{m}: {error}") for m, error, trace in errors if IN_VAIN in error and not trace]
     explained, broke = excused(index, in_vain)
-    return explained, [
-        *broke,
-        *(about_machine(m, f"{m}: {error}") for m, error, trace in errors if IN_VAIN not in error or trace),
-    ]
+    for m, error, trace in errors:
+        outage = _why_no_file(index, m) if NO_FILE in error else None
+        if outage is not None:
+            explained.append(f"{m}: {error}: {outage.words}")
+        elif IN_VAIN not in error or trace:
+            broke.append(about_machine(m, f"{m}: {error}"))
+    return explained, broke
+
+
+def _why_no_file(index: Index, machine: str) -> Outage | None:
+    """An outage on the way to the terminal. A request for a file is not repeated: one that is lost costs the START."""
+    path = index.tree.path(machine, index.evidence.topology.terminal.id)
+    return next(iter(index.outages.on(path, both_ways=True)), None)
 
 
 def _was_killed(index: Index, name: str) -> bool:

@@ -81,7 +81,7 @@ def excused(index: Index, idle: Sequence[Violation]) -> tuple[list[str], list[Vi
     """
     explained, others = [], []
     orders = [entry.t for entry in index.made if entry.key in ("START", "STOP")] or [0]
-    enough = seconds(index.evidence.topology.repeat_interval_s + OBEYS_S)
+    enough = seconds(index.repeat_s + OBEYS_S)
     for violation in idle:
         stations = index.tree.path("_" + index.evidence.topology.terminal.id, violation.machines[0])[1:]
         path = [name for station in stations for name in (station, "_" + station, station)]

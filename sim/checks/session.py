@@ -206,13 +206,15 @@ def _may_differ(index: Index, machine: str, arrived: Entry, reported: list[Entry
     """Whether a fault excuses that a station reports another state than the last one received from its program."""
     if arrived.value["state"] is None and _was_restarted(index, machine, arrived.t):
         return True  # a restarted station does not know it yet
-    if arrived.value["state"] is None or not index.outages:
+    if arrived.value["state"] is None or not (index.outages or index.slow_s):
         return False
     terminal = index.evidence.topology.terminal.id
     path = ["_" + machine, *index.tree.path(machine, terminal), "_" + terminal]
-    since = arrived.t - seconds(index.evidence.topology.repeat_interval_s)
+    since = arrived.t - seconds(index.repeat_s)
     is_struck = any(outage.overlaps(since, arrived.t) for outage in index.outages.on(path, both_ways=True))
     before = [entry.value for entry in reported if entry.t <= arrived.t]
+    if index.slow_s:
+        return arrived.value["state"] in before  # a slow handler of its station keeps both words waiting
     return is_struck and arrived.value["state"] in before[-2:]
 
 

@@ -77,11 +77,18 @@ class ArrivalCounter:
 class Sender:
     """Sends for one or more participants of a process, and journals it. Any thread may call.
 
-    `tell` reports to whoever runs the rehearsal: `settled` and `reached`, each with the number of a storm.
+    `tell` reports to whoever runs the rehearsal: `settled` and `reached`, each with the number of a storm. `pause` is
+    what a slow handler does for so many seconds. In virtual time it does nothing: there the lab makes the time pass.
     """
 
-    def __init__(self, journal: JournalWriter, tell: Callable[..., None]) -> None:
+    def __init__(
+        self,
+        journal: JournalWriter,
+        tell: Callable[..., None],
+        pause: Callable[[float], object] = lambda _: None,
+    ) -> None:
         self.journal = journal
+        self._pause = pause
         self.arrivals = ArrivalCounter(tell)
         self._tell = tell
         self._participants: dict[str, Participant] = {}
@@ -133,9 +140,9 @@ class Sender:
                 value: dict[str, Any] = {"example": example, "payload": None}
                 deliveries.append(self.send(op.frm, op.to, "CRASH", value, example=example))
             elif isinstance(op, Send):
-                payload = build(op.payload)
+                payload, slow = build(op.payload), {"takes_ms": op.takes_ms} if op.takes_ms else {}
                 for n in range(op.burst):
-                    value = {"example": example, "op": number, "n": n, "payload": payload}
+                    value = {"example": example, "op": number, "n": n, "payload": payload, **slow}
                     delivery = self.send(
                         op.frm, op.to, "STORM", value, hops=op.hops, sought=op.sought, example=example
                     )
@@ -160,6 +167,7 @@ class Sender:
     def heard_storm(self, by: str, message: Message) -> None:
         """The handler of STORM at the participant `by`."""
         value = expanded(message.value)
+        self._pause(value.get("takes_ms", 0) / 1e3)
         self.heard(message, by=by, example=value["example"], print=fingerprint(value["payload"]))
         self.arrivals.came(value["example"])
 

@@ -20,10 +20,12 @@ from sim.lab.names import machine_of
 from sim.lab.topology import Topology
 from sim.lab.tree import Tree
 from sim.scenario import Example
+from sim.scenario.assignments import busy_s
 
 __all__ = ["Evidence", "Index", "digest"]
 
 CAME = ("handled", "shook", "state", "cohere")
+SLOWER = 2  # times the slowest recent confirmation passes before a sender repeats
 WORDS = ("CONFIRM", "GONE", "BACK")  # the keys of answers about a message to its sender
 
 
@@ -48,6 +50,9 @@ class Index:
         self.evidence = evidence
         self._durable = {machine.id for machine in evidence.topology.machines if machine.durable}
         self.tree = Tree(evidence.topology)
+        # How long slow handlers of storms may keep others waiting. What follows is repeated less often: see `Outbox`.
+        self.slow_s = sum(map(busy_s, evidence.examples.values()))
+        self.repeat_s = max(evidence.topology.repeat_interval_s, SLOWER * self.slow_s)
         self.made = [entry for entry in evidence.journal.of("made") if entry.by]
         self.made_by: dict[str, list[Entry]] = defaultdict(list)
         for entry in self.made:

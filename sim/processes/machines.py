@@ -10,6 +10,7 @@ import os
 import signal
 import sys
 import threading
+import time
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
@@ -48,7 +49,7 @@ class StationExtras:
         """Begin, in the station's process, once the station is bound."""
         writer = Writer(self.context.journal, self.machine.id, life=self.life, has_clock=True)
         self._telling = threading.Lock()
-        self.sender = Sender(writer, self.tell)
+        self.sender = Sender(writer, self.tell, time.sleep)
         self.sender.add(station)
         self.station: Any = station
         self.sender.journal.write("start")

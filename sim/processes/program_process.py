@@ -74,7 +74,8 @@ class ProgramRunner:
         self.pipe = pipe
         self.program_id = "_" + machine.id
         self._telling = threading.Lock()  # keeps the two writes of a long report together
-        self.sender = Sender(Writer(context.journal, self.program_id, life=life, has_clock=True), self._tell)
+        writer = Writer(context.journal, self.program_id, life=life, has_clock=True)
+        self.sender = Sender(writer, self._tell, time.sleep)
         self.sender.journal.write("start")
         journal_library_errors(self.sender.journal, self.program_id)
         self.lab_program: LabProgram | None = None

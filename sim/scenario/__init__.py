@@ -5,6 +5,7 @@ A `Scenario` has storms (`Example`). A storm has operations (`Op`): `Send`, `Flo
 """
 
 from sim.scenario.scenario import (
+    Bounds,
     Crash,
     Example,
     Flow,
@@ -19,6 +20,7 @@ from sim.scenario.scenario import (
 )
 
 __all__ = [
+    "Bounds",
     "Crash",
     "Example",
     "Flow",

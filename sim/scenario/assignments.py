@@ -8,7 +8,7 @@ from collections.abc import Collection
 from sim.lab.names import is_probe, machine_of
 from sim.scenario import Crash, Example, Flow, Op, Send, Twice
 
-__all__ = ["assign", "recipient_process", "sender_process"]
+__all__ = ["assign", "busy_s", "recipient_process", "sender_process"]
 
 
 def assign(example: Example, skipped: Collection[int] = ()) -> tuple[dict[str, list[tuple[int, Op]]], Counter[str]]:
@@ -28,6 +28,11 @@ def assign(example: Example, skipped: Collection[int] = ()) -> tuple[dict[str, l
         elif isinstance(op, Twice):
             due[recipient_process(op.to)] += 1
     return senders, due
+
+
+def busy_s(example: Example) -> float:
+    """How long slow handlers of a storm take at most, in seconds: as if one thread ran all of them."""
+    return sum(op.takes_ms * op.burst for op in example.ops if isinstance(op, Send)) / 1e3
 
 
 def sender_process(participant: str) -> str:

@@ -16,6 +16,7 @@ from sim.scenario.home import at_home, home_of
 from sim.scenario.payloads import Payload
 
 __all__ = [
+    "Bounds",
     "Crash",
     "Example",
     "Flow",
@@ -42,6 +43,7 @@ class Send(Struct, frozen=True, tag="send"):
     sought: bool = True  # whether each is repeated until it is confirmed
     payload: Payload = Payload()  # the value of each
     burst: int = 1  # how many
+    takes_ms: int = 0  # how long the handler of each takes; 0: as long as any other
 
 
 class Flow(Struct, frozen=True, tag="flow"):
@@ -89,6 +91,17 @@ class Example(Struct, frozen=True, omit_defaults=True):
     at_s: float | None = None  # seconds after the session has begun; None: after the session, on a calm lab
 
 
+class Bounds(Struct, frozen=True, omit_defaults=True):
+    """How much may be under way in virtual time. Where it is little, a few messages fill a window or a pipe.
+
+    Processes have the library's own window, and the pipes of their sockets.
+    """
+
+    window_messages: int = 1_000  # to one recipient, unconfirmed
+    window_bytes: int = 8 << 20
+    pipe_bytes: int | None = None  # in one direction of one connection; None: no pipe is ever full
+
+
 class Scenario(Struct, frozen=True):
     """What to run: a topology with its faults and expectations, a seed, and storms.
 
@@ -101,6 +114,7 @@ class Scenario(Struct, frozen=True):
     draw: int = 0  # how many more storms the seed draws, to be played after these on a calm lab
     session: bool = True  # False: no trials and no streams, only faults and storms
     signals: bool = True  # whether the signals are played at the end, if the lab is calm then
+    bounds: Bounds = Bounds()
     why: str = ""  # what failed, if it is kept because something did
     home: str = ""  # in a file, of a lab with programs or files of its own: the topology's file, seen from this file
 

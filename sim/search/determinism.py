@@ -18,7 +18,7 @@ HASH_SEEDS = ("1", "2")
 
 def digest_of(scenario: Scenario) -> str:
     """The digest of one run in virtual time."""
-    lab = VirtualLab(scenario.topology, seed=scenario.seed)
+    lab = VirtualLab(scenario.topology, seed=scenario.seed, bounds=scenario.bounds)
     conduct(lab, scenario, draw=draw_storms)
     return lab.digest()
 

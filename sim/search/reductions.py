@@ -115,7 +115,8 @@ def _simpler_sessions(scenario: Scenario) -> Iterator[Topology]:
 def simpler_ops(op: Op) -> Iterator[Op]:
     """Operations to send instead: fewer messages, and plainer ones."""
     if isinstance(op, Send):
-        yield from _changed(op, payload=Payload(), burst=1, hops=() if _is_found(op) else op.hops, sought=True)
+        hops = () if _is_found(op) else op.hops
+        yield from _changed(op, payload=Payload(), burst=1, takes_ms=0, hops=hops, sought=True)
         yield from (replace(op, burst=burst) for burst in _fewer(op.burst))
     elif isinstance(op, Flow):
         yield Send(frm=op.frm, to=op.to)

@@ -13,7 +13,7 @@ import msgspec
 from msgspec.structs import replace
 
 from sim.evidence.violation import Violation
-from sim.scenario import Example, Flow, Op, Scenario, Send, Twice
+from sim.scenario import Bounds, Example, Flow, Op, Scenario, Send, Twice
 from sim.scenario.payloads import Payload
 from sim.search.reductions import (
     calmer,
@@ -125,7 +125,7 @@ def _weight(scenario: Scenario) -> tuple[float, ...]:
     does = sum(
         len(m.streams) + len(m.subjects) + len(m.task) + m.durable + (m.trials is not None) + (m.link is not None)
         for m in topology.machines
-    )
+    ) + (scenario.bounds != Bounds())
     sent = sum(_effort(op) for example in scenario.examples for op in example.ops)
     own = len(msgspec.json.encode([topology.session, topology.faults, topology.machines, scenario.examples]))
     times = sum(fault.at_s or 0.0 for fault in topology.faults) + sum(e.at_s or 0.0 for e in scenario.examples)
@@ -136,7 +136,7 @@ def _effort(op: Op) -> float:
     """How much an operation sends, and how unusual it is. A message weighs less than any stream."""
     odd = 0.5 * (getattr(op, "payload", Payload()) != Payload())
     if isinstance(op, Send):
-        return op.burst + odd + 0.1 * len(op.hops) + 0.1 * (not op.sought)
+        return op.burst + odd + 0.1 * len(op.hops) + 0.1 * (not op.sought) + 0.1 * (op.takes_ms > 0)
     if isinstance(op, Flow):
         return 10 + op.items + odd + 0.1 * op.batch
     return op.times + 0.1 * (not op.numbered) if isinstance(op, Twice) else 1
@@ -192,6 +192,10 @@ def _simpler_ops(scenario: Scenario) -> Iterator[Scenario]:
                 yield _with_ops(scenario, number, (*example.ops[:n], simpler, *example.ops[n + 1 :]))
 
 
+def _plain_bounds(scenario: Scenario) -> Iterator[Scenario]:
+    yield replace(scenario, bounds=Bounds())
+
+
 def _least_seed(scenario: Scenario) -> Iterator[Scenario]:
     yield replace(scenario, seed=0)
 
@@ -209,6 +213,7 @@ _PASSES: tuple[Callable[[Scenario], Iterator[Scenario]], ...] = (
     _fewer_ops,
     fewer_machines,
     calmer,
+    _plain_bounds,
     _one_storm,
     _simpler_ops,
     simpler_faults,

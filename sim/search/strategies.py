@@ -22,11 +22,12 @@ from msgspec.structs import replace
 from sim.lab.names import probe_of
 from sim.lab.topology import Fault, Topology
 from sim.lab.tree import Tree
-from sim.scenario import Example, Flow, Op, Opaque, Scenario, Send, Twice
+from sim.scenario import Bounds, Example, Flow, Op, Opaque, Scenario, Send, Twice
 from sim.scenario.payloads import ArraySpec, Payload
 from sim.search.draw import chance, pick
 from sim.search.draw_faults import aimed, ends, faults
 from sim.search.draw_labs import parts, topologies
+from sim.search.draw_load import load, small_bounds
 from sim.search.subset import with_faults
 
 __all__ = ["examples", "faults", "messages", "parts", "payloads", "scenarios", "storms", "topologies"]
@@ -110,7 +111,9 @@ def scenarios(
     if played and chance(draw, 2):
         drawn += _aimed(draw, lab, pick(draw, played), virtual=virtual)
     seed = draw(st.integers(0, 99))
-    return Scenario(topology=with_faults(lab, tuple(drawn)), seed=seed, examples=played, session=session)
+    bounds = draw(small_bounds()) if virtual and chance(draw, 3) else Bounds()
+    topology = with_faults(lab, tuple(drawn))
+    return Scenario(topology=topology, seed=seed, examples=played, session=session, bounds=bounds)
 
 
 def _faults(draw: st.DrawFn, topology: Topology, moments: list[float], *, virtual: bool) -> list[Fault]:
@@ -138,6 +141,7 @@ def _timed_storm(draw: st.DrawFn, topology: Topology, at_s: float) -> Example:
     """A few messages at one moment."""
     lab = _OpDrawer(topology)
     ops = _traffic(draw, lab, FEW, 4, _LIGHT)
+    ops += [draw(load(lab.send(draw, 1, _LIGHT), topology.repeat_interval_s))] if chance(draw, 4) else []
     if chance(draw, 6):
         ops.append(lab.twice(draw, numbered=chance(draw, 2)))
     if chance(draw, 10):

@@ -24,7 +24,8 @@ def run_virtually(scenario: Scenario, tally: Tally | None = None) -> list[Violat
     from sim.virtual.lab import VirtualLab
 
     try:
-        return broken(conduct(VirtualLab(scenario.topology, seed=scenario.seed), scenario), tally)
+        lab = VirtualLab(scenario.topology, seed=scenario.seed, bounds=scenario.bounds)
+        return broken(conduct(lab, scenario), tally)
     except Exception as error:  # noqa: BLE001  # any exception of the library is a find
         last = traceback.extract_tb(error.__traceback__)[-1]
         text = f"{type(error).__name__} in {Path(last.filename).name}, {last.name}: {error}"

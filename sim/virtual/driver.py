@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import math
 import traceback
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Sequence
@@ -22,6 +21,7 @@ from autopilot_net.protocol.clock import ClockOffset
 from autopilot_net.protocol.durable_records import Saved
 from autopilot_net.protocol.effects import (
     Deliver,
+    Dropped,
     DuplicateId,
     Effect,
     Forget,
@@ -32,12 +32,14 @@ from autopilot_net.protocol.effects import (
     Transmit,
 )
 from autopilot_net.protocol.endpoint import Endpoint, Settings
+from autopilot_net.protocol.router import AWAY
 from sim.lab.names import machine_of
 from sim.scenario.clocks import MachineClock
-from sim.virtual.connections import Wire
 from sim.virtual.event_loop import Loop, Process
 from sim.virtual.handler_thread import Closing, Done, HandlerThread
-from sim.virtual.links import Rng
+from sim.virtual.wires.connections import Wire
+from sim.virtual.wires.lines import FullPipes, Line
+from sim.virtual.wires.links import Rng
 
 __all__ = ["Line", "Net", "Peer"]
 
@@ -47,6 +49,7 @@ class Net(Protocol):
 
     loop: Loop
     chance: Rng
+    pipe_bytes: int | None  # how much one connection holds in one direction
 
     def trace(self, endpoint: Endpoint, effect: Effect) -> None:
         """Journal an effect."""
@@ -63,28 +66,8 @@ class Net(Protocol):
     def clock(self, machine: str) -> MachineClock:
         """The wall clock of a machine."""
 
-    def handler_us(self, key: str) -> int:
-        """How long the handler of a message with this key takes, in microseconds."""
-
-
-class Line:
-    """One endpoint, its wire to its upstream, and its open deliveries. `source` is its stream, if it has one."""
-
-    def __init__(self, peer: Peer, endpoint: Endpoint) -> None:
-        self.peer = peer
-        self.endpoint = endpoint
-        self.source: Any = None
-        self.wire: Wire | None = None
-        self.deliveries: dict[str, Delivery] = {}
-        self.armed_us: int | None = None
-
-    def due_us(self) -> int | None:
-        """When its next timer is due, in microseconds; None if it has no timer."""
-        due = self.endpoint.next_timer()
-        if self.source is not None:
-            stream_due = self.source.next_timer()
-            due = min((at for at in (due, stream_due) if at is not None), default=None)
-        return None if due is None else math.ceil(due * 1_000_000)
+    def handler_us(self, message: Message) -> int:
+        """How long the handler of a message takes, in microseconds."""
 
 
 class Peer:
@@ -115,6 +98,7 @@ class Peer:
         self._queue: deque[tuple[Line, Effect]] = deque()
         self._touched: dict[Line, None] = {}  # lines whose timers must be read again
         self._working = False
+        self._pipes = None if net.pipe_bytes is None else FullPipes(self, net.loop)
         self.handlers = HandlerThread(net.loop, process)
         self.lines: list[Line] = []
         self.line = self.open(id, upstream, forwards=forwards, durable=True)
@@ -217,6 +201,8 @@ class Peer:
     def lose(self, line: Line, peer: str) -> None:
         """Tell the endpoint that a neighbour is lost."""
         self.carry_out(line, line.endpoint.lose(peer, now=self.at(line)))
+        count = 0 if self._pipes is None else self._pipes.discard(line, peer)
+        self.carry_out(line, [Dropped(AWAY, peer, "", count)] if count else [])
 
     def receive_below(self, name: str, wire: Wire, conn: int, frames: tuple[bytes, ...]) -> None:
         """Pass on frames from a lower neighbour. Frames by a new connection replace the former connection first."""
@@ -253,9 +239,10 @@ class Peer:
         self._working = True
         try:
             while self._queue:
-                carrier, effect = self._queue.popleft()
-                self.net.trace(carrier.endpoint, effect)
-                carry_out(self, carrier, effect)
+                queued, self._queue = self._queue, deque()
+                for carrier, effect in queued if self._pipes is None else self._pipes.admit(queued):
+                    self.net.trace(carrier.endpoint, effect)
+                    carry_out(self, carrier, effect)
         finally:
             self._working = False
         for touched in self._touched:
@@ -269,7 +256,8 @@ class Peer:
             self.net.saved(line.endpoint.id).forget(effect.to, effect.seq)
 
     def _arm(self, line: Line) -> None:
-        due = line.due_us()
+        dues = [line.due_us(), None if self._pipes is None else self._pipes.due_us(line)]
+        due = min((at for at in dues if at is not None), default=None)
         if due is not None and (line.armed_us is None or due < line.armed_us):
             at = line.armed_us = max(due, self.net.loop.now_us + 1)
             self.net.loop.at(at, lambda: self._time(line, at), self.process)
@@ -279,6 +267,8 @@ class Peer:
             return  # it was armed for an earlier time since
         line.armed_us = None
         now = self.at(line)
+        if self._pipes is not None:
+            self._pipes.retry(line)
         self.carry_out(line, line.endpoint.handle_timer(now=now))
         if line.source is not None:
             self.carry_out(line, line.source.pump(now))
@@ -286,13 +276,19 @@ class Peer:
     # -- for the interpreter: see `World` ------------------------------------------------------------------------------
 
     def transmit(self, carrier: Line, effect: Transmit) -> Outcome:
-        """Put frames on the wire. A virtual wire is never full."""
-        if carrier.wire is not None and effect.peer == carrier.endpoint.routes.upstream:
-            return Outcome.SENT if carrier.wire.send_up(effect.frames) else Outcome.GONE
-        wire, conn = self.below.get(effect.peer, (None, 0))
+        """Put frames on the wire, or keep them where its pipe is full."""
+        if self._pipes is None:
+            return self.put_on_wire(carrier, effect.peer, effect.frames)
+        return self._pipes.send(carrier, effect)
+
+    def put_on_wire(self, line: Line, peer: str, frames: tuple[bytes, ...]) -> Outcome:
+        """Send frames by the wire to the neighbour `peer`."""
+        if line.wire is not None and peer == line.endpoint.routes.upstream:
+            return Outcome.SENT if line.wire.send_up(frames) else Outcome.GONE
+        wire, conn = self.below.get(peer, (None, 0))
         if wire is None:
             return Outcome.GONE
-        wire.send_down(conn, effect.frames)
+        wire.send_down(conn, frames)
         return Outcome.SENT
 
     put = carry_out
@@ -333,7 +329,7 @@ class Peer:
             if effect.message.key != ERROR:
                 self.report(error, traceback.format_exc())
         passed_on = settles(effect.message, result)
-        duration_us = self.net.handler_us(effect.message.key)
+        duration_us = self.net.handler_us(effect.message)
         return duration_us, lambda: handled(self, line, effect.ticket, passed_on) if effect.ticket else None
 
     # -- for subclasses ---------------------------------------------------------------------------------------

@@ -13,11 +13,11 @@ from autopilot_net.message import Message
 from sim.emulator.sender import Sender
 from sim.faults.actions import Action
 from sim.lab.fault import ACTION_VERBS
-from sim.virtual.connections import Wire, Wires
 from sim.virtual.event_loop import Loop
 from sim.virtual.journal import VirtualWriter
 from sim.virtual.machines import Station
 from sim.virtual.programs import Running, VirtualProgram
+from sim.virtual.wires.connections import Wire, Wires
 
 __all__ = ["VirtualFaults"]
 

@@ -12,10 +12,12 @@ from typing import Any
 
 import msgspec
 
+from autopilot_net import Message
 from autopilot_net.error_report import error_report
 from autopilot_net.protocol.durable_records import Saved
 from autopilot_net.protocol.effects import Effect
 from autopilot_net.protocol.endpoint import Endpoint, Settings
+from autopilot_net.protocol.outbox_channel import Window
 from sim.emulator.convergence import divergences
 from sim.evidence.journal import Journal
 from sim.evidence.violation import Violation
@@ -24,19 +26,19 @@ from sim.lab.names import machine_of
 from sim.lab.seeds import seed_of
 from sim.lab.topology import Topology
 from sim.lab.tree import Tree
-from sim.scenario import Example
-from sim.scenario.assignments import assign
+from sim.scenario import Bounds, Example
+from sim.scenario.assignments import assign, busy_s
 from sim.scenario.clocks import MachineClock, clock_plans
-from sim.virtual.connections import Wire, Wires
 from sim.virtual.driver import Line
 from sim.virtual.event_loop import Loop, Process
 from sim.virtual.faults import VirtualFaults
 from sim.virtual.journal import VirtualJournal
-from sim.virtual.links import Rng
 from sim.virtual.programs import Running, snapshots_of, unsettled
 from sim.virtual.signals import VirtualSignals
 from sim.virtual.start_up import MachineStarter
 from sim.virtual.storms import VirtualStorms
+from sim.virtual.wires.connections import Wire, Wires
+from sim.virtual.wires.links import Rng
 from sim.world import NO_END, LabError
 
 __all__ = ["VirtualLab"]
@@ -54,17 +56,20 @@ class VirtualLab:
     """See `World`. Raises `LabError` if a machine has a program of the lab's own, which runs on processes only."""
 
     def __init__(
-        self, topology: Topology, *, seed: int, folder: object = None, probes: bool = True, storm_us: int | None = None
+        self,
+        topology: Topology,
+        *,
+        seed: int,
+        folder: object = None,
+        probes: bool = True,
+        storm_us: int | None = None,
+        bounds: Bounds | None = None,
     ) -> None:
         """With `probes`, each program has a second node, which sends and receives for storms. `storm_us` is how long
         the handler of a storm's message takes, in microseconds. None draws it by the seed.
         """
         del folder  # the lab of processes has it; nothing is written here
-        own = [f"{m.program} of {m.id}" for m in topology.machines if m.program]
-        if own:
-            raise LabError(
-                f"a program of the lab's own runs on processes only, and not in virtual time: {', '.join(own)}"
-            )
+        self._refuse_own_programs(topology)
         self.topology = topology
         self.tree = Tree(topology)
         self._machines = {machine.id: machine for machine in topology.machines}
@@ -79,26 +84,35 @@ class VirtualLab:
         self.running = Running()
         self._saved: dict[str, Saved] = {}
         self.wires = Wires(topology, self.loop, self.chance, station=self.running.stations.get, lost=self._lost)
-
         self._reports: set[tuple[Any, ...]] = set()
         self._has_new_report = False
         self._journal = self.journal.writer("parent")
         self._faults = VirtualFaults(self.loop, self._journal, self.running, self.wires, self.restart)
-        self._starter = self._make_starter(seed, probes)
+        self.pipe_bytes = (bounds or Bounds()).pipe_bytes
+        self._starter = self._make_starter(seed, probes, bounds or Bounds())
         self._storms = VirtualStorms(topology, self._journal, self.running, self.wires, self.until)
         self._signals = VirtualSignals(topology, self._journal, self.running, self._reports, self.until)
         self._actions: Sequence[Action] = ()
         self._examples: dict[int, Example] = {}
         self._playing = False
 
-    def _make_starter(self, seed: int, with_probes: bool) -> MachineStarter:
+    @staticmethod
+    def _refuse_own_programs(topology: Topology) -> None:
+        own = [f"{m.program} of {m.id}" for m in topology.machines if m.program]
+        if own:
+            raise LabError(
+                f"a program of the lab's own runs on processes only, and not in virtual time: {', '.join(own)}"
+            )
+
+    def _make_starter(self, seed: int, with_probes: bool, bounds: Bounds) -> MachineStarter:
+        window = Window(bounds.window_messages, bounds.window_bytes)
         return MachineStarter(
             self,
             self.topology,
             self.running,
             self.journal,
             seed=seed,
-            settings=Settings(repeat_interval=self.topology.repeat_interval_s),
+            settings=Settings(repeat_interval=self.topology.repeat_interval_s, window=window),
             with_probes=with_probes,
             tell=self._take_report,
             crashing=self._faults.crashing,
@@ -120,9 +134,12 @@ class VirtualLab:
         """The wall clock of a machine."""
         return self.clocks[machine]
 
-    def handler_us(self, key: str) -> int:
+    def handler_us(self, message: Message) -> int:
         """How long a handler takes. A storm's may be slow, so that its process can be killed while it runs."""
-        return self._storm_us if key in STORM_KEYS else HANDLER_US
+        if message.key not in STORM_KEYS:
+            return HANDLER_US
+        takes_ms = message.value.get("takes_ms", 0) if isinstance(message.value, dict) else 0
+        return int(takes_ms * 1_000) or self._storm_us
 
     def raised(self, process: Process, error: Exception) -> None:
         """Journal an exception that escaped a call of `process`."""
@@ -213,12 +230,13 @@ class VirtualLab:
         """Wait until nothing is under way in any process. Returns the ids of what still is."""
         del token
         self.until(lambda: next(unsettled(self.running), None) is None, self.settle_s)
+        slow_s = sum(map(busy_s, self._examples.values()))
         due = {("reached", number, name) for number, example in self._examples.items() for name in assign(example)[1]}
-        self.until(lambda: due <= self._reports, UNSOUGHT_S)  # no sender is told of these
+        self.until(lambda: due <= self._reports, UNSOUGHT_S + slow_s)  # no sender is told of these
         self._run(CALM_S)
         for number, example in sorted(self._examples.items()):
             wanted = {("reached", number, name) for name in assign(example)[1]}
-            self.until(lambda wanted=wanted: wanted <= self._reports, ARRIVES_S)  # type: ignore[misc]
+            self.until(lambda wanted=wanted: wanted <= self._reports, ARRIVES_S + slow_s)  # type: ignore[misc]
             self._storms.record_peers(example, number)
         self._examples.clear()
         return sorted(unsettled(self.running))

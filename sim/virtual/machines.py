@@ -21,6 +21,7 @@ __all__ = ["MemoryFiles", "Host", "Node", "Station"]
 
 T = TypeVar("T")
 Listen = Callable[[Message], Any]
+RETIRE_US = 1_000  # how often to look whether all has left a stream that has ended
 DISK_US = 1_000  # how long a call of `Host.beside` takes
 
 
@@ -279,7 +280,9 @@ class Pumping:
         """Close the line after what it has sent."""
 
         def close() -> None:
-            if line in self._node.lines:
+            if line.endpoint.router.holds_back() and line.wire is not None and line.wire.is_up:
+                self._node.net.loop.after(RETIRE_US, close, self._node.process)  # a full pipe has yet to take the rest
+            elif line in self._node.lines:
                 self._node.lines.remove(line)
                 if line.wire is not None:
                     line.wire.close()

@@ -8,8 +8,8 @@ from typing import Any
 
 from sim.scenario import Twice, twice_id
 from sim.scenario.payloads import bare_message
-from sim.virtual.connections import Wire
 from sim.virtual.event_loop import Process
+from sim.virtual.wires.connections import Wire
 
 __all__ = ["VirtualRawPeer"]
 

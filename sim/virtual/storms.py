@@ -7,10 +7,10 @@ from collections.abc import Callable
 from sim.emulator.storms import raw_peers_of, record_raw_peers, start_storm
 from sim.lab.topology import Topology
 from sim.scenario import Example, Op
-from sim.virtual.connections import Wires
 from sim.virtual.journal import VirtualWriter
 from sim.virtual.programs import Running, VirtualProgram
 from sim.virtual.raw_peer import VirtualRawPeer
+from sim.virtual.wires.connections import Wires
 
 __all__ = ["VirtualStorms"]
 

@@ -30,6 +30,7 @@ class Asked:
     def __init__(self, topology: Topology = LAB, **answers: Any) -> None:
         self.topology = topology
         self.died: list[str] = []
+        self.settle_s = 1.0
         self.asked: list[Any] = []
         self.answers = answers
 

@@ -41,6 +41,7 @@ class PlayedLab:
         self.graph = graph(topology)
         self.folder = folder
         self.died: list[str] = []
+        self.settle_s = 1.0
         self.played: list[Example] = []
         self.settles = True
         self.is_up = True

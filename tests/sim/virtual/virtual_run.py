@@ -10,7 +10,7 @@ from sim.evidence.journal import Entry
 from sim.lab.fault import Fault
 from sim.lab.topology import Topology
 from sim.phases import Conducted, conduct, judge
-from sim.scenario import Example, Scenario, Send
+from sim.scenario import Bounds, Example, Scenario, Send
 from sim.virtual.lab import VirtualLab
 
 LAB = """\
@@ -29,9 +29,17 @@ repeat_interval_s: 1
 class Run:
     """One run of faults and storms, without a session, and what came of it."""
 
-    def __init__(self, topology: Topology, *faults: Fault, storms: tuple[Example, ...] = (), seed: int = 1) -> None:
-        scenario = Scenario(topology=replace(topology, faults=faults), seed=seed, examples=storms, session=False)
-        self.lab = VirtualLab(scenario.topology, seed=seed)
+    def __init__(
+        self,
+        topology: Topology,
+        *faults: Fault,
+        storms: tuple[Example, ...] = (),
+        seed: int = 1,
+        bounds: Bounds = Bounds(),  # noqa: B008  # it is frozen
+    ) -> None:
+        topology = replace(topology, faults=faults)
+        scenario = Scenario(topology=topology, seed=seed, examples=storms, session=False, bounds=bounds)
+        self.lab = VirtualLab(scenario.topology, seed=seed, bounds=bounds)
         self.conducted: Conducted = conduct(self.lab, scenario)
         entries = self.conducted.evidence().journal.entries
         self.begun = next((e.t for e in entries if e.what in ("fault", "made") and e.key in ("STORM", *VERBS)), 0)

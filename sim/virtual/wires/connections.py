@@ -6,6 +6,7 @@ sent before, and then the close. A silent connection is given up after a while. 
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable
 from typing import Any, Protocol
 
@@ -13,7 +14,7 @@ from autopilot_net.protocol.endpoint import Endpoint
 from sim.faults.actions import Action
 from sim.lab.topology import Topology
 from sim.virtual.event_loop import Loop, Process
-from sim.virtual.links import Direction, Frames, Rng, VirtualLink
+from sim.virtual.wires.links import Direction, Frames, Rng, VirtualLink
 
 __all__ = ["Wire", "Wires"]
 
@@ -171,6 +172,7 @@ class Wire:
         self._given_up = 0  # the upper end ignores connections up to this number
         self.waits = False  # until `retry` is called
         self._lost = lost
+        self._loads: Counter[tuple[bool, int]] = Counter()  # (whether up, connection) -> bytes under way
 
     @property
     def upper_id(self) -> str:
@@ -204,6 +206,10 @@ class Wire:
 
     # -- what is sent ----------------------------------------------------------------------------------------------
 
+    def load(self, conn: int | None = None) -> int:
+        """How many bytes are under way: up, or down by the connection `conn`."""
+        return self._loads[conn is None, self._conn if conn is None else conn]
+
     def send_up(self, frames: Frames) -> bool:
         """Send to the upper end. Returns False if there is no connection."""
         if self.is_up:
@@ -225,6 +231,7 @@ class Wire:
         number = self._conn if conn is None else conn
         size = 0 if frames is None else sum(map(len, frames))
         at = way.arrival(size, self._loop.now_us, self._chance)
+        self._loads[way is self.link.up, number] += size
         way.flying.append((at, lambda: self._arrive(way, number, frames)))
         self._loop.at(at, lambda: way.land(self._loop.now_us))
 
@@ -238,21 +245,15 @@ class Wire:
 
     def _deliver(self, way: Direction, conn: int, frames: Frames | None) -> None:
         if way is self.link.down:
-            process = self.lower.peer.process
-            if process.runs:
-                self._reach_lower(conn, frames)
-            else:
-                process.call(lambda: self._reach_lower(conn, frames))
+            self.lower.peer.process.call(lambda: self._reach_lower(conn, frames))
             return
         upper = self._upper_of()
         if upper is None or conn <= self._given_up:
             return
-        if upper.process.runs:
-            self._reach_upper(upper, conn, frames)
-        else:
-            upper.process.call(lambda: self._reach_upper(upper, conn, frames))
+        upper.process.call(lambda: self._reach_upper(upper, conn, frames))
 
     def _reach_upper(self, upper: UpperEnd, conn: int, frames: Frames | None) -> None:
+        self._loads[True, conn] -= 0 if frames is None else sum(map(len, frames))
         name = self.lower.endpoint.id
         known = upper.below.get(name)
         if frames is None:
@@ -264,6 +265,7 @@ class Wire:
             upper.receive_below(name, self, conn, frames)
 
     def _reach_lower(self, conn: int, frames: Frames | None) -> None:
+        self._loads[False, conn] -= 0 if frames is None else sum(map(len, frames))
         if conn != self._conn or not self.is_up:
             return
         if frames is None:
