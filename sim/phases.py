@@ -233,7 +233,9 @@ class _Conduct:
             return Failure(number=first + drawn, example=example, broke=stormed.broke, settled=stormed.settled)
 
         self._show_storm(0, count, None)
-        self.run.failure = self.draw(self.scenario.topology, play, seed=self.scenario.seed, count=count)
+        failure = self.run.failure = self.draw(self.scenario.topology, play, seed=self.scenario.seed, count=count)
+        if failure is not None and not (failure.settled or failure.broke):
+            self._doubt(Violation("", (), (), f"what became of storm {failure.number}"))
         self.run.drawing_s += time.monotonic()
         self.say(Progress("storms", f"{len(self.run.played) - first}", ended=True, ok=self.run.failure is None))
         if crash and self.run.failure is None:

@@ -19,6 +19,7 @@ from sim.checks.processes import check_processes
 from sim.checks.recovery import check_recovery, check_whole, has_healing
 from sim.checks.result import folded
 from sim.checks.session import check_session, check_trials
+from sim.checks.settled import check_settled, is_unsettled
 from sim.checks.signals.judged import check_signals, has_signals
 from sim.checks.streams import check_streams, has_streams
 from sim.evidence.index import Evidence, Index
@@ -93,6 +94,7 @@ CHECKS = (
     Row(check_whole, has_healing),
     Row(check_signals, has_signals),
     Row(check_expect, if_empty=_never),
+    Row(check_settled, is_unsettled),
 )
 
 

@@ -94,7 +94,6 @@ def check_session(index: Index) -> Check:
         looked_at,
         orders + states + asked,
         [*broke, *wrong],
-        unknown=evidence.unsettled,
         explained=[*explained, *why],
     )
 

@@ -36,7 +36,7 @@ It plays a session with the faults of the topology, then storms of messages.
 It says in the terminal and in a report what held and what broke.
 
 Exit code: 0 it held · 1 something broke · 2 the file or the command is wrong ·
-3 it did not settle · 130 Ctrl-C.
+3 it could not be told · 130 Ctrl-C.
 """
 HELP_IMPORT = """Make a topology from the files of an Autopilot lab.
 

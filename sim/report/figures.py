@@ -155,7 +155,9 @@ def sentence_for(verdict: str, checks: Sequence[Check], *, machines: int) -> str
     if verdict == "interrupted":
         return "INTERRUPTED: partial results, no verdict"
     doubts = sorted((check for check in checks if check.result == "unknown"), key=lambda check: check.name != "confirm")
-    return f"NOT SETTLED: {doubts[0].violations[0] if doubts else 'it is not known whether all held'}"
+    text = doubts[0].violations[0].removeprefix("not known: ") if doubts else "it is not known whether all held"
+    is_open = not doubts or any(check.name == "settled" for check in doubts)
+    return f"{'NOT SETTLED' if is_open else 'NOT DECIDED'}: {text}"
 
 
 def advice_for(verdict: str, checks: Sequence[Check], *, has_exception: bool) -> str:
@@ -168,10 +170,18 @@ def advice_for(verdict: str, checks: Sequence[Check], *, has_exception: bool) ->
     if verdict == "broke":
         return "Run it again with the command below. If it breaks again, keep the file that it names and report it."
     if verdict == "unsettled":
-        return "Something was still under way when time was up. A handler hangs, or the load is too high here."
+        return _advice_if_open([check for check in checks if check.result == "unknown"])
     if verdict == "interrupted":
         return "Run it again, and let it end."
     return "Rehearse again when the lab's file changes. See below what a rehearsal on one machine cannot prove."
+
+
+def _advice_if_open(doubtful: Sequence[Check]) -> str:
+    if any("CPUs of this computer" in text for check in doubtful for text in check.violations):
+        return "This computer was too busy to tell. Run it again where nothing else runs, or reduce the load."
+    if any(check.name == "settled" for check in doubtful):
+        return "Something was still under way when time was up. Give it longer, or reduce the load."
+    return "Nothing broke, and something could not be decided. The checks below say what, and why."
 
 
 def _first_about(violations: Iterable[Violation], tree: Tree) -> dict[str, str]:

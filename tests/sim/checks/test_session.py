@@ -9,8 +9,7 @@ import pytest
 
 from sim.checks.session import trial_rows
 from sim.evidence.index import Evidence, Index
-from tests.sim.checks.healthy_run import again, broke, crossings, forget, found, violations_by_check
-from tests.sim.findings import violation
+from tests.sim.checks.healthy_run import again, broke, crossings, forget, found
 from tests.sim.journal_builder import Tale, checked
 
 Plot = Callable[[Tale], object]
@@ -285,9 +284,3 @@ def test_a_proof_that_another_copy_would_fit_is_no_proof(run: Evidence) -> None:
 def test_a_rig_vouches_for_all_that_it_made(run: Evidence) -> None:
     found(run, "cohere").value |= {"count": 2, "here": 2}
     assert broke(run) == {"session": ["rig_1 made 3 messages and vouches for 2"]}
-
-
-def test_a_session_that_did_not_settle_is_unknown(run: Evidence) -> None:
-    run.unsettled = [violation("unsettled: what became of _rig_1_7")]
-    assert broke(run) == {}
-    assert violations_by_check(run, "unknown") == {"session": ["not known: what became of _rig_1_7"]}

@@ -267,7 +267,7 @@ TRIALS = Check(name="trials", looked_at="9 messages of 1 rig", count=9, result="
         (
             "unsettled",
             [check("of the session", name="session", result="unknown"), check("x", name="confirm", result="unknown")],
-            "NOT SETTLED: x",
+            "NOT DECIDED: x",
         ),
     ],
 )
@@ -281,7 +281,9 @@ def test_the_verdict_is_one_sentence(verdict: str, checks: list[Check], sentence
         ("broke", [check("a")], True, "Begin with the exception"),
         ("broke", [check("a", name="expect")], False, "Raise them"),
         ("broke", [check("a", name="expect"), check("b")], False, "Run it again with the command below"),
-        ("unsettled", [], False, "still under way"),
+        ("unsettled", [check("not known: a", name="settled", result="unknown")], False, "still under way"),
+        ("unsettled", [check("the CPUs of this computer were full", result="unknown")], False, "too busy to tell"),
+        ("unsettled", [], False, "could not be decided"),
         ("interrupted", [], False, "let it end"),
         ("held", [TRIALS], False, "when the lab's file changes"),
     ],
