@@ -11,6 +11,7 @@ from collections.abc import Callable
 from msgspec import Struct
 
 from sim.checks.clocks import check_clocks
+from sim.checks.content.files import check_files
 from sim.checks.delivery import check_confirm, check_order
 from sim.checks.expect.limits import check_expect
 from sim.checks.handshake import check_handshake
@@ -85,6 +86,7 @@ CHECKS = (
     Row(check_handshake),
     Row(check_trials, _has_trials),
     Row(check_session, _has_session),
+    Row(check_files, _has_session, if_empty=_never),
     Row(check_clocks, _has_session),
     Row(check_hops, _has_storm_messages, to_storm=_always),
     Row(check_confirm, to_storm=_always),

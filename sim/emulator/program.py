@@ -12,6 +12,7 @@ from typing import Any, Protocol
 
 from autopilot_net import AutopilotNetError, Delivery, Message
 from autopilot_net.error_report import error_report
+from sim.emulator.files import FileWitness, ReadFile
 from sim.emulator.machine_script import MachineScript
 from sim.emulator.recorder import Recorder
 from sim.emulator.sender import Participant, Sender
@@ -20,6 +21,7 @@ from sim.emulator.session_script import SessionScript
 from sim.emulator.signals import RAISE, raise_on_purpose, signals
 from sim.lab.topology import Machine, Topology
 from sim.scenario import Flow, Op
+from sim.scenario.files import file_names, named_in
 from sim.scenario.payloads import build, fingerprint
 
 __all__ = ["EmulatedProgram", "Memory", "StreamLike"]
@@ -82,6 +84,7 @@ class EmulatedProgram:
         clock: Callable[[], float],
         tell: Callable[..., Any],
         changed: Callable[[], Any] = lambda: None,
+        read_file: ReadFile = lambda _: None,
     ) -> None:
         self.id = "_" + machine.id
         self.machine = machine
@@ -95,6 +98,7 @@ class EmulatedProgram:
         self._tell = tell
         self._changed = changed
         self.recorder = Recorder(sender, tell)
+        self.files = FileWitness(sender.journal, read_file)
         is_terminal = machine.parent is None
         self._session_script = SessionScript(topology, seed=seed) if is_terminal else None
         self._machine_script = None if is_terminal else MachineScript(topology, machine, seed=seed)
@@ -145,6 +149,7 @@ class EmulatedProgram:
     def play(self) -> None:
         """Begin the session. Only the terminal's program does anything."""
         if self._session_script is not None:
+            self.files.note(file_names(self.topology))
             with self._lock:
                 commands = self._session_script.begin(now=self._clock())
                 self._keep()
@@ -190,6 +195,7 @@ class EmulatedProgram:
 
     def on_start(self, message: Message) -> Any:
         """A START. It is handled when the messages that it caused are confirmed."""
+        self.files.note(named_in(message.value))
         self.sender.heard(message, value=message.value)
         return self._carry_out(lambda script, now: script.started(message.value, now=now))
 

@@ -107,7 +107,7 @@ class Lab:
 
     def start(self) -> None:
         """Start every process, and wait until each reports that it is ready. Raises `LabError`."""
-        make_files(self.topology, self.folder / "files" / self.topology.terminal.id, seed=self._seed)
+        make_files(self.topology, self.folder / "files", seed=self._seed)
         self._reaper = subprocess.Popen(  # noqa: S603  # our own file, by our own interpreter
             [sys.executable, "-I", reaper.__file__], stdin=subprocess.PIPE, process_group=0
         )

@@ -42,6 +42,7 @@ from sim.lab.topology import Machine
 from sim.processes.start_up import RunContext
 from sim.processes.watch.lab_program import LabProgram
 from sim.processes.watch.quiet_exceptions import tell_of_quiet_exceptions
+from sim.scenario.files import named_in
 
 __all__ = ["FileMemory", "ProgramRunner"]
 
@@ -89,6 +90,7 @@ class ProgramRunner:
             clock=time.monotonic,
             tell=self._tell,
             changed=self._changed.set,
+            read_file=self._read_file,
         )
         listens = self.emulated.listens()
         if machine.program:
@@ -122,6 +124,10 @@ class ProgramRunner:
             self._quit()
         except (EOFError, OSError):
             pass  # the parent has ended, so this process ends too
+
+    def _read_file(self, name: str) -> bytes | None:
+        path = self.context.folder / "files" / self.machine.id / name
+        return path.read_bytes() if path.is_file() else None
 
     def _tell(self, *words: Any) -> None:
         with self._telling:
@@ -159,6 +165,8 @@ class ProgramRunner:
         self.node.listens |= {key: listen for key, listen in listens.items() if key not in ("START", "STOP")}
 
     def _call_lab(self, name: str, message: Message) -> Any:
+        if message.key == "START":
+            self.emulated.files.note(named_in(message.value))
         self.sender.heard(message, value=message.value)
         return None if self.lab_program is None else self.lab_program.call(name, message)
 

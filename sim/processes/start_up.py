@@ -14,7 +14,7 @@ from pathlib import Path
 from msgspec import Struct
 
 from sim.lab.topology import Machine, Topology
-from sim.scenario.payloads import noise
+from sim.scenario.files import file_names, leftover, leftovers, synthetic
 
 __all__ = ["RunContext", "hold_port", "make_files", "preload", "uninterrupted"]
 
@@ -55,16 +55,25 @@ def hold_port() -> socket.socket:
 
 
 def make_files(topology: Topology, folder: Path, *, seed: int) -> None:
-    """Put the files that tasks name into `folder`: copies of the lab's own, and synthetic ones of the given sizes."""
-    folder.mkdir(parents=True, exist_ok=True)
-    for name, kilobytes in topology.files.synthetic_kb.items():
-        path = folder / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(noise("uint8", (int(kilobytes * 1000),), seed).tobytes())
-    named = {str(sound) for machine in topology.machines for sound in machine.task.get("sounds", [])}
-    for name in sorted(named - set(topology.files.synthetic_kb)):
-        (folder / name).parent.mkdir(parents=True, exist_ok=True)
-        (folder / name).write_bytes((topology.file_dir / name).read_bytes())
+    """Put files into the machines' folders in `folder`, each named by its machine.
+
+    The terminal gets those that tasks name: copies of the lab's own, and synthetic ones. Two rigs get a part of one.
+    """
+    terminal = folder / topology.terminal.id
+    terminal.mkdir(parents=True, exist_ok=True)
+    sizes = {name: int(kb * 1000) for name, kb in topology.files.synthetic_kb.items()}
+    for name in file_names(topology):
+        content = None if name in sizes else (topology.file_dir / name).read_bytes()
+        _write(terminal / name, synthetic(name, sizes[name], seed=seed) if content is None else content)
+    for machine, (name, damaged) in leftovers(topology).items():
+        path = folder / machine / name
+        part = path.with_name(f".{path.name}.part")  # as the library names it
+        _write(part, leftover((terminal / name).read_bytes(), damaged=damaged))
+
+
+def _write(path: Path, content: bytes) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(content)
 
 
 @contextlib.contextmanager

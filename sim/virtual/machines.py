@@ -31,9 +31,11 @@ class MemoryFiles:
     See `roles.host.Files`.
     """
 
-    def __init__(self, complete: Mapping[str, bytes] | None = None) -> None:
+    def __init__(
+        self, complete: Mapping[str, bytes] | None = None, parts: Mapping[str, bytes] | None = None
+    ) -> None:
         self._complete = dict(complete or {})
-        self._parts: dict[str, bytes] = {}
+        self._parts = dict(parts or {})
         self._digests: dict[str, str] = {}
 
     def read(self, path: str, offset: int, length: int) -> bytes:
@@ -66,6 +68,10 @@ class MemoryFiles:
             return False
         self._complete[path] = part
         return True
+
+    def content(self, path: str) -> bytes | None:
+        """A complete file; None if there is none of that name."""
+        return self._complete.get(path)
 
     def _found(self, path: str) -> bytes:
         if path not in self._complete:

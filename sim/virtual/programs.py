@@ -9,6 +9,7 @@ from msgspec import Struct, field
 
 from autopilot_net.protocol.endpoint import Settings
 from sim.emulator.convergence import Snapshot, snapshot_of
+from sim.emulator.files import ReadFile
 from sim.emulator.program import EmulatedProgram
 from sim.emulator.sender import Sender
 from sim.lab.names import probe_of
@@ -54,6 +55,7 @@ class VirtualProgram:
         memory: ProgramMemory,
         tell: Callable[..., None],
         with_probe: bool,
+        read_file: ReadFile = lambda _: None,
     ) -> None:
         self.machine = machine
         self.process = Process(f"_{machine.id}")
@@ -71,6 +73,7 @@ class VirtualProgram:
             clock=lambda: net.loop.now,
             tell=tell,
             changed=self.arm,
+            read_file=read_file,
         )
         self.nodes = [self._node("_" + machine.id, self.emulated.listens())]
         if with_probe:

@@ -17,7 +17,7 @@ from autopilot_net.roles.terminal import Terminal
 from sim.emulator.sender import Sender
 from sim.emulator.signals import RAISE, raise_on_purpose
 from sim.lab.topology import Machine, Topology
-from sim.scenario.payloads import noise
+from sim.scenario.files import file_names, leftover, leftovers, synthetic
 from sim.virtual.driver import Net
 from sim.virtual.event_loop import Process
 from sim.virtual.journal import VirtualJournal
@@ -107,12 +107,14 @@ class MachineStarter:
             memory=self._memories.setdefault(machine.id, ProgramMemory()),
             tell=partial(self._tell, name),
             with_probe=self._with_probes,
+            read_file=partial(self._read_file, machine.id),
         )
         self._running.programs[machine.id], self._running.senders[name] = program, program.sender
 
     def _role(self, machine: Machine, station: Station) -> Pilot | Terminal:
         if machine.id not in self._files:
-            self._files[machine.id] = MemoryFiles(self._terminal_files() if machine.parent is None else None)
+            whole = self._terminal_files() if machine.parent is None else None
+            self._files[machine.id] = MemoryFiles(whole, self._parts(machine.id))
         host = Host(station, self._files[machine.id])
         if machine.parent is None:
             return Terminal(host, pilots={other.id: {} for other in self._topology.machines[1:]})
@@ -127,9 +129,17 @@ class MachineStarter:
     def _terminal_files(self) -> dict[str, bytes]:
         """The files that tasks name. Only processes read the lab's own files: here a kilobyte stands for each."""
         sizes = {name: int(kb * 1000) for name, kb in self._topology.files.synthetic_kb.items()}
-        named = {str(sound) for machine in self._topology.machines for sound in machine.task.get("sounds", [])}
-        sizes |= dict.fromkeys(sorted(named - set(sizes)), DEFAULT_FILE_BYTES)
-        return {name: noise("uint8", (size,), self._seed).tobytes() for name, size in sizes.items()}
+        names = file_names(self._topology)
+        return {name: synthetic(name, sizes.get(name, DEFAULT_FILE_BYTES), seed=self._seed) for name in names}
+
+    def _parts(self, machine: str) -> dict[str, bytes]:
+        """What a former transfer has left on a machine."""
+        left = leftovers(self._topology).get(machine)
+        return {} if left is None else {left[0]: leftover(self._terminal_files()[left[0]], damaged=left[1])}
+
+    def _read_file(self, machine: str, name: str) -> bytes | None:
+        files = self._files.get(machine)
+        return None if files is None else files.content(name)
 
     def _next_life(self, name: str) -> int:
         self._lives[name] += 1

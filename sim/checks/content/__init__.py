@@ -1,4 +1,4 @@
-"""Checks of what arrived, where the other checks ask whether it arrived. They are parts of those.
+"""Checks of what arrived, where the other checks ask whether it arrived.
 
-`labels.py`: whose each item of a stream is said to be.
+`files.py`: the files of tasks. `labels.py`, a part of the check of streams: whose each item is said to be.
 """

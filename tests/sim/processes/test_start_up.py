@@ -37,10 +37,12 @@ def test_files_of_tasks_are_made_or_copied_the_same_for_the_same_seed(tmp_path: 
     lab = replace(LAB, path=str(own / "noisy.yaml"))
     for folder in ("one", "two"):
         make_files(lab, tmp_path / folder, seed=3)
-    made = {str(path.relative_to(tmp_path / "one")): path.read_bytes() for path in (tmp_path / "one").rglob("*.wav")}
+    there = tmp_path / "one" / "T"
+    made = {str(path.relative_to(there)): path.read_bytes() for path in there.rglob("*.wav")}
     sizes = {name: len(content) for name, content in made.items()}
     assert sizes == {"made.wav": 2000, "deep/other.wav": 1000, "own.wav": 5}
-    assert all((tmp_path / "two" / name).read_bytes() == content for name, content in made.items())
+    assert all((tmp_path / "two" / "T" / name).read_bytes() == content for name, content in made.items())
+    assert (tmp_path / "one" / "rig_1" / ".own.wav.part").read_bytes() == bytes(2), "half of it, damaged"
 
 
 def test_ctrl_c_is_ignored_inside_and_not_after() -> None:

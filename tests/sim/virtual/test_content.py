@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from sim.lab.topology import load
 from sim.phases import conduct, judge
 from sim.scenario import Scenario
 from sim.virtual.lab import VirtualLab
+from sim.virtual.machines import MemoryFiles
 
 LAB = """\
 pilots:
@@ -27,10 +29,10 @@ session: {duration_s: 3, graduate: [{at_s: 1.5, pilot: rig_1}]}
 """
 
 
-def broke(tmp_path: Path) -> dict[str, list[str]]:
+def broke(tmp_path: Path, text: str = LAB) -> dict[str, list[str]]:
     """What each check says that did not pass."""
     path = tmp_path / "small.yaml"
-    path.write_text(LAB)
+    path.write_text(text)
     lab = VirtualLab(load(path), seed=1)
     conducted = conduct(lab, Scenario(topology=lab.topology, seed=1))
     return {check.name: check.violations for check in judge(conducted.evidence()) if check.result != "pass"}
@@ -87,3 +89,33 @@ def test_a_value_that_is_altered_on_the_way_is_found(tmp_path: Path, monkeypatch
     found = broke(tmp_path)
     assert "arrived with another content than it was sent with" in " ".join(found["confirm"])
     assert "are not the same at rig_1 and at the terminal" in " ".join(found["session"])
+
+
+FILES = """\
+pilots: [{id: "rig_{n}", from: 1, to: 2, task: {sounds: [L.wav]}, streams: {lick: {bytes: 20, rate_hz: 10}}}]
+files: {synthetic_kb: {L.wav: 600}}
+session: {duration_s: 1}
+"""
+
+
+def test_a_damaged_part_of_a_file_is_fetched_again(tmp_path: Path) -> None:
+    assert broke(tmp_path, FILES) == {}
+
+
+def test_a_damaged_file_with_which_a_session_begins_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = MemoryFiles.finish
+    right = hashlib.sha256
+
+    def finish(files: MemoryFiles, path: str, digest: str) -> bool:
+        del digest
+        return whole(files, path, right(files._parts[path]).hexdigest())
+
+    monkeypatch.setattr(MemoryFiles, "finish", finish)
+    sentence = "rig_1: its session began with a file L.wav that is not the terminal's (600,000 bytes)"
+    assert broke(tmp_path, FILES)["files"] == [sentence]
+
+
+def test_a_session_that_does_not_wait_for_its_file_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("autopilot_net.roles.pilot.files_of", lambda _: iter(()))
+    sentences = [f"{rig}: its session began without the file L.wav" for rig in ("rig_1", "rig_2")]
+    assert broke(tmp_path, FILES)["files"] == sentences
