@@ -15,6 +15,9 @@ class Lines:
     def __init__(self) -> None:
         self.lines: list[dict[str, Any]] = []
 
+    def now(self) -> int:
+        return 0
+
     def write(self, what: str, **facts: Any) -> None:
         self.lines.append({"what": what, **facts})
 
