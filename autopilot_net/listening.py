@@ -15,6 +15,7 @@ from autopilot_net.message import Message
 __all__ = [
     "Listen",
     "SignatureCache",
+    "duplicates_report",
     "find_listen",
     "gone",
     "log_exception",
@@ -72,16 +73,22 @@ def wants_message(listen: Listen) -> bool:
     return bool(parameters) and parameters[0].annotation in (Message, "Message", "autopilot_net.Message")
 
 
-def tell_of_duplicates(who: str, peer: str, addresses: tuple[str, str]) -> dict[str, str]:
-    """Log that two machines both have the id `peer`. Returns the value of the ERROR for the terminal."""
+def duplicates_report(who: str, peer: str, addresses: tuple[str, str]) -> dict[str, str]:
+    """The value of the ERROR for the terminal that two machines both have the id `peer`."""
     one, other = addresses
     where = f"one at {one}, one at {other}" if one != other else f"both at {one}"
     sentence = (
         f"two that run are both {peer}, {where}: {who} hears now one and now the other, and what is sent to {peer} "
         "reaches either. Stop one of them, or give it an id of its own"
     )
-    logger.warning("%s: %s", who, sentence)
     return error_report(peer.removeprefix("_"), sentence)
+
+
+def tell_of_duplicates(who: str, peer: str, addresses: tuple[str, str]) -> dict[str, str]:
+    """Log that two machines both have the id `peer`. Returns the value of the ERROR for the terminal."""
+    report = duplicates_report(who, peer, addresses)
+    logger.warning("%s: %s", who, report["exception"])
+    return report
 
 
 def gone(owner: object, name: str, instead: Mapping[str, str]) -> AttributeError:

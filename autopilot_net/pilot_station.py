@@ -133,10 +133,6 @@ class Pilot_Station(RoleStation[Pilot]):  # noqa: N801  # the name that labs' pr
         """See `Pilot.neighbour`."""
         self.role.neighbour(peer, is_there)
 
-    def may_kill(self, message: Message) -> bool:
-        """See `Pilot.may_kill`."""
-        return self.role.may_kill(message)
-
     def l_noop(self, msg: Message) -> None:
         """Nothing: for a key that is to be taken without a word."""
 

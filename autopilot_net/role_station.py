@@ -40,6 +40,10 @@ class RoleStation(Station, Generic[R]):
         check_listens(self.listens, f"station {self.id}")
         refuse_generators(self.listens, f"station {self.id}")
 
+    def may_kill(self, message: Message) -> bool:
+        """See the role."""
+        return self.role.may_kill(message)
+
     @property
     def role(self) -> R:
         """What it decides. In the station's process."""

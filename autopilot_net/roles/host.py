@@ -153,6 +153,10 @@ class Role:
         """A message that begins here."""
         return self.host.send(to, key, value, repeat=repeat, flags=flags)
 
+    def may_kill(self, message: Message) -> bool:
+        """Whether to obey a KILL: from our own program, by its own path."""
+        return bool(message.sender == message.came_from == self.program)
+
     def attempt(self, send: Callable[..., Handle], *args: Any, **how: Any) -> Handle:
         """Call `send(…)`. If it raises, the handle says why, so that others can still be sent to."""
         try:

@@ -235,10 +235,10 @@ class Pilot(Role):
 
     def may_kill(self, message: Message) -> bool:
         """Whether to obey a KILL: from the terminal, the parent or our own program, each by its own path."""
-        if message.sender == self.program:
-            return message.came_from == self.program
+        if super().may_kill(message):
+            return True
         is_above = message.sender in (self.terminal, "_" + self.terminal, self.parent)
-        return is_above and message.came_from == self.parent
+        return is_above and bool(message.came_from == self.parent)
 
     # -- below ---------------------------------------------------------------------------------------------------
 

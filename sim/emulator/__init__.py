@@ -5,7 +5,7 @@
 - `program.py`: the emulated program, which carries these commands out. `recorder.py`: its listens.
   `copies.py`: what the terminal's has of each rig's data. `files.py`: the files that it finds on its machine.
 - `sender.py`: sends and journals messages. `storms.py`: plays storms.
-- `signals.py`: what is done to a calm lab at its end, and must be answered.
+- `signals.py`: what is done to a calm lab at its end, and must be answered. `strangers.py`: what raw peers do then.
 - `convergence.py`: whether a lab has recovered from its faults. `bandwidth.py`: whether its links are fast enough.
 - `library_errors.py`: journals internal errors of the library.
 

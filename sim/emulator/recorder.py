@@ -10,6 +10,7 @@ from autopilot_net.roles.terminal import DISCONNECTED
 from sim.emulator.copies import Copies
 from sim.emulator.sender import ADDED, Sender, expanded
 from sim.emulator.signals import part_told
+from sim.emulator.strangers import twin_told
 from sim.lab.names import machine_of
 from sim.scenario.payloads import fingerprint
 
@@ -82,6 +83,11 @@ class Recorder:
         if part:
             self.sender.heard(message, "raised", value={**message.value, "part": part})
             self._tell("raised", message.value.get("machine"), part)
+            return
+        twin = twin_told(message.value)
+        if twin:
+            self.sender.heard(message, "twin told", value=message.value)
+            self._tell("twin told", twin)
             return
         self.sender.heard(message, "exception", value=message.value)
         self._tell("exception", message.value)

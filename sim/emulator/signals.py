@@ -1,29 +1,50 @@
 """Signals: what a rehearsal does to a calm lab at its end, to see whether every machine answers as it should.
 
 The terminal's program sends each machine two PINGs. Then it has the station and the program of the machine raise, and
-each exception must reach it as an ERROR. `sim.checks.signals` judges the answers.
+each exception must reach it as an ERROR. Meanwhile strangers come: see `strangers.py`. `sim.checks.signals` judges the
+answers.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Protocol
 
 from autopilot_net import Message
 from sim.emulator.sender import Sender
 from sim.emulator.session import Command, SendMessage
+from sim.emulator.strangers import Strangers, StrangerWorld
 from sim.lab.topology import Topology
 
-__all__ = ["PARTS", "PINGS", "RAISE", "OnPurposeError", "part_told", "raise_on_purpose", "signals"]
+__all__ = ["PARTS", "PINGS", "RAISE", "OnPurposeError", "SignalWorld"]
+__all__ += ["part_told", "play_signals", "raise_on_purpose", "signals"]
 
 RAISE = "RAISE_ON_PURPOSE"  # the key
 PINGS = 2  # to each machine: one answer may be mistaken for the state that a station tells by itself now and then
 PARTS = ("station", "program")
 PURPOSE = "raised on purpose, by the rehearsal, in the "
+ANSWER_S = 10.0  # how long the ERRORs may take
+
+
+class SignalWorld(StrangerWorld, Protocol):
+    """What playing the signals asks of its world."""
+
+    def send_signals(self) -> None:
+        """Have the terminal's program send `signals`."""
 
 
 class OnPurposeError(Exception):
     """The exception that a machine raises at `RAISE`. It has nothing to do with the lab."""
+
+
+def play_signals(world: SignalWorld) -> bool:
+    """Play all signals, and wait for the answers. Returns whether all came."""
+    world.journal.write("signals")
+    home = "_" + world.topology.terminal.id
+    due = {("raised", machine.id, part, home) for machine in world.topology.machines for part in PARTS}
+    world.send_signals()
+    went_well = Strangers(world).play()
+    return world.until(lambda: due <= set(world.reports), ANSWER_S) and went_well
 
 
 def signals(topology: Topology) -> list[Command]:

@@ -285,7 +285,7 @@ class Lab:
 
     def signal(self) -> bool:
         """Play the signals, and wait for the answers; whether all came."""
-        return SignalPlayer(self.topology, self.supervisor, self._journal).play()
+        return SignalPlayer(self.topology, self.supervisor, self._journal, ports=self.player.ports).play()
 
     def _start_timed(self, number: int, example: Example) -> None:
         """Start a storm during the session. `settle` waits for it."""

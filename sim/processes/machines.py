@@ -20,6 +20,7 @@ from sim.emulator.convergence import snapshot_of, steady
 from sim.emulator.library_errors import journal_library_errors
 from sim.emulator.sender import Sender
 from sim.emulator.signals import RAISE, raise_on_purpose
+from sim.emulator.strangers import HELLO
 from sim.evidence.journal import Writer
 from sim.lab.topology import Machine
 from sim.processes.program_process import ProgramRunner
@@ -92,6 +93,9 @@ class StationExtras:
             return raise_on_purpose(self.sender, self.machine.id, "station")(message)
         return self.station.role.to_program(message)
 
+    def hello(self, message: Message) -> None:
+        """The handler of HELLO_STATION, which only has to be confirmed."""
+
     def _listen(self, station: RehearsedStation) -> None:
         try:
             while True:
@@ -135,7 +139,7 @@ def make_station(context: RunContext, machine: Machine, port: int, above: int, p
     """The station of `machine`, not yet started. It listens at `port` and connects to the port `above`."""
     extras = StationExtras(context, machine, pipe, life)
     listens = {"STORM": extras.storm, "STORM_ITEM": extras.item, "CRASH": extras.crash, "CALM": extras.calm}
-    listens[RAISE] = extras.raise_on_purpose
+    listens |= {RAISE: extras.raise_on_purpose, HELLO: extras.hello}
     common: dict[str, Any] = {
         "id": machine.id,
         "listen_port": port,

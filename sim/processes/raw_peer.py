@@ -22,11 +22,16 @@ class RawPeer:
     clock.
     """
 
-    def __init__(self, context: zmq.Context[zmq.Socket[bytes]], name: str, at: str, port: int) -> None:
+    def __init__(
+        self, context: zmq.Context[zmq.Socket[bytes]], name: str, at: str, port: int, *, returns: bool = True
+    ) -> None:
+        """`returns`: whether it connects again when its connection breaks."""
         self.name = name
         self.at = at
-        self._confirmed: set[str] = set()
+        self.confirmed: set[str] = set()  # the ids of its messages whose confirmation was read
         self._socket = context.socket(zmq.DEALER)
+        if not returns:
+            self._socket.setsockopt(zmq.RECONNECT_IVL, -1)
         self._socket.setsockopt(zmq.IDENTITY, name.encode())
         self._socket.setsockopt(zmq.PROBE_ROUTER, 1)
         self._socket.setsockopt(zmq.LINGER, 0)
@@ -54,6 +59,13 @@ class RawPeer:
                 return frames
         return None
 
+    say = send
+
+    def read(self) -> None:
+        """Read what has come, and note what it confirms."""
+        while self._socket.poll(0):
+            self._note_confirmed(self._socket.recv_multipart())
+
     def twice(self, op: Twice, example: int, number: int) -> str:
         """Send one message several times, as a sender that repeats would; returns its id."""
         id = twice_id(self.name, example, number)
@@ -62,19 +74,22 @@ class RawPeer:
             self.send(self.at.encode(), op.to.encode(), raw)
         return id
 
-    def confirmed(self, message_id: str, deadline: float) -> bool:
+    def is_confirmed(self, message_id: str, deadline: float) -> bool:
         """Whether a CONFIRM that says `handled` came for this message by the deadline."""
 
         def is_it(frames: list[bytes]) -> bool:
-            try:
-                message = json.loads(frames[-1])
-            except ValueError:
-                return False
-            if message.get("key") == "CONFIRM" and not message.get("received") and not message.get("failed"):
-                self._confirmed.add(message.get("value"))  # it may be for another message, which is asked for later
-            return message_id in self._confirmed
+            self._note_confirmed(frames)  # it may be for another message, which is asked for later
+            return message_id in self.confirmed
 
-        return message_id in self._confirmed or self.receive(deadline, is_it) is not None
+        return message_id in self.confirmed or self.receive(deadline, is_it) is not None
+
+    def _note_confirmed(self, frames: list[bytes]) -> None:
+        try:
+            message = json.loads(frames[-1])
+        except ValueError:
+            return
+        if message.get("key") == "CONFIRM" and not message.get("received") and not message.get("failed"):
+            self.confirmed.add(str(message.get("value")))
 
     def opaque(self, raw: bytes, path: list[str], recipient: str) -> None:
         """Send bytes that are no message along `path`, the stations to cross, to another raw peer."""

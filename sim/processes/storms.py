@@ -44,7 +44,7 @@ class StormPlayer:
         self.topology = topology
         self.journal = journal
         self._supervisor = supervisor
-        self._ports = ports
+        self.ports = ports
         self._peers: dict[str, RawPeer] = {}
         self._zmq: zmq.Context[zmq.Socket[bytes]] | None = None
         self._deadline = 0.0  # of the raw peers' waiting
@@ -112,14 +112,14 @@ class StormPlayer:
         if name not in self._peers:
             if self._zmq is None:
                 self._zmq = zmq.Context()
-            peer = self._peers[name] = RawPeer(self._zmq, name, machine, self._ports[machine])
+            peer = self._peers[name] = RawPeer(self._zmq, name, machine, self.ports[machine])
             if not peer.hello(time.monotonic() + HELLO_S):
                 raise LabError(f"the station {machine} does not answer a bare zmq peer")
         return self._peers[name]
 
     def is_confirmed(self, peer: RawPeer, message_id: str) -> bool:
         """Whether `peer` has a confirmation of a message by the deadline."""
-        return peer.confirmed(message_id, self._deadline)
+        return peer.is_confirmed(message_id, self._deadline)
 
     def has_received(self, peer: RawPeer, raw: bytes) -> bool:
         """Whether `peer` has received these bytes by the deadline."""

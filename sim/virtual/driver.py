@@ -302,10 +302,9 @@ class Peer:
         self.handlers.put(lambda: self._handle(carrier, effect))
 
     def tell_of_peer(self, carrier: Line, effect: PeerUp | PeerDown | DuplicateId) -> None:
-        """Queue `on_neighbour` for the handler thread. Ignores `DuplicateId`: ids of a virtual lab are unique."""
+        """Queue `on_peer` for the handler thread."""
         del carrier
-        if not isinstance(effect, DuplicateId):
-            self.handlers.put(lambda: self.on_neighbour(effect.peer, isinstance(effect, PeerUp)))
+        self.handlers.put(lambda: self.on_peer(effect))
 
     def reconnect(self, carrier: Line, effect: Reconnect) -> None:
         """Close the connection to the upstream, and make a new one."""
@@ -338,8 +337,8 @@ class Peer:
         """Handle a message. Returns what its listen returned."""
         raise NotImplementedError
 
-    def on_neighbour(self, peer: str, is_there: bool) -> None:
-        """A neighbour has connected or is lost."""
+    def on_peer(self, news: PeerUp | PeerDown | DuplicateId) -> None:
+        """A neighbour has connected or is lost, or two below share one id."""
 
     def report(self, error: BaseException, trace: str) -> None:
         """Report the error that a handler raised to the own station or its parent."""

@@ -33,6 +33,7 @@ from sim.virtual.driver import Line
 from sim.virtual.event_loop import Loop, Process
 from sim.virtual.faults import VirtualFaults
 from sim.virtual.journal import VirtualJournal
+from sim.virtual.machines import Station
 from sim.virtual.programs import Running, snapshots_of, unsettled
 from sim.virtual.signals import VirtualSignals
 from sim.virtual.start_up import MachineStarter
@@ -91,7 +92,6 @@ class VirtualLab:
         self.pipe_bytes = (bounds or Bounds()).pipe_bytes
         self._starter = self._make_starter(seed, probes, bounds or Bounds())
         self._storms = VirtualStorms(topology, self._journal, self.running, self.wires, self.until)
-        self._signals = VirtualSignals(topology, self._journal, self.running, self._reports, self.until)
         self._actions: Sequence[Action] = ()
         self._examples: dict[int, Example] = {}
         self._playing = False
@@ -116,6 +116,7 @@ class VirtualLab:
             with_probes=with_probes,
             tell=self._take_report,
             crashing=self._faults.crashing,
+            ended=self._note_end,
         )
 
     # -- for peers: see `Net` ----------------------------------------------------------------------------------------
@@ -145,6 +146,13 @@ class VirtualLab:
         """Journal an exception that escaped a call of `process`."""
         trace = "".join(traceback.format_exception(error))
         self._journal.write("exception", value=error_report(machine_of(process.name), error, trace))
+
+    def _note_end(self, station: Station) -> None:
+        """Journal that a station ended by itself, and end it."""
+        self._journal.write("died", to=station.id)
+        self.died.append(station.id)
+        station.process.dead = True
+        station.end()
 
     def wire(self, line: Line) -> Wire:
         """A new wire from a line to its upstream."""
@@ -263,7 +271,8 @@ class VirtualLab:
 
     def signal(self) -> bool:
         """Play the signals, and wait for the answers. Returns whether all came."""
-        return self._signals.play()
+        parts = (self.topology, self._journal, self.running, self.wires, self._reports, self.until)
+        return VirtualSignals(*parts).play()
 
     def more(self) -> Journal:
         """What was journalled since the last call."""

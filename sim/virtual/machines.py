@@ -10,9 +10,10 @@ from autopilot_net import Delivery, FileRefused, Ledger, Message, Stream
 from autopilot_net.batches import handle_items
 from autopilot_net.delivery import unheard
 from autopilot_net.error_report import ERROR, error_report
+from autopilot_net.listening import duplicates_report
 from autopilot_net.message import expand_fields, refuse
 from autopilot_net.protocol.clock import ClockOffset
-from autopilot_net.protocol.effects import Effect
+from autopilot_net.protocol.effects import DuplicateId, Effect, PeerDown, PeerUp
 from autopilot_net.roles import host as roles
 from autopilot_net.stream import StreamOptions
 from sim.virtual.driver import Line, Peer
@@ -179,15 +180,18 @@ class Station(Peer):
                 refuse(message, f"{type(error).__name__}: {error}")
             raise
 
-    def on_neighbour(self, peer: str, is_there: bool) -> None:
-        """Tell the role, if it is a pilot's."""
-        notify = getattr(self.role, "neighbour", None)
-        if notify is not None:
-            notify(peer, is_there)
+    def on_peer(self, news: PeerUp | PeerDown | DuplicateId) -> None:
+        """Tell the role of a neighbour, and whoever is above of two that share one id."""
+        if isinstance(news, DuplicateId):
+            self._tell_error(duplicates_report(self.id, news.peer, news.addresses))
+        else:
+            self.role.neighbour(news.peer, isinstance(news, PeerUp))
 
     def report(self, error: BaseException, trace: str) -> None:
         """Send an error to the parent, or to the own program where there is no parent."""
-        facts = error_report(self.id, error, trace)
+        self._tell_error(error_report(self.id, error, trace))
+
+    def _tell_error(self, facts: dict[str, str]) -> None:
         home = self.line.endpoint.routes.upstream or "_" + self.id
         self.send(home, msg=self.prepare(home, ERROR, facts), repeat=True)
 

@@ -28,6 +28,10 @@ class VirtualRawPeer:
         self.confirmed: set[str] = set()
         self.came: list[tuple[bytes, ...]] = []
 
+    def say(self, *frames: bytes) -> None:
+        """Send frames as they are."""
+        self.wire.send_up(frames)
+
     def twice(self, op: Twice, example: int, number: int) -> str:
         """Send one message several times. Returns its id."""
         message_id = twice_id(self.name, example, number)

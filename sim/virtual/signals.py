@@ -1,18 +1,20 @@
-"""Signals in a virtual lab: has them sent, and waits for what must come of them."""
+"""Signals in a virtual lab."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
 from typing import Any
 
-from sim.emulator.signals import PARTS
+from sim.emulator.signals import play_signals
 from sim.lab.topology import Topology
 from sim.virtual.journal import VirtualWriter
 from sim.virtual.programs import Running
+from sim.virtual.raw_peer import VirtualRawPeer
+from sim.virtual.wires.connections import Wires
 
 __all__ = ["VirtualSignals"]
 
-ANSWER_S = 10.0  # how long the answers may take
+CONNECT_S = 1.0  # how long a connection may take
 
 
 class VirtualSignals:
@@ -26,19 +28,35 @@ class VirtualSignals:
         topology: Topology,
         journal: VirtualWriter,
         running: Running,
+        wires: Wires,
         reports: Collection[tuple[Any, ...]],
         until: Callable[[Callable[[], bool], float], bool],
     ) -> None:
-        self._topology = topology
-        self._journal = journal
+        self.topology = topology
+        self.journal = journal
+        self.reports = reports
+        self.until = until
         self._running = running
-        self._reports = reports
-        self._until = until
+        self._wires = wires
 
     def play(self) -> bool:
         """Play the signals, and wait for the answers. Returns whether all came."""
-        self._journal.write("signals")
-        home = self._topology.terminal.id
-        due = {("raised", machine.id, part, "_" + home) for machine in self._topology.machines for part in PARTS}
-        self._running.programs[home].emulated.signal()
-        return self._until(lambda: due <= set(self._reports), ANSWER_S)
+        return play_signals(self)
+
+    # -- for `play_signals`: see `SignalWorld` ---------------------------------------------------------------------
+
+    def send_signals(self) -> None:
+        """Have the terminal's program send the signals."""
+        self._running.programs[self.topology.terminal.id].emulated.signal()
+
+    def stranger(self, machine: str, suffix: str) -> VirtualRawPeer:
+        """A new connection to the station of a machine, under a name that an earlier one may have too."""
+        stranger = VirtualRawPeer(f"actor.{machine}.{suffix}", machine)
+        stranger.wire = self._wires.wire(stranger.line)
+        stranger.wire.connect()
+        self.until(lambda: stranger.wire.is_up, CONNECT_S)
+        return stranger
+
+    def is_alive(self, machine: str) -> bool:
+        """Whether the station of a machine runs."""
+        return not self._running.stations[machine].process.dead

@@ -16,6 +16,7 @@ from autopilot_net.roles.pilot import Pilot
 from autopilot_net.roles.terminal import Terminal
 from sim.emulator.sender import Sender
 from sim.emulator.signals import RAISE, raise_on_purpose
+from sim.emulator.strangers import HELLO
 from sim.lab.topology import Machine, Topology
 from sim.scenario.files import file_names, leftover, leftovers, synthetic
 from sim.virtual.driver import Net
@@ -32,8 +33,8 @@ DEFAULT_FILE_BYTES = 1000
 class MachineStarter:
     """Starts stations and programs, and enters each in `running` in place of the one that is dead.
 
-    `tell(process, *words)` is called for each report of a process. `crashing(machine, sender)` makes the station's
-    listen in which it is killed.
+    `tell(process, *words)` is called for each report of a process, `ended(station)` when a station obeys a KILL.
+    `crashing(machine, sender)` makes the station's listen in which it is killed.
     """
 
     def __init__(
@@ -48,6 +49,7 @@ class MachineStarter:
         with_probes: bool,
         tell: Callable[..., None],
         crashing: Callable[[str, Sender], Callable[[Message], Any]],
+        ended: Callable[[Station], None],
     ) -> None:
         self._net = net
         self._topology = topology
@@ -58,6 +60,7 @@ class MachineStarter:
         self._with_probes = with_probes
         self._tell = tell
         self._crashing = crashing
+        self._ended = ended
         self._lives: Counter[str] = Counter()
         self._files: dict[str, MemoryFiles] = {}
         self._memories: dict[str, ProgramMemory] = {}
@@ -86,7 +89,9 @@ class MachineStarter:
                 "STORM": lambda message: sender.heard_storm(name, message),
                 "STORM_ITEM": lambda message: sender.heard_item(name, message),
                 "CRASH": self._crashing(name, sender),
+                "KILL": lambda message: self._ended(station) if role.may_kill(message) else None,
                 "CALM": sender.heard,
+                HELLO: lambda _: None,
                 RAISE: _raising(role, sender, name),
             },
         )

@@ -420,7 +420,6 @@ PILOT: dict[str, Check] = {
     "ping_interval": test_pilot.test_a_pilot_says_by_itself_every_ping_interval_that_it_is_there,
     "begin_role": test_pilot.test_a_pilot_says_by_itself_every_ping_interval_that_it_is_there,
     "on_neighbour": test_stations.test_a_terminal_in_its_next_life_is_told_who_is_there_and_by_what_way,
-    "may_kill": test_pilot_station.test_a_stranger_cannot_kill_a_station_whoever_it_says_it_is,
 }
 
 

@@ -4,27 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from msgspec import Struct
-
-from sim.checks.result import about_machine
+from sim.checks.signals.finding import Finding, doubt, wrong
 from sim.emulator.signals import PARTS, RAISE
 from sim.evidence.index import Index
 from sim.evidence.journal import Entry
-from sim.evidence.violation import Violation
 
-__all__ = ["Finding", "unanswered", "untold"]
-
-
-class Finding(Struct, frozen=True):
-    """Something that a signal showed. A doubt is what the journal cannot decide."""
-
-    violation: Violation
-    is_doubt: bool = False
-
-
-def finding(machine: str, text: str, *, is_doubt: bool = False) -> Finding:
-    """A finding about one machine."""
-    return Finding(about_machine(machine, f"whether {text}" if is_doubt else text), is_doubt)
+__all__ = ["has_open_error", "unanswered", "untold"]
 
 
 def unanswered(index: Index) -> Iterator[Finding]:
@@ -41,11 +26,10 @@ def unanswered(index: Index) -> Iterator[Finding]:
         answers = [entry for entry in _answers(index, machine.id) if pings[0].t <= entry.t <= told.t]
         if len(answers) >= len(pings):
             continue
-        broke_off = _has_lost_connection(index, machine.id, pings[0].t, told.t)
-        text = f"{machine.id} answered {len(answers)} of {len(pings)} PINGs"
-        yield finding(machine.id, f"{machine.id} answers a PING", is_doubt=True) if broke_off else finding(
-            machine.id, text
-        )
+        if _has_lost_connection(index, machine.id, pings[0].t, told.t):
+            yield doubt(machine.id, f"whether {machine.id} answers a PING: a connection broke meanwhile")
+        else:
+            yield wrong(machine.id, f"{machine.id} answered {len(answers)} of {len(pings)} PINGs")
 
 
 def untold(index: Index) -> Iterator[Finding]:
@@ -58,25 +42,27 @@ def untold(index: Index) -> Iterator[Finding]:
             if told is None:
                 yield _missing(index, machine.id, part, participant, order)
             elif "OnPurposeError" not in str(told.value.get("traceback")):
-                yield finding(machine.id, f"the ERROR of the {part} of {machine.id} has no traceback")
+                yield wrong(machine.id, f"the ERROR of the {part} of {machine.id} has no traceback")
 
 
 def _missing(index: Index, machine: str, part: str, participant: str, order: Entry) -> Finding:
     """What is known of an ERROR that did not reach the terminal's program."""
     raising = [entry for entry in index.evidence.journal.of("raising") if entry.by == participant]
     if not any(entry.t >= order.t for entry in raising):
-        return finding(machine, f"a message for the {part} of {machine} was confirmed, and never handled")
+        return wrong(machine, f"a message for the {part} of {machine} was confirmed, and never handled")
     home = index.evidence.topology.terminal.id
-    text = f"the {part} of {machine} raised, and the ERROR never reached the program of {home}"
-    sent = [
-        trace
-        for trace in index.evidence.journal.traces
-        if (trace.do, trace.at, trace.key) == ("Transmit", participant, "ERROR") and trace.t >= raising[-1].t
-    ]
-    settled = {trace.id for trace in index.evidence.journal.traces if trace.do in ("Confirmed", "Expired")}
-    is_open = any(trace.id not in settled for trace in sent)
-    doubt = f"the ERROR that the {part} of {machine} sent will reach the program of {home}: it has not settled"
-    return finding(machine, doubt if is_open else text, is_doubt=is_open)
+    if has_open_error(index, participant, raising[-1].t):
+        what = f"the ERROR that the {part} of {machine} sent will reach the program of {home}"
+        return doubt(machine, f"whether {what}: it has not settled")
+    return wrong(machine, f"the {part} of {machine} raised, and the ERROR never reached the program of {home}")
+
+
+def has_open_error(index: Index, participant: str, since: int) -> bool:
+    """Whether a participant sent an ERROR after `since`, and does not know what became of it."""
+    traces = index.evidence.journal.traces
+    sent = {t.id for t in traces if (t.do, t.at, t.key) == ("Transmit", participant, "ERROR") and t.t >= since}
+    settled = {t.id for t in traces if t.do in ("Confirmed", "Expired")}
+    return not sent <= settled
 
 
 def _made(index: Index, key: str, to: str) -> list[Entry]:
@@ -110,5 +96,5 @@ def _has_lost_connection(index: Index, machine: str, since: int, until: int) -> 
     """Whether a connection between the machine and the terminal's program broke in that span."""
     home = index.evidence.topology.terminal.id
     path = {*index.tree.path("_" + home, machine)}
-    downs = (trace for trace in index.evidence.journal.traces if trace.do == "PeerDown" and trace.at in path)
-    return any(since <= trace.t <= until for trace in downs)
+    downs = (trace for trace in index.evidence.journal.traces if trace.do == "PeerDown")
+    return any(since <= trace.t <= until and {trace.at, trace.peer} <= path for trace in downs)

@@ -7,7 +7,7 @@ from tests.sim.virtual.virtual_run import Run
 
 
 def test_a_sound_lab_answers_all_signals_at_once(topology: Topology) -> None:
-    run = Run(topology)
+    run = Run(topology, signals=True)
     check = run.checks["signals"]
     assert (check.result, check.figures) == ("pass", "all answered")
     begun = next(entry.t for entry in run.entries if entry.what == "signals")

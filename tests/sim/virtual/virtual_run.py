@@ -36,9 +36,11 @@ class Run:
         storms: tuple[Example, ...] = (),
         seed: int = 1,
         bounds: Bounds = Bounds(),  # noqa: B008  # it is frozen
+        signals: bool = False,
     ) -> None:
         topology = replace(topology, faults=faults)
-        scenario = Scenario(topology=topology, seed=seed, examples=storms, session=False, bounds=bounds)
+        scenario = Scenario(topology=topology, seed=seed, examples=storms, bounds=bounds)
+        scenario = replace(scenario, session=False, signals=signals)
         self.lab = VirtualLab(scenario.topology, seed=seed, bounds=bounds)
         self.conducted: Conducted = conduct(self.lab, scenario)
         entries = self.conducted.evidence().journal.entries

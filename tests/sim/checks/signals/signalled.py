@@ -21,6 +21,7 @@ def answered() -> Evidence:
     for machine in ("T", "rig_1"):
         for part in PARTS:
             _raises(story, machine, part)
+    _strangers(story)
     return Evidence(topology=lab(), seed=SEED, journal=story.journal, session=False)
 
 
@@ -45,6 +46,18 @@ def _raises(story: Story, machine: str, part: str) -> None:
     value = {"machine": machine, "exception": "OnPurposeError: …", "traceback": "OnPurposeError: …", "part": part}
     story.note("raised", "_T", key="ERROR", sender="T", first=error, value=value)
     story.trace("Confirmed", by, id=error)
+
+
+def _strangers(story: Story) -> None:
+    said = {"kill": ("own",), "reboot": ("a1", "b1"), "twin": ("a1", "b1", "a2")}
+    for machine in ("T", "rig_1"):
+        for key, ends in said.items() if machine == "T" else list(said.items())[:2]:
+            name = f"actor.{machine}.{key}"
+            for end in ends:
+                story.note("stranger", name, to=machine, id=f"{name}.{end}", key=key)
+                story.note("stranger answered", name, to=machine, id=f"{name}.{end}", value=True)
+    told = {"machine": "actor.T.twin", "exception": "two that run are both actor.T.twin, …", "traceback": ""}
+    story.note("twin told", "_T", key="ERROR", value=told)
 
 
 def signals_of(run: Evidence) -> Check:

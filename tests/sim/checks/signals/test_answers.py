@@ -32,9 +32,11 @@ def test_an_answer_that_comes_after_the_error_counts_as_none() -> None:
 def test_an_answer_may_be_lost_with_a_connection() -> None:
     run = answered()
     gone = forget(run, "state", first_sender="rig_1")
-    run.journal.traces[0].do, run.journal.traces[0].at, run.journal.traces[0].t = "PeerDown", "T", gone.t
+    trace = run.journal.traces[0]
+    trace.do, trace.at, trace.peer, trace.t = "PeerDown", "T", "rig_1", gone.t
     check = signals_of(run)
-    assert (check.result, check.violations) == ("unknown", ["not known: whether rig_1 answers a PING"])
+    assert check.result == "unknown"
+    assert check.violations == ["not known: whether rig_1 answers a PING: a connection broke meanwhile"]
 
 
 def test_a_ping_that_was_not_confirmed_needs_no_answer_since_that_is_told_elsewhere() -> None:
