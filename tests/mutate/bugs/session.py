@@ -162,7 +162,7 @@ BUGS = [
         "authority",
         "a KILL under the terminal's name is obeyed from wherever it comes",
         file="autopilot_net/roles/pilot.py",
-        old="        return is_above and message.came_from == self.parent\n",
+        old="        return is_above and bool(message.came_from == self.parent)\n",
         new="        return is_above\n",
         by="pair",
     ),
