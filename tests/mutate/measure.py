@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from tests.mutate.bug import Bug, copy_tree, put_into
+from tests.mutate.bug import Bug, StaleBugError, copy_tree, put_into
 from tests.mutate.runs import RUNS, Played, Run, imports, play
 
 __all__ = ["ENOUGH", "Bench", "Measured", "is_enough", "runs_for", "summary"]
@@ -56,7 +56,11 @@ class Bench:
         measured = Measured(bug.kind, bug.name)
         with tempfile.TemporaryDirectory(prefix="mutate-") as folder:
             tree = Path(folder)
-            put_into(tree, bug)
+            try:
+                put_into(tree, bug)
+            except StaleBugError as error:
+                measured.others["source"] = str(error)
+                return measured
             why = self._imports(tree)
             if why:
                 measured.others["import"] = why

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from tests import ROOT
 from tests.mutate import __main__ as command
 from tests.mutate.bug import Bug
 from tests.mutate.bugs import BUGS
@@ -14,6 +17,18 @@ from tests.mutate.runs import RUNS, Played, Run, result_of
 
 BUG = BUGS[0]
 HELD, BROKE = Played("held", 1.0), Played("broke", 1.0, "order: 2 before 1")
+
+
+@pytest.fixture(autouse=True)
+def small_copies(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A copy of the tree has one file, since no run of these tests reads the others."""
+
+    def copy(tree: Path) -> None:
+        (tree / BUG.file).parent.mkdir(parents=True)
+        shutil.copy(ROOT / BUG.file, tree / BUG.file)
+
+    monkeypatch.setattr("tests.mutate.bug.copy_tree", copy)
+    monkeypatch.setattr("tests.mutate.measure.copy_tree", copy)
 
 
 def is_sabotaged(tree: Path) -> bool:
@@ -51,6 +66,12 @@ def test_nothing_else_counts(verdict: str) -> None:
 def test_a_copy_that_cannot_be_imported_proves_nothing() -> None:
     missed = bench(dict.fromkeys(RUNS, BROKE), why="SyntaxError: invalid syntax").measure(BUG)
     assert (missed.by, missed.others) == ("", {"import": "SyntaxError: invalid syntax"})
+
+
+def test_a_bug_that_does_not_fit_the_source_any_more_is_missed_and_says_so() -> None:
+    missed = bench(dict.fromkeys(RUNS, BROKE)).measure(replace(BUG, old="no such text"))
+    assert missed.by == ""
+    assert "this stands 0 times" in missed.others["source"]
 
 
 def test_a_run_that_does_not_hold_without_a_bug_finds_none() -> None:
