@@ -24,7 +24,7 @@ from sim.phases import Conducted
 from sim.processes.faults import IMPOSSIBLE
 from sim.rehearse import WorldName, rehearse
 from sim.scenario import Example, Scenario, load_scenario, save_scenario
-from sim.verdict import Check, Report, StreamRow, TrialRow
+from sim.verdict import Check, Report, StreamRow, TrialRow, over_sessions
 
 __all__ = ["LabUnderTest", "Played", "without_programs"]
 
@@ -78,11 +78,16 @@ class Played:
         """One check by its name. Raises KeyError with the names there are, if there is none of this name."""
         return _one({check.name: check for check in self.report.checks}, name, "check")
 
-    def stream(self, machine: str, name: str) -> StreamRow:
-        """How one stream fared: `sent`, `received`, `missing` … Raises KeyError with the streams there are, if it is
-        none.
+    def stream(self, machine: str, name: str, *, session: int | None = None) -> StreamRow:
+        """How one stream fared: `sent`, `received`, `missing` … `name` is the name that the file gives it, or that an
+        own program does. If its rig graduates: over all sessions, or in the session of that number. Raises KeyError
+        with the streams there are, if it is none.
         """
-        return _one({f"{row.machine}.{row.stream}": row for row in self.report.streams}, f"{machine}.{name}", "stream")
+        found: dict[str, list[StreamRow]] = {}
+        for row in self.report.streams:
+            if session is None or row.session in (None, session):
+                found.setdefault(f"{row.machine}.{row.stream}", []).append(row)
+        return over_sessions(_one(found, f"{machine}.{name}", "stream"))
 
     def trials(self, rig: str) -> TrialRow:
         """How the trials of one rig fared, in messages. Raises KeyError with the rigs there are, if it makes no trials.

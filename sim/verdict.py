@@ -6,6 +6,7 @@ from typing import Literal
 
 import msgspec
 from msgspec import Struct, field
+from msgspec.structs import replace
 
 from sim.diagram.model import Diagram
 from sim.evidence.violation import Violation
@@ -27,6 +28,8 @@ __all__ = [
     "StreamRow",
     "TrialRow",
     "Violation",
+    "over_sessions",
+    "stream_label",
     "to_json",
 ]
 
@@ -148,13 +151,15 @@ class TrialRow(Struct, kw_only=True):
 
 
 class StreamRow(Struct, kw_only=True):
-    """One stream, from one machine."""
+    """One stream, from one machine. A rig that graduates has one row for each session."""
 
     machine: str
-    stream: str
+    stream: str  # its name in the file, or the name that a lab's own program gives it
+    session: int | None = None  # its number, if the rig has several
     to: str
     reliable: bool
     sent: int
+    is_counted: bool = True  # False: nobody says how many were sent, and `sent` has those that arrived
     received: int
     missing: list[str] = field(default_factory=list)  # "120-124"
     where: str = ""  # where or why items were lost, if that is known
@@ -163,6 +168,36 @@ class StreamRow(Struct, kw_only=True):
     wrong: int = 0  # items that arrived with other bytes
     items_per_s: float = 0.0
     mb_per_s: float = 0.0
+
+    @property
+    def label(self) -> str:
+        """Its name in sentences."""
+        return stream_label(self.stream, self.session)
+
+
+def stream_label(stream: str, session: int | None) -> str:
+    """The name of a stream in sentences: that of the file, with the session if the rig has several."""
+    return stream if session is None else f"{stream} of session {session}"
+
+
+def over_sessions(rows: list[StreamRow]) -> StreamRow:
+    """One row for a stream in all sessions of its rig. `missing` names the session of each item."""
+    if len(rows) == 1:
+        return rows[0]
+    received = sum(row.received for row in rows)
+    return replace(
+        rows[0],
+        session=None,
+        sent=sum(row.sent for row in rows),
+        received=received,
+        missing=[f"{run} of session {row.session}" for row in rows for run in row.missing],
+        where=", ".join(dict.fromkeys(row.where for row in rows if row.where)),
+        repeated=sum(row.repeated for row in rows),
+        out_of_order=sum(row.out_of_order for row in rows),
+        wrong=sum(row.wrong for row in rows),
+        items_per_s=round(sum(row.items_per_s * row.received for row in rows) / max(received, 1), 1),
+        mb_per_s=round(sum(row.mb_per_s * row.received for row in rows) / max(received, 1), 3),
+    )
 
 
 class ProcessRow(Struct, kw_only=True):

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Iterator
-from typing import Any
 
 import numpy as np
 from msgspec import Struct
 
 from sim.checks.content.labels import judge_labels
+from sim.checks.content.own_streams import own_streams, reported_counts
 from sim.checks.result import about_machine, excused, many, result_of
 from sim.checks.stream_items import Items, Lost, judge_copies, judge_missing, runs
 from sim.emulator.session import item_of, stream_destination
@@ -21,7 +21,7 @@ from sim.evidence.violation import Violation
 from sim.lab.names import machine_of
 from sim.lab.topology import Machine, Stream, Topology
 from sim.scenario.payloads import fingerprint
-from sim.verdict import Check, StreamRow
+from sim.verdict import Check, StreamRow, stream_label
 
 __all__ = ["StreamTimes", "check_streams", "has_streams", "stream_rows", "stream_times"]
 
@@ -43,22 +43,23 @@ class StreamTimes(Struct, frozen=True):
     sender: str
     to: str
     items: list[tuple[int, int | None]]
+    is_timed: bool = True  # False of an own program: nobody knows when its items were made, and each stands as it came
 
 
 def check_streams(index: Index) -> Check:
     """Every item of every stream arrived once, in order and unchanged. Items of own programs are only counted."""
     judged = _all_judged(index)
     broke = [wrong for row, lost, twice in judged for wrong in _wrong(row, lost, twice)]
-    others = _lab_rows(index)
+    others = _own_rows(index)
     broke += [wrong for row in others for wrong in _wrong(row, Lost(), _twice(row))]
     broke += [
         about_machine(machine, f"{machine} says that {name} had {count!r} items, which is no number")
-        for machine, name, count in _reported_counts(index.evidence)
+        for machine, name, count in reported_counts(index.evidence)
         if not isinstance(count, int)
     ]
-    rows = [*(row for row, _, _ in judged), *others]
+    rows = [*(row for row, _, _ in judged), *(row for row in others if row.is_counted)]
     items = sum(row.sent for row in rows)
-    explained = [f"{row.machine} {row.stream}: {sentence}" for row, lost, _ in judged for sentence in lost.explained]
+    explained = [f"{row.machine} {row.label}: {sentence}" for row, lost, _ in judged for sentence in lost.explained]
     kept_away, idle = excused(index, _idle(index.evidence, rows))
     count = sum(lost.count for _, lost, _ in judged)
     return result_of(
@@ -75,19 +76,19 @@ def check_streams(index: Index) -> Check:
 def has_streams(evidence: Evidence) -> bool:
     """Whether a stream was played or planned."""
     planned = evidence.session and _planned(evidence.topology)
-    return bool(planned or _reported_counts(evidence)) or any(True for _ in evidence.journal.of("item_made"))
+    return bool(planned or reported_counts(evidence)) or any(True for _ in evidence.journal.of("item_made"))
 
 
 def stream_rows(index: Index) -> list[StreamRow]:
-    """A row for each stream. `stream` is its name with the number of its session, or `storm` with a number."""
-    return [*(row for row, _, _ in _all_judged(index)), *_lab_rows(index)]
+    """A row for each stream of each session. The stream of a storm is called `storm` with a number."""
+    return [*(row for row, _, _ in _all_judged(index)), *_own_rows(index)]
 
 
 def stream_times(index: Index) -> dict[tuple[str, str], StreamTimes]:
-    """The times of the items of each stream, by `machine` and `stream` of its row."""
+    """The times of the items of each stream, by `machine` and `label` of its row."""
     times = {}
     for stream in _streams(index):
-        machine, spec, short = _spec(index, stream)
+        machine, spec, name, session = _spec(index, stream)
         to = _ends_at(index, stream, machine, spec)
         made = {entry.n: entry.t for entry in stream.made}
         first: dict[int, int] = {}
@@ -95,7 +96,12 @@ def stream_times(index: Index) -> dict[tuple[str, str], StreamTimes]:
             if entry.by == to and entry.n in made:
                 first.setdefault(entry.n, entry.t)
         sender = stream.made[0].by if stream.made else "_" + machine.id
-        times[machine.id, short] = StreamTimes(sender, to, [(t, first.get(n)) for n, t in made.items()])
+        label = stream_label(name, session)
+        times[machine.id, label] = StreamTimes(sender, to, [(t, first.get(n)) for n, t in made.items()])
+    for own in own_streams(index):
+        sender = f"_{own.row.machine}"
+        items: list[tuple[int, int | None]] = [(t, t) for t in own.arrivals]
+        times[own.row.machine, own.row.label] = StreamTimes(sender, own.row.to, items, is_timed=False)
     return times
 
 
@@ -118,7 +124,7 @@ def _all_judged(index: Index) -> list[tuple[StreamRow, Lost, list[str]]]:
 
 def _judged(index: Index, stream: _StreamRecord) -> tuple[StreamRow, Lost, list[str]]:
     """The row of a stream, its missing items, and sentences about items that came again."""
-    machine, spec, short = _spec(index, stream)
+    machine, spec, name, session = _spec(index, stream)
     to = _ends_at(index, stream, machine, spec)
     came = [entry for entry in stream.got if entry.by == to]
     astray = {entry.by for entry in stream.got} - {to}
@@ -127,7 +133,7 @@ def _judged(index: Index, stream: _StreamRecord) -> tuple[StreamRow, Lost, list[
     missing = sorted(set(made) - set(times))
     items = Items(
         sender=stream.made[0].by if stream.made else "_" + machine.id,
-        stream=f"_{machine.id}_{short.replace('/', '.')}" if spec is not None else _flow_id(stream),
+        stream=f"_{machine.id}_{'.'.join(stream.name.split('/')[1:])}" if spec is not None else _flow_id(stream),
         stop=stream.made[0].to if stream.made else to,
         to=to,
         reliable=spec.reliable if spec is not None else True,
@@ -136,13 +142,13 @@ def _judged(index: Index, stream: _StreamRecord) -> tuple[StreamRow, Lost, list[
     )
     lost = judge_missing(index, items, missing)
     first_times = list({entry.n: None for entry in came})
-    wrong = judge_copies(index, items)
-    wrong += judge_labels(index, machine, spec, came) if spec is not None else []
+    wrong = [*judge_copies(index, items), *(judge_labels(index, machine, spec, came) if spec is not None else [])]
     seconds = (came[-1].t - came[0].t) / 1e9 if len(came) > 1 else 0.0
     rate = (len(came) - 1) / seconds if seconds else 0.0
     row = StreamRow(
         machine=machine.id,
-        stream=short,
+        stream=name,
+        session=session,
         to=to,
         reliable=items.reliable,
         sent=len(made),
@@ -160,7 +166,7 @@ def _judged(index: Index, stream: _StreamRecord) -> tuple[StreamRow, Lost, list[
 
 def _wrong(row: StreamRow, lost: Lost, wrong: list[str]) -> Iterator[Violation]:
     for sentence in [*_absent(row, lost), *wrong, *_spoilt(row)]:
-        yield about_machine(row.machine, f"{row.machine} {row.stream}: {sentence}")
+        yield about_machine(row.machine, f"{row.machine} {row.label}: {sentence}")
 
 
 def _absent(row: StreamRow, lost: Lost) -> Iterator[str]:
@@ -189,15 +195,21 @@ def _flow_id(stream: _StreamRecord) -> str:
     return f"{frm}_flow{number}"
 
 
-def _spec(index: Index, stream: _StreamRecord) -> tuple[Machine, Stream | None, str]:
-    """The machine of a stream, its plan if the topology has one, and its short name for a row."""
+def _own_rows(index: Index) -> list[StreamRow]:
+    return [own.row for own in own_streams(index)]
+
+
+def _spec(index: Index, stream: _StreamRecord) -> tuple[Machine, Stream | None, str, int | None]:
+    """The machine of a stream, its plan if the topology has one, its name, and its session if the rig has several."""
     topology = index.evidence.topology
     if "/" not in stream.name:  # a storm's stream: ids and names of streams have no slash
         frm, _, number = stream.name.rpartition("#")
-        return topology.machine(machine_of(frm)), None, f"storm {number}"
+        return topology.machine(machine_of(frm)), None, f"storm {number}", None
     machine, name, session = stream.name.split("/")
     found = topology.machine(machine)
-    return found, found.streams[name], f"{name}/{session}"
+    rig = index.tree.upward(machine)[-2]
+    graduates = any(graduation.pilot == rig for graduation in topology.session.graduate)
+    return found, found.streams[name], name, int(session) if graduates else None
 
 
 def _ends_at(index: Index, stream: _StreamRecord, machine: Machine, spec: Stream | None) -> str:
@@ -239,49 +251,10 @@ def _is_planned(entry: Entry, planned: set[str]) -> bool:
 
 def _idle(evidence: Evidence, rows: list[StreamRow]) -> list[Violation]:
     """The planned streams of which no item was made."""
-    made = {f"{row.machine}/{row.stream.rpartition('/')[0]}" for row in rows}
+    made = {f"{row.machine}/{row.stream}" for row in rows}
     idle = sorted(_planned(evidence.topology) - made) if evidence.session else []
     sentence = "whether items of {} arrive: it made none"
     return [about_machine(name.partition("/")[0], sentence.format(name.replace("/", " "))) for name in idle]
-
-
-def _reported_counts(evidence: Evidence) -> list[tuple[str, str, Any]]:
-    """What the lab's own programs report as sent: machine, stream and count, which may be of any type."""
-    reports = [(m, facts.get("streams")) for m, facts in evidence.expected.items() if isinstance(facts, dict)]
-    counts = [(m, str(name), n) for m, streams in reports if isinstance(streams, dict) for name, n in streams.items()]
-    return sorted(counts, key=lambda count: count[:2])
-
-
-def _lab_rows(index: Index) -> list[StreamRow]:
-    """The rows of the streams of the lab's own programs. The programs report how many items they sent."""
-    terminal = "_" + index.evidence.topology.terminal.id
-    came: dict[str, int] = defaultdict(int)
-    planned = _planned(index.evidence.topology)
-    for entry in index.evidence.journal.of("item_got"):
-        if not _is_planned(entry, planned) and entry.by == terminal:
-            came[entry.first_sender] += 1
-    rows = []
-    for machine, name, count in _reported_counts(index.evidence):
-        if not isinstance(count, int):
-            continue
-        got = came[f"_{machine}_{name}"]
-        is_counted = index.outages.killed("_" + machine, 0) is None  # its next life counts from 0
-        sent = count if is_counted else got
-        lost = [f"{sent - got} of them"] if got < sent else []
-        rows.append(
-            StreamRow(
-                machine=machine,
-                stream=name,
-                to=terminal,
-                reliable=True,
-                sent=sent,
-                received=min(got, sent),
-                missing=lost,
-                where="nobody was told" if lost else "",
-                repeated=max(0, got - sent),
-            )
-        )
-    return rows
 
 
 def _item_bytes(spec: Stream | None) -> float:

@@ -60,8 +60,8 @@ CALM = Example(
 )
 STORMS = (BEFORE, AMID, AFTER)
 # What was under way when a connection broke or a process died is gone, if nobody repeats it; how much that is differs.
-CAMERA = ("streams, rig_1_box.cam/0", "excuses, streams")
-MEMORY = (*CAMERA, "streams, rig_1_box.wheel/0")
+CAMERA = ("streams, rig_1_box.cam", "excuses, streams")
+MEMORY = (*CAMERA, "streams, rig_1_box.wheel")
 
 
 class Case(Struct):

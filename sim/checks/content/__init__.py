@@ -1,4 +1,5 @@
 """Checks of what arrived, where the other checks ask whether it arrived.
 
-`files.py`: the files of tasks. `labels.py`, a part of the check of streams: whose each item is said to be.
+`files.py`: the files of tasks. Parts of the check of streams are `own_streams.py`, the streams of a lab's own programs,
+and `labels.py`: whose each item is said to be.
 """

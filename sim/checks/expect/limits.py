@@ -82,8 +82,7 @@ class _Checked:
         slowest = self._journeys.slowest_words
         found.share(f"{name} p50 ms", came, 0.5, limits.p50_ms, machine=of, slowest=slowest)
         found.share(f"{name} p99 ms", came, 0.99, limits.p99_ms, machine=of, slowest=slowest)
-        arrivals = sorted(transit.came for transit in came if transit.came is not None)
-        found.rate(f"{name} Hz", arrivals, limits.rate_hz, idle=traffic.idle, machine=of)
+        found.rate(f"{name} Hz", traffic.arrivals, limits.rate_hz, idle=traffic.idle, machine=of)
 
     # -- streams -----------------------------------------------------------------------------------------------------
 
@@ -93,10 +92,10 @@ class _Checked:
         times = stream_times(index) if expect.streams else {}
         held: set[str] = set()
         for row in stream_rows(index) if expect.streams else []:
-            key = expect.for_stream(row.machine, row.stream.partition("/")[0])
+            key = expect.for_stream(row.machine, row.stream)
             if key is not None:
-                held |= {key, *(name for name in (row.stream.partition("/")[0],) if name in expect.streams)}
-                known = times.get((row.machine, row.stream))
+                held |= {key, *(name for name in (row.stream,) if name in expect.streams)}
+                known = times.get((row.machine, row.label))
                 traffic = stream_traffic(row, known, self._busy)
                 self._check(expect.streams[key], lambda traffic=traffic: traffic)  # type: ignore[misc]
         for name in [name for name in expect.streams if name not in held]:

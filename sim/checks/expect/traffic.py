@@ -32,6 +32,7 @@ class Transit(Struct, frozen=True, kw_only=True):
     made: int
     came: int | None
     path: tuple[str, str]  # the participants at its ends
+    is_timed: bool = True  # False of an item of a lab's own program: nobody knows when it was made
     is_lost: bool = False  # it sought a confirmation, and never came
     is_twice: bool = False
     is_busy: bool = False  # the CPUs of this computer were full while it was under way
@@ -45,7 +46,7 @@ class Transit(Struct, frozen=True, kw_only=True):
 class Traffic(Struct, kw_only=True):
     """One class of traffic, with what is compared with limits."""
 
-    name: str  # "trials", "START", "rig_1 camera/0:"
+    name: str  # "trials", "START", "rig_1 camera:"
     machine: str = ""
     unit: str = ""  # "items " of a stream
     made: int
@@ -57,8 +58,13 @@ class Traffic(Struct, kw_only=True):
 
     @property
     def came(self) -> list[Transit]:
-        """What arrived."""
-        return [transit for transit in self.transits if transit.came is not None]
+        """What arrived, and took a time that is known."""
+        return [transit for transit in self.transits if transit.came is not None and transit.is_timed]
+
+    @property
+    def arrivals(self) -> list[int]:
+        """When each arrived, ascending."""
+        return sorted(transit.came for transit in self.transits if transit.came is not None)
 
     def during(self, when: Literal["all", "calm", "faults"], windows: FaultWindows) -> Traffic:
         """The traffic of that time alone: of the time of faults that struck its path, or of the time without them."""
@@ -85,7 +91,7 @@ def _counted(traffic: Traffic, transits: list[Transit]) -> Traffic:
     return replace(
         traffic,
         transits=transits,
-        made=len(transits),
+        made=sum(transit.is_timed for transit in transits),
         lost=sum(transit.is_lost for transit in transits),
         twice=sum(transit.is_twice for transit in transits),
         missing=sum(transit.came is None for transit in transits),
@@ -170,16 +176,17 @@ def stream_traffic(row: StreamRow, known: StreamTimes | None, busy: Sequence[Spa
             made=made,
             came=came,
             path=(known.sender, known.to) if known is not None else ("", ""),
+            is_timed=known is not None and known.is_timed,
             is_lost=row.reliable and came is None,
             is_busy=_is_busy(busy, made, came),
         )
         for made, came in items
     ]
     return Traffic(
-        name=f"{row.machine} {row.stream}:",
+        name=f"{row.machine} {row.label}:",
         machine=row.machine,
         unit="items ",
-        made=row.sent,
+        made=row.sent if row.is_counted else 0,
         lost=missing if row.reliable else 0,
         twice=row.repeated,
         missing=missing,

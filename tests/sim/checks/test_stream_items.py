@@ -66,13 +66,13 @@ def test_items_that_were_under_way_when_their_sender_was_killed_are_explained() 
     check = judged(tale)
     assert (check.result, check.figures) == ("pass", "2 explained")
     assert check.explained == [
-        "rig_1 wheel/0: items 18-19 from _rig_1 to _T were lost: "
+        "rig_1 wheel: items 18-19 from _rig_1 to _T were lost: "
         "the program of rig_1 was killed at 20.0 s, back at 30.0 s"
     ]
 
 
 def missing(runs: str, count: int, made: int = 20) -> list[str]:
-    return [f"rig_1 wheel/0: {count} of {made} items missing at _T: {runs} (nobody was told)"]
+    return [f"rig_1 wheel: {count} of {made} items missing at _T: {runs} (nobody was told)"]
 
 
 def test_items_that_were_long_confirmed_cannot_have_died_with_their_sender() -> None:
@@ -126,16 +126,16 @@ def test_a_batch_that_expired_while_its_way_was_cut_is_explained() -> None:
 @pytest.mark.parametrize(
     ("plot", "facts", "sentences"),
     [
-        (lambda _: None, {}, ["rig_1 wheel/0: 1 item came twice to _T"]),
-        (lambda _: None, {"redelivered": True}, ["rig_1 wheel/0: 1 item came twice to _T"]),
+        (lambda _: None, {}, ["rig_1 wheel: 1 item came twice to _T"]),
+        (lambda _: None, {"redelivered": True}, ["rig_1 wheel: 1 item came twice to _T"]),
         (lambda tale: killed_station(tale, "T"), {"redelivered": True}, []),
-        (lambda tale: killed_station(tale, "T"), {}, ["rig_1 wheel/0: 1 item came twice to _T"]),
-        (lambda tale: killed_station(tale, "rig_2"), {"redelivered": True}, ["rig_1 wheel/0: 1 item came twice to _T"]),
+        (lambda tale: killed_station(tale, "T"), {}, ["rig_1 wheel: 1 item came twice to _T"]),
+        (lambda tale: killed_station(tale, "rig_2"), {"redelivered": True}, ["rig_1 wheel: 1 item came twice to _T"]),
         (lambda tale: killed_station(tale, "T"), {"redelivered": True, "life": 1}, []),
         (
             lambda tale: killed_station(tale, "T"),
             {"life": 1},
-            ["rig_1 wheel/0: 1 item came again to a next life of _T, and not marked redelivered"],
+            ["rig_1 wheel: 1 item came again to a next life of _T, and not marked redelivered"],
         ),
     ],
 )
@@ -155,7 +155,7 @@ def killed_station(tale: Tale, station: str) -> None:
 # -- unreliable --------------------------------------------------------------------------------------------------------
 
 LOST = (18, 19)
-SILENT = ["rig_1 camera/0: 2 of 40 items missing at _T: 18-19 (nobody was told)"]
+SILENT = ["rig_1 camera: 2 of 40 items missing at _T: 18-19 (nobody was told)"]
 
 
 def cut(tale: Tale, link: str = "rig_1", *, since: float = 18.9) -> Tale:
@@ -167,7 +167,7 @@ def test_an_unreliable_stream_may_lose_what_a_fault_explains_and_its_receiver_re
     gap(tale, 18, 2, at=20.01)
     check = judged(tale)
     assert (check.violations, check.figures) == ([], "2 explained")
-    assert check.explained[0].startswith("rig_1 camera/0: items 18-19 from _rig_1 to _T were lost: the link from rig_1")
+    assert check.explained[0].startswith("rig_1 camera: items 18-19 from _rig_1 to _T were lost: the link from rig_1")
 
 
 def test_a_gap_that_the_receiver_could_see_and_did_not_report_is_a_violation_though_a_fault_explains_the_loss() -> None:
@@ -176,7 +176,7 @@ def test_a_gap_that_the_receiver_could_see_and_did_not_report_is_a_violation_tho
 
 def test_the_tail_of_an_unreliable_stream_is_missed_by_nobody() -> None:
     tale = streamed("camera", lost=LOST, count=20)
-    assert judged(tale).violations == ["rig_1 camera/0: 2 of 20 items missing at _T: 18-19 (at the end)"]
+    assert judged(tale).violations == ["rig_1 camera: 2 of 20 items missing at _T: 18-19 (at the end)"]
     assert judged(cut(tale)).violations == []
 
 
@@ -205,7 +205,7 @@ def test_a_receiver_that_was_killed_before_the_next_item_came_cannot_have_missed
     add(tale, "camera", range(50, 60))
     if is_killed:
         tale.struck("kill", "T", since=30, until=31, end="restart", what="station")
-    silent = ["rig_1 camera/0: 2 of 30 items missing at _T: 18-19 (nobody was told)"]
+    silent = ["rig_1 camera: 2 of 30 items missing at _T: 18-19 (nobody was told)"]
     assert judged(tale).violations == ([] if is_killed else silent)
 
 
@@ -213,7 +213,7 @@ def test_what_a_new_life_of_the_receiver_takes_for_a_gap_is_no_report() -> None:
     tale = streamed("camera", lost=(5,))
     killed_station(tale, "T")
     gap(tale, 0, 28, at=24.1)
-    assert judged(tale).violations == ["rig_1 camera/0: 1 of 40 items missing at _T: 5 (nobody was told)"]
+    assert judged(tale).violations == ["rig_1 camera: 1 of 40 items missing at _T: 5 (nobody was told)"]
 
 
 @pytest.mark.parametrize(

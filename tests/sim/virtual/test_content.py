@@ -13,6 +13,7 @@ from autopilot_net import Message
 from autopilot_net.roles.pilot import Pilot
 from autopilot_net.roles.terminal import Terminal
 from sim.lab.topology import load
+from sim.labtest import LabUnderTest
 from sim.phases import conduct, judge
 from sim.scenario import Scenario
 from sim.virtual.lab import VirtualLab
@@ -119,3 +120,15 @@ def test_a_session_that_does_not_wait_for_its_file_is_found(tmp_path: Path, monk
     monkeypatch.setattr("autopilot_net.roles.pilot.files_of", lambda _: iter(()))
     sentences = [f"{rig}: its session began without the file L.wav" for rig in ("rig_1", "rig_2")]
     assert broke(tmp_path, FILES)["files"] == sentences
+
+
+def test_a_stream_has_the_name_that_the_file_gives_it(tmp_path: Path) -> None:
+    path = tmp_path / "small.yaml"
+    path.write_text(LAB)
+    lab = LabUnderTest(load(path), world="virtual", seed=1, draw=0, folder=tmp_path)
+    played = lab.play()
+    wheel = played.stream("cam", "wheel")
+    assert wheel.received == wheel.sent == sum(played.stream("cam", "wheel", session=n).sent for n in (0, 1))
+    assert wheel.sent > 50
+    with pytest.raises(KeyError, match=r"there is no stream cam.wheel/0; there are cam.top, cam.wheel, rig_1.lick"):
+        played.stream("cam", "wheel/0")

@@ -80,4 +80,4 @@ def test_an_item_whose_labels_were_not_written_down_is_not_judged() -> None:
 
 def test_a_wrong_label_breaks_the_check_of_streams(run: Evidence) -> None:
     found(run, "item_got", stream="rig_1/wheel/0", n=3).value = {"pilot": "rig_2", "subject": "mouse"}
-    assert broke(run) == {"streams": ["rig_1 wheel/0: 1 item came to _T with pilot rig_2, and not pilot rig_1"]}
+    assert broke(run) == {"streams": ["rig_1 wheel: 1 item came to _T with pilot rig_2, and not pilot rig_1"]}

@@ -121,12 +121,12 @@ def test_a_limit_on_traffic_that_there_was_none_of_is_unknown() -> None:
 @pytest.mark.parametrize(
     ("limits", "sentence"),
     [
-        ({"lost": 0}, "rig_1 wheel/0: items lost: 2 > 0"),
-        ({"missing": 1}, "rig_1 wheel/0: items missing: 2 > 1"),
-        ({"missing_pct": 4.5}, "rig_1 wheel/0: % missing: 5 > 4.5"),
-        ({"p50_ms": 5.0}, "rig_1 wheel/0: p50 ms: 10 > 5"),
-        ({"p99_ms": 5.0}, "rig_1 wheel/0: p99 ms: 10 > 5"),
-        ({"rate_hz": 2.1}, "rig_1 wheel/0: Hz: 1.9 < 2.1"),
+        ({"lost": 0}, "rig_1 wheel: items lost: 2 > 0"),
+        ({"missing": 1}, "rig_1 wheel: items missing: 2 > 1"),
+        ({"missing_pct": 4.5}, "rig_1 wheel: % missing: 5 > 4.5"),
+        ({"p50_ms": 5.0}, "rig_1 wheel: p50 ms: 10 > 5"),
+        ({"p99_ms": 5.0}, "rig_1 wheel: p99 ms: 10 > 5"),
+        ({"rate_hz": 2.1}, "rig_1 wheel: Hz: 1.9 < 2.1"),
     ],
 )
 @pytest.mark.parametrize("name", ["wheel", "rig_1.wheel"])
@@ -144,7 +144,7 @@ def test_limits_of_a_stream_that_are_kept() -> None:
 def test_what_is_not_repeated_cannot_be_lost_only_missing() -> None:
     tale = streamed("camera", lost=(18, 19))
     limits = {"camera": Limits(lost=0, missing=0)}
-    assert expect(tale, streams=limits).violations == ["rig_1 camera/0: items missing: 2 > 0"]
+    assert expect(tale, streams=limits).violations == ["rig_1 camera: items missing: 2 > 0"]
 
 
 # -- how soon ----------------------------------------------------------------------------------------------------------
@@ -204,8 +204,8 @@ def test_a_limit_that_is_kept_is_a_pass(run: Evidence) -> None:
 @pytest.mark.parametrize(
     ("limits", "sentence"),
     [
-        ({"missing": 0}, "rig_1 camera/0: items missing: 1 > 0"),
-        ({"missing_pct": 9.5}, "rig_1 camera/0: % missing: 10 > 9.5"),
+        ({"missing": 0}, "rig_1 camera: items missing: 1 > 0"),
+        ({"missing_pct": 9.5}, "rig_1 camera: % missing: 10 > 9.5"),
     ],
 )
 def test_a_streams_limit_is_told_with_the_figure(run: Evidence, limits: dict[str, Any], sentence: str) -> None:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from msgspec.structs import replace
+
 from sim.checks.expect.traffic import messages, rate, stream_traffic, trials
-from sim.checks.streams import stream_rows, stream_times
+from sim.checks.streams import StreamTimes, stream_rows, stream_times
 from sim.evidence.index import Index
+from sim.verdict import StreamRow
 from tests.sim.checks.expect.test_limits import trials as five_trials
 from tests.sim.checks.test_stream_items import streamed
 from tests.sim.journal_builder import evidence
@@ -43,7 +46,17 @@ def test_messages_of_any_kind_are_measured() -> None:
 def test_a_stream_has_the_counts_of_its_row_and_the_times_of_its_items() -> None:
     index = Index(evidence(streamed("wheel", lost=(3,))))
     (row,) = stream_rows(index)
-    traffic = stream_traffic(row, stream_times(index)["rig_1", "wheel/0"], [])
+    traffic = stream_traffic(row, stream_times(index)["rig_1", "wheel"], [])
     assert (traffic.made, traffic.lost, len(traffic.came)) == (40, 1, 39)
     assert {transit.path for transit in traffic.transits} == {("_rig_1", "_T")}
     assert stream_traffic(row, None, []).transits == []
+
+
+def test_of_an_own_programs_items_only_the_rate_is_known() -> None:
+    row = StreamRow(machine="box", stream="wheel", to="_T", reliable=True, sent=5, received=3)
+    known = StreamTimes("_box", "_T", [(n * S, n * S) for n in range(3)], is_timed=False)
+    traffic = stream_traffic(row, known, [])
+    assert (traffic.made, traffic.missing, traffic.came) == (5, 2, [])
+    assert traffic.arrivals == [0, S, 2 * S]
+    uncounted = stream_traffic(replace(row, is_counted=False), known, [])
+    assert (uncounted.made, rate(uncounted.arrivals)) == (0, 1.0)
