@@ -20,7 +20,7 @@ from sim.lab.names import is_node, machine_of
 __all__ = ["HANDLED", "Fate", "fate_of", "may_be_under_way", "path_to_confirm"]
 
 # The keys for which programs journal `handled`.
-HANDLED = ("STORM", "CRASH", "CALM", "DATA", "START", "STOP")
+HANDLED = ("STORM", "CRASH", "CALM", "DATA", "START", "STOP", "PARAM", "CHANGE")
 TTL = 5
 TICK_S = 0.2  # how far from its due time a repeat may be
 LATE_S = 2.0  # how long a repeat may take on a path without outages
@@ -285,9 +285,12 @@ def path_to_confirm(index: Index, made: Entry) -> list[str]:
     terminal = topology.terminal.id
     path = index.tree.path(made.by, made.to)
     end = machine_of(made.to)
+    if made.key == "CHANGE":  # the terminal's station passes it to the pilot that it names
+        end = str(made.value["pilot"])
+        path = [*path, *index.tree.path(terminal, end)[1:]]
     if made.key in ("DATA", "STATE", "HANDSHAKE", "ERROR", "CONTINUOUS"):
         return [*path, *index.tree.path(end, terminal)[1:], "_" + terminal]
-    if made.key in ("START", "STOP", "CHILD", "PARAM", "STOPALL"):
+    if made.key in ("START", "STOP", "CHILD", "PARAM", "STOPALL", "CHANGE"):
         return [*path, *_all_below(index, end), *index.tree.path(end, terminal), "_" + terminal]
     return path
 

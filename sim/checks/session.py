@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from difflib import SequenceMatcher
 
+from sim.checks.content.parameters import wrong_parameters
 from sim.checks.message_fates import fate_of, path_to_confirm
 from sim.checks.result import about_machine, excused, many, message_words, result_of
 from sim.emulator.session import subject_of
@@ -75,7 +76,9 @@ def trial_rows(index: Index) -> list[TrialRow]:
 
 
 def check_session(index: Index) -> Check:
-    """Every START began one task, every state reached the terminal in order, and every copy is proven complete."""
+    """Every START began one task, and changes of parameters came after it; every state reached the terminal in order;
+    and every copy is proven complete.
+    """
     evidence = index.evidence
     broke: list[Violation] = []
     explained: list[str] = []
@@ -93,7 +96,7 @@ def check_session(index: Index) -> Check:
         "session",
         looked_at,
         orders + states + asked,
-        [*broke, *wrong],
+        [*broke, *wrong, *wrong_parameters(index)],
         explained=[*explained, *why],
     )
 

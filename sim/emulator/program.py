@@ -112,7 +112,8 @@ class EmulatedProgram:
         raising = {RAISE: raise_on_purpose(self.sender, self.id, "program")}
         if self._session_script is not None:
             return {**self.recorder.listens(), **raising}
-        return {"START": self.on_start, "STOP": self.on_stop, "STREAM_VIDEO": self.recorder.on_item, **raising}
+        orders = {"START": self.on_start, "STOP": self.on_stop, "PARAM": self.on_param}
+        return {**orders, "STREAM_VIDEO": self.recorder.on_item, **raising}
 
     def probe_listens(self) -> dict[str, Handler]:
         """The listens of the probe, a second node that storms send from and to."""
@@ -203,6 +204,10 @@ class EmulatedProgram:
         """A STOP. It is handled when every machine below is idle, and the station above knows that."""
         self.sender.heard(message, value=message.value)
         return self._carry_out(lambda script, now: script.stopped(message.value, now=now))
+
+    def on_param(self, message: Message) -> None:
+        """A change of a parameter, which the session does nothing with."""
+        self.sender.heard(message, print=fingerprint(message.value))
 
     def perform(self, commands: list[Command]) -> list[Delivery]:
         """Carry out commands in order. Returns a delivery for each message, which includes what follows the message."""

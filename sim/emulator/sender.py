@@ -122,7 +122,8 @@ class Sender:
         message.id = f"{message.id}.{self.journal.life}"
         facts = {"id": message.id, "key": key, "by": frm, "example": example}
         shown = value["payload"] if example >= 0 and isinstance(value, dict) and "payload" in value else value
-        told = {"begun": begun, "known": None if known is None else (known.offset, known.uncertainty)}
+        told: dict[str, Any] = {"value": value} if key == "CHANGE" else {}  # names the machine that it is for
+        told |= {"begun": begun, "known": None if known is None else (known.offset, known.uncertainty)}
         self.journal.write("made", to=to, hops=list(hops), sought=sought, print=fingerprint(shown), **facts, **told)
         if sought:
             with self._changed:

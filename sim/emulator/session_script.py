@@ -27,14 +27,15 @@ class SessionScript:
         self.done = False
 
     def begin(self, *, now: float) -> list[Command]:
-        """INIT, and START to every pilot."""
+        """INIT, and to every pilot START and what follows it."""
         self._begun = now
         session = self._topology.session
         self._timers = [(now + g.at_s, "graduate", g.pilot) for g in session.graduate]
         self._timers.append((now + session.duration_s, "stop", ""))
         self._timers.sort()
         here = self._topology.terminal.id
-        return [SendMessage(here, "INIT"), *(self._order(self._start(pilot)) for pilot in self._topology.pilots)]
+        begun = [command for pilot in self._topology.pilots for command in self._begin_task(pilot)]
+        return [SendMessage(here, "INIT"), *begun]
 
     def handle_timer(self, *, now: float) -> list[Command]:
         """Commands that are due by `now`."""
@@ -44,7 +45,7 @@ class SessionScript:
             if what == "graduate":
                 commands.append(self._order(self._stop(pilot, graduation=True)))
                 self._sessions[pilot] += 1
-                commands.append(self._order(self._start(self._topology.machine(pilot))))
+                commands += self._begin_task(self._topology.machine(pilot))
             else:
                 self.done = True
                 commands += [self._order(self._stop(pilot.id)) for pilot in self._topology.pilots]
@@ -98,6 +99,17 @@ class SessionScript:
     def _stop(self, pilot: str, *, graduation: bool = False) -> SendMessage:
         value: dict[str, Any] = {"graduation": True} if graduation else {}
         return SendMessage(pilot, "STOP", {**value, "session": self._sessions[pilot]})
+
+    def _begin_task(self, pilot: Machine) -> list[Command]:
+        """START, and right behind it two changes of a parameter: to the pilot, and by way of the terminal's station.
+
+        A lab's own program gets none: it need not know the parameter.
+        """
+        start = self._order(self._start(pilot))
+        if pilot.program is not None:
+            return [start]
+        home, change = self._topology.terminal.id, {"pilot": pilot.id, "session": start.value["session"], "reward": 5}
+        return [start, SendMessage(pilot.id, "PARAM", change), SendMessage(home, "CHANGE", change)]
 
     def _start(self, pilot: Machine) -> SendMessage:
         session = self._sessions[pilot.id]

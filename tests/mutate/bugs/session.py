@@ -6,6 +6,22 @@ __all__ = ["BUGS"]
 
 BUGS = [
     Bug(
+        "order",
+        "a PARAM overtakes a START that waits for its files",
+        file="autopilot_net/roles/pilot.py",
+        old="        if self._fetching:\n            return self._in_turn(lambda: self.relay(message, self.program))\n",
+        new="",
+        by="hunt",
+    ),
+    Bug(
+        "states",
+        "a CHANGE is passed on as a START",
+        file="autopilot_net/roles/terminal.py",
+        old='key="PARAM")',
+        new='key="START")',
+        by="pair, virtual",
+    ),
+    Bug(
         "states",
         "a child's STATE overwrites its parent's",
         file="autopilot_net/roles/pilot.py",
