@@ -19,7 +19,7 @@ from msgspec import Struct, field
 
 from sim.lab.names import machine_of
 
-__all__ = ["Entry", "Journal", "Reader", "Trace", "Writer", "describe_facts", "describe_fault", "raised"]
+__all__ = ["Entry", "Journal", "Reader", "Trace", "Writer", "raised"]
 
 TRIES = 3
 AT_ONCE_NS = 100_000  # two clocks that are read within this are read at once
@@ -184,19 +184,3 @@ def raised(entry: Entry) -> dict[str, str]:
         "exception": str(value.get("exception") or entry.value),
         "traceback": str(value.get("traceback") or ""),
     }
-
-
-def describe_facts(value: Any) -> str:
-    """'bytes_up 1,204, for_s 3': the facts of an entry in words. Empty facts are left out."""
-    if not isinstance(value, dict):
-        return "" if value is None else str(value)
-    given = {name: fact for name, fact in value.items() if fact not in (None, "", [], {})}
-    return ", ".join(f"{name} {fact:,}" if type(fact) is int else f"{name} {fact}" for name, fact in given.items())
-
-
-def describe_fault(entry: Entry) -> str:
-    """The facts of a fault beside its verb and its target, in words. Those with the default value are left out."""
-    defaults = {"what": "machine", "way": "both", "probability": 1.0}
-    value = entry.value if isinstance(entry.value, dict) else {}
-    changed = {name: fact for name, fact in value.items() if defaults.get(name) != fact}
-    return describe_facts({name: fact for name, fact in changed.items() if name not in ("at_us", "fault")})

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
+from sim.report.link_words import verb_words
 from sim.report.style import (
     ACCENT,
     BAD,
@@ -51,13 +52,19 @@ EVENTS = {
     "cut": ("crossed", BAD),
     "heal": ("quartered", GOOD),
     "hold": ("sliced", UNSURE),
+    "release": ("wheel", GOOD),
+    "reset": ("spur", BAD),
+    "shape": ("nut", UNSURE),
+    "drop": ("die", BAD),
+    "duplicate": ("eye", UNSURE),
+    "died": ("hill", BAD),
 }
 
 
 def event_mark(what: str) -> Mark:
     """The mark of an event. Events without a mark of their own share an upright bar."""
     shape, colour = EVENTS.get(what, ("bar", INK))
-    return Mark(shape, colour, what)
+    return Mark(shape, colour, verb_words(what))
 
 
 def draw(report: Report) -> tuple[str, dict[str, str]]:
@@ -174,7 +181,7 @@ def _timeline(report: Report) -> Any:
             "x": [event.at_s for event in events],
             "y": [rows[event.machine] for event in events],
             "machine": [plain(event.machine or "the run") for event in events],
-            "what": [plain(what) for _ in events],
+            "what": [plain(mark.words) for _ in events],
             "note": [plain(event.note or "none") for event in events],
         }
         tips = [("machine", "@machine"), ("what", "@what"), ("at", "@x{0,0.00} s"), ("note", "@note")]

@@ -6,11 +6,12 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 
 from sim.evidence.index import Evidence, Index
-from sim.evidence.journal import Entry, describe_facts, describe_fault, raised
+from sim.evidence.journal import Entry, raised
 from sim.evidence.quantile import quantile
 from sim.evidence.violation import Violation
 from sim.lab.names import machine_of
 from sim.lab.tree import Tree
+from sim.report.link_words import fact_words, verb_words
 from sim.verdict import Check, Event, Latency, LinkRow, MachineRow, Rate
 
 __all__ = ["advice_for", "latencies", "link_rows", "machine_rows", "rates", "sentence_for", "timeline"]
@@ -86,7 +87,8 @@ def _events_of(entry: Entry, storms: set[int]) -> Iterable[tuple[str, str, str]]
     if entry.what in SHOWN:
         yield entry.what, machine_of(entry.to or entry.by), ""
     elif entry.what == "fault":
-        yield entry.key, entry.to, describe_fault(entry)
+        facts = entry.value if isinstance(entry.value, dict) else {}
+        yield entry.key, entry.to, fact_words({name: fact for name, fact in facts.items() if name != "fault"})
     elif entry.what == "shook":
         yield "handshake", str(entry.value["machine"]), f"by way of {' → '.join(entry.value.get('way') or [])}"
     elif entry.what == "handled" and entry.key in ("START", "STOP"):
@@ -107,8 +109,8 @@ def link_rows(evidence: Evidence) -> list[LinkRow]:
         LinkRow(
             at_s=round((entry.t - begun) / 1e9, 3),
             link=entry.to,
-            what=entry.key,
-            facts=describe_facts(entry.value),
+            what=verb_words(entry.key),
+            facts=fact_words(entry.value),
         )
         for entry in evidence.journal.of("link")
     ]

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 __all__ = ["write", "point_latest"]
 
 TEMPLATE = Path(__file__).with_name("report.html.j2")
-VERDICTS = {"held": "Held", "broke": "Broke", "unsettled": "Did not settle", "interrupted": "Interrupted"}
+VERDICTS = {"held": "Held", "broke": "Broke", "unsettled": "Not decided", "interrupted": "Interrupted"}
 
 
 def write(report: Report, folder: Path, *, page: bool = True) -> Path:

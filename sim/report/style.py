@@ -66,6 +66,16 @@ SHAPES = {
     "sliced": Shape(
         "diamond_cross", "M5.6 1V5.6H2zM6.4 1V5.6H10zM5.6 11V6.4H2zM6.4 11V6.4H10z", size=17
     ),
+    "wheel": Shape(
+        "circle_cross",
+        "M5.5 1.1V5.5H1.1A5 5 0 0 1 5.5 1.1zM6.5 1.1A5 5 0 0 1 10.9 5.5H6.5z"
+        "M5.5 10.9A5 5 0 0 1 1.1 6.5H5.5zM6.5 10.9V6.5H10.9A5 5 0 0 1 6.5 10.9z",
+    ),
+    "spur": Shape("triangle_pin", "M6 .5Q7 6.5 11.5 10.5Q6 8 .5 10.5Q5 6.5 6 .5z", size=15),
+    "nut": Shape("hex_dot", "M6 .5 10.8 3.2V8.8L6 11.5 1.2 8.8V3.2zM6 4a2 2 0 1 0 .01 0z"),
+    "die": Shape("square_dot", "M1.5 1.5h9v9h-9zM6 3.8a2.2 2.2 0 1 0 .01 0z", size=11),
+    "eye": Shape("diamond_dot", "M6 .5 10 6 6 11.5 2 6zM6 4.2a1.8 1.8 0 1 0 .01 0z", size=16),
+    "hill": Shape("triangle_dot", "M6 1 11.5 10.5H.5zM6 5.6a1.8 1.8 0 1 0 .01 0z", size=13),
     "bar": Shape("dash", "M5 .5h2v11H5z", size=14, angle=pi / 2),
 }
 

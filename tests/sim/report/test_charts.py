@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from sim.report.charts import TOP_KEYS, _lanes, event_mark
+from sim.lab.fault import ACTION_VERBS
+from sim.report.charts import EVENTS, TOP_KEYS, _lanes, event_mark
 from sim.report.style import label, plain
 from sim.verdict import Rate, Report
 
@@ -25,6 +26,13 @@ def test_the_rarest_keys_share_a_lane() -> None:
     _, lanes = _lanes(report(Rate(second=0, by_key=by_key)))
     assert len(lanes) == TOP_KEYS + 2
     assert lanes[0] == ("other", [sum(100 - n for n in range(TOP_KEYS, TOP_KEYS + 3))])
+
+
+def test_no_two_kinds_of_events_share_a_mark() -> None:
+    marks = [event_mark(what) for what in EVENTS]
+    assert len({mark.shape for mark in marks}) == len(marks) == len({mark.path for mark in marks})
+    assert {*ACTION_VERBS} <= {*EVENTS}
+    assert event_mark("shape").words == "slow link"
 
 
 def test_an_event_without_a_mark_of_its_own_is_a_bar() -> None:

@@ -148,9 +148,9 @@ def test_faults_are_in_the_timeline_once() -> None:
         run.journal.entries.append(Entry(t=int(at_s * S), by="parent", what=what, to="rig_1", **facts))
     assert [(event.at_s, event.what, event.machine, event.note) for event in timeline(run)] == [
         (0.0, "start", "rig_1", ""),
-        (1.0, "kill", "rig_1", "what station"),
+        (1.0, "kill", "rig_1", "the station only"),
         (3.0, "restart", "rig_1", ""),
-        (4.0, "cut", "rig_1", "way up"),
+        (4.0, "cut", "rig_1", "up only"),
         (4.1, "cut", "rig_1", ""),
         (5.0, "kill", "rig_1", ""),
     ]

@@ -17,11 +17,13 @@ from sim.verdict import (
     Cpu,
     Event,
     Latency,
+    Leg,
     LinkRow,
     MachineRow,
     ProcessRow,
     Rate,
     Report,
+    SlowRow,
     StreamRow,
     TrialRow,
 )
@@ -57,6 +59,9 @@ function inked(c) {
   return c.width > 0 && c.getContext("2d").getImageData(0, 0, c.width, c.height).data.some(byte => byte > 0)
 }
 setTimeout(() => { document.body.dataset.drawn = canvases(document).filter(inked).length }, 3000)
+const boxes = [...document.querySelectorAll(".scroll, section, header, pre")]
+const cut = boxes.filter(e => e.scrollWidth > e.clientWidth + 1)
+document.body.dataset.cut = cut.map(e => `${e.closest("section")?.id} ${e.className}`).join(", ")
 </script></body>"""
 
 
@@ -301,6 +306,32 @@ def test_figures_are_easy_to_read_and_flagged_ones_say_so(held: Report, broke: R
     assert "taken while the CPUs were overloaded" in bad.texts["latency"]
 
 
+def test_the_slowest_messages_say_where_their_time_went(broke: Report, tmp_path: Path) -> None:
+    legs = [Leg(what=f"waiting in {EVIL}", ms=150.0), Leg(what="from rig_1 to T", ms=50.0), Leg(what="from T", ms=1.0)]
+    row = SlowRow(id=EVIL, key="DATA", frm="_rig_1", to="_T", at_s=2.5, took_ms=201.0, legs=legs, busy=True, fault=EVIL)
+    page = page_of(msgspec.structs.replace(broke, slowest=[row]), tmp_path)
+    text = page.texts["latency"]
+    assert f"150 ms waiting in {EVIL}, 50.0 ms from rig_1 to T" in text
+    assert "1.0 ms from T" not in text  # too short to matter: the bar has it
+    assert "the CPUs of this computer were full meanwhile" in text
+    widths = [attributes.get("style") for tag, attributes in page.tags if tag == "span" and "title" in attributes]
+    assert widths == ["width:74.63%", "width:24.88%", "width:0.5%"]
+
+
+def test_the_page_counts_the_processes_of_the_lab_and_says_what_the_others_are(held: Report, tmp_path: Path) -> None:
+    page = write(held, tmp_path).read_text()
+    assert "2 machines &nbsp;·&nbsp; 4 processes &nbsp;·&nbsp;" in page
+    assert "The 4 processes of the lab, those that took the place of killed ones" in page
+    assert "virtual time &nbsp;·&nbsp;" in write(msgspec.structs.replace(held, pace="fast"), tmp_path).read_text()
+
+
+def test_the_page_has_a_dark_theme_on_screens_and_is_light_on_paper(held: Report, tmp_path: Path) -> None:
+    page = write(held, tmp_path).read_text()
+    assert '<meta name="color-scheme" content="light dark">' in page
+    assert "@media screen and (prefers-color-scheme: dark)" in page
+    assert "@media print" in page
+
+
 def test_every_machine_has_a_row_for_its_clock(held: Report, tmp_path: Path) -> None:
     text = " ".join(page_of(held, tmp_path).texts["clocks"].split())
     assert "Terminal's clock ahead, ms" in text
@@ -357,12 +388,14 @@ def test_a_browser_without_a_network_draws_every_chart(
 ) -> None:
     page = write(request.getfixturevalue(name), tmp_path)
     page.write_text(page.read_text(encoding="utf-8").replace("</body>", COUNT_DRAWN), encoding="utf-8")
-    flags = "--headless --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking"
+    flags = "--window-size=1280,900 --headless --no-sandbox --disable-gpu --disable-quic --no-first-run"
+    flags += " --disable-background-networking"
     flags += " --disable-component-update --disable-sync --virtual-time-budget=5000 --enable-logging=stderr --dump-dom"
     command = [str(CHROMIUM), *flags.split(), f"--user-data-dir={tmp_path / 'chromium'}", page.as_uri()]
     shown = subprocess.run(command, capture_output=True, text=True, timeout=patient(100), check=True)
     (body,) = [attributes for tag, attributes in Page(shown.stdout).tags if tag == "body"]
     assert int(body["data-drawn"] or 0) >= 4
+    assert body["data-cut"] == "", "wider than a window of 1,280 px"
     assert shown.stdout.count("bk-Figure") >= 4
     said = [line for line in shown.stderr.splitlines() if "CONSOLE" in line]
     assert not [line for line in said if "refused" in line.lower() or "error" in line.lower()], said
