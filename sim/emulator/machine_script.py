@@ -54,11 +54,12 @@ class MachineScript:
     def stopped(self, value: Any, *, now: float) -> list[Command]:
         """A STOP arrived. Ends the streams, stops the children, and tells IDLE when the children have stopped.
 
+        The STOP of a later session ends an earlier one too: its own STOP, and the START of the later, never came.
         Meanwhile a PING asks the station for this machine's state. The station must not have taken it from a child.
         """
         del now
         session = value.get("session") if isinstance(value, dict) else None
-        if self.state != "RUNNING" or session not in (None, self._session):
+        if self.state != "RUNNING" or (session is not None and session < self._session):
             is_this = self.state != "RUNNING" and session is not None and session == self._session
             return self._to_children("STOP", session=session) if is_this else []
         self.state = "IDLE"

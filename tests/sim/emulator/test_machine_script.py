@@ -76,6 +76,14 @@ def test_a_stop_ends_the_streams_and_then_the_state_is_idle() -> None:
     assert rig.stopped(None, now=2.0) == [], "it has stopped"
 
 
+def test_the_stop_of_a_later_session_ends_an_earlier_one_whose_own_stop_never_came() -> None:
+    rig = rig_with(streams={"wheel": Stream(fields=("x",), rate_hz=10.0)})
+    rig.started({**BEGIN, "session": 1}, now=0.0)
+    assert rig.stopped({"session": 0}, now=1.0) == [], "it is late, and this session goes on"
+    assert rig.stopped({"session": 2}, now=2.0) == [CloseStream("wheel", 1), IDLE]
+    assert (rig.next_timer(), rig.state) == (None, "IDLE")
+
+
 def test_a_repeated_order_is_passed_on_to_the_children_and_begins_or_ends_nothing_else() -> None:
     rig = rig_with(children=("cam",))
     rig.started(BEGIN, now=0.0)
