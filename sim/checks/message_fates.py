@@ -16,6 +16,7 @@ from sim.evidence.journal import Entry
 from sim.evidence.outage import BEFORE_S, Outage, seconds
 from sim.evidence.violation import Violation
 from sim.lab.names import is_node, machine_of
+from sim.scenario import Send
 
 __all__ = ["HANDLED", "Fate", "fate_of", "may_be_under_way", "path_to_confirm"]
 
@@ -265,10 +266,17 @@ def _judge_lives(index: Index, fate: Fate) -> None:
         _break(fate, sentence)
     for entry in again:
         kill = index.outages.killed(entry.by, first.t)
-        is_stored = kill is not None and kill.begins - first.t > seconds(COMMIT_S)
+        is_stored = kill is not None and kill.begins - first.t > seconds(COMMIT_S + _handler_s(index, fate.made))
         if is_stored and index.durable(entry.by) and not entry.first and entry.t > first.t:
             sentence = f"was handled again in a next life of {entry.by}, which had stored that it was handled"
             _break(fate, sentence)
+
+
+def _handler_s(index: Index, made: Entry) -> float:
+    """How long a handler in the storm of a message may take. Its entry is older than its end, after which it is stored.
+    """
+    storm = index.evidence.examples.get(made.example)
+    return max((op.takes_ms for op in storm.ops if isinstance(op, Send)), default=0) / 1e3 if storm else 0.0
 
 
 # -- the path of a message --------------------------------------------------------------------------------------------

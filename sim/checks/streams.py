@@ -190,9 +190,9 @@ def _twice(row: StreamRow) -> list[str]:
 
 
 def _flow_id(stream: _StreamRecord) -> str:
-    """The id of the endpoint of a storm's stream, `rig_1.probe#0.3`."""
+    """The id of the endpoint of a storm's stream: a name of its own, or one that was opened again."""
     frm, _, number = stream.name.rpartition("#")
-    return f"{frm}_flow{number}"
+    return (stream.made[0].id if stream.made else "") or f"{frm}_flow{number}"
 
 
 def _own_rows(index: Index) -> list[StreamRow]:

@@ -41,6 +41,8 @@ class StreamLike(Protocol):
 
     def append(self, item: Any) -> None: ...
 
+    def wait(self, timeout: float | None = ...) -> bool: ...
+
     def close(self) -> None: ...
 
 
@@ -92,6 +94,7 @@ class EmulatedProgram:
         self.sender = sender
         self.streams: dict[tuple[str, int], StreamLike] = {}
         self.flows: list[StreamLike] = []
+        self._reopened: dict[str, StreamLike] = {}  # by node: the last stream of the name that storms open again
         self._seed = seed
         self._memory = memory
         self._clock = clock
@@ -314,21 +317,24 @@ class EmulatedProgram:
 
     def _flow(self, example: int, number: int, op: Flow) -> None:
         node = self.node if op.frm == self.id else self.probe
+        last = self._reopened.get(node.id)
+        again = last is None or (last.ended and last.wait(0))  # else its namesake would have to be waited for
         stream = node.get_stream(
-            f"flow{example}.{number}",
+            "flow" if again else f"flow{example}.{number}",
             "STORM_ITEM",
             min_size=op.batch,
             to=op.to,
             pilot=self.machine.id,
             reliable=True,
         )
+        if again:
+            self._reopened[node.id] = stream
         payload = build(op.payload)
         name = f"{op.frm}#{example}.{number}"
         for n in range(op.items):
             item = {"example": example, "stream": name, "n": n, "payload": payload}
-            self.sender.journal.write(
-                "item_made", by=op.frm, stream=name, n=n, to=op.to, example=example, print=fingerprint(payload)
-            )
+            facts = {"id": stream.id, "by": op.frm, "stream": name, "n": n, "to": op.to, "example": example}
+            self.sender.journal.write("item_made", **facts, print=fingerprint(payload))
             stream.append(item)
         stream.close()
         self.flows.append(stream)

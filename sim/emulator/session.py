@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
+import numpy as np
 from msgspec import Struct
 
 from sim.lab.seeds import seed_of
@@ -105,13 +106,18 @@ def is_forwarded(topology: Topology, machine: Machine, stream: Stream) -> bool:
     return key == "CONTINUOUS" and to != topology.terminal.id
 
 
+def _strided(picture: Any) -> Any:
+    """The same array, not contiguous in memory, as a part of a camera's image is."""
+    return np.repeat(picture[..., None], 2, axis=-1)[..., 0]
+
+
 def item_of(seed: int, machine: str, name: str, stream: Stream, session: int, n: int) -> dict[str, Any]:
     """Item `n` of a stream. The same arguments give the same bytes, so a check can compare what arrived bit for bit."""
     head = {"stream": stream_name(machine, name, session), "n": n}
     if stream.shape is not None:
         own = seed_of(seed, machine, name)
         picture = frame(stream.dtype or "uint8", stream.shape, seed=own, n=n, content=stream.content)
-        return {**head, "frame": picture}
+        return {**head, "frame": picture if n % 2 == 0 else _strided(picture)}
     if stream.fields:
         return {**{field: math.sin(n / 40 + k) for k, field in enumerate(stream.fields)}, **head}
     return {**head, "text": "y" * (stream.bytes or 0)}

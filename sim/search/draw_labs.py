@@ -20,8 +20,9 @@ __all__ = ["parts", "topologies"]
 DURATIONS_S = (0.5, 1.0, 0.5, 2.0)
 INTERVALS_S = (0.5, 1.0, 0.2, 0.5, 5.0)
 RATES_HZ = (5.0, 10.0)
-MOST_KB = 32
+MOST_KB = 32  # of a file, mostly
 STREAMS = ("wheel", "lick", "camera")
+SOUNDS_KB = (600, 4, 300)  # a part of a file has 262 kB
 STORM = Storm(examples=1, messages=20)
 TRIALS = tuple(
     Trials(every_s=every_s, stages=stages, bytes=size)
@@ -50,15 +51,19 @@ def topologies(draw: st.DrawFn, *, max_machines: int = 6, max_depth: int = 3) ->
     """A lab of at most `max_machines` machines, with the terminal, and at most `max_depth` levels below it."""
     below = _tree(draw, max_machines, max_depth)
     machines = [Machine("T", durable=chance(draw, 4))]
+    sounds_kb = pick(draw, SOUNDS_KB) if chance(draw, 4) else 0
     paths: dict[str, list[str]] = {"T": ["T"]}  # from the terminal to each machine
     for id, parent in below:
         paths[id] = [*paths[parent], id]
-        machines.append(_machine(draw, id, paths[parent]))
+        machine = _machine(draw, id, paths[parent])
+        has_sounds = sounds_kb and parent == "T"
+        machines.append(replace(machine, task={"sounds": ["L.wav"]}) if has_sounds else machine)
     session = _session(draw, [id for id, parent in below if parent == "T"])
     lab = Topology(
         name="drawn",
         path="drawn.yaml",
         machines=tuple(machines),
+        files=Files(synthetic_kb={"L.wav": sounds_kb} if sounds_kb else {}),
         session=session,
         storm=STORM,
         repeat_interval_s=pick(draw, INTERVALS_S),
@@ -78,10 +83,13 @@ def parts(draw: st.DrawFn, topology: Topology, *, max_machines: int = 6) -> Topo
     pace = max(topology.session.pace, 1.0)
     duration_s = min(part.session.duration_s, pick(draw, DURATIONS_S))
     graduate = tuple(replace(g, at_s=round(duration_s / 2, 2)) for g in part.session.graduate)
+    if not graduate and chance(draw, 3):
+        graduate = (Graduation(at_s=round(duration_s / 2, 2), pilot=pick(draw, [one.id for one in part.pilots])),)
+    most_kb = max(SOUNDS_KB) if chance(draw, 6) else MOST_KB
     lighter = replace(
         part,
         session=Session(duration_s=duration_s, pace=pace, graduate=graduate),
-        files=Files(synthetic_kb={name: min(kb, MOST_KB) for name, kb in topology.files.synthetic_kb.items()}),
+        files=Files(synthetic_kb={name: min(kb, most_kb) for name, kb in topology.files.synthetic_kb.items()}),
         storm=STORM,
         faults=(),
         repeat_interval_s=min(topology.repeat_interval_s, pick(draw, INTERVALS_S)),
@@ -117,7 +125,7 @@ def _machine(draw: st.DrawFn, id: str, above: list[str]) -> Machine:
     return Machine(
         id,
         parent=above[-1],
-        subjects=(f"{id}_mouse",) if chance(draw, 4) else (),
+        subjects=pick(draw, ((), (f"{id}_mouse",), ("one", "other"), ("one", f"{id}_other"))),
         trials=trials,
         streams={name: _stream(draw, above, has_trials=trials is not None) for name in names},
         link=pick(draw, LINKS) if chance(draw, 3) else None,
@@ -139,7 +147,7 @@ def _stream(draw: st.DrawFn, above: list[str], *, has_trials: bool) -> Stream:
 
 def _session(draw: st.DrawFn, pilots: list[str]) -> Session:
     duration_s = pick(draw, DURATIONS_S)
-    if not chance(draw, 4):
+    if not chance(draw, 2):
         return Session(duration_s=duration_s)
     return Session(duration_s=duration_s, graduate=(Graduation(at_s=duration_s / 2, pilot=pick(draw, pilots)),))
 

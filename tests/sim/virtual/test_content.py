@@ -10,12 +10,13 @@ from typing import Any
 import pytest
 
 from autopilot_net import Message
+from autopilot_net.protocol.endpoint import Endpoint
 from autopilot_net.roles.pilot import Pilot
 from autopilot_net.roles.terminal import Terminal
 from sim.lab.topology import load
 from sim.labtest import LabUnderTest
 from sim.phases import conduct, judge
-from sim.scenario import Scenario
+from sim.scenario import Example, Flow, Scenario, Send
 from sim.virtual.lab import VirtualLab
 from sim.virtual.machines import MemoryFiles
 
@@ -132,3 +133,29 @@ def test_a_stream_has_the_name_that_the_file_gives_it(tmp_path: Path) -> None:
     assert wheel.sent > 50
     with pytest.raises(KeyError, match=r"there is no stream cam.wheel/0; there are cam.top, cam.wheel, rig_1.lick"):
         played.stream("cam", "wheel/0")
+
+
+def test_a_stream_that_is_opened_again_with_the_numbers_of_its_former_life_is_found(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its batches are taken for those that were handled before, and are confirmed and not handled."""
+    flow = Flow(frm="rig_1.probe", to="T", items=6, batch=2)
+    storms = tuple(Example(ops=(op,)) for op in (flow, Send(frm="T", to="cam"), flow))
+
+    def found(number: int) -> list[str]:
+        path = tmp_path / f"{number}.yaml"
+        path.write_text(LAB)
+        lab = VirtualLab(load(path), seed=1)
+        conducted = conduct(lab, Scenario(topology=lab.topology, seed=1, examples=storms, session=False))
+        return [text for check in judge(conducted.evidence()) for text in check.violations if check.result == "fail"]
+
+    assert found(1) == []
+    whole = Endpoint.__init__
+
+    def begin(self: Endpoint, id: str, **how: Any) -> None:
+        life, count = how["incarnation"].split(".")[-2:]
+        del count
+        whole(self, id, **{**how, "incarnation": f"{id}.{life}.1"})
+
+    monkeypatch.setattr(Endpoint, "__init__", begin)
+    assert any("6 of 6 items missing" in text for text in found(2)), found(3)
