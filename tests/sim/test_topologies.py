@@ -46,4 +46,4 @@ def test_a_session_with_a_graduation_and_files_to_fetch_holds(tmp_path: Path) ->
     assert any(event["what"] == "graduation" and event["machine"] == "rig_2" for event in report["timeline"])
     fetched = (tmp_path / "latest" / "files" / "rig_1" / "L.wav").read_bytes()
     assert fetched == (tmp_path / "latest" / "files" / "T" / "L.wav").read_bytes()
-    assert len(fetched) == 256_000
+    assert len(fetched) == 640_000
