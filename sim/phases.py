@@ -261,12 +261,15 @@ class _Conduct:
         if not topology.pilots:
             return
         victim = topology.pilots[0].id
-        self.say(Progress("crash", victim))
+        self.say(Progress("crash", f"{victim} is killed in a handler"))
         stormed = self._storm(number, Example(ops=(Crash(frm=topology.terminal.id, to=victim),)))
         if not stormed.settled:
             text = f"what became of the message that {victim} was killed in"
             self._doubt(Violation("", (victim,), (), text))
-        self.say(Progress("crash", victim, ended=True, ok=stormed.settled and not stormed.broke))
+        ok = stormed.settled and not stormed.broke
+        came = "its next life handled the message" if ok else "did not recover"
+        note = f"{victim} was killed in a handler, and {came}"
+        self.say(Progress("crash", note, ended=True, ok=ok))
 
     def _signal(self) -> None:
         """Have every machine answer, raise, and refuse what it must refuse. The check `signals` says what was wrong."""

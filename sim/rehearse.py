@@ -21,6 +21,7 @@ from msgspec.structs import replace
 
 from sim.checks.clocks import clock_rows
 from sim.checks.expect.journeys import slowest_rows
+from sim.checks.result import for_people
 from sim.checks.session import trial_rows
 from sim.checks.streams import stream_rows
 from sim.diagram.build import diagram_of
@@ -168,7 +169,7 @@ def _report(scenario: Scenario, run: _Run, sampler: Sampler, folder: Path) -> Re
     topology = scenario.topology
     evidence = run.conducted.evidence(sampler.overloaded())
     index = Index(evidence)
-    checks = judge(evidence)
+    checks = list(map(for_people, judge(evidence)))
     checks += [] if run.conducted.died else _up_check(run.conducted.fell)
     verdict = _verdict(checks, run)
     exceptions = [f"{one['machine']}: {one['traceback'] or one['exception']}" for one in index.exceptions()]

@@ -30,7 +30,7 @@ def check_confirm(index: Index) -> Check:
         broke, explained = broke + wrong, explained + why
     count = len(index.made) + sum(1 for _ in index.evidence.journal.of("made twice"))
     again = sum(max(0, len(index.sendings[entry.id]) - 1) for entry in index.made)
-    figures = f"{again} repeated" + (f", {len(explained)} explained" if explained else "")
+    figures = f"{again} repeated" + (f", {len(explained)} explained by faults" if explained else "")
     return result_of(
         "confirm", many(count, "message"), count, broke, unknown=unknown, explained=explained, figures=figures
     )

@@ -10,10 +10,10 @@ from sim.evidence.index import Index
 from sim.evidence.journal import Entry
 from sim.evidence.outage import seconds
 from sim.evidence.violation import Violation
-from sim.lab.names import machine_of
+from sim.lab.names import in_plain_words, machine_of
 from sim.verdict import Check, Result
 
-__all__ = ["about_machine", "about_message", "excused", "folded", "many", "message_words", "result_of"]
+__all__ = ["about_machine", "about_message", "excused", "folded", "for_people", "many", "message_words", "result_of"]
 
 OBEYS_S = 2.0  # how long a program may take to carry an order out
 
@@ -44,6 +44,16 @@ def result_of(
         doubts=doubts,
         explained=excused,
     )
+
+
+def for_people(check: Check) -> Check:
+    """The check, with sentences in which no name of the rehearsal's own is left unexplained."""
+    broke, doubts, follows = (
+        [replace(found, text=in_plain_words(found.text)) for found in some]
+        for some in (check.broke, check.doubts, check.follows)
+    )
+    explained = [in_plain_words(sentence) for sentence in check.explained]
+    return replace(check, broke=broke, doubts=doubts, follows=follows, explained=explained)
 
 
 def folded(checks: Sequence[Check]) -> list[Check]:

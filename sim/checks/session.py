@@ -28,7 +28,7 @@ def check_trials(index: Index) -> Check:
     twice = {row.rig: sum(1 for entry in _trials(index, row.rig) if fates[entry.id].is_twice) for row in rows}
     missing = sum(len(row.missing) for row in rows) - sum(map(len, lost.values()))
     figures = f"{sum(map(len, lost.values()))} lost, {sum(twice.values())} twice"
-    figures += f", {missing} explained" if missing else ""
+    figures += f", {missing} explained by faults" if missing else ""
     broke = [_lost(row, lost[row.rig]) for row in rows if lost[row.rig]]
     broke += [
         about_machine(row.rig, f"{row.rig}: {twice[row.rig]} of {row.made} handled twice")
@@ -266,7 +266,8 @@ def _wrong_coherence(index: Index) -> tuple[int, list[Violation], list[str]]:
             asked += 1
             answer = answers.get((rig.id, str(session), subject_of(rig, session)))
             if answer is None:
-                broke.append(about_machine(rig.id, f"{rig.id} never proved what it sent of session {session}"))
+                text = f"{rig.id} never proved that the terminal has all of session {session}"
+                broke.append(about_machine(rig.id, text))
                 continue
             proven += answer["count"]
             if answer.get("blind"):
@@ -279,14 +280,14 @@ def _wrong_coherence(index: Index) -> tuple[int, list[Violation], list[str]]:
                 explained += [text + why] if why is not None else []
         made = len(_vouched(index, rig.id))
         if proven != made:
-            broke.append(about_machine(rig.id, f"{rig.id} made {made} messages and vouches for {proven}"))
+            broke.append(about_machine(rig.id, f"{rig.id} made {made} messages, and its proofs cover {proven}"))
     return asked, broke, explained
 
 
 def _apart(rig: str, session: int, count: int, here: int) -> str:
     if count == here:
         return f"the {count} messages of session {session} are not the same at {rig} and at the terminal"
-    return f"{rig} sent {count} of session {session}, the terminal has {here}"
+    return f"{rig} counts {count} messages of session {session}, and the terminal has {here}"
 
 
 def _vouched(index: Index, rig: str) -> list[Entry]:

@@ -69,7 +69,7 @@ def check_streams(index: Index) -> Check:
         broke,
         unknown=idle,
         explained=[*explained, *kept_away],
-        figures=f"{count:,} explained" if count else "",
+        figures=f"{many(count, 'item')} missing, explained by faults" if count else "",
     )
 
 
@@ -236,7 +236,7 @@ def _where(missing: list[int], lost: Lost, *, made: int, astray: set[str]) -> st
         return "reported as gaps by the receiver"
     if not lost.unexplained:
         return "explained by faults"
-    return "at the end" if missing[-1] == made - 1 and len(runs(missing)) == 1 else "nobody was told"
+    return "at the end" if missing[-1] == made - 1 and len(runs(missing)) == 1 else "not reported as missing"
 
 
 def _planned(topology: Topology) -> set[str]:

@@ -17,6 +17,7 @@ from sim.evidence.index import Evidence
 from sim.evidence.journal import Journal
 from sim.evidence.outages import Outages
 from sim.evidence.violation import Violation
+from sim.lab.names import in_plain_words
 from sim.lab.topology import Topology
 
 __all__ = ["diagram_of"]
@@ -156,7 +157,9 @@ class _Picture:
         events = [event for event in self.events if event.id and self.story.number(event.id, event.t) == number]
         outcome = outcome_of(self.story, root, key, events)
         sender = made.by if made else head.sender if head else ""
-        return MessageRow(id=root, key=key, frm=sender, to=to, outcome=outcome)
+        return MessageRow(
+            id=root, key=key, frm=in_plain_words(sender), to=in_plain_words(to), outcome=in_plain_words(outcome)
+        )
 
 
 def _machines(story: Story, names: Iterable[str]) -> set[str]:

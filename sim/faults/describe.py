@@ -81,7 +81,7 @@ def _target_words(target: str | tuple[str, ...] | Several) -> tuple[str, bool]:
         pattern = any(letter in target for letter in "*?[")
         return (_like(target), True) if pattern else (target, False)
     if isinstance(target, tuple):
-        *most, last = (_target_words(name)[0] for name in target) if target else ("nobody",)
+        *most, last = (_target_words(name)[0] for name in target) if target else ("no machine",)
         return (f"{', '.join(most)} and {last}" if most else last), len(target) > 1
     these = _like(target.of)
     if target.depth is not None:

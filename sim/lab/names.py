@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from typing import Literal
 
-__all__ = ["Process", "is_node", "is_probe", "machine_of", "probe_of", "process_of"]
+__all__ = ["Process", "in_plain_words", "is_node", "is_probe", "machine_of", "probe_of", "process_of"]
 
+_PROBE = re.compile(r"([\w.-]+)\.probe\b")
 Process = tuple[Literal["station", "program", "link"], str]
 
 
@@ -35,3 +37,8 @@ def process_of(name: str) -> Process:
     """The process that runs a participant. A node runs in the program of its machine."""
     machine = name if name.startswith("actor.") else machine_of(name)  # no fault strikes a raw peer, so it has its own
     return ("program" if is_node(name) else "station"), machine
+
+
+def in_plain_words(sentence: str) -> str:
+    """A sentence for people: 'the test client on rig_1' for the probe `rig_1.probe`. Ids of messages stay."""
+    return _PROBE.sub(r"the test client on \1", sentence)

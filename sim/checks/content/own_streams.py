@@ -74,7 +74,7 @@ def _own_stream(index: Index, machine: str, name: str, count: int | None, came: 
         is_counted=is_counted,
         received=min(got, sent),
         missing=lost,
-        where="nobody was told" if lost else "",
+        where="not reported as missing" if lost else "",
         repeated=max(0, got - sent),
         items_per_s=round((got - 1) / seconds, 1) if seconds else 0.0,
     )

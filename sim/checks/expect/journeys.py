@@ -10,6 +10,7 @@ from sim.checks.expect.traffic import Transit, messages
 from sim.evidence.index import Index
 from sim.evidence.journal import Trace
 from sim.evidence.spans import merged
+from sim.lab.names import in_plain_words
 from sim.verdict import Leg, SlowRow
 
 __all__ = ["Journeys", "slowest_rows"]
@@ -41,10 +42,10 @@ class Journeys:
             times = [t for t in self._sent.get((transit.id, here, there), []) if transit.made <= t <= came]
             if not times:
                 continue  # the hop left no trace: its time is in the one before
-            found.append(Leg(what=f"from {here} to {there}", ms=(came - times[-1]) / 1e6))
+            found.append(Leg(what=in_plain_words(f"from {here} to {there}"), ms=(came - times[-1]) / 1e6))
             arrived = transit.made if here == frm else min(times[0], self._reached.get((transit.id, here), times[0]))
             again = f", sent {len(times)} times" if len(times) > 1 else ""
-            found.append(Leg(what=f"waiting in {here}{again}", ms=(times[-1] - arrived) / 1e6))
+            found.append(Leg(what=in_plain_words(f"waiting in {here}{again}"), ms=(times[-1] - arrived) / 1e6))
             came = arrived
         found.append(Leg(what=f"from {frm}", ms=(came - transit.made) / 1e6))
         return [Leg(what=leg.what, ms=round(leg.ms, 3)) for leg in reversed(found) if leg.ms > 0]
@@ -89,8 +90,8 @@ def slowest_rows(index: Index) -> list[SlowRow]:
         SlowRow(
             id=transit.id,
             key=made[transit.id].key,
-            frm=transit.path[0],
-            to=transit.path[1],
+            frm=in_plain_words(transit.path[0]),
+            to=in_plain_words(transit.path[1]),
             at_s=round((transit.made - begun) / 1e9, 3),
             took_ms=round(transit.ms, 3),
             legs=journeys.legs(transit),

@@ -114,7 +114,7 @@ def test_what_was_under_way_when_a_fault_struck_is_explained_by_it(plot: Plot) -
     assert check.violations == []
     (sentence,) = check.explained
     assert sentence.startswith("STORM cam.probe_0 from cam.probe to T was lost: ")
-    assert check.figures == "0 repeated, 1 explained"
+    assert check.figures == "0 repeated, 1 explained by faults"
 
 
 NOT_EXPLAINED: dict[str, Plot] = {

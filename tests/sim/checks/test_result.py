@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from sim.checks.result import about_machine, many, result_of
+from sim.checks.result import about_machine, for_people, many, result_of
+from tests.sim.findings import violation
 
 BROKE = about_machine("rig_1", "rig_1 is lost")
 DOUBT = about_machine("rig_1", "whether rig_1 is back")
@@ -32,3 +33,12 @@ def test_a_check_must_have_looked_at_something(count: int, explained: list[str],
 
 def test_counts_are_words() -> None:
     assert [many(1, "rig"), many(1204, "item")] == ["1 rig", "1,204 items"]
+
+
+def test_sentences_for_people_name_no_probe() -> None:
+    found = violation("hops: T_1 from rig_1.probe to T came no further than rig_1")
+    check = result_of("hops", "1 message", 1, [found], unknown=[found], explained=["rig_1.probe was down"])
+    words = for_people(check)
+    assert words.broke[0].text == "T_1 from the test client on rig_1 to T came no further than rig_1"
+    assert words.explained == ["the test client on rig_1 was down"]
+    assert (words.doubts[0].text, words.result) == (f"not known: {words.broke[0].text}", "fail")

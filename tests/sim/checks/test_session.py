@@ -153,7 +153,10 @@ def test_what_a_program_counted_before_it_was_killed_is_counted_by_nobody() -> N
     tale = session(proof={"count": 2, "here": 5, "agrees": False})
     trials(tale, 3)
     trials(tale, 2, since=30, life=1)
-    broke = ["rig_1 sent 2 of session 0, the terminal has 5", "rig_1 made 5 messages and vouches for 2"]
+    broke = [
+        "rig_1 counts 2 messages of session 0, and the terminal has 5",
+        "rig_1 made 5 messages, and its proofs cover 2",
+    ]
     assert violations(tale) == broke
     tale.struck("kill", "rig_1", since=20, until=25, end="restart", what="program")
     tale.at(26).begin_life("_rig_1")
@@ -181,16 +184,16 @@ def test_what_the_terminal_handled_after_its_death_it_has() -> None:
         entry.life = 1 if entry.key == "DATA" else entry.life
     tale.struck("kill", "T", since=20, until=25, end="restart", what="program")
     tale.at(26).begin_life("_T")
-    assert violations(tale) == ["rig_1 sent 3 of session 0, the terminal has 2"]
+    assert violations(tale) == ["rig_1 counts 3 messages of session 0, and the terminal has 2"]
 
 
 def test_what_was_lost_to_a_fault_is_not_at_the_terminal() -> None:
     tale = session(proof={"count": 3, "here": 2, "agrees": False})
     trials(tale, 3, lost=1)
-    assert "rig_1 sent 3 of session 0, the terminal has 2" in violations(tale)
+    assert "rig_1 counts 3 messages of session 0, and the terminal has 2" in violations(tale)
     tale.struck("cut", "rig_1", since=11, until=36, end="heal")
     assert violations(tale) == []
-    assert checked("trials", tale, session=True).figures == "0 lost, 0 twice, 1 explained"
+    assert checked("trials", tale, session=True).figures == "0 lost, 0 twice, 1 explained by faults"
 
 
 # -- who did nothing ---------------------------------------------------------------------------------------------------
@@ -261,13 +264,16 @@ def test_a_state_that_a_station_took_from_a_child_is_told(run: Evidence) -> None
 def test_a_rig_that_never_proved_its_data_is_named(run: Evidence) -> None:
     forget(run, "cohere")
     assert broke(run) == {
-        "session": ["rig_1 never proved what it sent of session 0", "rig_1 made 3 messages and vouches for 0"]
+        "session": [
+            "rig_1 never proved that the terminal has all of session 0",
+            "rig_1 made 3 messages, and its proofs cover 0",
+        ]
     }
 
 
 def test_a_proof_that_does_not_agree_is_told_with_both_counts(run: Evidence) -> None:
     found(run, "cohere").value |= {"agrees": False, "here": 2}
-    assert broke(run) == {"session": ["rig_1 sent 3 of session 0, the terminal has 2"]}
+    assert broke(run) == {"session": ["rig_1 counts 3 messages of session 0, and the terminal has 2"]}
 
 
 def test_a_copy_of_as_many_messages_that_differs_is_told(run: Evidence) -> None:
@@ -283,4 +289,4 @@ def test_a_proof_that_another_copy_would_fit_is_no_proof(run: Evidence) -> None:
 
 def test_a_rig_vouches_for_all_that_it_made(run: Evidence) -> None:
     found(run, "cohere").value |= {"count": 2, "here": 2}
-    assert broke(run) == {"session": ["rig_1 made 3 messages and vouches for 2"]}
+    assert broke(run) == {"session": ["rig_1 made 3 messages, and its proofs cover 2"]}

@@ -64,7 +64,7 @@ def test_items_that_were_under_way_when_their_sender_was_killed_are_explained() 
     tale = killed(streamed("wheel", lost=(18, 19), count=20))
     add(tale, "wheel", range(20, 25), life=1, since=22)
     check = judged(tale)
-    assert (check.result, check.figures) == ("pass", "2 explained")
+    assert (check.result, check.figures) == ("pass", "2 items missing, explained by faults")
     assert check.explained == [
         "rig_1 wheel: items 18-19 from _rig_1 to _T were lost: "
         "the program of rig_1 was killed at 20.0 s, back at 30.0 s"
@@ -72,7 +72,7 @@ def test_items_that_were_under_way_when_their_sender_was_killed_are_explained() 
 
 
 def missing(runs: str, count: int, made: int = 20) -> list[str]:
-    return [f"rig_1 wheel: {count} of {made} items missing at _T: {runs} (nobody was told)"]
+    return [f"rig_1 wheel: {count} of {made} items missing at _T: {runs} (not reported as missing)"]
 
 
 def test_items_that_were_long_confirmed_cannot_have_died_with_their_sender() -> None:
@@ -155,7 +155,7 @@ def killed_station(tale: Tale, station: str) -> None:
 # -- unreliable --------------------------------------------------------------------------------------------------------
 
 LOST = (18, 19)
-SILENT = ["rig_1 camera: 2 of 40 items missing at _T: 18-19 (nobody was told)"]
+SILENT = ["rig_1 camera: 2 of 40 items missing at _T: 18-19 (not reported as missing)"]
 
 
 def cut(tale: Tale, link: str = "rig_1", *, since: float = 18.9) -> Tale:
@@ -166,7 +166,7 @@ def test_an_unreliable_stream_may_lose_what_a_fault_explains_and_its_receiver_re
     tale = cut(streamed("camera", lost=LOST))
     gap(tale, 18, 2, at=20.01)
     check = judged(tale)
-    assert (check.violations, check.figures) == ([], "2 explained")
+    assert (check.violations, check.figures) == ([], "2 items missing, explained by faults")
     assert check.explained[0].startswith("rig_1 camera: items 18-19 from _rig_1 to _T were lost: the link from rig_1")
 
 
@@ -205,7 +205,7 @@ def test_a_receiver_that_was_killed_before_the_next_item_came_cannot_have_missed
     add(tale, "camera", range(50, 60))
     if is_killed:
         tale.struck("kill", "T", since=30, until=31, end="restart", what="station")
-    silent = ["rig_1 camera: 2 of 30 items missing at _T: 18-19 (nobody was told)"]
+    silent = ["rig_1 camera: 2 of 30 items missing at _T: 18-19 (not reported as missing)"]
     assert judged(tale).violations == ([] if is_killed else silent)
 
 
@@ -213,7 +213,7 @@ def test_what_a_new_life_of_the_receiver_takes_for_a_gap_is_no_report() -> None:
     tale = streamed("camera", lost=(5,))
     killed_station(tale, "T")
     gap(tale, 0, 28, at=24.1)
-    assert judged(tale).violations == ["rig_1 camera: 1 of 40 items missing at _T: 5 (nobody was told)"]
+    assert judged(tale).violations == ["rig_1 camera: 1 of 40 items missing at _T: 5 (not reported as missing)"]
 
 
 @pytest.mark.parametrize(

@@ -19,7 +19,11 @@ from tests.sim.journal_builder import SEED, WHEEL, Story
 
 @pytest.mark.parametrize(
     ("lost", "runs", "where"),
-    [([3], "3", "nobody was told"), ([1, 2, 7], "1-2, 7", "nobody was told"), ([8, 9], "8-9", "at the end")],
+    [
+        ([3], "3", "not reported as missing"),
+        ([1, 2, 7], "1-2, 7", "not reported as missing"),
+        ([8, 9], "8-9", "at the end"),
+    ],
 )
 def test_items_that_are_missing_are_told_by_their_numbers(
     run: Evidence, lost: list[int], runs: str, where: str
@@ -43,13 +47,13 @@ def test_an_unreliable_stream_may_lose_what_the_receiver_reports(run: Evidence) 
 def test_an_unreliable_stream_may_not_lose_what_nobody_reports(run: Evidence) -> None:
     forget(run, "item_got", stream="rig_1/camera/0", n=3)
     run.journal.traces.append(reported(1, first=3, sender="_rig_1_camera.1"))  # of another session
-    assert broke(run) == {"streams": ["rig_1 camera: 1 of 10 items missing at _T: 3 (nobody was told)"]}
+    assert broke(run) == {"streams": ["rig_1 camera: 1 of 10 items missing at _T: 3 (not reported as missing)"]}
 
 
 def test_a_report_excuses_nothing_of_a_reliable_stream(run: Evidence) -> None:
     forget(run, "item_got", stream="rig_1/wheel/0", n=3)
     run.journal.traces.append(reported(1, first=3, sender="_rig_1_wheel.0"))
-    assert broke(run)["streams"] == ["rig_1 wheel: 1 of 10 items missing at _T: 3 (nobody was told)"]
+    assert broke(run)["streams"] == ["rig_1 wheel: 1 of 10 items missing at _T: 3 (not reported as missing)"]
 
 
 def test_an_item_that_came_twice_is_told(run: Evidence) -> None:
@@ -161,7 +165,7 @@ def test_a_program_of_the_labs_own_says_how_many_items_must_come() -> None:
 @pytest.mark.parametrize(
     ("came", "sentence"),
     [
-        (3, "rig_1 wheel: 2 of 5 items missing at _T: 2 of them (nobody was told)"),
+        (3, "rig_1 wheel: 2 of 5 items missing at _T: 2 of them (not reported as missing)"),
         (7, "rig_1 wheel: 2 items came twice to _T"),
     ],
 )

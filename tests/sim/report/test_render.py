@@ -332,6 +332,27 @@ def test_the_page_has_a_dark_theme_on_screens_and_is_light_on_paper(held: Report
     assert "@media print" in page
 
 
+@pytest.mark.parametrize(
+    ("where", "is_bad"), [("explained by faults", False), ("not reported as missing", True), ("at the end", True)]
+)
+def test_a_missing_item_is_told_by_its_number_and_red_where_no_fault_explains_it(
+    where: str, is_bad: bool, held: Report, tmp_path: Path
+) -> None:
+    row = StreamRow(machine="rig_1", stream="wheel", to="_T", reliable=True, sent=20, received=19, missing=["15"])
+    page = write(msgspec.structs.replace(held, streams=[msgspec.structs.replace(row, where=where)]), tmp_path)
+    told = '<td class="ids bad">no. 15' if is_bad else '<td class="ids">no. 15'
+    assert told in page.read_text()
+
+
+def test_trials_that_faults_explain_are_not_red(held: Report, tmp_path: Path) -> None:
+    row = TrialRow(rig="rig_1", made=9, sent=9, handled=8, confirmed=8, twice=0, missing=["_rig_1_4"])
+    page = write(msgspec.structs.replace(held, trials=[row]), tmp_path).read_text()
+    assert '<td class="ids">_rig_1_4' in page
+    failed = [msgspec.structs.replace(held.checks[0], result="fail")]
+    page = write(msgspec.structs.replace(held, trials=[row], checks=failed), tmp_path).read_text()
+    assert '<td class="ids bad">_rig_1_4' in page
+
+
 def test_every_machine_has_a_row_for_its_clock(held: Report, tmp_path: Path) -> None:
     text = " ".join(page_of(held, tmp_path).texts["clocks"].split())
     assert "Terminal's clock ahead, ms" in text
