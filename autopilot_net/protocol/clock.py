@@ -59,6 +59,7 @@ class Clock:
         self._wait = FIRST_WAIT_S
         self._asked: tuple[str, float] | None = None
         self._best: _Sample | None = None
+        self.era: float | None = None  # unlike before, once the terminal's clock was set; None: nobody tells
         self.ask_at = 0.0
 
     def meet(self, *, now: float) -> None:
@@ -78,10 +79,11 @@ class Clock:
         self.ask_at = now + self._wait
         self._wait = min(2 * self._wait, self._interval)
 
-    def answer(self, question: Any, value: Any, *, now: float) -> bool:
+    def answer(self, question: Any, value: Any, *, era: Any = None, now: float) -> bool:
         """The answer to `question` came in; whether it tells anything that can be used.
 
-        `value` is the time there, and the offset from there to the terminal with its uncertainty.
+        `value` is the time there, and the offset from there to the terminal with its uncertainty. In another `era` the
+        terminal's clock was set, so that what was known before is wrong, however long this answer took.
         """
         if self._asked is None or question != self._asked[0]:
             return False
@@ -92,6 +94,8 @@ class Clock:
         there, offset, uncertainty = numbers
         if there is None or offset is None or uncertainty is None or uncertainty < 0:
             return False
+        if (era := _seconds(era)) != self.era:
+            self.era, self._best = era, None
         error = (now - asked_at) / 2 + uncertainty + PRECISION_S
         self._take(_Sample(asked_at, there + offset - (asked_at + now) / 2, error), now)
         return True

@@ -1,7 +1,8 @@
 """Asks the upstream for the terminal's time, and tells it to neighbours below. The estimate itself is `clock.py`'s.
 
 When the root's clock is set, all that was measured is wrong. So it says so to its neighbours below. Each passes that
-on, forgets what it knew, and asks again. Who does not hear it finds out when it asks next.
+on, forgets what it knew, and asks again. Who does not hear it finds out when it asks next: each answer tells its era,
+which is another one since then.
 """
 
 from __future__ import annotations
@@ -78,13 +79,15 @@ class ClockSync:
             self._clock.forget(now=now)
             return self._tell_that_it_was_set(now)
         if peer == self._router.routes.upstream:
-            self._clock.answer(message.get("re"), message.value, now=now)
+            self._clock.answer(message.get("re"), message.value, era=message.get("era"), now=now)
             return []
         known = self.offset(now=now)
         if known is None or message.sender != peer:
             return []
         told = [self._control.epoch + now, known.offset, known.uncertainty]
-        return self._control.say(peer, "CLOCK", told, now=now, re=message.id)
+        is_root = self._router.routes.upstream is None
+        era = round(self._known_epoch, 3) if is_root else self._clock.era
+        return self._control.say(peer, "CLOCK", told, now=now, re=message.id, era=era)
 
     def _tell_that_it_was_set(self, now: float) -> list[Effect]:
         ours = [peer for peer in self._router.routes.below if peer in self._router.ours]

@@ -123,6 +123,23 @@ def test_when_the_terminals_clock_was_set_what_was_measured_before_is_wrong_howe
     assert known(one, now=1)[0] == pytest.approx(3_600)
 
 
+def test_in_another_era_what_was_known_is_wrong_however_unsure_the_answer_is() -> None:
+    one = clock()
+    for era, ahead in ((7.0, 0.0), (7.0, 1.0), (8.0, 1.0)):
+        one.ask("q", now=0)
+        assert one.answer("q", [1.0 + ahead, 0.0, 0.0 if ahead == 0 else 3.0], era=era, now=2)
+        assert known(one)[0] == pytest.approx(0.0 if era == 7.0 else 1.0)
+        assert one.era == era
+
+
+@pytest.mark.parametrize("era", [None, "yesterday", [1], float("nan")])
+def test_who_tells_no_era_is_believed_as_ever(era: Any) -> None:
+    one = clock()
+    one.ask("q", now=0)
+    assert one.answer("q", [1.0, 0.0, 0.0], era=era, now=0)
+    assert one.era is None
+
+
 def test_when_our_own_clock_was_set_nothing_is_lost() -> None:
     one = clock()
     asked(one, ahead=100)
@@ -299,8 +316,8 @@ def test_when_the_terminals_clock_is_set_all_below_find_out() -> None:
 def test_who_did_not_hear_that_the_terminals_clock_was_set_finds_out_when_it_asks() -> None:
     wire = chain()
     wire.run(60)
-    wire["T"].epoch = 1e9
-    wire.policy = lambda flight: LOSE if b'"set"' in flight.frames[-1] else PASS
+    wire["T"].epoch = 2.0
+    wire.policy = lambda flight: LOSE if b'"set"' in flight.frames[-1] else (4.0,)  # sure to four seconds
     wire.run(5 * 16)  # at each level it takes until it asks again
     assert_true(wire, "rig", "cam", "lamp", "_lamp")
 
