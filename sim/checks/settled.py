@@ -36,7 +36,7 @@ def check_settled(index: Index) -> Check:
     if why_late:
         late = [replace(doubt, text=f"{doubt.text}; {why_late}") for doubt in doubts]
         return result_of("settled", looked_at, len(doubts), [], unknown=late)
-    nothing = f"nothing was handled any more for {_quiet_s(index):g} s, and the CPUs of this computer were free"
+    nothing = f"nothing was handled any more for {_quiet_s(index):g} s, and no full CPU or link explains that"
     stuck = [replace(doubt, text=f"it is not known {doubt.text}: {nothing}") for doubt in doubts]
     return result_of("settled", looked_at, len(doubts), stuck)
 
