@@ -58,6 +58,8 @@ def fate_of(index: Index, made: Entry) -> Fate:
         known = Fate(made=made, handled=index.handled[made.id], settled=index.settled.get((made.by, made.id)))
         if made.sought and not known.is_confirmed:
             _judge_settling(index, known)
+        if made.expires_s and known.settled is not None:
+            _judge_late(index, known, known.settled.t)
         if made.sought:
             _judge_patience(index, known)
         if made.key in HANDLED:
@@ -86,7 +88,9 @@ def _judge_settling(index: Index, fate: Fate) -> None:
         _judge_unsettled(index, fate)
         return
     outage = _why_expired(index, fate, settled.t)
-    if outage is None:
+    if outage is None and made.expires_s and index.slow_s:
+        fate.explained.append(f"{message_words(made)} expired after {made.expires_s:g} s, behind a slow handler")
+    elif outage is None:
         _break(fate, f"was never confirmed: {settled.value}")
     elif made.key in HANDLED and not fate.handled:
         _explain(fate, "was lost, and expired", outage)
@@ -136,6 +140,8 @@ def _why_expired(index: Index, fate: Fate, at: int) -> Outage | None:
     It must have struck every repeat, or its confirmation: one repeat on a path without outages gets through.
     """
     made = fate.made
+    if made.expires_s:
+        return _why_too_late(index, made, at)
     since = max(made.t, at - seconds(TTL * index.repeat_s))
     longest, outage = index.outages.unbroken(path_to_confirm(index, made), since, at)
     if outage is None or longest > seconds(index.repeat_s + LATE_S):
@@ -146,6 +152,23 @@ def _why_expired(index: Index, fate: Fate, at: int) -> Outage | None:
     if is_missing and index.outages.explain(path_to_confirm(index, made), made.t, until=at, ids=[made.id]) is None:
         return None
     return outage
+
+
+def _why_too_late(index: Index, made: Entry, at: int) -> Outage | None:
+    """The outage because of which a message did not come in a time of its own. It may have waited behind a former one.
+    """
+    since = made.t - seconds(TTL * index.repeat_s)
+    struck = index.outages.on(path_to_confirm(index, made), both_ways=True)
+    return next((outage for outage in struck if outage.overlaps(since, at)), None)
+
+
+def _judge_late(index: Index, fate: Fate, at: int) -> None:
+    """A message with a time of its own is given up when that is over, unless its sender was held up."""
+    made, took_s = fate.made, (at - fate.made.t) / 1e9
+    struck = any(outage.overlaps(made.t, at) for outage in index.outages.on([made.by]))
+    if took_s > made.expires_s + LATE_S and not struck:
+        how = "confirmed" if fate.is_confirmed else "given up"
+        _break(fate, f"was to be given up after {made.expires_s:g} s, and was {how} after {took_s:.1f} s")
 
 
 def _judge_patience(index: Index, fate: Fate) -> None:

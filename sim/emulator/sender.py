@@ -38,7 +38,9 @@ class Participant(Protocol):
 
     def prepare_message(self, to: Any, key: str, value: Any, repeat: bool = ...) -> Message: ...
 
-    def send(self, to: Any = ..., *, msg: Message | None = ..., repeat: bool = ...) -> Delivery: ...
+    def send(
+        self, to: Any = ..., *, msg: Message | None = ..., repeat: bool = ..., expires_after: float | None = ...
+    ) -> Delivery: ...
 
 
 class ArrivalCounter:
@@ -109,10 +111,12 @@ class Sender:
         hops: Sequence[str] = (),
         sought: bool = True,
         example: int = -1,
+        expires_s: float = 0.0,
     ) -> Delivery:
         """Send a message: to an id, or along `hops`. It is journalled before it is sent, and when it is settled.
 
-        `sought` asks for a confirmation. `example` is the number of the storm that the message belongs to.
+        `sought` asks for a confirmation. `example` is the number of the storm that the message belongs to. With
+        `expires_s` it is given up after so many seconds.
         """
         participant = self._participants[frm]
         recipient: Any = list(hops) or to
@@ -124,11 +128,13 @@ class Sender:
         shown = value["payload"] if example >= 0 and isinstance(value, dict) and "payload" in value else value
         told: dict[str, Any] = {"value": value} if key == "CHANGE" else {}  # names the machine that it is for
         told |= {"begun": begun, "known": None if known is None else (known.offset, known.uncertainty)}
+        told |= {"expires_s": expires_s} if expires_s else {}
         self.journal.write("made", to=to, hops=list(hops), sought=sought, print=fingerprint(shown), **facts, **told)
         if sought:
             with self._changed:
                 self._open.add(message.id)
-        delivery = participant.send(recipient, msg=message, repeat=sought)
+        bound = {"expires_after": expires_s} if expires_s else {}
+        delivery = participant.send(recipient, msg=message, repeat=sought, **bound)
         if sought:
             delivery.then(lambda done: self._settled(done, facts))
         return delivery
@@ -142,11 +148,10 @@ class Sender:
                 deliveries.append(self.send(op.frm, op.to, "CRASH", value, example=example))
             elif isinstance(op, Send):
                 payload, slow = build(op.payload), {"takes_ms": op.takes_ms} if op.takes_ms else {}
+                how: dict[str, Any] = {"hops": op.hops, "sought": op.sought, "expires_s": op.expires_s}
                 for n in range(op.burst):
                     value = {"example": example, "op": number, "n": n, "payload": payload, **slow}
-                    delivery = self.send(
-                        op.frm, op.to, "STORM", value, hops=op.hops, sought=op.sought, example=example
-                    )
+                    delivery = self.send(op.frm, op.to, "STORM", value, example=example, **how)
                     deliveries += [delivery] if op.sought else []
         when_settled(deliveries, lambda: self._tell("settled", example))
 

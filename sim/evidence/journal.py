@@ -46,6 +46,7 @@ class Entry(Struct, kw_only=True, omit_defaults=True):
     stream: str = ""
     n: int = 0
     example: int = -1
+    expires_s: float = 0.0  # after how long a message is to be given up
     value: Any = None
     wall: float = 0.0  # what the wall clock of the machine showed at `t`, in seconds; 0: it was not read
     begun: int = 0  # made: when the library was called to make it (ns)

@@ -44,6 +44,7 @@ class Send(Struct, frozen=True, tag="send"):
     payload: Payload = Payload()  # the value of each
     burst: int = 1  # how many
     takes_ms: int = 0  # how long the handler of each takes; 0: as long as any other
+    expires_s: float = 0.0  # after how long each is given up; 0: when its repeats are used up
 
 
 class Flow(Struct, frozen=True, tag="flow"):

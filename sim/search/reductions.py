@@ -116,7 +116,7 @@ def simpler_ops(op: Op) -> Iterator[Op]:
     """Operations to send instead: fewer messages, and plainer ones."""
     if isinstance(op, Send):
         hops = () if _is_found(op) else op.hops
-        yield from _changed(op, payload=Payload(), burst=1, takes_ms=0, hops=hops, sought=True)
+        yield from _changed(op, payload=Payload(), burst=1, takes_ms=0, expires_s=0.0, hops=hops, sought=True)
         yield from (replace(op, burst=burst) for burst in _fewer(op.burst))
     elif isinstance(op, Flow):
         yield Send(frm=op.frm, to=op.to)

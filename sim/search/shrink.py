@@ -136,7 +136,8 @@ def _effort(op: Op) -> float:
     """How much an operation sends, and how unusual it is. A message weighs less than any stream."""
     odd = 0.5 * (getattr(op, "payload", Payload()) != Payload())
     if isinstance(op, Send):
-        return op.burst + odd + 0.1 * len(op.hops) + 0.1 * (not op.sought) + 0.1 * (op.takes_ms > 0)
+        timed = (op.takes_ms > 0) + (op.expires_s > 0)
+        return op.burst + odd + 0.1 * len(op.hops) + 0.1 * (not op.sought) + 0.1 * timed
     if isinstance(op, Flow):
         return 10 + op.items + odd + 0.1 * op.batch
     return op.times + 0.1 * (not op.numbered) if isinstance(op, Twice) else 1

@@ -168,7 +168,9 @@ class Peer:
         line.endpoint.epoch = self.clock.epoch
         return self.net.loop.now
 
-    def send(self, to: Any = None, *, msg: Message | None = None, repeat: bool | None = None) -> Delivery:
+    def send(
+        self, to: Any = None, *, msg: Message | None = None, repeat: bool | None = None, expires_after: Any = None
+    ) -> Delivery:
         """Send a prepared message along the hops `to`. Never waits for room in a queue.
 
         Raises `AutopilotNetError` if there is no `msg`.
@@ -178,7 +180,8 @@ class Peer:
         hops = [to] if isinstance(to, str) else list(to or ([msg.to] if isinstance(msg.to, str) else msg.to))
         msg.to = hops[-1]
         line = self.line
-        effects = line.endpoint.send(msg, hops=hops if len(hops) > 1 else (), repeat=repeat, now=self.at(line))
+        options: dict[str, Any] = {"repeat": repeat, "expires_after": expires_after}
+        effects = line.endpoint.send(msg, hops=hops if len(hops) > 1 else (), now=self.at(line), **options)
         delivery = new_delivery(line, msg)
         self.carry_out(line, effects)
         return delivery

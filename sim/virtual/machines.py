@@ -216,9 +216,11 @@ class Node(Peer):
         """Always loopback: virtual time has one address."""
         return "127.0.0.1"
 
-    def send(self, to: Any = None, *, msg: Message | None = None, repeat: bool | None = None) -> Delivery:
+    def send(
+        self, to: Any = None, *, msg: Message | None = None, repeat: bool | None = None, expires_after: Any = None
+    ) -> Delivery:
         """Send, and record a DATA message in the ledger."""
-        sent = super().send(to, msg=msg, repeat=repeat)
+        sent = super().send(to, msg=msg, repeat=repeat, expires_after=expires_after)
         if msg is not None and msg.key == "DATA":
             self.ledger.record(msg.id, msg.value)
         return sent

@@ -45,8 +45,10 @@ class Participant:
         del repeat
         return Message(id=f"{self.id}_{len(self.sent)}", to=to, sender=self.id, key=key, value=value)
 
-    def send(self, to: Any = None, *, msg: Message | None = None, repeat: bool = True) -> Delivery:
-        del to, repeat
+    def send(
+        self, to: Any = None, *, msg: Message | None = None, repeat: bool = True, expires_after: float | None = None
+    ) -> Delivery:
+        del to, repeat, expires_after
         assert msg is not None
         self.sent.append(msg)
         delivery = Delivery(msg.id, msg.to)

@@ -44,8 +44,10 @@ class Node:
         to = to if isinstance(to, str) else to[-1]
         return Message(id=f"{self.id}_{len(self.deliveries)}", to=to, sender=self.id, key=key, value=value)
 
-    def send(self, to: Any = None, *, msg: Message | None = None, repeat: bool = True) -> Delivery:
-        del to, repeat
+    def send(
+        self, to: Any = None, *, msg: Message | None = None, repeat: bool = True, expires_after: float | None = None
+    ) -> Delivery:
+        del to, repeat, expires_after
         assert msg is not None
         self.deliveries.append(Delivery(msg.id, str(msg.to)))
         return self.deliveries[-1]
