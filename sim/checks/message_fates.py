@@ -267,10 +267,10 @@ def why_again(index: Index, made: Entry, copy: Entry) -> str | None:
     """
     if not made.sought:
         return "since a link duplicated it and it seeks no confirmation" if made.id in index.outages.doubled else None
-    relay = machine_of(copy.by)
+    relays = {machine_of(copy.by), machine_of(made.to)}  # a CHANGE is relayed by the terminal and by its machine
     if not copy.redelivered or not copy.first or not is_node(copy.by):
         return None
-    kill = index.outages.relays_killed([relay], made.t, copy.t)
+    kill = index.outages.relays_killed(relays, made.t, copy.t)
     return f"marked redelivered: {kill.words}" if kill is not None else None
 
 
