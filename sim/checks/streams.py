@@ -43,6 +43,7 @@ class StreamTimes(Struct, frozen=True):
     sender: str
     to: str
     items: list[tuple[int, int | None]]
+    batches: list[str] = []  # the id of the message that brought each item, if it is known
     is_timed: bool = True  # False of an own program: nobody knows when its items were made, and each stands as it came
 
 
@@ -91,13 +92,18 @@ def stream_times(index: Index) -> dict[tuple[str, str], StreamTimes]:
         machine, spec, name, session = _spec(index, stream)
         to = _ends_at(index, stream, machine, spec)
         made = {entry.n: entry.t for entry in stream.made}
-        first: dict[int, int] = {}
+        first: dict[int, Entry] = {}
         for entry in stream.got:
             if entry.by == to and entry.n in made:
-                first.setdefault(entry.n, entry.t)
+                first.setdefault(entry.n, entry)
         sender = stream.made[0].by if stream.made else "_" + machine.id
         label = stream_label(name, session)
-        times[machine.id, label] = StreamTimes(sender, to, [(t, first.get(n)) for n, t in made.items()])
+        times[machine.id, label] = StreamTimes(
+            sender,
+            to,
+            [(t, first[n].t if n in first else None) for n, t in made.items()],
+            [first[n].first.rpartition(".")[0] if n in first else "" for n in made],
+        )
     for own in own_streams(index):
         sender = f"_{own.row.machine}"
         items: list[tuple[int, int | None]] = [(t, t) for t in own.arrivals]

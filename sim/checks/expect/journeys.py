@@ -31,6 +31,8 @@ class Journeys:
     def legs(self, transit: Transit) -> list[Leg]:
         """The parts of the way of a message, in order. Together they are its whole time."""
         self._read()
+        if transit.batch:
+            return self._item_legs(transit)
         came = transit.came
         if came is None or not transit.id or self._sent is None:
             return []
@@ -54,12 +56,24 @@ class Journeys:
         """'_rig_1_7 (312 ms: 290 waiting in _rig_1, 20 from rig_1 to T)'."""
         legs = [leg for leg in self.legs(transit) if leg.ms >= LEAST_SHARE * transit.ms]
         where = ", ".join(f"{_digits(leg.ms)} {leg.what}" for leg in legs)
-        return f"{transit.id} ({_digits(transit.ms)} ms{f': {where}' if where else ''})"
+        return f"{transit.id or transit.item} ({_digits(transit.ms)} ms{f': {where}' if where else ''})"
 
     def slowest_words(self, transits: Sequence[Transit]) -> str:
-        """Messages that were slow, for the end of a sentence. Items of streams have no way of their own."""
-        slow = [transit for transit in transits if transit.id]
-        return f"; slowest: {'; '.join(map(self.words, slow))}" if slow else ""
+        """Messages or items that were slow, for the end of a sentence."""
+        return f"; slowest: {'; '.join(map(self.words, transits))}" if transits else ""
+
+    def _item_legs(self, transit: Transit) -> list[Leg]:
+        """The parts of the way of an item. It waits for its batch, which each station on the way may have noted."""
+        at, since = transit.path[0], transit.made
+        found: list[Leg] = []
+        for station in self._index.tree.path(*transit.path)[1:]:
+            reached = self._reached.get((transit.batch, station))
+            if reached is not None and since <= reached <= (transit.came or reached):
+                what = f"in a batch of {at}, and from there to {station}" if not found else f"from {at} to {station}"
+                found.append(Leg(what=in_plain_words(what), ms=round((reached - since) / 1e6, 3)))
+                at, since = station, reached
+        rest = round(((transit.came or since) - since) / 1e6, 3)
+        return [*found, Leg(what=f"from {at} to {transit.path[1]}", ms=rest)]
 
     def _read(self) -> None:
         if self._sent is not None:

@@ -29,6 +29,8 @@ class Transit(Struct, frozen=True, kw_only=True):
     """A message or an item from its making to its handling, in ns."""
 
     id: str = ""  # of a message
+    item: str = ""  # 'item 15', of a stream
+    batch: str = ""  # of an item: the id of the message that brought it
     made: int
     came: int | None
     path: tuple[str, str]  # the participants at its ends
@@ -170,9 +172,11 @@ def _is_twice(index: Index, made: Entry) -> bool:
 def stream_traffic(row: StreamRow, known: StreamTimes | None, busy: Sequence[Span]) -> Traffic:
     """The figures of a stream: counts of its row, and times if the journal has them."""
     missing = max(0, row.sent - row.received)
-    items = known.items if known is not None else []
+    items, batches = (known.items, known.batches) if known is not None else ([], [])
     transits = [
         Transit(
+            item=f"item {n}",
+            batch=batches[n] if n < len(batches) else "",
             made=made,
             came=came,
             path=(known.sender, known.to) if known is not None else ("", ""),
@@ -180,7 +184,7 @@ def stream_traffic(row: StreamRow, known: StreamTimes | None, busy: Sequence[Spa
             is_lost=row.reliable and came is None,
             is_busy=_is_busy(busy, made, came),
         )
-        for made, came in items
+        for n, (made, came) in enumerate(items)
     ]
     return Traffic(
         name=f"{row.machine} {row.label}:",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from sim.checks.expect.journeys import Journeys, slowest_rows
-from sim.checks.expect.traffic import messages
+from sim.checks.expect.traffic import Transit, messages
 from sim.evidence.index import Evidence, Index
 from tests.sim.journal_builder import Story, Tale, evidence, small_lab
 
@@ -61,3 +61,24 @@ def test_without_traces_the_whole_time_is_one_leg() -> None:
     index = Index(Evidence(topology=small_lab(), seed=1, journal=story.journal))
     (transit,) = messages(index, "", index.made, ()).came
     assert [leg.what for leg in Journeys(index).legs(transit)] == ["from _rig_1"]
+
+
+def test_an_item_waits_for_its_batch_and_crosses_stations() -> None:
+    tale = Tale()
+    tale.at(10.5).trace("Deliver", "rig_1", id="_cam_wheel.0_2", key="STREAM")
+    index = Index(evidence(tale))
+    item = Transit(
+        item="item 7",
+        batch="_cam_wheel.0_2",
+        made=10 * 10**9,
+        came=10_700_000_000,
+        path=("_cam", "_T"),
+    )
+    legs = Journeys(index).legs(item)
+    assert [(leg.what, round(leg.ms)) for leg in legs] == [
+        ("in a batch of _cam, and from there to rig_1", 500),
+        ("from rig_1 to _T", 200),
+    ]
+    assert Journeys(index).slowest_words([item]) == (
+        "; slowest: item 7 (700 ms: 500 in a batch of _cam, and from there to rig_1, 200 from rig_1 to _T)"
+    )

@@ -132,7 +132,7 @@ def test_a_limit_on_traffic_that_there_was_none_of_is_unknown() -> None:
 @pytest.mark.parametrize("name", ["wheel", "rig_1.wheel"])
 def test_each_limit_of_a_stream(name: str, limits: dict[str, Any], sentence: str) -> None:
     tale = streamed("wheel", lost=(18, 19))
-    assert expect(tale, streams={name: Limits(**limits)}).violations == [sentence]
+    assert said(expect(tale, streams={name: Limits(**limits)})) == [sentence]
 
 
 def test_limits_of_a_stream_that_are_kept() -> None:
