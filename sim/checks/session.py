@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from difflib import SequenceMatcher
 
-from sim.checks.content.parameters import wrong_parameters
+from sim.checks.content.orders import unstopped, wrong_parameters
+from sim.checks.content.presence import untold_departures
 from sim.checks.message_fates import fate_of, path_to_confirm
 from sim.checks.result import about_machine, excused, many, message_words, result_of
 from sim.emulator.session import subject_of
@@ -96,7 +97,7 @@ def check_session(index: Index) -> Check:
         "session",
         looked_at,
         orders + states + asked,
-        [*broke, *wrong, *wrong_parameters(index)],
+        [*broke, *wrong, *wrong_parameters(index), *unstopped(index), *untold_departures(index)],
         explained=[*explained, *why],
     )
 

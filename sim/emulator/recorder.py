@@ -69,6 +69,7 @@ class Recorder:
             self.sender.heard(message, "pong")  # the terminal's own answer to a PING
             return
         if message.value["state"] == DISCONNECTED:
+            self.sender.heard(message, "gone", value={"machine": message.value["pilot"]})
             return  # the station sends this, not the machine
         self.sender.heard(message, "state", value=message.value)
         if "clock" in message:

@@ -6,6 +6,30 @@ __all__ = ["BUGS"]
 
 BUGS = [
     Bug(
+        "states",
+        "STOPALL misses the last machine",
+        file="autopilot_net/roles/terminal.py",
+        old='"STOP", None, repeat=True) for name in self.pilots]',
+        new='"STOP", None, repeat=True) for name in list(self.pilots)[:-1]]',
+        by="pair, virtual",
+    ),
+    Bug(
+        "states",
+        "nobody is told that a child has gone",
+        file="autopilot_net/roles/pilot.py",
+        old="                del self.children[name]\n                if self.host.has(self.parent):\n",
+        new="                del self.children[name]\n                if self.host.has(name):\n",
+        by="lab, virtual",
+    ),
+    Bug(
+        "states",
+        "what is below a machine that went stays online",
+        file="autopilot_net/roles/terminal.py",
+        old='if self.online.get(name) and known.get("way", [name])[0] == peer:',
+        new="if self.online.get(name) and name == peer:",
+        by="lab, virtual",
+    ),
+    Bug(
         "order",
         "a PARAM overtakes a START that waits for its files",
         file="autopilot_net/roles/pilot.py",

@@ -55,11 +55,11 @@ def test_a_handshake_is_told_with_whether_the_program_itself_sent_it(
     assert [what for what, _ in journal.lines] == ["shook", "shook"]
 
 
-def test_a_state_that_the_station_made_up_is_not_journalled(recorder: Recorder, journal: Journal) -> None:
+def test_what_the_station_says_of_one_that_is_gone_is_no_state_of_it(recorder: Recorder, journal: Journal) -> None:
     hear = recorder.listens()["STATE"]
     hear(message("STATE", {"state": "DISCONNECTED", "pilot": "rig_1"}))
     hear(message("STATE", {"state": "IDLE", "pilot": "rig_1"}))
-    assert [facts["value"]["state"] for _, facts in journal.lines] == ["IDLE"]
+    assert [(what, facts["value"].get("state")) for what, facts in journal.lines] == [("gone", None), ("state", "IDLE")]
 
 
 def test_an_item_is_the_same_with_what_stations_added_to_it(recorder: Recorder, journal: Journal) -> None:

@@ -1,11 +1,12 @@
-"""Parameters: a change reaches its program as PARAM, with its value, and not before the START that it follows."""
+"""Orders: a change reaches its program as PARAM, with its value, and not before its START; a STOPALL stops all."""
 
 from __future__ import annotations
 
-from sim.checks.content.parameters import wrong_parameters
+from sim.checks.content.orders import unstopped, wrong_parameters
 from sim.evidence.index import Evidence, Index
 from sim.evidence.journal import Entry
 from sim.lab.fault import Fault
+from sim.lab.topology import Machine
 from tests.sim.checks.healthy_run import lab
 from tests.sim.journal_builder import SEED, Tale
 
@@ -52,3 +53,24 @@ def test_a_change_whose_start_never_came_is_the_business_of_another_check() -> N
     tale.made("_T_2", "_T", "rig_1", "PARAM")
     tale.handled("_T_2", "_rig_1", "PARAM", first="_T_2")
     assert list(wrong_parameters(Index(Evidence(topology=lab(), seed=SEED, journal=tale.journal)))) == []
+
+
+def unstopped_by(*stopped: str, confirmed: bool = True, known: bool = True) -> list[str]:
+    """What is said of a STOPALL of a lab of two rigs, of which these got a STOP by it."""
+    tale = Tale()
+    if known:
+        tale.shook("rig_1", "rig_1")
+        tale.shook("rig_2", "rig_2")
+    tale.at(1).made("_T_1", "_T", "T", "STOPALL")
+    for machine in stopped:
+        tale.note("handled", "_" + machine, id=f"{machine}_1", key="STOP", first="T_1", first_sender="T")
+    tale.at(2).note("settled", "_T", id="_T_1", key="STOPALL", value="confirmed" if confirmed else "no way")
+    topology = lab(Machine("rig_2", parent="T"))
+    return [wrong.text for wrong in unstopped(Index(Evidence(topology=topology, seed=SEED, journal=tale.journal)))]
+
+
+def test_a_confirmed_stopall_has_stopped_every_machine_that_the_terminal_knew() -> None:
+    assert unstopped_by("rig_1", "rig_2") == []
+    text = "STOPALL _T_1 from _T to T was confirmed, and the program of rig_2 got no STOP"
+    assert unstopped_by("rig_1") == [text]
+    assert unstopped_by("rig_1", confirmed=False) == unstopped_by(known=False) == []
