@@ -27,6 +27,7 @@ from sim.checks.result import many
 from sim.coverage.table import Coverage, coverage_of
 from sim.coverage.tally import Tally
 from sim.evidence.violation import Violation
+from sim.lab.names import in_plain_words
 from sim.lab.seeds import seed_of
 from sim.lab.topology import Topology
 from sim.scenario import Scenario, save_scenario
@@ -258,7 +259,7 @@ def _follow_up(state: _Hunt, found: FailingScenario, folder: Path, *, tries: int
         broke = state.run(smallest, Tally()) or found.broke
     except KeyboardInterrupt:
         interrupted = True
-    told = [str(violation) for violation in broke]
+    told = [in_plain_words(str(violation)) for violation in broke]
     kept = replace(smallest, why="; ".join(told[:3]))
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / "regression.json"
