@@ -15,20 +15,23 @@ from msgspec.structs import replace
 
 from sim.checks.registry import check_all
 from sim.evidence.index import Evidence
-from sim.evidence.journal import Journal
+from sim.evidence.journal import Entry, Journal
 from sim.evidence.spans import Span
 from sim.evidence.violation import Violation
 from sim.faults.actions import Action
 from sim.faults.compile import actions
 from sim.lab.topology import Topology
 from sim.scenario import Crash, Example, Scenario
+from sim.scenario.load import load_storm
 from sim.storms import Failure, Stormed, allow_for, play_storm, size_of
 from sim.verdict import Check
 from sim.world import NO_END, LabError, World
 
 __all__ = ["Conducted", "Draw", "Phase", "Progress", "conduct", "judge"]
 
-Phase = Literal["up", "handshakes", "session", "faults", "recovery", "storms", "crash", "signals", "retrial", "checks"]
+Phase = Literal[
+    "up", "handshakes", "session", "faults", "recovery", "storms", "crash", "load", "signals", "retrial", "checks"
+]
 
 
 class Progress(Struct):
@@ -69,6 +72,7 @@ class Conducted(Struct, kw_only=True):
             unsettled=self.unsettled,
             expected=self.expected,
             died=self.died,
+            bounds=self.scenario.bounds,
             busy=list(busy),
         )
 
@@ -87,6 +91,16 @@ class Draw(Protocol):
         """Draw `count` storms, and `play` each with its number. Returns a failure, or None."""
 
 
+class MeterLike(Protocol):
+    """Measures the processes of a lab. It is `sim.processes.watch.meter.Meter`."""
+
+    def before(self) -> list[Entry]:
+        """What each process holds before the load."""
+
+    def after(self) -> list[Entry]:
+        """What each process holds after it, and takes while the lab is idle."""
+
+
 def conduct(
     world: World,
     scenario: Scenario,
@@ -95,18 +109,20 @@ def conduct(
     draw: Draw | None = None,
     crash: bool = False,
     into: Conducted | None = None,
+    meter: MeterLike | None = None,
 ) -> Conducted:
     """Run `scenario` in `world`, and stop the world in any case.
 
     If the lab does not start or stops, `fell` of the result says why. `draw` draws the storms that the scenario asks
-    for. With `crash`, a station is killed in a handler after them. Pass `into` to keep the data of a run that Ctrl-C
-    ends. Raises ValueError if the scenario asks for drawn storms and there is no `draw`.
+    for. With `crash`, a station is killed in a handler after them. `meter` measures the processes around the load. Pass
+    `into` to keep the data of a run that Ctrl-C ends. Raises ValueError if the scenario asks for drawn storms and there
+    is no `draw`.
     """
     conducted = Conducted(scenario=scenario) if into is None else into
     conducted.died = world.died
     conducted.actions = conducted.actions or actions(scenario.topology, seed=scenario.seed)
     try:
-        _Conduct(world, conducted, say, draw).all(crash=crash)
+        _Conduct(world, conducted, say, draw, meter).all(crash=crash)
     except LabError as error:
         conducted.fell = str(error)
     finally:
@@ -124,9 +140,15 @@ class _Conduct:
     """Runs the phases, and adds their data to `run`."""
 
     def __init__(
-        self, world: World, conducted: Conducted, say: Callable[[Progress], Any], draw: Draw | None
+        self,
+        world: World,
+        conducted: Conducted,
+        say: Callable[[Progress], Any],
+        draw: Draw | None,
+        meter: MeterLike | None,
     ) -> None:
         self.world = world
+        self.meter = meter
         self.draw = draw
         self.run = conducted
         self.scenario = conducted.scenario
@@ -240,6 +262,8 @@ class _Conduct:
         self.say(Progress("storms", f"{len(self.run.played) - first}", ended=True, ok=self.run.failure is None))
         if crash and self.run.failure is None:
             self._crash(first + count)
+        if self._is_calm():
+            self._load(first + count + 1)
 
     def _show_storm(self, done: int, count: int, example: Example | None) -> None:
         note = f"{done}/{count}" if example is None else f"{done + 1}/{count} · {size_of(example)} messages"
@@ -270,6 +294,20 @@ class _Conduct:
         came = "its next life handled the message" if ok else "did not recover"
         note = f"{victim} was killed in a handler, and {came}"
         self.say(Progress("crash", note, ended=True, ok=ok))
+
+    def _load(self, number: int) -> None:
+        """Play more than a window of messages and of bytes, and a slow handler. The checks say what was wrong."""
+        example = load_storm(self.scenario.topology)
+        if example is None:
+            return
+        self.say(Progress("load", f"{size_of(example):,} messages"))
+        self.run.journal.entries += [] if self.meter is None else self.meter.before()
+        stormed = self._storm(number, example)
+        if stormed.settled and self.meter is not None:
+            self.run.journal.entries += self.meter.after()
+        if not stormed.settled:
+            self._doubt(Violation("", (), (), "what became of the load, a storm of more than a window"))
+        self.say(Progress("load", f"{size_of(example):,} messages", ended=True, ok=stormed.settled))
 
     def _signal(self) -> None:
         """Have every machine answer, raise, and refuse what it must refuse. The check `signals` says what was wrong."""

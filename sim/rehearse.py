@@ -37,6 +37,7 @@ from sim.processes.faults import IMPOSSIBLE
 from sim.processes.lab import Lab
 from sim.processes.start_up import preload, uninterrupted
 from sim.processes.usage import Sampler
+from sim.processes.watch.meter import Meter
 from sim.report.figures import advice_for, latencies, link_rows, machine_rows, rates, sentence_for, timeline
 from sim.scenario import Scenario, save_scenario
 from sim.search.retry import RetryResult, confirm_and_shrink
@@ -114,7 +115,8 @@ def rehearse(
         sampler.start()
     try:
         draw = _draw(folder.parent / ".hypothesis") if scenario.draw else None
-        conduct(lab, scenario, say=say, draw=draw, crash=world == "processes", into=run.conducted)
+        meter = Meter(lambda: lab.processes) if isinstance(lab, Lab) else None
+        conduct(lab, scenario, say=say, draw=draw, crash=meter is not None, into=run.conducted, meter=meter)
     except KeyboardInterrupt:
         run.interrupted = True
     finally:

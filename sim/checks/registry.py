@@ -16,6 +16,8 @@ from sim.checks.delivery import check_confirm, check_order
 from sim.checks.expect.limits import check_expect
 from sim.checks.handshake import check_handshake
 from sim.checks.hops import check_hops
+from sim.checks.load.flow import check_flow
+from sim.checks.load.resources import check_resources, has_resources
 from sim.checks.processes import check_processes
 from sim.checks.recovery import check_recovery, check_whole, has_healing
 from sim.checks.result import folded
@@ -91,10 +93,12 @@ CHECKS = (
     Row(check_hops, _has_storm_messages, to_storm=_always),
     Row(check_confirm, to_storm=_always),
     Row(check_order, to_storm=_always, if_empty=_has_session),
+    Row(check_flow, to_storm=_always, if_empty=_never),
     Row(check_streams, _has_streams, to_storm=_has_items),
     Row(check_recovery, _has_faults),
     Row(check_whole, has_healing),
     Row(check_signals, has_signals),
+    Row(check_resources, has_resources),
     Row(check_expect, if_empty=_never),
     Row(check_settled, is_unsettled),
 )

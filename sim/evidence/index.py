@@ -19,7 +19,7 @@ from sim.evidence.violation import Violation
 from sim.lab.names import machine_of
 from sim.lab.topology import Topology
 from sim.lab.tree import Tree
-from sim.scenario import Example
+from sim.scenario import Bounds, Example
 from sim.scenario.assignments import busy_s
 
 __all__ = ["Evidence", "Index", "digest"]
@@ -40,6 +40,7 @@ class Evidence(Struct, kw_only=True):
     unsettled: list[Violation] = field(default_factory=list)  # doubts: messages that did not settle, and the like
     expected: dict[str, Any] = field(default_factory=dict)  # machine -> what its own program says it made, or None
     died: list[str] = field(default_factory=list)  # processes that ended and were not told to
+    bounds: Bounds = Bounds()
     busy: list[Span] = field(default_factory=list)  # when the CPUs of this computer were full
 
 
@@ -50,9 +51,11 @@ class Index:
         self.evidence = evidence
         self._durable = {machine.id for machine in evidence.topology.machines if machine.durable}
         self.tree = Tree(evidence.topology)
-        # How long slow handlers of storms may keep others waiting. What follows is repeated less often: see `Outbox`.
-        self.slow_s = sum(map(busy_s, evidence.examples.values()))
-        self.repeat_s = max(evidence.topology.repeat_interval_s, SLOWER * self.slow_s)
+        # How long slow handlers of storms may keep the session waiting. And how seldom a message may be repeated after
+        # any slow handler: see `Outbox`.
+        self.slow_s = sum(busy_s(example) for example in evidence.examples.values() if example.at_s is not None)
+        slowest_s = sum(map(busy_s, evidence.examples.values()))
+        self.repeat_s = max(evidence.topology.repeat_interval_s, SLOWER * slowest_s)
         self.made = [entry for entry in evidence.journal.of("made") if entry.by]
         self.made_by: dict[str, list[Entry]] = defaultdict(list)
         for entry in self.made:
@@ -68,6 +71,7 @@ class Index:
         self.sendings: dict[str, dict[str, list[tuple[str, str]]]] = defaultdict(lambda: defaultdict(list))
         self.sent: dict[tuple[str, str, str], list[int]] = defaultdict(list)  # (message id, from, to) -> times
         self.words: dict[tuple[str, str], list[int]] = defaultdict(list)  # (id; "" of GONE and BACK, recipient)
+        self.last_effect: dict[str, int] = {}  # by participant: when it last had one
         self.delivered: dict[str, list[Trace]] = defaultdict(list)  # by message id
         self.gaps: dict[str, list[Trace]] = defaultdict(list)  # by the id of a stream: what was reported as missing
         self.expired: dict[str, list[int]] = defaultdict(list)  # by sender: when it gave a message up
@@ -84,6 +88,7 @@ class Index:
             self._note_effect(trace)
 
     def _note_effect(self, trace: Trace) -> None:
+        self.last_effect[trace.at] = max(trace.t, self.last_effect.get(trace.at, 0))
         if trace.do == "Transmit":
             self._transmit(trace)
         elif trace.do == "Deliver":

@@ -24,6 +24,7 @@ def test_a_healthy_run_passes_every_check_and_each_had_something_to_look_at(run:
         "hops": ("pass", 3 + 1),  # messages, opaque bytes
         "confirm": ("pass", 5 + 3 + 1 + 1),
         "order": ("pass", 7),
+        "flow": ("pass", 2),
         "streams": ("pass", 10 + 10 + 4),
         "expect": ("pass", 5),
     }
@@ -98,4 +99,4 @@ def test_storms_alone_are_not_asked_about_a_session(run: Evidence) -> None:
     run.journal.entries = [entry for entry in run.journal.entries if entry.example >= 0 or entry.what == "shook"]
     run.session = False
     results = {check.name: check.result for check in check_all(limited(run))}
-    assert results == dict.fromkeys(["programs", "handshake", "hops", "confirm", "order", "streams"], "pass")
+    assert results == dict.fromkeys(["programs", "handshake", "hops", "confirm", "order", "flow", "streams"], "pass")
