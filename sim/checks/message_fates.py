@@ -14,6 +14,7 @@ from sim.checks.result import about_message, message_words
 from sim.evidence.index import Index
 from sim.evidence.journal import Entry
 from sim.evidence.outage import BEFORE_S, Outage, seconds
+from sim.evidence.spans import touches
 from sim.evidence.violation import Violation
 from sim.lab.names import is_node, machine_of
 from sim.scenario import Send
@@ -24,6 +25,8 @@ __all__ = ["HANDLED", "Fate", "fate_of", "may_be_under_way", "path_to_confirm"]
 HANDLED = ("STORM", "CRASH", "CALM", "DATA", "START", "STOP", "PARAM", "CHANGE")
 TTL = 5
 TICK_S = 0.2  # how far from its due time a repeat may be
+UP = "its time is up"  # how the library says that a message was given up because of that
+TIMER_S = 0.5  # how late a sender may give up, where the CPUs are not full
 LATE_S = 2.0  # how long a repeat may take on a path without outages
 COMMIT_S = 0.5  # from the journal entry of a message until its durable sender has stored it
 
@@ -88,8 +91,8 @@ def _judge_settling(index: Index, fate: Fate) -> None:
         _judge_unsettled(index, fate)
         return
     outage = _why_expired(index, fate, settled.t)
-    if outage is None and made.expires_s and index.slow_s:
-        fate.explained.append(f"{message_words(made)} expired after {made.expires_s:g} s, behind a slow handler")
+    if outage is None and made.expires_s and (index.slow_s or _has_slow_links(index)):
+        fate.explained.append(f"{message_words(made)} expired after {made.expires_s:g} s: a handler or a link is slow")
     elif outage is None:
         _break(fate, f"was never confirmed: {settled.value}")
     elif made.key in HANDLED and not fate.handled:
@@ -162,11 +165,18 @@ def _why_too_late(index: Index, made: Entry, at: int) -> Outage | None:
     return next((outage for outage in struck if outage.overlaps(since, at)), None)
 
 
+def _has_slow_links(index: Index) -> bool:
+    return any(machine.link is not None for machine in index.evidence.topology.machines)
+
+
 def _judge_late(index: Index, fate: Fate, at: int) -> None:
-    """A message with a time of its own is given up when that is over, unless its sender was held up."""
+    """A message with a time of its own is given up when that is over: not before, and later if its sender was held up.
+    """
     made, took_s = fate.made, (at - fate.made.t) / 1e9
     struck = any(outage.overlaps(made.t, at) for outage in index.outages.on([made.by]))
-    if took_s > made.expires_s + LATE_S and not struck:
+    struck = struck or touches(index.evidence.busy, made.t, at)
+    is_up = fate.settled is not None and str(fate.settled.value).endswith(UP)
+    if (is_up and took_s < made.expires_s) or (took_s > made.expires_s + TIMER_S and not struck):
         how = "confirmed" if fate.is_confirmed else "given up"
         _break(fate, f"was to be given up after {made.expires_s:g} s, and was {how} after {took_s:.1f} s")
 

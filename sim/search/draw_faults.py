@@ -15,7 +15,7 @@ from sim.lab.topology import Topology
 from sim.lab.tree import Tree
 from sim.search.draw import chance, pick, some
 
-__all__ = ["aimed", "ends", "faults"]
+__all__ = ["aimed", "cuts", "ends", "faults"]
 
 KEYS = (
     *("STORM", "CONFIRM", "STREAM", "STORM_ITEM", "DATA", "HANDSHAKE"),
@@ -109,6 +109,14 @@ def aimed(
     what: What = pick(draw, _WHAT)
     back_s = pick(draw, (0.2, 0.05, 1.0, 4.0))
     return [*lost, Fault(kill=pick(draw, [path[-1], *path]), what=what, at_s=dies_s, restart_after_s=back_s)]
+
+
+@st.composite
+def cuts(draw: st.DrawFn, topology: Topology, path: Sequence[str], *, at_s: float, for_s: float) -> list[Fault]:
+    """A cut of one link between the machines of `path`, if there is one, from `at_s` on."""
+    lower = [machine.id for machine in topology.machines if {machine.id, machine.parent} <= set(path)]
+    at_s = min(at_s, round(topology.session.duration_s * 0.9, 3))
+    return [Fault(cut=pick(draw, lower), at_s=at_s, heal_after_s=for_s)] if lower else []
 
 
 def _unconfirmed(draw: st.DrawFn, path: Sequence[str], links: Sequence[str], at_s: float, end_s: float) -> list[Fault]:

@@ -25,7 +25,7 @@ from sim.lab.tree import Tree
 from sim.scenario import Bounds, Example, Flow, Op, Opaque, Scenario, Send, Twice
 from sim.scenario.payloads import ArraySpec, Payload
 from sim.search.draw import chance, pick
-from sim.search.draw_faults import aimed, ends, faults
+from sim.search.draw_faults import aimed, cuts, ends, faults
 from sim.search.draw_labs import parts, topologies
 from sim.search.draw_load import load, small_bounds
 from sim.search.subset import with_faults
@@ -35,7 +35,7 @@ __all__ = ["examples", "faults", "messages", "parts", "payloads", "scenarios", "
 DTYPES = ["?", "i1", "u1", "<i2", ">i2", "<u4", "<i8", ">u8", "<f2", ">f4", "<f8", "<c16", "S5", "<U3"]
 NO_SESSION_S = 2.0
 FEW = 12  # messages in one storm of a scenario
-EXPIRES_S = (1.0, 4.0, 2.0)
+EXPIRES_S = (0.5, 1.0, 2.0)
 FAULTS = (1, 0, 2, 0, 1, 3, 1, 4)  # how many faults a scenario may have
 
 # Any character but a surrogate, which UTF-8 cannot carry. hypothesis' own `characters` makes tables of all Unicode,
@@ -121,8 +121,11 @@ def scenarios(
     played = tuple(_timed_storm(draw, lab, pick(draw, moments), virtual=virtual) for _ in range(count))
     if played and chance(draw, 2):
         drawn += _aimed(draw, lab, pick(draw, played), virtual=virtual)
+    drawn += [fault for storm in played for fault in _held_up(draw, lab, storm)]
     seed = draw(st.integers(0, 99))
     bounds = draw(small_bounds()) if virtual and chance(draw, 3) else Bounds()
+    if lab.files.synthetic_kb:  # a window must hold a part of a file beside the PARAM that waits for all of it
+        bounds = replace(bounds, window_bytes=Bounds().window_bytes)
     topology = with_faults(lab, tuple(drawn))
     return Scenario(topology=topology, seed=seed, examples=played, session=session, bounds=bounds)
 
@@ -141,6 +144,16 @@ def _aimed(draw: st.DrawFn, topology: Topology, storm: Example, *, virtual: bool
     frm = op.at if isinstance(op, Twice | Opaque) else op.frm
     path = Tree(topology).machines_between(frm, op.to)
     return draw(aimed(topology, path, at_s=storm.at_s or 0.0, virtual=virtual))
+
+
+def _held_up(draw: st.DrawFn, topology: Topology, storm: Example) -> list[Fault]:
+    """Cuts on the way of messages that expire, which last for longer than these may take."""
+    found: list[Fault] = []
+    for op in storm.ops:
+        if isinstance(op, Send) and op.expires_s and chance(draw, 2):
+            path = Tree(topology).machines_between(op.frm, op.to)
+            found += draw(cuts(topology, path, at_s=storm.at_s or 0.0, for_s=2 * op.expires_s + 1))
+    return found
 
 
 def _moment(draw: st.DrawFn, topology: Topology) -> float:

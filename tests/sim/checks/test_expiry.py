@@ -45,6 +45,14 @@ def test_one_that_is_given_up_late_is_told_also_if_it_came() -> None:
     assert checked("confirm", expiring(how="confirmed")).violations == []
 
 
+def test_one_that_is_given_up_before_its_time_is_told_whatever_the_fault() -> None:
+    tale = expiring(settled=0.5).struck("cut", "rig_1", since=19, until=25, end="heal")
+    assert checked("confirm", tale).violations == [f"{NAME} was to be given up after 2 s, and was given up after 0.5 s"]
+    spent = expiring(settled=0.5, how="no confirmation came, and it may not be sent again")
+    spent.struck("cut", "rig_1", since=19, until=25, end="heal")
+    assert checked("confirm", spent).violations == []
+
+
 def test_a_sender_that_stood_still_gives_up_when_it_goes_on() -> None:
     tale = expiring(settled=9).struck("pause", "cam", since=19, until=29, end="resume")
     assert checked("confirm", tale).violations == []
@@ -56,4 +64,4 @@ def test_behind_a_slow_handler_it_may_expire() -> None:
     run.examples = {0: slow}
     check = check_of(run, "confirm")
     assert check.violations == []
-    assert check.explained == [f"{NAME} expired after 2 s, behind a slow handler"]
+    assert check.explained == [f"{NAME} expired after 2 s: a handler or a link is slow"]
