@@ -43,7 +43,7 @@ BUGS = [
         "a sender is not told of some confirmations, and waits for ever",
         file="autopilot_net/protocol/reliable.py",
         old="        effects.append(Expired(about, to, failed) if failed else Confirmed(about, to))\n",
-        new="        if failed or not about.partition(\".\")[0].endswith(\"7\"):\n"
+        new='        if failed or not about.partition(".")[0].endswith("7"):\n'
         "            effects.append(Expired(about, to, failed) if failed else Confirmed(about, to))\n",
         by="pair, virtual",
     ),

@@ -28,14 +28,6 @@ BUGS = [
     ),
     Bug(
         "incarnations",
-        "every life has the same incarnation",
-        file="autopilot_net/core.py",
-        old="        incarnation = os.urandom(6).hex()\n",
-        new="        incarnation = id.encode().hex()\n",
-        by="lab",
-    ),
-    Bug(
-        "incarnations",
         "a durable sender has another incarnation in each life",
         file="autopilot_net/core.py",
         old="            incarnation=saved.incarnation if saved else incarnation,\n",

@@ -89,6 +89,7 @@ BUGS = [
         file="autopilot_net/roles/pilot.py",
         old="            gone = [name for name, (_, way) in self.children.items() if way[0] == peer]\n",
         new="            gone = [name for name in self.children if name == peer]\n",
+        by="lab, virtual",
     ),
     Bug(
         "states",
@@ -96,6 +97,7 @@ BUGS = [
         file="autopilot_net/roles/terminal.py",
         old='            if self.online.get(name) and known.get("way", [name])[0] == peer:\n',
         new="            if self.online.get(name) and name == peer:\n",
+        by="lab, virtual",
     ),
     Bug(
         "states",
