@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 
@@ -17,6 +18,7 @@ from sim.verdict import Check, Event, Latency, LinkRow, MachineRow, Rate
 __all__ = ["advice_for", "latencies", "link_rows", "machine_rows", "rates", "sentence_for", "timeline"]
 
 ONE_FAULT_S = 0.2  # two entries of one kill or restart are at most so far apart
+SLOWEST = re.compile(r"; slowest: .*?(?=; but |$)")
 SHOWN = {"start", "kill", "restart", "died"}  # journal entries that the timeline shows under their own name
 
 
@@ -150,7 +152,7 @@ def sentence_for(verdict: str, checks: Sequence[Check], *, machines: int) -> str
     if verdict == "broke":
         names = ", ".join(check.name for check in failed)
         first = failed[0].violations[0] if failed else ""
-        return f"BROKE: {names}. {first}"
+        return f"BROKE: {names}. {_short(first)}"
     if verdict == "held":
         trials = next((f"{c.looked_at}, {c.figures}" for c in checks if c.name == "trials"), "no trial was asked for")
         return f"HELD: {machines} machines, {trials}"
@@ -159,7 +161,12 @@ def sentence_for(verdict: str, checks: Sequence[Check], *, machines: int) -> str
     doubts = sorted((check for check in checks if check.result == "unknown"), key=lambda check: check.name != "confirm")
     text = doubts[0].violations[0].removeprefix("not known: ") if doubts else "it is not known whether all held"
     is_open = not doubts or any(check.name == "settled" for check in doubts)
-    return f"{'NOT SETTLED' if is_open else 'NOT DECIDED'}: {text}"
+    return f"{'NOT SETTLED' if is_open else 'NOT DECIDED'}: {_short(text)}"
+
+
+def _short(sentence: str) -> str:
+    """A sentence without the slowest messages that it names: the table of checks has them."""
+    return SLOWEST.sub("", sentence)
 
 
 def advice_for(verdict: str, checks: Sequence[Check], *, has_exception: bool) -> str:

@@ -262,6 +262,12 @@ TRIALS = Check(name="trials", looked_at="9 messages of 1 rig", count=9, result="
         ("held", [TRIALS], "HELD: 2 machines, 9 messages of 1 rig, 0 lost, 0 twice"),
         ("held", [], "HELD: 2 machines, no trial was asked for"),
         ("broke", [TRIALS, check("a went astray"), check("b", name="order")], "BROKE: hops, order. a went astray"),
+        ("broke", [check("p99 ms: 9 > 5; slowest: a (9 ms); b (8 ms)")], "BROKE: hops. p99 ms: 9 > 5"),
+        (
+            "unsettled",
+            [check("p99 ms: 9 > 5; slowest: a (9 ms); b; but the CPUs were full", result="unknown")],
+            "NOT DECIDED: p99 ms: 9 > 5; but the CPUs were full",
+        ),
         ("interrupted", [TRIALS], "INTERRUPTED: partial results, no verdict"),
         ("unsettled", [TRIALS], "NOT SETTLED: it is not known whether all held"),
         (
