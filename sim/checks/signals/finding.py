@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from sim.checks.result import about_machine
 from sim.evidence.violation import Violation
@@ -17,9 +18,9 @@ class Finding(Struct, frozen=True):
     is_doubt: bool = False
 
 
-def wrong(machine: str, text: str) -> Finding:
-    """What is wrong with a machine."""
-    return Finding(about_machine(machine, text))
+def wrong(machine: str, text: str, *, stands: bool = False) -> Finding:
+    """What is wrong with a machine. `stands`: it cannot follow from the end of a process."""
+    return Finding(replace(about_machine(machine, text), stands=stands))
 
 
 def doubt(machine: str, text: str) -> Finding:

@@ -20,7 +20,7 @@ def killed(index: Index) -> Iterator[Finding]:
     for said in _said(index, "kill"):
         ended = [entry for entry in index.evidence.journal.of("died") if entry.to == said.to and entry.t >= said.t]
         if ended:
-            yield wrong(said.to, f"the station of {said.to} obeyed a KILL from a stranger")
+            yield wrong(said.to, f"the station of {said.to} obeyed a KILL from a stranger", stands=True)
         elif _answer(index, said) is False:
             yield doubt(said.to, f"whether {said.to} refuses a KILL from a stranger: it did not answer")
 

@@ -11,6 +11,7 @@ def test_a_station_that_ends_at_a_strangers_kill_is_told() -> None:
     run = answered()
     said = found(run, "stranger", to="rig_1", key="kill")
     run.journal.entries.append(Entry(t=said.t + 1, by="parent", what="died", to="rig_1"))
+    run.died.append("rig_1")  # which is told too, and is not the cause of this
     assert signals_of(run).violations == ["the station of rig_1 obeyed a KILL from a stranger"]
 
 
