@@ -262,7 +262,7 @@ class _Conduct:
         self.say(Progress("storms", f"{len(self.run.played) - first}", ended=True, ok=self.run.failure is None))
         if crash and self.run.failure is None:
             self._crash(first + count)
-        if self._is_calm():
+        if self._is_calm() and self.scenario.topology.storm.load:
             self._load(first + count + 1)
 
     def _show_storm(self, done: int, count: int, example: Example | None) -> None:

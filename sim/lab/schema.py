@@ -179,6 +179,9 @@ class Storm(_Part, frozen=True):
 
     examples: Annotated[Count, Meta(description="How many storms.")] = 10
     messages: Annotated[Count, Meta(description="The most messages of one storm.")] = 50
+    load: Annotated[
+        bool, Meta(description="Whether a storm of 1,100 messages, 10 MB and a slow handler follows the others.")
+    ] = True
     shrink_s: Annotated[NotNegative, Meta(description="Seconds to search for the smallest storm that fails.")] = 60.0
 
 

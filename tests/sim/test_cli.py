@@ -33,7 +33,7 @@ pilots:
     {program}
 {faults}
 session: {{duration_s: {duration}}}
-storm: {{examples: 2, messages: 10, shrink_s: 0}}
+storm: {{examples: 2, messages: 10, load: false, shrink_s: 0}}
 repeat_interval_s: 0.2
 """
 

@@ -35,7 +35,7 @@ SABOTAGES = {
 def rehearse(tree: Path, lab: str, repeat_interval_s: float = 0.2) -> tuple[int, dict[str, object], str]:
     """Run a copy's own rehearsal, quick: the exit code, the report and what was said."""
     path = tree / "topologies" / f"{lab}.yaml"
-    quick = f"\nrepeat_interval_s: {repeat_interval_s}\nstorm: {{examples: 4, shrink_s: 0}}\n"
+    quick = f"\nrepeat_interval_s: {repeat_interval_s}\nstorm: {{examples: 4, load: false, shrink_s: 0}}\n"
     path.write_text(path.read_text().replace("storm:", "# storm:") + quick)
     words = ["--seed", "1", "--duration", "1.5", "--json", "--no-page"]
     done = subprocess.run(

@@ -17,7 +17,7 @@ __all__ = ["Meter"]
 
 IDLE_S = 1.0
 WINDOWS = 3  # a process that takes CPU in each of them is not just at the end of something
-QUIET_PCT = 10.0
+QUIET_PCT = 5.0
 
 
 class _Used(Struct, frozen=True):
