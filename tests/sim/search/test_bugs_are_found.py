@@ -37,7 +37,7 @@ TWELVE = [
 
 
 # Seeds with which the rarer ones are found within seconds; any other finds them within the minute, too.
-SEEDS = {"a repeat forgets its hops": 15, "ttl never falls": 3, "a gap is never reported": 2}
+SEEDS = {"a repeat forgets its hops": 15, "ttl never falls": 18, "a gap is never reported": 2}
 
 
 def hunted(tree: Path, seed: int = 1, seconds: float | None = None) -> tuple[int, dict[str, Any], str]:
