@@ -128,7 +128,7 @@ def rehearse(
     with uninterrupted():
         report = _report(scenario, run, sampler, folder)
     report.started, report.took_s = started.isoformat(timespec="seconds"), round(time.monotonic() - begun, 1)
-    report.not_proven = _not_proven(world, scenario.topology, run.conducted)
+    report.not_proven = [*_not_proven(world, scenario.topology, run.conducted), *_shared_clock(lab)]
     if world == "virtual" and report.replay:
         report.replay += " --virtual"
     if isinstance(lab, VirtualLab):
@@ -284,6 +284,11 @@ def _not_proven(world: WorldName, topology: Topology, run: Conducted) -> list[st
     verbs = {action.verb for action in run.actions}
     power = [KILLED] if "kill" in verbs else [] if "cut" in verbs else [UNHURT]
     return [*not_run(topology), *silent, *undone, *idle, *calm, *NOT_PROVEN[world], *power]
+
+
+def _shared_clock(lab: World) -> list[str]:
+    why = lab.clocks.why_shared if isinstance(lab, Lab) else ""
+    return [f"clocks that differ: all machines share the clock of this one, since {why}"] if why else []
 
 
 def left_out(actions: Iterable[Action]) -> list[str]:

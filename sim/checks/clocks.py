@@ -25,7 +25,7 @@ from sim.verdict import Check, ClockRow
 
 __all__ = ["check_clocks", "clock_rows"]
 
-LEARNS_S = 3.0  # how soon all know that the terminal's clock was set, after the next message has reached it
+LEARNS_S = 3.0  # how soon all know that the terminal's clock was set, once its station has noticed
 AGAIN_S = 10.0  # how long after an outage a connection is there again, at the latest
 SENT_S = 1.0  # how long after a station has looked at its clock it sends what it saw
 SHOWN = 3  # violations of each machine: those that follow are the same
@@ -105,8 +105,9 @@ def _unjudged(machine: str, told: list[Told]) -> Violation:
 
 def _wrong_offsets(index: Index, clocks: TrueClocks, told: list[Told]) -> Iterator[Violation]:
     shown: dict[str, int] = defaultdict(int)
+    noticed = _noticed(index, clocks)
     for one in told:
-        truth = clocks.offsets(one.machine, one.since, one.until, terminal_since=_may_stem_from(index, one))
+        truth = clocks.offsets(one.machine, one.since, one.until, terminal_since=_may_stem_from(index, noticed, one))
         if not truth or min(span.distance(one.offset) for span in truth) <= one.uncertainty:
             continue
         shown[one.machine] += 1
@@ -119,16 +120,25 @@ def _wrong_offsets(index: Index, clocks: TrueClocks, told: list[Told]) -> Iterat
             )
 
 
-def _may_stem_from(index: Index, told: Told) -> int:
+def _may_stem_from(index: Index, noticed: dict[int, int], told: Told) -> int:
     """From when on what was told may stem: who has not heard yet that the terminal's clock was set does not know it."""
     topology = index.evidence.topology
-    since = told.since - seconds(LEARNS_S + topology.ping_interval_s)
+    since = told.since - seconds(LEARNS_S)
+    since = min([since, *(at for at, known in noticed.items() if known >= since)])
     path = index.tree.path(topology.terminal.id, told.machine)
     path = [name for station in path for name in (station, "_" + station, station)]
     for outage in reversed(index.outages.on(path, both_ways=True)):
         if outage.begins <= told.until and (outage.ends is None or outage.ends + seconds(AGAIN_S) >= since):
             since = min(since, outage.begins - seconds(LEARNS_S + topology.ping_interval_s))
     return since
+
+
+def _noticed(index: Index, clocks: TrueClocks) -> dict[int, int]:
+    """When the terminal's clock was last as before it was set, and when its station next did something."""
+    terminal = index.evidence.topology.terminal.id
+    sets = clocks.settings(terminal)
+    awake = [trace.t for trace in index.evidence.journal.traces if trace.at == terminal] if sets else []
+    return {before: next((t for t in awake if t > after), after) for before, after in sets.items()}
 
 
 def _told_by_nodes(index: Index) -> Iterator[Told]:
@@ -157,7 +167,7 @@ def _first_sent(index: Index) -> dict[tuple[str, str], dict[str, int]]:
     """When each life of a station first sent a state on, by the station and the id under which the message began."""
     sent: dict[tuple[str, str], dict[str, int]] = defaultdict(dict)
     for trace in index.evidence.journal.traces:
-        if trace.do == "Transmit" and trace.key == "STATE":
+        if trace.do == "Transmit" and trace.key in ("STATE", "HANDSHAKE"):
             sent[trace.at, trace.origin or trace.id].setdefault(trace.life, trace.t)
     return sent
 
@@ -190,7 +200,7 @@ def _latencies(index: Index, clocks: TrueClocks) -> Iterator[Took]:
         if made.known is None or machine == terminal or not handled or machine_of(handled[0].by) != terminal:
             continue
         sent = _sent_at(made, handled[0])
-        if sent is None or _was_one_set(index, clocks, machine, made, handled[0]):
+        if sent is None or not _is_right(clocks, machine, made, handled[0]):
             continue
         offset, uncertainty = made.known
         yield Took(
@@ -218,13 +228,10 @@ def _sent_at(made: Entry, handled: Entry) -> float | None:
         return None
 
 
-def _was_one_set(index: Index, clocks: TrueClocks, machine: str, made: Entry, handled: Entry) -> bool:
-    """Whether one of the two clocks was set lately, so that the offset need not be that of both times."""
-    told = Told(machine, made.by, made.begun or made.t, made.t, 0.0, 0.0)
-    terminal = index.evidence.topology.terminal.id
-    return clocks.was_set(terminal, _may_stem_from(index, told), handled.t) or clocks.was_set(
-        machine, told.since, told.until
-    )
+def _is_right(clocks: TrueClocks, machine: str, made: Entry, handled: Entry) -> bool:
+    """Whether the offset was that of both times: none of the two clocks was set lately, or while it was under way."""
+    truth = clocks.offsets(machine, made.begun or made.t, handled.t)
+    return len(truth) == 1 and made.known is not None and truth[0].distance(made.known[0]) <= made.known[1]
 
 
 def _clocks_of(index: Index) -> TrueClocks:

@@ -63,6 +63,7 @@ class Recorder:
         self.sender.heard(message, "shook", value={"machine": machine, "way": message.get("way"), **message.value})
         is_program = (message.get("origin") or {}).get("sender") == "_" + machine
         self._tell("shook", machine, is_program)
+        self._note_clock(message)
 
     def _on_state(self, message: Message) -> None:
         if not isinstance(message.value, dict):
@@ -72,6 +73,9 @@ class Recorder:
             self.sender.heard(message, "gone", value={"machine": message.value["pilot"]})
             return  # the station sends this, not the machine
         self.sender.heard(message, "state", value=message.value)
+        self._note_clock(message)
+
+    def _note_clock(self, message: Message) -> None:
         if "clock" in message:
             self.sender.heard(message, "clock", value={"machine": message.value["pilot"], **message.clock})
 

@@ -49,6 +49,7 @@ class Entry(Struct, kw_only=True, omit_defaults=True):
     expires_s: float = 0.0  # after how long a message is to be given up
     value: Any = None
     wall: float = 0.0  # what the wall clock of the machine showed at `t`, in seconds; 0: it was not read
+    apart: int = 0  # how much later than `t` that may have been (ns)
     begun: int = 0  # made: when the library was called to make it (ns)
     known: tuple[float, float] | None = None  # made: the terminal's clock is so far ahead, and how sure that was (s)
     stamp: str = ""  # the `timestamp` of a message that arrived
@@ -111,8 +112,8 @@ class Writer:
 
     def write(self, what: str, **facts: Any) -> None:
         """Append an entry with the present time. `facts` are fields of `Entry`."""
-        t, wall = _clocks() if self._has_clock else (time.monotonic_ns(), 0.0)
-        entry = Entry(t=t, wall=wall, by=facts.pop("by", self._by), life=self.life, what=what, **facts)
+        t, wall, apart = _clocks() if self._has_clock else (time.monotonic_ns(), 0.0, 0)
+        entry = Entry(t=t, wall=wall, apart=apart, by=facts.pop("by", self._by), life=self.life, what=what, **facts)
         os.write(self._fd, self._encoder.encode(entry) + b"\n")
 
 
@@ -152,13 +153,16 @@ class Reader:
                 yield _decoded(line, decoder)
 
 
-def _clocks() -> tuple[int, float]:
-    """The monotonic clock (ns), and what the wall clock shows at that time (s), or 0 if a pause came in between."""
+def _clocks() -> tuple[int, float, int]:
+    """The monotonic clock (ns), what the wall clock shows (s), and how much later that may be (ns).
+
+    If a pause comes in between, the wall clock is not read, and 0.
+    """
     for _ in range(TRIES):
         t, wall = time.monotonic_ns(), time.time()
-        if time.monotonic_ns() - t < AT_ONCE_NS:
-            return t, wall
-    return time.monotonic_ns(), 0.0
+        if (apart := time.monotonic_ns() - t) < AT_ONCE_NS:
+            return t, wall, apart
+    return time.monotonic_ns(), 0.0, 0
 
 
 def _decoded(line: bytes, decoder: Any) -> Any:

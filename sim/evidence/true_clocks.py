@@ -18,7 +18,7 @@ from sim.lab.names import machine_of
 
 __all__ = ["READ_S", "Span", "TrueClocks"]
 
-READ_S = 150e-6  # how far one clock may be off another, since no two clocks are read at once
+READ_S = 2e-6  # what a time of day in a double loses, and a sum of them
 SET_S = 0.05  # a clock that changes by more between two readings was set in between
 GAIN = 100e-6  # no clock gains or loses more in a second
 
@@ -42,11 +42,13 @@ class TrueClocks:
         self._terminal = next(iter(machines))
         self._times: dict[str, list[int]] = defaultdict(list)
         self._epochs: dict[str, list[float]] = defaultdict(list)
+        self._apart: dict[str, list[float]] = defaultdict(list)  # so much less each may be
         for entry in entries:
             machine = machine_of(entry.by)
             if entry.wall and machine in machines:
                 self._times[machine].append(entry.t)
                 self._epochs[machine].append(entry.wall - entry.t / 1e9)
+                self._apart[machine].append(entry.apart / 1e9)
 
     def offsets(self, machine: str, since: int, until: int, *, terminal_since: int | None = None) -> list[Span]:
         """How far the terminal's clock was ahead of the machine's in a span of time (ns), by each way both were set.
@@ -57,14 +59,11 @@ class TrueClocks:
         here = self._epochs_in(machine, since, until)
         return [Span(one.low - other.high, one.high - other.low) for one in above for other in here]
 
-    def was_set(self, machine: str, since: int, until: int) -> bool:
-        """Whether the clock of a machine may have been set in a span of time (ns), or was not read around it."""
-        return len(self._epochs_in(machine, since, until)) != 1
-
-    def settings(self, machine: str) -> list[int]:
-        """When the clock of a machine was set: the times (ns) of the first readings that show it."""
+    def settings(self, machine: str) -> dict[int, int]:
+        """When the clock of a machine was set: between two readings (ns)."""
         times, epochs = self._times[machine], self._epochs[machine]
-        return [times[n + 1] for n, (one, other) in enumerate(pairwise(epochs)) if abs(other - one) > SET_S]
+        pairs = enumerate(pairwise(epochs))
+        return {times[n]: times[n + 1] for n, (one, other) in pairs if abs(other - one) > SET_S}
 
     def _epochs_in(self, machine: str, since: int, until: int) -> list[Span]:
         """What the clock showed at monotonic 0, as it was set from `since` to `until`."""
@@ -75,7 +74,7 @@ class TrueClocks:
         spans: list[Span] = []
         for n in range(first, last):
             away = max(0, times[n] - until, since - times[n]) / 1e9 * GAIN
-            near = Span(epochs[n] - READ_S - away, epochs[n] + READ_S + away)
+            near = Span(epochs[n] - self._apart[machine][n] - READ_S - away, epochs[n] + READ_S + away)
             if spans and abs(epochs[n] - epochs[n - 1]) <= SET_S:
                 near = Span(min(near.low, spans[-1].low), max(near.high, spans.pop().high))
             spans.append(near)

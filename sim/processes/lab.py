@@ -25,6 +25,7 @@ from sim.lab.fault import Link
 from sim.lab.topology import Topology
 from sim.lab.tree import Tree
 from sim.processes import reaper
+from sim.processes.clocks.wall_clocks import WallClocks
 from sim.processes.faults import IMPOSSIBLE, LINK_VERBS, FaultInjector
 from sim.processes.relay_process import LinkRelays, RelayedLink, RelayError
 from sim.processes.signals import SignalPlayer
@@ -74,6 +75,7 @@ class Lab:
         for name in ("journal", "logs", "files", "state", "durable"):
             (folder / name).mkdir(parents=True, exist_ok=True)
         self._journal = Writer(folder / "journal", "parent")
+        self.clocks = WallClocks(topology, seed=seed, folder=folder, journal=self._journal)
         self._reader = Reader(folder / "journal")
 
     def __enter__(self) -> Lab:
@@ -112,8 +114,7 @@ class Lab:
             [sys.executable, "-I", reaper.__file__], stdin=subprocess.PIPE, process_group=0
         )
         context = RunContext(topology=self.topology, seed=self._seed, folder=self.folder, group=self._reaper.pid)
-        for name in self._stations:
-            self._held[name] = hold_port()
+        self._held |= {name: hold_port() for name in self._stations}
         ports = {name: int(held.getsockname()[1]) for name, held in self._held.items()}
         upward = self._start_relays(context, ports)
         self._supervisor = Supervisor(context, self._journal, ports=ports, upward=upward, died=self.died)
@@ -128,8 +129,7 @@ class Lab:
         expected = [machine.id for machine in self.topology.machines[1:]]
 
         def missing() -> list[str]:
-            reports = self.supervisor.reports
-            return [name for name in expected if ("shook", name, True, self._terminal) not in reports]
+            return [id for id in expected if ("shook", id, True, self._terminal) not in self.supervisor.reports]
 
         self.supervisor.wait(lambda: not missing(), self.settle_s)
         return missing()
@@ -234,7 +234,7 @@ class Lab:
             (action.at_us / 1e6, partial(self.faults.do, action)) for action in self._actions
         ]
         table += [(example.at_s or 0.0, partial(self._start_timed, n, example)) for n, example in examples.items()]
-        return sorted(table, key=lambda entry: entry[0])
+        return sorted([*table, *(self.clocks.settings() if self._has_session else ())], key=lambda entry: entry[0])
 
     def _await_end(self) -> bool:
         """Wait until the terminal has played its session, if there is one; whether it has."""

@@ -23,6 +23,7 @@ from sim.emulator.signals import RAISE, raise_on_purpose
 from sim.emulator.strangers import HELLO
 from sim.evidence.journal import Writer
 from sim.lab.topology import Machine
+from sim.processes.clocks.faketime import join
 from sim.processes.program_process import ProgramRunner
 from sim.processes.start_up import RunContext
 from sim.processes.watch.quiet_exceptions import journal_quiet_exceptions
@@ -44,6 +45,7 @@ class StationExtras:
 
     def enter(self) -> None:
         """Join the run. This must come first in the process."""
+        join(self.context.folder, self.machine.id)
         enter(self.context, f"{self.machine.id}.station")
 
     def attach(self, station: Station) -> None:
@@ -179,6 +181,7 @@ class ProgramProcess(multiprocessing.Process):
 
     def run(self) -> None:
         """Run the program until it is told to quit, or the parent ends."""
+        join(self._context.folder, self._machine.id)
         enter(self._context, f"{self._machine.id}.program")
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         os.environ.update(self._machine.env)

@@ -14,6 +14,7 @@ from pathlib import Path
 from msgspec import Struct
 
 from sim.lab.topology import Machine, Topology
+from sim.processes.clocks.faketime import start_fork_server
 from sim.scenario.files import file_names, leftover, leftovers, synthetic
 
 __all__ = ["RunContext", "hold_port", "make_files", "preload", "uninterrupted"]
@@ -42,6 +43,7 @@ def preload() -> None:
     multiprocessing.set_start_method("forkserver", force=True)
     multiprocessing.set_forkserver_preload(["sim.processes.machines"])
     os.environ.setdefault("OMP_NUM_THREADS", "1")  # a thread pool in each of 80 processes only slows them down
+    start_fork_server()
 
 
 def hold_port() -> socket.socket:

@@ -36,8 +36,7 @@ def test_between_the_readings_around_a_setting_a_clock_may_have_been_set_already
     read = clocks(("T", 1, 0), ("T", 9, 0), ("rig_1", 2, 1), ("rig_1", 4, 7), ("rig_1", 8, 7))
     assert [round(middle(span)) for span in read.offsets("rig_1", 3 * S, 3 * S)] == [-1, -7]
     assert [round(middle(span)) for span in read.offsets("rig_1", 5 * S, 6 * S)] == [-7]
-    assert read.settings("rig_1") == [4 * S]
-    assert [read.was_set("rig_1", 2 * S, t * S) for t in (2, 3)] == [False, True]
+    assert read.settings("rig_1") == {2 * S: 4 * S}
 
 
 def test_at_the_time_of_a_reading_nothing_else_counts() -> None:
@@ -56,7 +55,6 @@ def test_before_the_first_and_after_the_last_reading_it_is_theirs_less_surely() 
 def test_of_a_clock_that_nobody_read_nothing_is_known() -> None:
     read = clocks(("T", 5, 0))
     assert read.offsets("rig_1", 0, 9 * S) == []
-    assert read.was_set("rig_1", 0, 9 * S)
 
 
 def test_the_terminals_clock_may_be_taken_from_earlier() -> None:

@@ -1,0 +1,67 @@
+"""Bugs of clocks: offsets, how sure they are, clocks that are set, times of day, and timers that follow them."""
+
+from tests.mutate.bug import Bug
+
+__all__ = ["BUGS"]
+
+CLOCK = "autopilot_net/protocol/clock.py"
+SYNC = "autopilot_net/protocol/clock_sync.py"
+
+BUGS = [
+    Bug(
+        "clocks",
+        "an offset is as if the answer had taken no time",
+        file=CLOCK,
+        old="there + offset - (asked_at + now) / 2, error",
+        new="there + offset - now, error",
+        by="pair, virtual",
+    ),
+    Bug(
+        "clocks",
+        "how sure an offset is leaves out who is above",
+        file=CLOCK,
+        old="        error = (now - asked_at) / 2 + uncertainty + PRECISION_S\n",
+        new="        error = (now - asked_at) / 2 + PRECISION_S\n",
+        by="chain, virtual",
+    ),
+    Bug(
+        "clocks",
+        "that the own clock was set is not noticed",
+        file=SYNC,
+        old="        self._control.epoch = epoch\n        if self._router",
+        new="        self._control.epoch = self._control.epoch or epoch\n        if self._router",
+        by="pair, virtual",
+    ),
+    Bug(
+        "clocks",
+        "that the terminal's clock was set is told to nobody",
+        file=SYNC,
+        old="            self._known_epoch, self._was_set = epoch, True\n",
+        new="            self._known_epoch, self._was_set = epoch, False\n",
+        by="chain, virtual",
+    ),
+    Bug(
+        "clocks",
+        "that the terminal's clock was set is not passed on",
+        file=SYNC,
+        old="            self._clock.forget(now=now)\n            return self._tell_that_it_was_set(now)\n",
+        new="            self._clock.forget(now=now)\n            return []\n",
+        by="chain, virtual",
+    ),
+    Bug(
+        "clocks",
+        "timestamps are cut to whole seconds",
+        file="autopilot_net/message.py",
+        old="    return datetime.fromtimestamp(at, UTC).isoformat()\n",
+        new="    return datetime.fromtimestamp(int(at), UTC).isoformat()\n",
+        by="pair, virtual",
+    ),
+    Bug(
+        "clocks",
+        "latencies are computed without the offset",
+        file="sim/checks/clocks.py",
+        old="    return handled - (sent + offset)\n",
+        new="    return handled - sent\n",
+        by="pair, virtual",
+    ),
+]
