@@ -7,6 +7,8 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
+import numpy as np
+
 from autopilot_net import ClockOffset, Delivery, Message, decode_array
 from autopilot_net.delivery import when_settled
 from sim.scenario import Crash, Op, Send
@@ -213,9 +215,14 @@ def facts_of(message: Message) -> dict[str, Any]:
 
 
 def expanded(value: Any) -> Any:
-    """`value` with its encoded arrays decoded. Stations forward arrays as they got them."""
+    """`value` with its encoded arrays decoded. Stations forward arrays as they got them.
+
+    Raises ValueError for an array that cannot be written to: programs change the images that they get.
+    """
+    if isinstance(value, np.ndarray) and not value.flags.writeable:
+        raise ValueError(f"an array of shape {value.shape} arrived that cannot be written to")
     if isinstance(value, dict):
         if "NUMPY_ARRAY" in value:
-            return decode_array(value)
+            return expanded(decode_array(value))
         return {key: expanded(item) for key, item in value.items()}
     return [expanded(item) for item in value] if isinstance(value, list) else value

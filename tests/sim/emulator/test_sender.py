@@ -96,3 +96,11 @@ def test_what_is_given_up_because_its_node_closes_is_not_settled() -> None:
 def test_arrays_are_decoded_wherever_they_are_in_a_value() -> None:
     value = Message(Message(id="n_1", to="T", sender="n", key="K", value={"a": [np.arange(3)]}).serialize()).value
     assert expanded(value)["a"][0].tolist() == [0, 1, 2]
+
+
+def test_an_array_that_arrives_can_be_written_to() -> None:
+    array = np.zeros((2, 3))
+    assert expanded({"frame": array})["frame"] is array
+    array.flags.writeable = False
+    with pytest.raises(ValueError, match=r"an array of shape \(2, 3\) arrived that cannot be written to"):
+        expanded([{"frame": array}])
