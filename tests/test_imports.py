@@ -70,8 +70,9 @@ SIM: dict[str, set[str]] = {
 }
 SIM["coverage"] = {"checks", "evidence", "lab", "phases", "scenario", "verdict"}
 SIM["search"] = {"checks", "coverage", *SIM["phases"], "phases", "processes", "virtual"}
+SIM["exhaustive"] = {"diagram", "evidence", "lab", "verdict"}
 SIM["strategies"] = {"search"}
-SIM["rehearse"] = {*SIM} - {"migrate", "strategies"}
+SIM["rehearse"] = {*SIM} - {"exhaustive", "migrate", "strategies"}
 SIM["labtest"] = {*SIM} - {"migrate", "search", "strategies", "virtual"}
 SIM["plugin"] = {"lab", "labtest", "rehearse"}
 SIM["cli"] = {*SIM} - {"labtest", "plugin", "strategies"}
@@ -97,6 +98,8 @@ PURE = {
     *(f"sim.emulator.{module}" for module in ("machine_script", "session", "session_script")),
     *(f"sim.report.{module}" for module in ("charts", "figures", "lamport_svg", "style", "tree_chart")),
     *("sim.search.reductions", "sim.search.shrink"),
+    *(f"sim.exhaustive.{module}" for module in ("canonical", "play", "promises", "shorten", "situation")),
+    *("sim.exhaustive.small_labs", "sim.exhaustive.stations"),
 }
 BY_PUBLIC_NAMES = {"sim.processes.lab", "sim.processes.machines"}
 

@@ -60,12 +60,17 @@ For example:
     python -m sim hunt topologies/lab.yaml --for 5m         on every core
     python -m sim hunt topologies/lab.yaml --for 5m --seed 7
     python -m sim replay reports/hunt-lab-…/regression.json --virtual
+    python -m sim hunt --exhaustive --bound small           all of small labs
 
 Half of the scenarios use small parts of the lab. The other half use labs that
 are drawn too. The first scenario that fails is shrunk, tried on real processes,
 and saved. The same seed and number of jobs draw the same scenarios.
 
-Exit code: 0 nothing found · 1 found · 2 wrong file or command · 130 Ctrl-C.
+--exhaustive tries every order, loss, copy, restart and timer, within a bound,
+on the library's own small labs.
+
+Exit code: 0 nothing found · 1 found · 2 wrong file or command ·
+3 the time was up before all was explored · 130 Ctrl-C.
 """
 
 app = App(

@@ -15,9 +15,11 @@ from msgspec.structs import replace
 from rich.console import Console
 
 from sim.cli.console import escaped, print_report, print_verdict, showing_progress, tree_of
+from sim.cli.exhaustive import replay_find
 from sim.cli.options import AsJson, Compare, Page, Quiet, Reports, StandIns, Virtual, new_folder, refuse
 from sim.emulator.bandwidth import load_warnings
 from sim.emulator.session import shared_subjects
+from sim.exhaustive.small_hunt import is_kept_find
 from sim.faults.compile import actions
 from sim.faults.describe import describe
 from sim.lab.own_programs import without_programs
@@ -88,6 +90,8 @@ def replay(
     check_determinism: Compare = False,
 ) -> int:
     """Run a scenario from a file again, on a fresh lab."""
+    if is_kept_find(file):
+        return replay_find(file, report=report)
     try:
         scenario = load_scenario(file)
     except FileNotFoundError:
