@@ -171,6 +171,4 @@ def _fields(value: Any) -> dict[str, Any]:
 
 @cache
 def _slots(kind: type) -> tuple[str, ...]:
-    return tuple(
-        slot for base in kind.__mro__ for slot in base.__dict__.get("__slots__", ()) if slot[:2] != "__"
-    )
+    return tuple(slot for base in kind.__mro__ for slot in base.__dict__.get("__slots__", ()) if slot[:2] != "__")
