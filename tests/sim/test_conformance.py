@@ -34,6 +34,7 @@ pilots:
   - {id: rig_2, subjects: [mouse_2], durable: true, trials: {every_s: 0.5, stages: 2, bytes: 200}}
 session: {duration_s: 3}
 repeat_interval_s: 1
+clocks: shared  # a process waits for up to a second for a clock of its own, and here it counts when it is back
 """
 WORDS = re.compile(r"was killed|was paused|was cut|was held|was slow|lost its connections")
 HOW = {"confirmed": "confirmed", "": "never told"}
