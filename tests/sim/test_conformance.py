@@ -36,6 +36,14 @@ session: {duration_s: 3}
 repeat_interval_s: 1
 clocks: shared  # a process waits for up to a second for a clock of its own, and here it counts when it is back
 """
+
+
+@pytest.fixture(autouse=True)
+def one_clock(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without faketime, under which a wait may take a little longer: the cases count when things happen."""
+    monkeypatch.setattr("sim.processes.clocks.faketime.library", lambda: None)
+
+
 WORDS = re.compile(r"was killed|was paused|was cut|was held|was slow|lost its connections")
 HOW = {"confirmed": "confirmed", "": "never told"}
 
