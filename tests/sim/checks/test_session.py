@@ -261,6 +261,15 @@ def test_a_state_that_a_station_took_from_a_child_is_told(run: Evidence) -> None
     assert broke(run) == {"session": [sentence]}
 
 
+def test_a_station_may_be_late_with_its_state_where_the_cpus_of_this_computer_were_full(run: Evidence) -> None:
+    told = found(run, "state", by="_T", first_sender="rig_1")
+    told.value["state"] = "IDLE"
+    run.busy = [(told.t - 10**9, told.t - 10**8)]
+    assert broke(run) == {}
+    told.value["state"] = "LEARNING"
+    assert list(broke(run)) == ["session"]
+
+
 def test_a_rig_that_never_proved_its_data_is_named(run: Evidence) -> None:
     forget(run, "cohere")
     assert broke(run) == {
