@@ -6,17 +6,17 @@ import re
 
 import pytest
 
-from autopilot_net import Terminal_Station
-from tests.harness import message, said_by
+from tests.autopilot_net.roles.lone_roles import TerminalRole
+from tests.harness import said_by
 
 
 @pytest.mark.parametrize(
     ("sender", "came_from", "obeyed"), [("_T", "_T", True), ("_T", "rig_1", False), ("T", "rig_1", False)]
 )
 def test_a_terminal_is_killed_by_its_own_program_alone(sender: str, came_from: str, obeyed: bool) -> None:
-    station = Terminal_Station(listen_port=0)
-    station.listens["KILL"](message(sender, "KILL", came_from=came_from))
-    assert station.closing.is_set() is obeyed
+    terminal = TerminalRole()
+    terminal.hear(sender, "KILL", came_from=came_from)
+    assert terminal.station.closing.is_set() is obeyed
 
 
 def test_a_terminal_on_loopback_with_pilots_elsewhere_says_so_once() -> None:

@@ -1,4 +1,7 @@
-"""The checks of a rehearsal can fail: each of these bugs, put into a copy of the tree, is found and named."""
+"""The checks of a rehearsal can fail: each of these bugs, put into a copy of the tree, is found and named.
+
+Those that show in virtual time are looked for there, where a busy machine changes nothing.
+"""
 
 from __future__ import annotations
 
@@ -32,12 +35,12 @@ SABOTAGES = {
 }
 
 
-def rehearse(tree: Path, lab: str, repeat_interval_s: float = 0.2) -> tuple[int, dict[str, object], str]:
+def rehearse(tree: Path, lab: str, *how: str, repeat_interval_s: float = 0.2) -> tuple[int, dict[str, object], str]:
     """Run a copy's own rehearsal, quick: the exit code, the report and what was said."""
     path = tree / "topologies" / f"{lab}.yaml"
     quick = f"\nrepeat_interval_s: {repeat_interval_s}\nstorm: {{examples: 4, load: false, shrink_s: 0}}\n"
     path.write_text(path.read_text().replace("storm:", "# storm:") + quick)
-    words = ["--seed", "1", "--duration", "1.5", "--json", "--no-page"]
+    words = ["--seed", "1", "--duration", "1.5", "--json", "--no-page", *how]
     done = subprocess.run(
         [sys.executable, "-m", "sim", f"topologies/{lab}.yaml", *words],
         cwd=tree,
@@ -62,7 +65,8 @@ def test_a_tree_with_no_bug_in_it_holds(tmp_path: Path, lab: str) -> None:
 @pytest.mark.parametrize("name", SABOTAGES)
 def test_the_rehearsal_finds_that(tmp_path: Path, name: str) -> None:
     lab, check = SABOTAGES[name]
-    put_into(tmp_path, named(name))
-    code, report, said = rehearse(tmp_path, lab)
+    bug = named(name)
+    put_into(tmp_path, bug)
+    code, report, said = rehearse(tmp_path, lab, *(["--virtual"] if "virtual" in bug.by else []))
     failed = [one["name"] for one in report.get("checks", []) if one["result"] == "fail"]  # type: ignore[attr-defined]
     assert (code, check in failed) == (1, True), (code, failed, report.get("broke"), said)

@@ -19,18 +19,18 @@ class TerminalRole:
         self.host = FakeHost("T")
         host: RoleHost = self.host
         self.role = Terminal(host, **settings)
-        self._station = Terminal_Station(listen_port=0)
-        self._station._role = self.role
+        self.station: Any = Terminal_Station(listen_port=0)
+        self.station._role = self.role
 
     def hear(self, sender: str, key: str, value: Any = None, **extra: Any) -> Any:
-        return self._station.listens[key](message(sender, key, value, to=self.host.id, **extra))
+        return self.station.listens[key](message(sender, key, value, to=self.host.id, **extra))
 
     def hear_odd(self, key: str, value: Any = None, **fields: Any) -> Any:
         """It hears what JSON can spell, and our own writer would refuse."""
         odd = message("rig_1", key, to=self.host.id)
         for name, field in {"value": value, **fields}.items():
             odd[name] = field
-        return self._station.listens[key](odd)
+        return self.station.listens[key](odd)
 
     def answers(self, sender: str, key: str, value: Any = None, **extra: Any) -> list[Sent]:
         """What it sends when it hears that."""
@@ -48,7 +48,6 @@ class PilotRole(TerminalRole):
         self.pilot = Pilot(host, **settings)
         self.station = Pilot_Station(id)
         self.station._role = self.pilot
-        self._station: Any = self.station
 
 
 def keys(sent: list[Sent]) -> list[tuple[str, str]]:

@@ -24,8 +24,14 @@ def test_a_hunt_draws_small_windows_and_pipes_and_what_fills_them() -> None:
     bounds = [one.bounds for one in several]
     assert any(one.pipe_bytes for one in bounds)
     assert any(one.window_messages < Bounds().window_messages for one in bounds)
-    assert any(one.window_bytes < Bounds().window_bytes for one in bounds)
     assert any(op.burst > one.bounds.window_messages for one in several for op in sends(one))
+
+
+def test_the_windows_of_a_lab_without_files_are_small_in_bytes_too() -> None:
+    """With files a window must hold a part of one."""
+    bare = load_lab(ROOT / "topologies" / "chain.yaml")
+    assert any(one.bounds.window_bytes < Bounds().window_bytes for one in draws(scenarios(bare), seed=1, count=60))
+    assert {one.bounds.window_bytes for one in drawn() if one.topology.files.synthetic_kb} == {Bounds().window_bytes}
 
 
 def test_a_hunt_draws_handlers_slower_than_a_senders_patience() -> None:
