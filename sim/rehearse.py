@@ -30,6 +30,7 @@ from sim.evidence.index import Evidence, Index
 from sim.evidence.violation import Violation
 from sim.faults.actions import Action
 from sim.faults.describe import describe
+from sim.lab.names import machine_of
 from sim.lab.own_programs import not_found, not_run
 from sim.lab.topology import Topology
 from sim.phases import Conducted, Draw, Progress, conduct, judge
@@ -172,9 +173,10 @@ def _report(scenario: Scenario, run: _Run, sampler: Sampler, folder: Path) -> Re
     evidence = run.conducted.evidence(sampler.overloaded())
     index = Index(evidence)
     checks = list(map(for_people, judge(evidence)))
-    checks += [] if run.conducted.died else _up_check(run.conducted.fell)
+    is_told = run.conducted.died or any(wrong.is_cause for check in checks for wrong in check.broke)
+    checks += [] if is_told else _up_check(run.conducted.fell)
     verdict = _verdict(checks, run)
-    exceptions = [f"{one['machine']}: {one['traceback'] or one['exception']}" for one in index.exceptions()]
+    exceptions = _exceptions(index)
     return Report(
         lab=topology.name,
         file=topology.path,
@@ -205,6 +207,13 @@ def _report(scenario: Scenario, run: _Run, sampler: Sampler, folder: Path) -> Re
         cpu=sampler.cpu(),
         storm=_storm_sentence(run),
     )
+
+
+def _exceptions(index: Index) -> list[str]:
+    """The tracebacks of programs, and the stacks of listens that hang, each under the id of its machine."""
+    hanging = index.evidence.journal.of("hangs")
+    stacks = [f"{machine_of(entry.by)}: {entry.key} hangs here\n{entry.value['stack']}" for entry in hanging]
+    return [*stacks, *(f"{one['machine']}: {one['traceback'] or one['exception']}" for one in index.exceptions())]
 
 
 def _picture(evidence: Evidence, checks: list[Check], retry: RetryResult | None) -> Diagram | None:

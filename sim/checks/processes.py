@@ -6,6 +6,7 @@ from msgspec.structs import replace
 
 from sim.checks.result import about_machine, excused, result_of
 from sim.evidence.index import Index
+from sim.evidence.journal import Entry
 from sim.evidence.outage import Outage, seconds
 from sim.evidence.violation import Violation
 from sim.lab.names import machine_of
@@ -27,11 +28,8 @@ def check_processes(index: Index) -> Check:
         if kill is not None:
             own = f"{machine.program} on {machine.id} was restarted"
             explained.append(f"{own}, what it sent is not counted, and START was not sent again: {kill.words}")
-    broke += [
-        _death(index, name)
-        for name in evidence.died
-        if not _was_killed(index, name)
-    ]
+    broke += [_death(index, name) for name in evidence.died if not _was_killed(index, name)]
+    broke += _hanging(index)
     broke += _slept_through(index)
     count = 2 * len(evidence.topology.machines)
     figures = "" if broke else "none raised, none ended"
@@ -45,6 +43,22 @@ def _death(index: Index, name: str) -> Violation:
     text = f"the {part} of {machine_of(name)} ended by itself: {facts.get('how', 'it is not known how')}"
     text += f"; its log is {facts['log']}" if "log" in facts else ""
     return replace(about_machine(machine_of(name), text), is_cause=True)
+
+
+def _hanging(index: Index) -> list[Violation]:
+    """The listens of the lab's own programs that did not return for as long as the run waited."""
+    entries = index.evidence.journal.entries
+    run_begun = min((entry.t for entry in entries), default=0)
+    return [_hangs(entry, run_begun) for entry in index.evidence.journal.of("hangs")]
+
+
+def _hangs(entry: Entry, run_begun: int) -> Violation:
+    machine, begun = machine_of(entry.by), int(entry.value["begun"])
+    text = f"{entry.key} of {machine} hangs: called {(begun - run_begun) / 1e9:.1f} s into the run, "
+    text += f"it had not returned {(entry.t - begun) / 1e9:.1f} s later"
+    *_, where = [line.strip() for line in entry.value["stack"].splitlines() if line.startswith("  File")] or [""]
+    text += f", and was at {where}" if where else ""
+    return replace(about_machine(machine, text), is_cause=True)
 
 
 def _slept_through(index: Index) -> list[Violation]:

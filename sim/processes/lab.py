@@ -161,6 +161,7 @@ class Lab:
         supervisor = self.supervisor
         if not supervisor.wait(lambda: supervisor.all_reported("ready", by=supervisor.names), READY_S):
             late = sorted(name for name in supervisor.names if ("ready", name) not in supervisor.reports)
+            supervisor.dump_stacks(late)
             raise LabError(f"not ready within {READY_S:.0f} s: {', '.join(late)}; see {self.folder / 'logs'}")
 
     # -- the session and its faults --------------------------------------------------------------------------------
@@ -193,8 +194,7 @@ class Lab:
         open_ends = [] if self._await_end() else [NO_END]
         awaited = self.faults.awaited_handshakes
         self.supervisor.wait(lambda: not awaited(), self.settle_s)
-        for name in self._programs:
-            self.supervisor.send(name, "call")
+        self.supervisor.order(self._programs, "call")
         late = [Violation("", (name,), (), f"{name} has not shaken hands again") for name in awaited()]
         return [*open_ends, *late, *self._await_convergence()]
 
@@ -207,8 +207,7 @@ class Lab:
         left = [what for storm in self._timed for what in self._end_timed(storm)]
         self._timed.clear()
         supervisor = self.supervisor
-        for name in self._programs:
-            supervisor.send(name, "settle", token, self.settle_s)
+        supervisor.order(self._programs, "settle", token, self.settle_s)
 
         def answers() -> list[tuple[Any, ...]]:
             return [report for report in supervisor.reports if report[0] == "settled all" and report[1] == token]
@@ -217,6 +216,7 @@ class Lab:
             return sorted(set(self._programs) - {report[-1] for report in answers()})
 
         supervisor.wait(lambda: not any(map(supervisor.is_alive, silent())), self.settle_s + 5)
+        supervisor.dump_stacks(silent())
         open_ids = [id for report in answers() for id in report[2]]
         return [*left, *(f"{name} does not answer" for name in silent()), *open_ids]
 
@@ -224,8 +224,7 @@ class Lab:
         """What each of the lab's own programs expects of its session; None for a program that does not say."""
         own = [machine.id for machine in self.topology.machines if machine.program]
         supervisor = self.supervisor
-        for name in own:
-            supervisor.send("_" + name, "expected")
+        supervisor.order(["_" + name for name in own], "expected")
         supervisor.wait(lambda: len(supervisor.expected) == len(own), 5.0)
         return {name: supervisor.expected.get(name) for name in own}
 
@@ -240,6 +239,7 @@ class Lab:
         """Wait until the terminal has played its session, if there is one; whether it has."""
         if not self._has_session:
             return True
+        self.supervisor.order(self._programs, "watch", self.settle_s)
         return self.supervisor.wait(lambda: ("played", self._terminal) in self.supervisor.reports, self.settle_s)
 
     def _await_convergence(self) -> list[Violation]:
@@ -248,8 +248,7 @@ class Lab:
         every = [*self._stations, *self._programs]
         while True:
             number += 1
-            for name in every:
-                supervisor.send(name, "whole", number)
+            supervisor.order(every, "whole", number)
             supervisor.wait(partial(self._all_answered, number), self.settle_s)
             answered = {name for name in every if self._answered(name, number)}
             snapshots = {name: supervisor.snapshots[name][1] if name in answered else None for name in every}

@@ -200,6 +200,7 @@ def enter(context: RunContext, name: str) -> None:
     os.dup2(log, 2)
     os.close(log)
     faulthandler.enable()  # a crash in C writes the stacks into the log
+    faulthandler.register(signal.SIGUSR1)  # and so does the parent's wish, even while C code does not return
     # A print of a program must not fail for the encoding of our terminal, and is in the log even after a SIGKILL.
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):

@@ -94,7 +94,8 @@ class ProgramRunner:
         )
         listens = self.emulated.listens()
         if machine.program:
-            self.lab_program = LabProgram(machine.program, self.sender.journal, self._raised)
+            told = self.sender.journal, self._raised, partial(self._tell, "hangs")
+            self.lab_program = LabProgram(machine.program, *told)
             listens |= {key: partial(self._call_lab, f"l_{key.lower()}") for key in ("START", "STOP")}
         self.node = self._node(self.program_id, "program", port, listens)
         self.probe = self._node(probe_of(machine.id), "probe", port, self.emulated.probe_listens())
@@ -116,6 +117,7 @@ class ProgramRunner:
             "storm": self.emulated.storm,
             "expect": self.sender.arrivals.expect,
             "expected": self._expected,
+            "watch": self._watch,
             "whole": lambda number: self._tell("whole", number, steady(self._snapshot)),
         }
         try:
@@ -177,6 +179,10 @@ class ProgramRunner:
             self.node.report(error, trace)
 
     # -- orders --------------------------------------------------------------------------------------------------
+
+    def _watch(self, patience_s: float) -> None:
+        if self.lab_program is not None:
+            self.lab_program.watch.begin(patience_s)
 
     def _settle(self, token: str, timeout: float) -> None:
         deadline = time.monotonic() + timeout

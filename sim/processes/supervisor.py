@@ -47,6 +47,7 @@ class Supervisor:
         self.expected: dict[str, Any] = {}  # machine -> what its own program expects
         self.snapshots: dict[str, tuple[int, Snapshot]] = {}  # the last one, with the number of the request
         self.lives: dict[str, int] = {}  # how often each was restarted
+        self.hanging: list[str] = []  # the listens that do not return, each with its machine
         self.may_end = False
         self.doomed: set[str] = set()  # whose end is planned, though nobody here kills them
         self._died = died
@@ -108,6 +109,12 @@ class Supervisor:
         for order in self._paused.pop(name):
             self.send(name, *order)
 
+    def dump_stacks(self, names: Iterable[str]) -> None:
+        """Have each of these that runs write the stacks of all its threads into its log, whatever it is busy with."""
+        for name in names:
+            if name in self._pipes:
+                self._signal(name, signal.SIGUSR1)
+
     def is_alive(self, name: str) -> bool:
         """Whether it runs, paused or not."""
         return name in self._pipes
@@ -147,10 +154,15 @@ class Supervisor:
             except OSError:
                 self._note_end(name)
 
+    def order(self, names: Iterable[str], *order: Any) -> None:
+        """Send an order to each of these."""
+        for name in names:
+            self.send(name, *order)
+
     def wait(self, condition: Callable[[], bool], timeout: float) -> bool:
         """Read reports until `condition` holds. False after `timeout` seconds, or when no process is left.
 
-        Raises `LabError` once a process has ended by itself: what the others wait for may never come.
+        Raises `LabError` once a process has ended by itself, or a listen hangs: what others wait for may never come.
         """
         deadline = time.monotonic() + timeout
         while not condition():
@@ -193,6 +205,8 @@ class Supervisor:
             self.expected[name.removeprefix("_")] = report[1]
         elif what == "whole":
             self.snapshots[name] = (report[1], report[2])
+        elif what == "hangs":
+            self.hanging.append(f"{report[1]} of {name.removeprefix('_')}")
         elif what != "exception":  # the process has journalled it
             if what == "shook":
                 self.handshakes[report[1]] += 1
@@ -200,6 +214,8 @@ class Supervisor:
         return True
 
     def _refuse_deaths(self) -> None:
+        if self.hanging:
+            raise LabError(f"the lab was stopped, since these do not return: {', '.join(self.hanging)}")
         if self._died:
             until = time.monotonic() + GATHER_S
             while (left := until - time.monotonic()) > 0 and self._pipes:

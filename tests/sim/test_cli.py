@@ -244,16 +244,20 @@ def test_a_process_that_dies_ends_the_run_at_once_and_is_named_with_its_log(tmp_
     assert log.read_text().splitlines()[-1] == "the lever is stuck"
 
 
-def test_a_program_that_hangs_in_a_handler_is_not_called_a_pass(tmp_path: Path) -> None:
+def test_a_handler_that_does_not_return_is_named_with_its_stack_and_ends_the_wait(tmp_path: Path) -> None:
     (tmp_path / "hangs.py").write_text(
         "import threading\nclass Box:\n    def __init__(self, node, machine): pass\n"
         "    def l_start(self, value): threading.Event().wait()\n"
     )
     done = sim(lab_file(tmp_path, program="hangs:Box"), "--no-page", "--report", tmp_path / "r")
-    assert done.returncode == 3, done.stdout + done.stderr
-    assert done.stdout.splitlines()[-1].startswith("NOT SETTLED")
-    assert "START" in done.stdout.splitlines()[-1]
-    assert "rig_1" in done.stdout.splitlines()[-1]
+    assert done.returncode == 1, done.stdout + done.stderr
+    last = done.stdout.splitlines()[-1]
+    assert last.startswith("BROKE: programs. l_start of rig_1 hangs: called ")
+    report = json.loads((tmp_path / "r" / "latest" / "report.json").read_text())
+    assert report["took_s"] < patient(40)
+    assert len(report["broke"]) == 1
+    assert report["exceptions"][0].startswith("rig_1: l_start hangs here")
+    assert "in l_start\n    def l_start(self, value): threading.Event().wait()" in report["exceptions"][0]
 
 
 def test_what_a_program_expects_is_checked(tmp_path: Path) -> None:

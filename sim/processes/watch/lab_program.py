@@ -12,6 +12,7 @@ from typing import Any
 from autopilot_net import Message
 from autopilot_net.coroutines import finished, refuse_generators
 from sim.emulator.sender import JournalWriter
+from sim.processes.watch.handlers import HandlerWatch
 from sim.processes.watch.own_threads import outliving
 
 __all__ = ["LabProgram", "listens_of"]
@@ -23,9 +24,14 @@ Tell = Callable[[BaseException | str, str], Any]  # an exception, or one in word
 
 
 class LabProgram:
-    """The program `module:Class`. `tell` is called with what it raises, and with what it should not do."""
+    """The program `module:Class`. `tell` is called with what it raises, and with what it should not do, `hangs` with
+    the name of a listen that does not return.
+    """
 
-    def __init__(self, name: str, journal: JournalWriter, tell: Tell) -> None:
+    def __init__(
+        self, name: str, journal: JournalWriter, tell: Tell, hangs: Callable[[str], Any] = lambda _: None
+    ) -> None:
+        self.watch = HandlerWatch(journal, hangs)
         self._name = name
         self._journal = journal
         self._tell = tell
@@ -41,16 +47,16 @@ class LabProgram:
             self._tell(error, traceback.format_exc())
             return {}
         self._program = program
-        return listens
+        return {key: self.watch.watched(f"l_{key.lower()}", listen) for key, listen in listens.items()}
 
     def call(self, name: str, message: Message) -> Any:
         """Call its listen `name`, if it has one, and journal how long that took."""
         method = getattr(self._program, name, None)
         if method is None:
             return None
-        with self._timed(message.key):
+        with self._timed(message.key), self.watch.running(name):
             result = method(message.value)
-        return self._awaited(result, message.key) if inspect.isawaitable(result) else result
+        return self._awaited(self.watch.awaited(name, result), message.key) if inspect.isawaitable(result) else result
 
     def expected(self, entries: list[Any]) -> Any:
         """What it says that its session should have produced; None if it does not say, or raises."""
