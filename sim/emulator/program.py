@@ -106,6 +106,7 @@ class EmulatedProgram:
         self._session_script = SessionScript(topology, seed=seed) if is_terminal else None
         self._machine_script = None if is_terminal else MachineScript(topology, machine, seed=seed)
         self._lock = threading.RLock()
+        self._telling = threading.RLock()
         self._begun = threading.Event()  # orders wait for it: a node receives as soon as it is made
         self.node: Any
         self.probe: Any
@@ -256,8 +257,11 @@ class EmulatedProgram:
 
     def _send(self, command: SendMessage) -> Delivery:
         if command.key == "STATE":
-            self.sender.journal.write("state", value=command.value)
-        sent = self.sender.send(self.id, command.to, command.key, command.value)
+            with self._telling:  # else another thread could send the next before this one, which is journalled first
+                self.sender.journal.write("state", value=command.value)
+                sent = self.sender.send(self.id, command.to, command.key, command.value)
+        else:
+            sent = self.sender.send(self.id, command.to, command.key, command.value)
         if self._session_script is not None and command.key in ORDERS:
             sent.then(lambda done: self._settle_order(command, done))
         if not command.then:

@@ -27,7 +27,9 @@ from sim.world import LabError
 __all__ = ["Supervisor"]
 
 GATHER_S = 0.3  # how long the supervisor looks for more processes that ended, once one has
-WELL = (None, 0, -signal.SIGKILL)  # the exit codes of a process that was told to end, or was killed here
+# The exit codes of a process that was told to end, or was killed here. `multiprocessing` says 255 where its fork server
+# has not told how a process ended, as when both end at about the same time.
+WELL = (None, 0, -signal.SIGKILL, 255)
 STATION_S = 2.0  # from the end of the programs until all stations have ended
 END_S = 1.0  # from a closed pipe until the process has ended
 
