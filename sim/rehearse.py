@@ -73,14 +73,15 @@ class _Run(Struct):
     conducted: Conducted
     retry: RetryResult | None = None
     interrupted: bool = False
+    debug: str = ""  # the machine whose program is in our terminal
 
 
-def world_of(name: WorldName, topology: Topology, *, seed: int, folder: Path) -> World:
+def world_of(name: WorldName, topology: Topology, *, seed: int, folder: Path, debug: str = "") -> World:
     """A lab in the world of that name, not yet started. Raises `LabError` if that world cannot play it."""
     if name == "virtual":
         return VirtualLab(topology, seed=seed)
     preload()
-    return Lab(topology, seed=seed, folder=folder)
+    return Lab(topology, seed=seed, folder=folder, debug=debug)
 
 
 def refusal(name: WorldName, topology: Topology) -> str | None:
@@ -102,15 +103,16 @@ def rehearse(
     world: WorldName = "processes",
     say: Callable[[Progress], Any],
     into: Conducted | None = None,
+    debug: str = "",
 ) -> Report:
     """Run `scenario`, and return its report. If something broke, `smallest.json` is written into `folder`.
 
-    `say` is called with each step of progress. The results of the run are added to `into`, if it is given.
+    `say` is called with each step of progress. The results are added to `into`. The program of `debug` is in front.
     """
     folder.mkdir(parents=True, exist_ok=True)
     started, begun = datetime.now().astimezone(), time.monotonic()
-    run = _Run(conducted=Conducted(scenario=scenario) if into is None else into)
-    lab = world_of(world, scenario.topology, seed=scenario.seed, folder=folder)
+    run = _Run(conducted=Conducted(scenario=scenario) if into is None else into, debug=debug)
+    lab = world_of(world, scenario.topology, seed=scenario.seed, folder=folder, debug=debug)
     sampler = Sampler(lambda: lab.processes if isinstance(lab, Lab) else {})
     if world == "processes":
         sampler.start()
@@ -123,13 +125,12 @@ def rehearse(
     finally:
         sampler.stop()
     took = time.monotonic() - begun - run.conducted.drawing_s
-    if not run.interrupted:
-        _retry(scenario, run, folder, world, say)
+    _retry(scenario, run, folder, world, say)
     say(Progress("checks"))
     with uninterrupted():
         report = _report(scenario, run, sampler, folder)
     report.started, report.took_s = started.isoformat(timespec="seconds"), round(time.monotonic() - begun, 1)
-    report.not_proven = [*_not_proven(world, scenario.topology, run.conducted), *_shared_clock(lab)]
+    report.not_proven = [*_not_proven(world, scenario.topology, run.conducted), *_shared_clock(lab), *_debugged(debug)]
     if world == "virtual" and report.replay:
         report.replay += " --virtual"
     if isinstance(lab, VirtualLab):
@@ -149,7 +150,7 @@ def _draw(home: Path) -> Draw:
 
 def _retry(scenario: Scenario, run: _Run, folder: Path, world: WorldName, say: Callable[[Progress], Any]) -> None:
     failure = run.conducted.failure
-    if failure is None:
+    if failure is None or run.interrupted or run.debug:
         return
 
     def fresh(trial: int) -> World:
@@ -298,6 +299,10 @@ def _not_proven(world: WorldName, topology: Topology, run: Conducted) -> list[st
 def _shared_clock(lab: World) -> list[str]:
     why = lab.clocks.why_shared if isinstance(lab, Lab) else ""
     return [f"clocks that differ: all machines share the clock of this one, since {why}"] if why else []
+
+
+def _debugged(machine: str) -> list[str]:
+    return [f"how long anything takes: {machine} was debugged"] if machine else []
 
 
 def left_out(actions: Iterable[Action]) -> list[str]:

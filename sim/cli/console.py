@@ -36,9 +36,9 @@ def tree_of(topology: Topology) -> Tree:
 
 
 @contextlib.contextmanager
-def showing_progress(console: Console) -> Iterator[Any]:
+def showing_progress(console: Console, *, moving: bool = True) -> Iterator[Any]:
     """A function that shows progress: a moving line on a terminal, elsewhere one line for each phase that ended."""
-    if not console.is_terminal:
+    if not (console.is_terminal and moving):
         yield lambda progress: console.print(_phase(progress)) if progress.ended else None
         return
     columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())

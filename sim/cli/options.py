@@ -10,7 +10,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-__all__ = ["AsJson", "Compare", "Page", "Quiet", "Reports", "StandIns", "Virtual", "new_folder", "refuse"]
+__all__ = ["AsJson", "Compare", "Debug", "Page", "Quiet", "Reports", "StandIns", "Virtual", "new_folder", "refuse"]
 
 Quiet = Annotated[bool, Parameter(negative="", help="Print nothing but the last line.")]
 AsJson = Annotated[bool, Parameter(name="--json", negative="", help="Print the report as JSON, and nothing else.")]
@@ -21,6 +21,7 @@ StandIns = Annotated[
 Compare = Annotated[
     bool, Parameter(negative="", help="With --virtual: run it twice, and only say whether both runs were the same.")
 ]
+Debug = Annotated[str, Parameter(help="Run the program of this machine in this terminal, for breakpoint().")]
 Page = Annotated[bool, Parameter(negative="--no-page", help="Write report.html beside report.json.")]
 Reports = Annotated[Path, Parameter(name="--report", help="The folder that reports are written to.")]
 

@@ -16,7 +16,7 @@ from rich.console import Console
 
 from sim.cli.console import escaped, print_report, print_verdict, showing_progress, tree_of
 from sim.cli.exhaustive import replay_find
-from sim.cli.options import AsJson, Compare, Page, Quiet, Reports, StandIns, Virtual, new_folder, refuse
+from sim.cli.options import AsJson, Compare, Debug, Page, Quiet, Reports, StandIns, Virtual, new_folder, refuse
 from sim.emulator.bandwidth import load_warnings
 from sim.emulator.session import shared_subjects
 from sim.exhaustive.small_hunt import is_kept_find
@@ -43,6 +43,7 @@ class _How(Struct, frozen=True, kw_only=True):
     page: bool
     world: WorldName
     compare: bool
+    debug: str = ""
 
 
 def run(
@@ -59,6 +60,7 @@ def run(
     virtual: Virtual = False,
     stand_ins: StandIns = False,
     check_determinism: Compare = False,
+    debug: Debug = "",
     save: Annotated[Path | None, Parameter(help="Write the scenario to a file, and run nothing.")] = None,
 ) -> int:
     """Rehearse the lab that FILE describes."""
@@ -71,11 +73,12 @@ def run(
     draw = 0 if not storm else topology.storm.examples if examples is None else examples
     scenario = Scenario(topology=topology, seed=random.randrange(100_000) if seed is None else seed, draw=draw)
     scenario = _emulated(scenario) if stand_ins else scenario
+    scenario = replace(scenario, signals=scenario.signals and not debug)  # they raise in programs on purpose
     if save is not None:
         return _save(scenario, save)
     world: WorldName = "virtual" if virtual else "processes"
     how = _How(reports=report, as_json=as_json, quiet=quiet, page=page, world=world, compare=check_determinism)
-    return _run(scenario, how)
+    return _run(scenario, replace(how, debug=debug))
 
 
 def replay(
@@ -130,11 +133,17 @@ def _save(scenario: Scenario, path: Path) -> int:
 
 
 def _run(scenario: Scenario, how: _How) -> int:
+    machines = [machine.id for machine in scenario.topology.machines]
+    if how.debug and (how.debug not in machines or how.world == "virtual"):
+        is_known = how.debug in machines
+        why = "programs run as processes only, without --virtual" if is_known else f"there is {', '.join(machines)}"
+        return refuse(f"--debug {how.debug}: {why}")
     if how.compare and how.world == "processes":
         return refuse("--check-determinism: only runs in virtual time are the same every time; add --virtual")
-    if (why := refusal(how.world, scenario.topology)) is not None:
-        ours = any(machine.program for machine in scenario.topology.machines)
-        return refuse(f"{scenario.topology.path}: {why}" + ("; with --stand-ins ours take their place" if ours else ""))
+    if (lacking := refusal(how.world, scenario.topology)) is not None:
+        has_own = any(machine.program for machine in scenario.topology.machines)
+        instead = "; with --stand-ins ours take their place" if has_own else ""
+        return refuse(f"{scenario.topology.path}: {lacking}{instead}")
     return _compare(scenario) if how.compare else _rehearse(scenario, how)
 
 
@@ -153,8 +162,8 @@ def _rehearse(scenario: Scenario, how: _How) -> int:
     _print_lab(console, scenario, how.world)
     if how.world == "virtual":
         rest_collector()
-    with showing_progress(console) as show:
-        report = rehearse(scenario, folder, world=how.world, say=show)
+    with showing_progress(console, moving=not how.debug) as show:
+        report = rehearse(scenario, folder, world=how.world, say=show, debug=how.debug)
     with uninterrupted():
         written = _write(report, folder, how)
     if how.as_json:

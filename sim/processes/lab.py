@@ -6,6 +6,8 @@ between one fault and the next. However the parent ends, no process of the lab o
 
 from __future__ import annotations
 
+import contextlib
+import os
 import socket
 import subprocess
 import sys
@@ -14,7 +16,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from multiprocessing import connection
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 from sim.emulator.convergence import divergences
 from sim.evidence.journal import Journal, Reader, Writer
@@ -29,9 +31,10 @@ from sim.processes.clocks.wall_clocks import WallClocks
 from sim.processes.faults import IMPOSSIBLE, LINK_VERBS, FaultInjector
 from sim.processes.relay_process import LinkRelays, RelayedLink, RelayError
 from sim.processes.signals import SignalPlayer
-from sim.processes.start_up import RunContext, hold_port, make_files, uninterrupted
+from sim.processes.start_up import RunContext, hold_port, make_files, started, uninterrupted
 from sim.processes.storms import RunningStorm, StormPlayer
 from sim.processes.supervisor import Supervisor
+from sim.processes.watch.foreground import NO_LIMIT_S
 from sim.scenario import Crash, Example
 from sim.world import NO_END, LabError
 
@@ -40,23 +43,26 @@ __all__ = ["Lab", "LabError"]
 STOP_S = 8.0  # longer than the threads of a program may take to end
 READY_S = 60.0
 SNAPSHOTS_S = 0.2  # the wait between two requests for snapshots
-
-T = TypeVar("T")
+CALM_S = 3.0  # with two repeats, how long a listen may run after a session without faults
 
 
 class Lab:
     """One lab. Use it as a context manager, or call `stop`: its processes end in any case. Called by one thread.
 
     A link has a relay if a fault of the topology strikes it, or if the topology gives it a latency or a rate. `relayed`
-    names more links, for actions that are made by hand.
+    names more links, for actions that are made by hand. The program of the machine `debug` is in our terminal, and
+    nothing waits for a limited time only.
     """
 
-    def __init__(self, topology: Topology, *, seed: int, folder: Path, relayed: Iterable[str] = ()) -> None:
+    def __init__(
+        self, topology: Topology, *, seed: int, folder: Path, relayed: Iterable[str] = (), debug: str = ""
+    ) -> None:
         self.topology = topology
         self.tree = Tree(topology)
         self.folder = folder
         self.died: list[str] = []
-        self.settle_s = 3.0 + 7 * topology.repeat_interval_s
+        self._debug = debug
+        self.settle_s = self._limit(3.0 + 7 * topology.repeat_interval_s)
         self._seed = seed
         self._relayed = {action.target for action in actions(topology, seed=seed) if action.verb in LINK_VERBS}
         self._relayed |= {*relayed, *(machine.id for machine in topology.machines if machine.link is not None)}
@@ -87,17 +93,17 @@ class Lab:
     @property
     def supervisor(self) -> Supervisor:
         """The processes. Raises `LabError` if none was started."""
-        return _started(self._supervisor)
+        return started(self._supervisor)
 
     @property
     def player(self) -> StormPlayer:
         """Plays storms. Raises `LabError` if no process was started."""
-        return _started(self._player)
+        return started(self._player)
 
     @property
     def faults(self) -> FaultInjector:
         """Carries out faults. Raises `LabError` if no process was started."""
-        return _started(self._faults)
+        return started(self._faults)
 
     @property
     def processes(self) -> dict[str, int]:
@@ -113,7 +119,9 @@ class Lab:
         self._reaper = subprocess.Popen(  # noqa: S603  # our own file, by our own interpreter
             [sys.executable, "-I", reaper.__file__], stdin=subprocess.PIPE, process_group=0
         )
-        context = RunContext(topology=self.topology, seed=self._seed, folder=self.folder, group=self._reaper.pid)
+        context = RunContext(
+            self.topology, self._seed, self.folder, self._reaper.pid, debug=self._debug, pid=os.getpid()
+        )
         self._held |= {name: hold_port() for name in self._stations}
         ports = {name: int(held.getsockname()[1]) for name, held in self._held.items()}
         upward = self._start_relays(context, ports)
@@ -133,6 +141,9 @@ class Lab:
 
         self.supervisor.wait(lambda: not missing(), self.settle_s)
         return missing()
+
+    def _limit(self, seconds: float) -> float:
+        return NO_LIMIT_S if self._debug else seconds
 
     def more(self) -> Journal:
         """What was journalled since the last call."""
@@ -159,7 +170,7 @@ class Lab:
     def _await_ready(self) -> None:
         """Wait until all processes that run are ready. Raises `LabError`."""
         supervisor = self.supervisor
-        if not supervisor.wait(lambda: supervisor.all_reported("ready", by=supervisor.names), READY_S):
+        if not supervisor.wait(lambda: supervisor.all_reported("ready", by=supervisor.names), self._limit(READY_S)):
             late = sorted(name for name in supervisor.names if ("ready", name) not in supervisor.reports)
             supervisor.dump_stacks(late)
             raise LabError(f"not ready within {READY_S:.0f} s: {', '.join(late)}; see {self.folder / 'logs'}")
@@ -225,7 +236,7 @@ class Lab:
         own = [machine.id for machine in self.topology.machines if machine.program]
         supervisor = self.supervisor
         supervisor.order(["_" + name for name in own], "expected")
-        supervisor.wait(lambda: len(supervisor.expected) == len(own), 5.0)
+        supervisor.wait(lambda: len(supervisor.expected) == len(own), self._limit(5.0))
         return {name: supervisor.expected.get(name) for name in own}
 
     def _timetable(self, examples: Mapping[int, Example]) -> list[tuple[float, Callable[[], Any]]]:
@@ -239,7 +250,8 @@ class Lab:
         """Wait until the terminal has played its session, if there is one; whether it has."""
         if not self._has_session:
             return True
-        self.supervisor.order(self._programs, "watch", self.settle_s)
+        hangs_s = self.settle_s if self._actions else CALM_S + 2 * self.topology.repeat_interval_s
+        self.supervisor.order(self._programs, "watch", self._limit(hangs_s))
         return self.supervisor.wait(lambda: ("played", self._terminal) in self.supervisor.reports, self.settle_s)
 
     def _await_convergence(self) -> list[Violation]:
@@ -249,8 +261,8 @@ class Lab:
         while True:
             number += 1
             supervisor.order(every, "whole", number)
-            supervisor.wait(partial(self._all_answered, number), self.settle_s)
-            answered = {name for name in every if self._answered(name, number)}
+            supervisor.wait(partial(supervisor.all_answered, number), self.settle_s)
+            answered = {name for name in every if supervisor.has_answered(name, number)}
             snapshots = {name: supervisor.snapshots[name][1] if name in answered else None for name in every}
             wrong = divergences(self.tree, snapshots)
             if not wrong or time.monotonic() > deadline:
@@ -261,13 +273,6 @@ class Lab:
                 value = {name: getattr(snapshot, name) for name in snapshot.__struct_fields__}
                 self._journal.write("whole", by=name, value=value)
         return wrong
-
-    def _all_answered(self, number: int) -> bool:
-        return all(self._answered(name, number) for name in self.supervisor.names)
-
-    def _answered(self, name: str, number: int) -> bool:
-        snapshots = self.supervisor.snapshots
-        return name in snapshots and snapshots[name][0] == number
 
     # -- storms --------------------------------------------------------------------------------------------------
 
@@ -318,6 +323,9 @@ class Lab:
 
     def stop(self) -> None:
         """End everything. Programs send KILL to their stations; after a moment the whole process group is killed."""
+        if self._debug and self._supervisor is not None:
+            with contextlib.suppress(KeyboardInterrupt):  # which ends the time that its `close()` has
+                self._supervisor.quit(NO_LIMIT_S)
         with uninterrupted():
             self._stop()
 
@@ -340,9 +348,3 @@ class Lab:
             self._reaper.stdin.close()
             self._reaper.wait(STOP_S)
             self._reaper = None
-
-
-def _started(part: T | None) -> T:
-    if part is None:
-        raise LabError("the lab was not started")
-    return part

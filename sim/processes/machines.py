@@ -26,6 +26,7 @@ from sim.lab.topology import Machine
 from sim.processes.clocks.faketime import join
 from sim.processes.program_process import ProgramRunner
 from sim.processes.start_up import RunContext
+from sim.processes.watch.foreground import join_terminal
 from sim.processes.watch.quiet_exceptions import journal_quiet_exceptions
 
 __all__ = ["ProgramProcess", "make_station"]
@@ -182,15 +183,32 @@ class ProgramProcess(multiprocessing.Process):
     def run(self) -> None:
         """Run the program until it is told to quit, or the parent ends."""
         join(self._context.folder, self._machine.id)
-        enter(self._context, f"{self._machine.id}.program")
+        enter(self._context, f"{self._machine.id}.program", is_debugged=self._machine.id == self._context.debug)
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         os.environ.update(self._machine.env)
         sys.path.insert(0, str(Path(self._context.topology.path).resolve().parent))
         ProgramRunner(self._context, self._machine, self._port, self._pipe, self._life).run()
 
 
-def enter(context: RunContext, name: str) -> None:
-    """Join the run's process group, which is killed as a whole, and write output to `logs/NAME.log`."""
+def enter(context: RunContext, name: str, *, is_debugged: bool = False) -> None:
+    """Join the run's process group, which is killed as a whole, and write output to `logs/NAME.log`.
+
+    One that is debugged stays in the group of the rehearsal, and uses its terminal.
+    """
+    if is_debugged:
+        join_terminal(context.pid)
+    else:
+        _join_group(context, name)
+    faulthandler.enable()  # a crash in C writes the stacks into the log
+    faulthandler.register(signal.SIGUSR1)  # and so does the parent's wish, even while C code does not return
+    # A print of a program must not fail for the encoding of our terminal, and is in the log even after a SIGKILL.
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(encoding="utf-8", errors="backslashreplace", line_buffering=True)
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s", force=True)
+
+
+def _join_group(context: RunContext, name: str) -> None:
     try:
         os.setpgid(0, context.group)
     except OSError:
@@ -199,10 +217,3 @@ def enter(context: RunContext, name: str) -> None:
     os.dup2(log, 1)
     os.dup2(log, 2)
     os.close(log)
-    faulthandler.enable()  # a crash in C writes the stacks into the log
-    faulthandler.register(signal.SIGUSR1)  # and so does the parent's wish, even while C code does not return
-    # A print of a program must not fail for the encoding of our terminal, and is in the log even after a SIGKILL.
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(encoding="utf-8", errors="backslashreplace", line_buffering=True)
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s", force=True)

@@ -10,23 +10,32 @@ import socket
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TypeVar
 
 from msgspec import Struct
 
 from sim.lab.topology import Machine, Topology
 from sim.processes.clocks.faketime import start_fork_server
 from sim.scenario.files import file_names, leftover, leftovers, synthetic
+from sim.world import LabError
 
-__all__ = ["RunContext", "hold_port", "make_files", "preload", "uninterrupted"]
+__all__ = ["RunContext", "hold_port", "make_files", "preload", "started", "uninterrupted"]
+
+T = TypeVar("T")
 
 
 class RunContext(Struct, frozen=True):
-    """The lab, the seed, the folder of the run, and the process group that each process joins."""
+    """The lab, the seed, the folder of the run, and the process group that each process joins.
+
+    The program of the machine `debug` stays in the terminal of the rehearsal, the process `pid`, instead.
+    """
 
     topology: Topology
     seed: int
     folder: Path
     group: int
+    debug: str = ""
+    pid: int = 0
 
     @property
     def journal(self) -> Path:
@@ -44,6 +53,13 @@ def preload() -> None:
     multiprocessing.set_forkserver_preload(["sim.processes.machines"])
     os.environ.setdefault("OMP_NUM_THREADS", "1")  # a thread pool in each of 80 processes only slows them down
     start_fork_server()
+
+
+def started(part: T | None) -> T:
+    """A part of a lab. Raises `LabError` if the lab was not started."""
+    if part is None:
+        raise LabError("the lab was not started")
+    return part
 
 
 def hold_port() -> socket.socket:

@@ -186,6 +186,14 @@ class Supervisor:
         """Whether each of `by` that runs has made this report."""
         return all((*words, name) in self.reports for name in by if name in self._pipes)
 
+    def has_answered(self, name: str, number: int) -> bool:
+        """Whether the last snapshot of a process is for this request."""
+        return name in self.snapshots and self.snapshots[name][0] == number
+
+    def all_answered(self, number: int) -> bool:
+        """Whether those of all that run are."""
+        return all(self.has_answered(name, number) for name in self._pipes)
+
     def _signal(self, name: str, what: signal.Signals) -> None:
         with contextlib.suppress(ProcessLookupError):  # it has ended by itself: its pipe will show it
             os.kill(self._processes[name].pid, what)
@@ -265,6 +273,8 @@ class Supervisor:
     def close(self, timeout: float) -> None:
         """Join all processes and close their pipes. They have been killed before. Notes who ended badly meanwhile."""
         for name, process in self._processes.items():
+            if name == "_" + self._context.debug and process.is_alive():
+                process.kill()  # it is not in the group that was killed
             process.join(timeout)
             if name not in self._died and process.exitcode not in WELL:
                 self._died.append(name)
