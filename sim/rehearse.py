@@ -39,6 +39,7 @@ from sim.processes.lab import Lab
 from sim.processes.start_up import preload, uninterrupted
 from sim.processes.usage import Sampler
 from sim.processes.watch.meter import Meter
+from sim.processes.watch.outputs import output_rows, own_frames_first
 from sim.report.figures import advice_for, latencies, link_rows, machine_rows, rates, sentence_for, timeline
 from sim.scenario import Scenario, save_scenario
 from sim.search.retry import RetryResult, confirm_and_shrink
@@ -204,6 +205,7 @@ def _report(scenario: Scenario, run: _Run, sampler: Sampler, folder: Path) -> Re
         diagram=_picture(evidence, checks, run.retry) if verdict in ("broke", "unsettled") else None,
         trials=trial_rows(index),
         streams=stream_rows(index),
+        outputs=output_rows(folder),
         processes=sampler.rows(),
         cpu=sampler.cpu(),
         storm=_storm_sentence(run),
@@ -212,9 +214,13 @@ def _report(scenario: Scenario, run: _Run, sampler: Sampler, folder: Path) -> Re
 
 def _exceptions(index: Index) -> list[str]:
     """The tracebacks of programs, and the stacks of listens that hang, each under the id of its machine."""
-    hanging = index.evidence.journal.of("hangs")
-    stacks = [f"{machine_of(entry.by)}: {entry.key} hangs here\n{entry.value['stack']}" for entry in hanging]
-    return [*stacks, *(f"{one['machine']}: {one['traceback'] or one['exception']}" for one in index.exceptions())]
+    told = []
+    for entry in index.evidence.journal.of("hangs"):
+        stack = own_frames_first(entry.value["stack"])
+        told.append(f"{machine_of(entry.by)}: {entry.key} hangs here\n{stack}{entry.key} has not returned\n")
+    errors = index.exceptions()
+    return [*told, *(f"{one['machine']}: {own_frames_first(one['traceback']) or one['exception']}" for one in errors)]
+
 
 
 def _picture(evidence: Evidence, checks: list[Check], retry: RetryResult | None) -> Diagram | None:

@@ -20,6 +20,7 @@ __all__ = [
     "Leg",
     "LinkRow",
     "MachineRow",
+    "OutputRow",
     "ProcessRow",
     "Result",
     "Rate",
@@ -200,6 +201,14 @@ def over_sessions(rows: list[StreamRow]) -> StreamRow:
     )
 
 
+class OutputRow(Struct):
+    """The last lines that the program of a machine printed and logged."""
+
+    machine: str
+    log: str  # its file, from the folder of the report
+    lines: list[str]
+
+
 class ProcessRow(Struct, kw_only=True):
     """The resources that one process used."""
 
@@ -246,6 +255,7 @@ class Report(Struct, kw_only=True):
     diagram: Diagram | None = None  # if something broke or did not settle
     trials: list[TrialRow] = field(default_factory=list)
     streams: list[StreamRow] = field(default_factory=list)
+    outputs: list[OutputRow] = field(default_factory=list)  # of programs that printed or logged something
     processes: list[ProcessRow] = field(default_factory=list)
     cpu: Cpu | None = None
     storm: str = ""  # such as "25 examples of up to 200 messages: 3,412 messages"

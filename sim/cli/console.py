@@ -19,6 +19,7 @@ from sim.verdict import Report
 
 __all__ = ["escaped", "print_report", "print_verdict", "showing_progress", "tree_of"]
 
+LINES = 8  # of a program's output, in the terminal
 MARK = {"pass": "[green]✓[/]", "fail": "[bold red]✗[/]", "unknown": "[yellow]?[/]"}
 COLOUR = {"held": "green", "broke": "bold red", "unsettled": "yellow", "interrupted": "yellow"}
 
@@ -68,6 +69,7 @@ def print_report(console: Console, report: Report, page: Path) -> None:
     console.print(table)
     for exception in report.exceptions:
         console.print(escaped(exception), style="red")
+    _print_outputs(console, report, page.parent)
     console.print(f"NOT PROVEN  {'; '.join(report.not_proven)}", style="dim")
     if report.cpu is not None:
         load = f"CPU {report.cpu.median_pct:.0f} % median, {report.cpu.max_pct:.0f} % at most"
@@ -78,6 +80,15 @@ def print_report(console: Console, report: Report, page: Path) -> None:
     console.print(f"report  {page}", soft_wrap=True)
     if report.replay:
         console.print(f"replay  {report.replay}", soft_wrap=True)
+
+
+def _print_outputs(console: Console, report: Report, folder: Path) -> None:
+    """The last lines of each program that the check of programs names."""
+    told = {violation.machines[:1] for check in report.checks if check.name == "programs" for violation in check.broke}
+    for output in (output for output in report.outputs if (output.machine,) in told):
+        console.print(f"{output.machine} printed, at the end of {folder / output.log}:", style="dim", soft_wrap=True)
+        for line in output.lines[-LINES:]:
+            console.print(f"  {escaped(line)}", soft_wrap=True)
 
 
 def print_verdict(verdict: str, sentence: str) -> None:

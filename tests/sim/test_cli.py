@@ -240,6 +240,8 @@ def test_a_process_that_dies_ends_the_run_at_once_and_is_named_with_its_log(tmp_
     assert report["took_s"] < patient(30)
     assert report["broke"] == [f"programs: {said}"]
     assert [check["name"] for check in report["checks"] if check["follows"]] != []
+    assert (report["outputs"][-1]["machine"], report["outputs"][-1]["lines"][-1]) == ("rig_1", "the lever is stuck")
+    assert "\n  the lever is stuck\n" in done.stdout
     log = tmp_path / "r" / "latest" / "logs" / "rig_1.program.log"
     assert log.read_text().splitlines()[-1] == "the lever is stuck"
 
