@@ -56,8 +56,7 @@ def _hangs(entry: Entry, run_begun: int) -> Violation:
     machine, begun = machine_of(entry.by), int(entry.value["begun"])
     text = f"{entry.key} of {machine} hangs: called {(begun - run_begun) / 1e9:.1f} s into the run, "
     text += f"it had not returned {(entry.t - begun) / 1e9:.1f} s later"
-    *_, where = [line.strip() for line in entry.value["stack"].splitlines() if line.startswith("  File")] or [""]
-    text += f", and was at {where}" if where else ""
+    text += f", and was in {entry.value['where']}" if entry.value["where"] else ""
     return replace(about_machine(machine, text), is_cause=True)
 
 

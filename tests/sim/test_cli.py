@@ -255,6 +255,7 @@ def test_a_handler_that_does_not_return_is_named_with_its_stack_and_ends_the_wai
     assert done.returncode == 1, done.stdout + done.stderr
     last = done.stdout.splitlines()[-1]
     assert last.startswith("BROKE: programs. l_start of rig_1 hangs: called ")
+    assert last.endswith("hangs.py, line 4, in l_start")
     report = json.loads((tmp_path / "r" / "latest" / "report.json").read_text())
     assert report["took_s"] < patient(40)
     assert len(report["broke"]) == 1

@@ -18,6 +18,7 @@ from types import FrameType
 from typing import Any
 
 from sim.emulator.sender import JournalWriter
+from sim.processes.watch.own_threads import is_own_code
 
 __all__ = ["HandlerWatch"]
 
@@ -81,7 +82,11 @@ class HandlerWatch:
                     self._note(one)
 
     def _note(self, one: _RunningListen) -> None:
-        self._journal.write("hangs", key=one.name, value={"begun": one.begun, "stack": one.stack()})
+        stack = one.stack()
+        where = next((frame for frame in reversed(stack) if is_own_code(frame.filename)), stack[-1] if stack else None)
+        words = "" if where is None else f"{where.filename}, line {where.lineno}, in {where.name}"
+        facts = {"begun": one.begun, "where": words, "stack": "".join(stack.format())}
+        self._journal.write("hangs", key=one.name, value=facts)
         self._tell(one.name)
 
 
@@ -95,13 +100,13 @@ class _RunningListen:
         self._thread = thread
         self._coroutine = coroutine
 
-    def stack(self) -> str:
+    def stack(self) -> traceback.StackSummary:
         """Where it is now, the innermost call last."""
         frames = list(_awaiting(self._coroutine))
         top = sys._current_frames().get(self._thread)
         if top is not None and (not frames or any(frame is frames[0] for frame, _ in traceback.walk_stack(top))):
             frames = [frame for frame, _ in traceback.walk_stack(top)][::-1]  # no coroutine, or it never lets go
-        return "".join(traceback.StackSummary.extract((frame, frame.f_lineno) for frame in frames).format())
+        return traceback.StackSummary.extract((frame, frame.f_lineno) for frame in frames)
 
 
 def _awaiting(coroutine: Any) -> Iterator[FrameType]:

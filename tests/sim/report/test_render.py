@@ -20,6 +20,7 @@ from sim.verdict import (
     Leg,
     LinkRow,
     MachineRow,
+    OutputRow,
     ProcessRow,
     Rate,
     Report,
@@ -291,6 +292,15 @@ def test_an_exception_comes_first_and_then_what_broke_and_its_replay(broke: Repo
     text = page_of(broke, tmp_path).texts["broke"]
     places = [text.index(part) for part in ("rig_1 — ValueError", "File x", "rig_1 lost 3 trials", broke.replay or "")]
     assert places == sorted(places)
+
+
+def test_the_page_shows_what_programs_printed_and_links_the_log(broke: Report, tmp_path: Path) -> None:
+    broke.outputs = [OutputRow("rig_1", "logs/rig_1.program.log", ["the <lever>", "is stuck"])]
+    write(broke, tmp_path)
+    html = (tmp_path / "report.html").read_text()
+    assert '<a href="logs/rig_1.program.log">' in html
+    assert "the &lt;lever&gt;\nis stuck</pre>" in html
+    assert '<details class="exception" open>' in html
 
 
 def test_violations_past_the_twentieth_are_folded_away(broke: Report, tmp_path: Path) -> None:

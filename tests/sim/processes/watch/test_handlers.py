@@ -73,6 +73,7 @@ def test_a_listen_that_does_not_return_is_told_once_with_its_stack(watched: Watc
     assert watched.told == ["l_start", "l_param"]
     (what, facts), _ = watched.notes.written
     assert (what, facts["key"], facts["value"]["begun"]) == ("hangs", "l_start", 7)
+    assert facts["value"]["where"].endswith("in wait_for_ever")
     assert "in wait_for_ever\n    self.go_on.wait()" in facts["value"]["stack"]
 
 
