@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from contextlib import nullcontext
 from typing import Any, Protocol
 
 from autopilot_net import AutopilotNetError, Delivery, Message
@@ -256,14 +257,13 @@ class EmulatedProgram:
         return None
 
     def _send(self, command: SendMessage) -> Delivery:
-        if command.key == "STATE":
-            with self._telling:  # else another thread could send the next before this one, which is journalled first
+        with self._telling if command.key == "STATE" else nullcontext():  # states leave as they are journalled
+            if command.key == "STATE":
                 self.sender.journal.write("state", value=command.value)
-                sent = self.sender.send(self.id, command.to, command.key, command.value)
-        else:
             sent = self.sender.send(self.id, command.to, command.key, command.value)
         if self._session_script is not None and command.key in ORDERS:
-            sent.then(lambda done: self._settle_order(command, done))
+            copy = self._session_script.sent(command)
+            sent.then(lambda done: self._settle_order(command, copy, done))
         if not command.then:
             return sent
         promise = Delivery(f"{sent.id} and what follows", command.to)
@@ -278,11 +278,11 @@ class EmulatedProgram:
         sent.then(go_on)
         return promise
 
-    def _settle_order(self, order: SendMessage, done: Delivery) -> None:
+    def _settle_order(self, order: SendMessage, copy: int, done: Delivery) -> None:
         if self._session_script is None or (done.expired and self.node.closing.is_set()):
             return
         with self._lock:
-            again = self._session_script.settled(order, confirmed=not done.expired)
+            again = self._session_script.settled(order, confirmed=not done.expired, copy=copy)
             self._keep()
             self.perform(again)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Any
 
 from sim.emulator.session import Command, SendMessage, subject_of
@@ -23,6 +24,7 @@ class SessionScript:
         self._sessions = dict.fromkeys((pilot.id for pilot in topology.pilots), 0)
         self._timers: list[tuple[float, str, str]] = []
         self._open: list[SendMessage] = []  # orders that are not known to have been handled
+        self._copies: Counter[tuple[str, str, int]] = Counter()  # of each order: how often it was sent
         self._begun: float | None = None
         self.done = False
 
@@ -55,12 +57,18 @@ class SessionScript:
         """When `handle_timer` is due next; None if no timer runs."""
         return self._timers[0][0] if self._timers else None
 
-    def settled(self, order: SendMessage, *, confirmed: bool) -> list[Command]:
+    def sent(self, order: SendMessage) -> int:
+        """An order is sent, or sent again. Returns the number of this copy."""
+        self._copies[_name(order)] += 1
+        return self._copies[_name(order)]
+
+    def settled(self, order: SendMessage, *, confirmed: bool, copy: int | None = None) -> list[Command]:
         """An order was handled, or given up. One that was given up is repeated, with all later orders to that pilot.
 
-        Otherwise a repeated START would arrive after the STOP, and the task would never end.
+        Otherwise a repeated START would arrive after the STOP, and the task would never end. The end of an earlier
+        `copy` than the last repeats nothing: else each would beget copies of its own, and fill a slow link.
         """
-        if order not in self._open:
+        if order not in self._open or (not confirmed and copy is not None and copy < self._copies[_name(order)]):
             return []
         if confirmed:
             self._open.remove(order)
@@ -118,3 +126,7 @@ class SessionScript:
         if sounds:
             value["stim"] = {"sounds": {"L": sounds}}
         return SendMessage(pilot.id, "START", value)
+
+
+def _name(order: SendMessage) -> tuple[str, str, int]:
+    return order.to, order.key, int(order.value["session"])

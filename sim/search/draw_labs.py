@@ -20,6 +20,7 @@ __all__ = ["parts", "topologies"]
 DURATIONS_S = (0.5, 1.0, 0.5, 2.0)
 INTERVALS_S = (0.5, 1.0, 0.2, 0.5, 5.0)
 RATES_HZ = (5.0, 10.0)
+PATIENT_S = 1.0
 MOST_KB = 32  # of a file, mostly
 STREAMS = ("wheel", "lick", "camera")
 SOUNDS_KB = (600, 4, 300)  # a part of a file has 262 kB
@@ -69,7 +70,7 @@ def topologies(draw: st.DrawFn, *, max_machines: int = 6, max_depth: int = 3) ->
         repeat_interval_s=pick(draw, INTERVALS_S),
         ping_interval_s=pick(draw, (5.0, 1.0, 0.5)),
     )
-    return with_machines(lab, machines)
+    return with_machines(_patient(lab), machines)
 
 
 @st.composite
@@ -96,7 +97,15 @@ def parts(draw: st.DrawFn, topology: Topology, *, max_machines: int = 6) -> Topo
     )
     durable = chance(draw, 3)
     machines = [_lighter(machine, topology.files, pace) for machine in part.machines]
-    return with_machines(lighter, [replace(machine, durable=durable or machine.durable) for machine in machines])
+    return with_machines(_patient(lighter), [replace(one, durable=durable or one.durable) for one in machines])
+
+
+def _patient(lab: Topology) -> Topology:
+    """A lab that repeats slowly where a long file fills a slow link for longer than all quick repeats take together."""
+    rates = [machine.link.rate_mbit for machine in lab.machines if machine.link is not None and machine.link.rate_mbit]
+    kb = max(lab.files.synthetic_kb.values(), default=0)
+    hurries = rates and 0.008 * len(lab.machines) * kb / min(rates) > lab.repeat_interval_s
+    return replace(lab, repeat_interval_s=max(PATIENT_S, lab.repeat_interval_s)) if hurries else lab
 
 
 # New labs

@@ -77,6 +77,17 @@ def test_every_session_of_every_rig_that_makes_trials_is_asked_for_proof() -> No
     ]
 
 
+def test_only_the_last_copy_of_an_order_is_repeated_when_it_is_given_up() -> None:
+    """Else each copy would beget others, and on a slow link none would get through."""
+    script = SessionScript(lab(), seed=1)
+    order = next(one for one in script.begin(now=0.0) if isinstance(one, SendMessage) and one.key == "START")
+    copies = [script.sent(order) for _ in range(2)]
+    assert script.settled(order, confirmed=False, copy=copies[0]) == []
+    assert script.settled(order, confirmed=False, copy=copies[1]) == [order]
+    assert script.settled(order, confirmed=True, copy=copies[0]) == []
+    assert script.settled(order, confirmed=False, copy=copies[1]) == [], "an earlier copy was handled"
+
+
 def test_an_order_that_was_given_up_is_repeated_with_all_later_orders() -> None:
     """Else a rig that was cut off would get its START after its STOP, and run for ever."""
     script = SessionScript(lab(), seed=1)
