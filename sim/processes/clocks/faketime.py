@@ -15,9 +15,11 @@ from multiprocessing import forkserver
 from pathlib import Path
 from typing import SupportsIndex
 
-__all__ = ["MISSING", "clock_file", "is_preloaded", "join", "library", "start_fork_server"]
+__all__ = ["MISSING", "UNASKED", "clock_file", "is_asked_for", "is_preloaded", "join", "library", "start_fork_server"]
 
 MISSING = "faketime is not installed; on Debian: apt-get install faketime"
+ASKED_BY = "REHEARSAL_FAKETIME"  # the environment variable: the library makes each look at any clock dear
+UNASKED = f"faketime, which takes about half of two cores, was not asked for by {ASKED_BY}=1"
 PLACES = ("/usr/lib", "/usr/lib64", "/usr/local/lib")
 WAITS, WAIT_S = 150, 0.01
 NEAR_S = 0.5  # clocks are seconds apart
@@ -35,9 +37,14 @@ def library() -> Path | None:
     return next(found, None)
 
 
+def is_asked_for() -> bool:
+    """Whether the environment asks for it."""
+    return os.environ.get(ASKED_BY) == "1"
+
+
 def start_fork_server() -> None:
-    """Start the fork server under the library, if it is installed. Does nothing if the server runs already."""
-    faked = library()
+    """Start the fork server, under the library if that is asked for and installed. Does nothing if the server runs."""
+    faked = library() if is_asked_for() else None
     with _environment({} if faked is None else {**HOW, "LD_PRELOAD": str(faked)}):
         forkserver.ensure_running()
 

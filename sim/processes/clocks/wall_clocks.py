@@ -10,7 +10,7 @@ from typing import Any
 
 from sim.evidence.journal import Writer
 from sim.lab.topology import Topology
-from sim.processes.clocks.faketime import MISSING, clock_file, library
+from sim.processes.clocks.faketime import MISSING, UNASKED, clock_file, is_asked_for, library
 from sim.scenario.clocks import ClockPlan, clock_plans
 
 __all__ = ["WallClocks"]
@@ -25,7 +25,8 @@ class WallClocks:
     def __init__(self, topology: Topology, *, seed: int, folder: Path, journal: Writer) -> None:
         self._folder = folder
         self._journal = journal
-        self._why_shared = ASKED_FOR if topology.clocks == "shared" else MISSING if library() is None else ""
+        why_not = UNASKED if not is_asked_for() else MISSING if library() is None else ""
+        self._why_shared = ASKED_FOR if topology.clocks == "shared" else why_not
         self._plans = {} if self._why_shared else clock_plans(topology, seed)
         (folder / "clocks").mkdir(parents=True, exist_ok=True)
         for machine, plan in self._plans.items():

@@ -101,6 +101,7 @@ def test_to_sleep_is_what_it_was() -> None:
 
 def test_the_fork_server_alone_starts_under_it(monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[dict[str, str]] = []
+    monkeypatch.setenv(faketime.ASKED_BY, "1")
     monkeypatch.setattr(faketime, "library", lambda: Path("/x/libfaketimeMT.so.1"))
     monkeypatch.setattr("multiprocessing.forkserver.ensure_running", lambda: seen.append(dict(os.environ)))
     monkeypatch.setenv("NO_FAKE_STAT", "as before")

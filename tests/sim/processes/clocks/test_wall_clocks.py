@@ -25,6 +25,7 @@ def clocks(folder: Path, topology: Topology = LAB) -> WallClocks:
 
 @pytest.fixture
 def installed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(faketime.ASKED_BY, "1")
     monkeypatch.setattr(wall_clocks, "library", lambda: Path("libfaketimeMT.so.1"))
 
 
@@ -64,5 +65,12 @@ def test_a_lab_may_ask_for_one_clock(tmp_path: Path) -> None:
 
 
 def test_without_faketime_the_reason_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(faketime.ASKED_BY, "1")
     monkeypatch.setattr(wall_clocks, "library", lambda: None)
     assert clocks(tmp_path).why_shared == "faketime is not installed; on Debian: apt-get install faketime"
+
+
+def test_where_nobody_asked_for_it_the_reason_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It takes half of the computer, so that limits of time would mean little."""
+    monkeypatch.delenv(faketime.ASKED_BY, raising=False)
+    assert clocks(tmp_path).why_shared == faketime.UNASKED
