@@ -18,7 +18,6 @@ from sim.evidence.index import Index
 from sim.evidence.journal import Entry
 from sim.evidence.outage import seconds
 from sim.evidence.quantile import quantile
-from sim.evidence.spans import touches
 from sim.evidence.true_clocks import READ_S, Span, TrueClocks
 from sim.evidence.violation import Violation
 from sim.lab.names import machine_of
@@ -29,7 +28,6 @@ __all__ = ["check_clocks", "clock_rows"]
 LEARNS_S = 3.0  # how soon all know that the terminal's clock was set, once its station has noticed
 AGAIN_S = 10.0  # how long after an outage a connection is there again, at the latest
 SENT_S = 1.0  # how long after a station has looked at its clock it sends what it saw
-BUSY_S = 10.0  # for how long after its CPUs were full a computer may still be late
 SHOWN = 3  # violations of each machine: those that follow are the same
 
 
@@ -69,7 +67,7 @@ def check_clocks(index: Index) -> Check:
     count = len(machines) - len(silent)
     sets = sum(len(clocks.settings(id)) for id in (index.evidence.topology.terminal.id, *machines))
     figures = f"± {widest:.2f} ms at most" + (f"; {many(sets, 'clock')} set" if sets else "")
-    figures += "; not judged on full CPUs" if index.evidence.busy else ""
+    figures += "; moments of full CPUs left out" if index.evidence.busy else ""
     return result_of(
         "clocks", many(count, "machine"), count, broke, unknown=silent, explained=explained, figures=figures
     )
@@ -98,15 +96,6 @@ def clock_rows(index: Index) -> list[ClockRow]:
     return rows
 
 
-def _is_late(index: Index, since: int, until: int) -> bool:
-    """Whether the CPUs of this computer were full at the time, or shortly before.
-
-    Then a process may stand still between any two steps: from when it looked at its clock until it sent what it saw,
-    and between the readings of two clocks that the truth is made from.
-    """
-    return touches(index.evidence.busy, since - seconds(BUSY_S), until)
-
-
 def _unjudged(machine: str, told: list[Told]) -> Violation:
     why = "the clocks were never read" if any(one.machine == machine for one in told) else "it never said"
     return about_machine(machine, f"how far the clock of {machine} is from the terminal's: {why}")
@@ -119,7 +108,9 @@ def _wrong_offsets(index: Index, clocks: TrueClocks, told: list[Told]) -> Iterat
     shown: dict[str, int] = defaultdict(int)
     noticed = _noticed(index, clocks)
     for one in told:
-        if _is_late(index, one.since, one.until):
+        # On full CPUs a process may stand still from when it looked at its clock until it sent what it saw, and between
+        # the readings of two clocks that the truth is made from.
+        if index.was_busy(one.since, one.until):
             continue
         truth = clocks.offsets(one.machine, one.since, one.until, terminal_since=_may_stem_from(index, noticed, one))
         if not truth or min(span.distance(one.offset) for span in truth) <= one.uncertainty:
@@ -214,7 +205,7 @@ def _latencies(index: Index, clocks: TrueClocks) -> Iterator[Took]:
         if made.known is None or machine == terminal or not handled or machine_of(handled[0].by) != terminal:
             continue
         sent = _sent_at(made, handled[0])
-        if sent is None or _is_late(index, made.begun or made.t, handled[0].t):
+        if sent is None or index.was_busy(made.begun or made.t, handled[0].t):
             continue
         if not _is_right(clocks, machine, made, handled[0]):
             continue

@@ -13,14 +13,11 @@ from sim.emulator.session import subject_of
 from sim.evidence.index import Index
 from sim.evidence.journal import Entry
 from sim.evidence.outage import seconds
-from sim.evidence.spans import touches
 from sim.evidence.violation import Violation
 from sim.lab.names import is_node
 from sim.verdict import Check, TrialRow
 
 __all__ = ["check_session", "check_trials", "trial_rows"]
-
-BUSY_S = 10.0  # for how long after its CPUs were full a computer may still be late
 
 
 def check_trials(index: Index) -> Check:
@@ -224,7 +221,7 @@ def _may_differ(index: Index, machine: str, arrived: Entry, reported: list[Entry
     before = [entry.value for entry in reported if entry.t <= arrived.t]
     if index.slow_s:
         return arrived.value["state"] in before  # a slow handler of its station keeps both words waiting
-    if touches(index.evidence.busy, arrived.t - seconds(BUSY_S), arrived.t):
+    if index.was_busy(arrived.t, arrived.t):
         return arrived.value["state"] in ["IDLE", *before][-2:]  # it shook hands with IDLE
     return is_struck and arrived.value["state"] in before[-2:]
 

@@ -13,8 +13,9 @@ from typing import Any
 from msgspec import Struct, field
 
 from sim.evidence.journal import Entry, Journal, Trace, raised
+from sim.evidence.outage import seconds
 from sim.evidence.outages import Outages
-from sim.evidence.spans import Span
+from sim.evidence.spans import Span, touches
 from sim.evidence.violation import Violation
 from sim.lab.names import machine_of
 from sim.lab.topology import Topology
@@ -24,6 +25,7 @@ from sim.scenario.assignments import busy_s
 
 __all__ = ["Evidence", "Index", "digest"]
 
+BUSY_S = 10.0  # for how long after its CPUs were full a computer may still be late
 CAME = ("handled", "shook", "state", "cohere")
 SLOWER = 2  # times the slowest recent confirmation passes before a sender repeats
 WORDS = ("CONFIRM", "GONE", "BACK")  # the keys of answers about a message to its sender
@@ -125,6 +127,10 @@ class Index:
     def edges(self, frm: str, to: str) -> list[tuple[str, str]]:
         """The links that a message crosses, in order, as (from, to)."""
         return list(itertools.pairwise(self.tree.path(frm, to)))
+
+    def was_busy(self, since: int, until: int) -> bool:
+        """Whether the CPUs of this computer were full in that span or shortly before, so that anything may be late."""
+        return touches(self.evidence.busy, since - seconds(BUSY_S), until)
 
     def durable(self, name: str) -> bool:
         """Whether the messages that a participant has promised outlive its process."""

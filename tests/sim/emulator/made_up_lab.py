@@ -1,10 +1,25 @@
-"""A small lab for the tests of the emulator."""
+"""A small lab, and a journal, for the tests of the emulator."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from sim.lab.topology import Graduation, Machine, Session, Topology, Trials
+
+
+class Journal:
+    """A journal in memory."""
+
+    life = 0
+
+    def __init__(self) -> None:
+        self.lines: list[tuple[str, dict[str, Any]]] = []
+
+    def now(self) -> int:
+        return 0
+
+    def write(self, what: str, **facts: Any) -> None:
+        self.lines.append((what, facts))
 
 
 def lab(*, pace: float = 1.0, graduate: tuple[Graduation, ...] = (), **keys: Any) -> Topology:

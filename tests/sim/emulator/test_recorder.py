@@ -9,21 +9,7 @@ import pytest
 from autopilot_net import Message
 from sim.emulator.recorder import Recorder
 from sim.emulator.sender import Sender
-
-
-class Journal:
-    """A journal in memory."""
-
-    life = 0
-
-    def __init__(self) -> None:
-        self.lines: list[tuple[str, dict[str, Any]]] = []
-
-    def now(self) -> int:
-        return 0
-
-    def write(self, what: str, **facts: Any) -> None:
-        self.lines.append((what, facts))
+from tests.sim.emulator.made_up_lab import Journal
 
 
 @pytest.fixture

@@ -10,22 +10,7 @@ from autopilot_net import Message
 from sim.emulator.sender import Sender
 from sim.emulator.session import SendMessage
 from sim.emulator.signals import PARTS, RAISE, OnPurposeError, part_told, raise_on_purpose, signals
-from tests.sim.emulator.made_up_lab import lab
-
-
-class Journal:
-    """A journal in memory."""
-
-    life = 0
-
-    def __init__(self) -> None:
-        self.lines: list[tuple[str, dict[str, Any]]] = []
-
-    def now(self) -> int:
-        return 0
-
-    def write(self, what: str, **facts: Any) -> None:
-        self.lines.append((what, facts))
+from tests.sim.emulator.made_up_lab import Journal, lab
 
 
 def test_each_machine_is_pinged_twice_and_then_raises_in_its_station_and_in_its_program() -> None:

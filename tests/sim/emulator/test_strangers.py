@@ -9,22 +9,7 @@ from typing import Any
 import pytest
 
 from sim.emulator.strangers import Strangers, twin_told
-from tests.sim.emulator.made_up_lab import lab
-
-
-class Journal:
-    """A journal in memory."""
-
-    life = 0
-
-    def __init__(self) -> None:
-        self.lines: list[tuple[str, dict[str, Any]]] = []
-
-    def now(self) -> int:
-        return 0
-
-    def write(self, what: str, **facts: Any) -> None:
-        self.lines.append((what, facts))
+from tests.sim.emulator.made_up_lab import Journal, lab
 
 
 class Stranger:
