@@ -166,7 +166,7 @@ class OutageReader:
                 words=self._name(kind, entry.to, what),
             )
             self._open[key] = outage
-            if verb == "reset":
+            if ACTION_VERBS[verb].ended_by is None:
                 self._close(outage, entry.t, verb)
 
     def _end(self, verbs: set[str], kind: Kind, machine: str, up: bool, t: int, by: str) -> None:

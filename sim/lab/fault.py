@@ -34,7 +34,8 @@ __all__ = [
 Way = Literal["both", "up", "down"]
 What = Literal["machine", "station", "program"]
 Verb = Literal[
-    "kill", "restart", "pause", "resume", "cut", "heal", "hold", "release", "reset", "shape", "drop", "duplicate"
+    "kill", "restart", "pause", "resume",
+    "cut", "heal", "hold", "release", "reset", "mute", "shape", "drop", "duplicate",
 ]  # fmt: skip
 
 
@@ -85,6 +86,8 @@ class Fault(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaul
     - hold: nothing passes, but nothing is lost, and the connections stay. `release` lets everything pass, in order.
     - stall: a hold that ends after heal_after_s.
     - reset: the connections break, both ends notice it, and they may reconnect at once.
+    - mute: the connections fall silent for good, and neither end is notified, as when a switch forgets them. New ones
+      work. So it lasts until an end gives the silent one up by itself.
     - slow: the link has the given latency_ms, jitter_ms and rate_mbit. The others stay as its `link:` says.
     - drop: single messages are lost, each with the probability. `key` limits it to one key, `first` to a number.
     - duplicate: the same, but the messages arrive twice. TCP prevents both for single messages, so they exist in
@@ -126,6 +129,7 @@ class Fault(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaul
     release: Annotated[Target | None, Meta(description="Ends a hold; what was held passes in order.")] = None
     stall: Annotated[Target | None, Meta(description="A hold that ends by itself, after heal_after_s.")] = None
     reset: Annotated[Target | None, Meta(description="Its connections break; both ends may reconnect at once.")] = None
+    mute: Annotated[Target | None, Meta(description="Its connections fall silent for good; new ones work.")] = None
     slow: Annotated[Target | None, Meta(description="Takes latency_ms, jitter_ms and rate_mbit.")] = None
     drop: Annotated[Target | None, Meta(description="Single messages are lost; in virtual time only.")] = None
     duplicate: Annotated[Target | None, Meta(description="Single messages arrive twice; in virtual time only.")] = None
@@ -214,6 +218,14 @@ ACTION_VERBS: dict[str, ActionVerb] = {
     ),
     "release": ActionVerb(on="link", undoes="holds"),
     "reset": ActionVerb(on="link", state="reset", phrases=("lost its connections at", "", "")),
+    "mute": ActionVerb(
+        on="link",
+        state="mute",
+        phrases=("fell silent at", "", ""),
+        name="silent connection",
+        is_silent=True,
+        is_slow=True,
+    ),
     "shape": ActionVerb(
         on="link",
         ended_by="heal",
@@ -242,7 +254,7 @@ ACTION_VERBS: dict[str, ActionVerb] = {
         is_virtual=True,
     ),
 }
-"""The verbs of `Action`, which both worlds carry out. `reset` does not last."""
+"""The verbs of `Action`, which both worlds carry out. What has a state and is ended by nothing is done in a moment."""
 
 
 class FaultVerb(Struct, frozen=True, kw_only=True):
@@ -294,6 +306,7 @@ VERBS: dict[str, FaultVerb] = {
         done="held",
     ),
     "reset": FaultVerb(acts=("reset",), done="reset"),
+    "mute": FaultVerb(acts=("mute",), done="mute"),
     "slow": FaultVerb(
         acts=("shape",),
         options=("way", *_SLOWNESS, "heal_after_s"),

@@ -135,10 +135,10 @@ class Channel:
         except OSError:
             self.connection.lose(self.source)
             return
-        if data:
+        if data and not self.connection.is_mute:
             self._size += len(data)
             self._add(time.monotonic(), memoryview(data))
-        else:
+        elif not data:
             self.end(End.CLOSED)
 
     def end(self, how: End) -> None:
@@ -155,10 +155,13 @@ class Channel:
         self.connection.loop.wake(self, None)
 
     def reschedule(self) -> None:
-        """Compute anew when the waiting bytes are due, by the link's shape now."""
+        """Compute anew when the waiting bytes are due, by the link's shape now. Those of a mute connection are lost."""
         waiting, self._waiting = self._waiting, deque()
         for _, came, what in waiting:
-            self._add(came, what)
+            if isinstance(what, End) or not self.connection.is_mute:
+                self._add(came, what)
+            else:
+                self._size -= len(what)
 
     def pass_on(self, now: float) -> None:
         """Write what is due, as far as the sink takes it. May end the connection."""
@@ -224,6 +227,7 @@ class ProxyConnection:
         self.is_connecting = True
         self.is_joined = False  # whether the upper station accepted it
         self.is_broken = False  # it existed during a cut, and has lost bytes for good
+        self.is_mute = False  # what either end sends is lost; how the ends end still passes
         self._is_over = False
         self._tell = tell
         self._lower = lower

@@ -51,6 +51,7 @@ class Relay:
             "hold": self._hold,
             "release": self._hold,
             "reset": self._reset,
+            "mute": self._mute,
             "shape": self._shape,
         }
         self._listen()
@@ -107,6 +108,10 @@ class Relay:
     def _reset(self, _: Action, __: list[LinkDirection]) -> None:
         for connection in list(self._connections):
             connection.reset("reset")
+
+    def _mute(self, _: Action, __: list[LinkDirection]) -> None:
+        for connection in self._connections:
+            connection.is_mute = True
 
     def _reschedule(self, directions: list[LinkDirection]) -> None:
         """The link has changed: reschedule the bytes that wait in these directions."""

@@ -54,6 +54,7 @@ EVENTS = {
     "hold": ("sliced", UNSURE),
     "release": ("wheel", GOOD),
     "reset": ("spur", BAD),
+    "mute": ("back", BAD),
     "shape": ("nut", UNSURE),
     "drop": ("die", BAD),
     "duplicate": ("eye", UNSURE),

@@ -72,6 +72,7 @@ SHAPES = {
         "M5.5 10.9A5 5 0 0 1 1.1 6.5H5.5zM6.5 10.9V6.5H10.9A5 5 0 0 1 6.5 10.9z",
     ),
     "spur": Shape("triangle_pin", "M6 .5Q7 6.5 11.5 10.5Q6 8 .5 10.5Q5 6.5 6 .5z", size=15),
+    "back": Shape("triangle", "M10.5 .5 1 6 10.5 11.5z", size=13, angle=pi / 2),
     "nut": Shape("hex_dot", "M6 .5 10.8 3.2V8.8L6 11.5 1.2 8.8V3.2zM6 4a2 2 0 1 0 .01 0z"),
     "die": Shape("square_dot", "M1.5 1.5h9v9h-9zM6 3.8a2.2 2.2 0 1 0 .01 0z", size=11),
     "eye": Shape("diamond_dot", "M6 .5 10 6 6 11.5 2 6zM6 4.2a1.8 1.8 0 1 0 .01 0z", size=16),

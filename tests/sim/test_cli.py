@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
@@ -95,8 +96,11 @@ class Running:
         return found
 
     def ports(self) -> list[int]:
-        mine = self.alive()
-        return [c.laddr.port for p in mine for c in p.net_connections("tcp") if c.status == psutil.CONN_LISTEN]
+        found = []
+        for process in self.alive():
+            with contextlib.suppress(psutil.Error):  # a kill of the plan may have come in between
+                found += [c.laddr.port for c in process.net_connections("tcp") if c.status == psutil.CONN_LISTEN]
+        return found
 
     def gone(self) -> list[psutil.Process]:
         """Those that are left when they should all be gone."""

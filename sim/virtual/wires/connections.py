@@ -119,9 +119,11 @@ class Wires:
         link, name = self._links[action.target], action.target
         was_cut = any(way.cut for way in link.ways(action.way))
         link.strike(action, self._loop.now_us)
-        if action.verb == "reset" or (action.verb == "heal" and was_cut):
-            for wire in self._on(name):
+        for wire in self._on(name):
+            if action.verb == "reset" or (action.verb == "heal" and was_cut):
                 wire.reset()
+            elif action.verb == "mute":
+                wire.mute()
         if action.verb in ("cut", "hold"):
             self.watch(self._on(name))
         elif action.verb in ("heal", "release"):
@@ -170,6 +172,7 @@ class Wire:
         self._upper_of = upper_of
         self._conn = 0
         self._given_up = 0  # the upper end ignores connections up to this number
+        self._mute = 0  # nothing but their end passes on connections up to this number
         self.waits = False  # until `retry` is called
         self._lost = lost
         self._loads: Counter[tuple[bool, int]] = Counter()  # (whether up, connection) -> bytes under way
@@ -244,6 +247,8 @@ class Wire:
             self._deliver(way, conn, frames)
 
     def _deliver(self, way: Direction, conn: int, frames: Frames | None) -> None:
+        if conn <= self._mute and frames is not None:
+            return
         if way is self.link.down:
             self.lower.peer.process.call(lambda: self._reach_lower(conn, frames))
             return
@@ -290,6 +295,10 @@ class Wire:
         self.reset_upper()
         if self.is_up:
             self._conn_lost_below()
+
+    def mute(self) -> None:
+        """Let nothing pass any more on the connections that there were so far. Neither end notices it."""
+        self._mute = self._conn
 
     def reset_upper(self) -> None:
         """Break the connection that the upper end knows."""

@@ -9,7 +9,7 @@ from sim.coverage.tally import Tally
 
 def test_a_hunt_that_tried_nothing_says_so_of_every_kind() -> None:
     coverage = coverage_of(Tally())
-    assert coverage.covered.startswith("0 of 18 faults, 0 of ")
+    assert coverage.covered.startswith("0 of 19 faults, 0 of ")
     assert {"kill", "send", "DuplicateId", "confirm unknown"} < set(coverage.never)
     assert "faults: kill, restart, pause and 15 more; " in coverage.never_words
 

@@ -57,7 +57,7 @@ faults: [{at_s: 1, kil: rig_1}]
 ...
 faults: [{at_s: 1}]
 => 3: the fault does not say what goes wrong; give one of kill, restart, pause, resume, cut, heal, hold, release,
-   stall, reset, slow, drop, duplicate, power_cut, switch_dies, wifi_bad, swizzle, rolling_reboot.
+   stall, reset, mute, slow, drop, duplicate, power_cut, switch_dies, wifi_bad, swizzle, rolling_reboot.
 
 ...
 faults: [{at_s: 1, kill: rig_1, cut: rig_1}]

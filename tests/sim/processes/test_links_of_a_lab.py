@@ -57,6 +57,15 @@ def numbers(it: Lab) -> list[int]:
     return [one.value["n"] for one in it.heard["_T"].of("DATA")]
 
 
+def test_a_station_gives_a_mute_connection_up_and_what_was_sent_on_it_arrives_once(small: tuple[Lab, Cable]) -> None:
+    it, cable = small
+    cable.do("mute")
+    handles = send_trials(it, 3)
+    assert all(handle.wait(DEADLINE_S) for handle in handles)
+    assert any(trace.do == "Reconnect" for trace in cable.traces())
+    assert numbers(it) == [0, 1, 2]
+
+
 def test_a_station_notices_a_cut_by_its_probes_and_what_was_sent_meanwhile_arrives_once(
     small: tuple[Lab, Cable],
 ) -> None:

@@ -151,6 +151,25 @@ def test_a_held_link_holds_a_bounded_number_of_bytes_and_all_arrive(lasting: Cab
     assert 1 << 20 < sent < 4 << 20
 
 
+def test_a_mute_connection_carries_nothing_any_more_and_a_new_one_does(lasting: Cable) -> None:
+    lower, upper = lasting.connect()
+    lasting.do("hold")
+    lower.sendall(b"under way")
+    lasting.fence()
+    lasting.do("mute")
+    lasting.do("release")
+    lower.sendall(b"more")
+    upper.sendall(b"back")
+    lasting.fence()
+    assert is_silent(upper)
+    assert is_silent(lower)
+    new, above = lasting.connect()
+    new.sendall(b"new")
+    assert read(above, 3) == b"new"
+    lower.close()
+    assert upper.recv(1) == b"", "how it ends is passed on"
+
+
 def test_a_reset_ends_what_is_there_at_both_ends_and_nothing_else(lasting: Cable) -> None:
     lower, upper = lasting.connect()
     lasting.do("reset")

@@ -15,7 +15,7 @@ def test_a_quiet_hunt_says_what_it_did_not_try(tmp_path: Path) -> None:
     tally.add({Kind("fault", "kill"), Kind("effect", "Gap")})
     page = HuntPage(title="hunt in lab", verdict="held", sentence="nothing found", coverage=coverage_of(tally))
     text = write_hunt(page, tmp_path / "new").read_text()
-    assert "1 of 18" in text
+    assert "1 of 19" in text
     assert "DuplicateId" in text
     assert text.count('<td class="id">swizzle</td><td class="n">0</td>') == 1
     assert "What was found" not in text

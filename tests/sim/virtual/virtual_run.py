@@ -79,7 +79,10 @@ class Run:
         return [(trace.t - self.begun) / 1e9 for trace in found]
 
 
-VERBS = ("kill", "restart", "pause", "resume", "cut", "heal", "hold", "release", "reset", "shape", "drop", "duplicate")
+VERBS = (
+    *("kill", "restart", "pause", "resume"),
+    *("cut", "heal", "hold", "release", "reset", "mute", "shape", "drop", "duplicate"),
+)
 
 
 def up(at_s: float, count: int = 1, *, frm: str = "rig_1", to: str = "T", sought: bool = True) -> Example:

@@ -79,6 +79,14 @@ def test_after_a_reset_they_connect_again_and_what_was_under_way_is_repeated(top
     assert run.broke == []
 
 
+def test_a_mute_connection_is_given_up_by_an_end_and_what_was_sent_on_it_is_repeated(topology: Topology) -> None:
+    run = Run(topology, Fault(at_s=0.6, mute="rig_1"), storms=(up(1, 2), up(1, 2, sought=False)))
+    assert [at for at in run.traces("Reconnect", "rig_1") if 4 < at < 9], "its silence is noticed"
+    assert run.traces("PeerDown", "T") == [] or min(run.traces("PeerDown", "T")) > 4, "and nobody has told them"
+    assert run.settled() == {"confirmed": 2}
+    assert run.broke == []
+
+
 def test_slow_is_as_slow_as_it_says_and_a_heal_ends_it(topology: Topology) -> None:
     slow = Fault(at_s=0, slow="rig_1", latency_ms=200, heal_after_s=2)
     first, second = Run(topology, slow, storms=(up(1), up(3))).times()
