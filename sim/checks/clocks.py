@@ -21,6 +21,7 @@ from sim.evidence.quantile import quantile
 from sim.evidence.true_clocks import READ_S, Span, TrueClocks
 from sim.evidence.violation import Violation
 from sim.lab.names import machine_of
+from sim.scenario.clocks import DRIFT
 from sim.verdict import Check, ClockRow
 
 __all__ = ["check_clocks", "clock_rows"]
@@ -210,11 +211,12 @@ def _latencies(index: Index, clocks: TrueClocks) -> Iterator[Took]:
         if not _is_right(clocks, machine, made, handled[0]):
             continue
         offset, uncertainty = made.known
+        under_way_s = (handled[0].t - (made.begun or made.t)) / 1e9
         yield Took(
             made=made,
             by_clocks=_took(sent, handled[0].wall, offset),
-            uncertainty=uncertainty + 2 * READ_S,
-            truth=Span((handled[0].t - made.t) / 1e9, (handled[0].t - (made.begun or made.t)) / 1e9),
+            uncertainty=uncertainty + 2 * READ_S + DRIFT * under_way_s,  # the terminal's own quartz gains meanwhile
+            truth=Span((handled[0].t - made.t) / 1e9, under_way_s),
         )
 
 

@@ -1,9 +1,10 @@
-"""Handshakes: the program of every machine shook hands, and the terminal knows the path to it."""
+"""Handshakes: the program of every machine shook hands, the terminal knows the path to it, and the path stays up."""
 
 from __future__ import annotations
 
 from collections import defaultdict
 
+from sim.checks.content.reconnects import needless_notices, needless_reconnects
 from sim.checks.message_fates import fate_of
 from sim.checks.result import about_machine, many, result_of
 from sim.evidence.index import Index
@@ -15,7 +16,10 @@ __all__ = ["check_handshake"]
 
 
 def check_handshake(index: Index) -> Check:
-    """The program of every machine shook hands, and the terminal was told the path that the topology has."""
+    """The program of every machine shook hands, and the terminal was told the path that the topology has.
+
+    Nobody gave up a connection on it that nothing was wrong with.
+    """
     evidence = index.evidence
     shook: dict[str, list[Entry]] = defaultdict(list)
     for entry in evidence.journal.of("shook"):
@@ -40,6 +44,7 @@ def check_handshake(index: Index) -> Check:
         broke += [about_machine(machine.id, _wrong_path(machine.id, right, path)) for path in sorted(wrong)]
     strangers = sorted(set(shook) - {machine.id for machine in machines})
     broke += [about_machine(name, f"{name} shook hands, and is not in the lab") for name in strangers]
+    broke += [*needless_reconnects(index), *needless_notices(index)]
     figures = f"slowest after {max(took):.1f} s"
     looked_at = many(len(machines), "route")
     return result_of("handshake", looked_at, len(machines), broke, explained=explained, figures=figures)

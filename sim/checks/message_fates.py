@@ -25,6 +25,7 @@ __all__ = ["HANDLED", "Fate", "fate_of", "may_be_under_way", "path_to_confirm"]
 HANDLED = ("STORM", "CRASH", "CALM", "DATA", "START", "STOP", "PARAM", "CHANGE")
 TTL = 5
 TICK_S = 0.2  # how far from its due time a repeat may be
+SPENT = "it may not be sent again"  # how the library says that its repeats were used up
 UP = "its time is up"  # how the library says that a message was given up because of that
 TIMER_S = 0.5  # how late a sender may give up, where the CPUs are not full
 LATE_S = 2.0  # how long a repeat may take on a path without outages
@@ -65,6 +66,7 @@ def fate_of(index: Index, made: Entry) -> Fate:
             _judge_late(index, known, known.settled.t)
         if made.sought:
             _judge_patience(index, known)
+            _judge_impatience(index, known)
         if made.key in HANDLED:
             _judge_handling(index, known)
         index.fates[made.id] = known
@@ -196,6 +198,19 @@ def _judge_patience(index: Index, fate: Fate) -> None:
             sentence = f"was sent {len(run)} times with no word of it, and its ttl is {TTL}"
             _break(fate, sentence)
             return
+
+
+def _judge_impatience(index: Index, fate: Fate) -> None:
+    """A message is given up for its patience only when it was sent that often. Without a path it spends none."""
+    made, settled = fate.made, fate.settled
+    if settled is None or not str(settled.value).endswith(SPENT) or index.has_asked(made.by, made.to):
+        return
+    if index.outages.killed(made.by, made.t, settled.t) is not None:
+        return  # what its former life has sent is not known in full
+    edge = (index.edges(made.by, made.to) or [("", "")])[0]
+    count = len(index.sent.get((made.id, *edge), []))
+    if count < TTL + 1:
+        _break(fate, f"was given up after it was sent {count} times, and its ttl is {TTL}")
 
 
 def _has_answer(index: Index, made: Entry, since: int, until: int) -> bool:

@@ -73,6 +73,8 @@ class Index:
         self.sendings: dict[str, dict[str, list[tuple[str, str]]]] = defaultdict(lambda: defaultdict(list))
         self.sent: dict[tuple[str, str, str], list[int]] = defaultdict(list)  # (message id, from, to) -> times
         self.words: dict[tuple[str, str], list[int]] = defaultdict(list)  # (id; "" of GONE and BACK, recipient)
+        self._makers = {entry.id: entry.by for entry in self.made}
+        self._asked: set[tuple[str, str]] = set()  # (participant, recipient that it asked whether it is one of ours)
         self.last_effect: dict[str, int] = {}  # by participant: when it last had one
         self.delivered: dict[str, list[Trace]] = defaultdict(list)  # by message id
         self.gaps: dict[str, list[Trace]] = defaultdict(list)  # by the id of a stream: what was reported as missing
@@ -132,6 +134,10 @@ class Index:
         """Whether the CPUs of this computer were full in that span or shortly before, so that anything may be late."""
         return touches(self.evidence.busy, since - seconds(BUSY_S), until)
 
+    def has_asked(self, by: str, to: str) -> bool:
+        """Whether a sender asked if the recipient is Autopilot's own, as it does instead of repeating messages."""
+        return (by, to) in self._asked
+
     def durable(self, name: str) -> bool:
         """Whether the messages that a participant has promised outlive its process."""
         machine = machine_of(name)
@@ -143,6 +149,8 @@ class Index:
         if trace.id:
             self.sendings[trace.id][trace.digest].append(edge)
             self.sent[trace.id, *edge].append(trace.t)
+        if trace.key == "CONFIRM" and self._makers.get(trace.value) == trace.at:
+            self._asked.add((trace.at, trace.to))  # about a message of its own, so it is a question
         if trace.key in WORDS and trace.to == trace.peer:
             about = trace.value if trace.key == "CONFIRM" else ""
             self.words[about, trace.peer].append(trace.t)

@@ -31,13 +31,14 @@ from sim.lab.names import in_plain_words
 from sim.lab.seeds import seed_of
 from sim.lab.topology import Topology
 from sim.scenario import Scenario, save_scenario
+from sim.search.classics import classics
 from sim.search.draw import draws
 from sim.search.shrink import alike, kinds, shrink, steps
 from sim.search.strategies import parts, scenarios, topologies
 from sim.search.trial import only_virtual, run_on_processes, run_virtually
 from sim.virtual.event_loop import rest_collector
 
-__all__ = ["FailingScenario", "HuntResult", "HuntProgress", "drawn", "hunt"]
+__all__ = ["FailingScenario", "HuntResult", "HuntProgress", "drawn", "hunt", "played"]
 
 Run = Callable[[Scenario, Tally], list[Violation]]  # plays a scenario, and adds what it went through to the tally
 
@@ -115,8 +116,14 @@ def hunt(
         return state.result("interrupted", f"interrupted after {many(state.played, 'scenario')}, nothing found by then")
 
 
+def played(topology: Topology, *, seed: int, worker: int, jobs: int) -> Iterator[Scenario]:
+    """The scenarios that one of `jobs` workers plays, without end: its share of the classics, and then drawn ones."""
+    yield from itertools.islice(classics().values(), worker, None, jobs)
+    yield from drawn(topology, seed=seed, worker=worker)
+
+
 def drawn(topology: Topology, *, seed: int, worker: int) -> Iterator[Scenario]:
-    """The scenarios that one worker plays, without end."""
+    """The scenarios that one worker draws, without end."""
     over_parts = scenarios(parts(topology, max_machines=MACHINES))
     from_nothing = scenarios(topologies(max_machines=MACHINES))
     for number in itertools.count():
@@ -169,7 +176,7 @@ class _Hunt:
         )
 
     def _alone(self) -> FailingScenario | None:
-        for number, scenario in enumerate(drawn(self.topology, seed=self.seed, worker=0)):
+        for number, scenario in enumerate(played(self.topology, seed=self.seed, worker=0, jobs=1)):
             if time.monotonic() >= self._end:
                 break
             broke = self.run(scenario, self.tally)
@@ -187,7 +194,7 @@ class _Hunt:
         try:
             for number in range(self.jobs):
                 ours, theirs = context.Pipe()
-                args = (theirs, self.topology, self.seed, number, self.run)
+                args = (theirs, self.topology, self.seed, number, self.jobs, self.run)
                 worker: BaseProcess = context.Process(target=_work, args=args, daemon=True)
                 worker.start()
                 theirs.close()
@@ -227,14 +234,14 @@ class _Hunt:
         return played, found
 
 
-def _work(pipe: Connection, topology: Topology, seed: int, worker: int, run: Run) -> None:
+def _work(pipe: Connection, topology: Topology, seed: int, worker: int, jobs: int, run: Run) -> None:
     """A worker process: plays the scenarios that it draws, until one fails or it is killed."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent handles Ctrl-C, and then kills the workers
     rest_collector()
     pipe.send((0, None, Tally()))  # ready
     tally = Tally()  # since the last report
     reported_at = time.monotonic()
-    for number, scenario in enumerate(drawn(topology, seed=seed, worker=worker)):
+    for number, scenario in enumerate(played(topology, seed=seed, worker=worker, jobs=jobs)):
         broke = run(scenario, tally)
         if broke:
             found = FailingScenario(worker=worker, number=number, scenario=scenario, broke=broke)

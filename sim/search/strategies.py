@@ -36,6 +36,7 @@ DTYPES = ["?", "i1", "u1", "<i2", ">i2", "<u4", "<i8", ">u8", "<f2", ">f4", "<f8
 NO_SESSION_S = 2.0
 FEW = 12  # messages in one storm of a scenario
 EXPIRES_S = (0.5, 1.0, 2.0)
+SIGNALS = 4  # one scenario in so many plays the signals, which take as long as a storm
 FAULTS = (1, 0, 2, 0, 1, 3, 1, 4)  # how many faults a scenario may have
 
 # Any character but a surrogate, which UTF-8 cannot carry. hypothesis' own `characters` makes tables of all Unicode,
@@ -127,7 +128,10 @@ def scenarios(
     if lab.files.synthetic_kb:  # a window must hold a part of a file beside the PARAM that waits for all of it
         bounds = replace(bounds, window_bytes=Bounds().window_bytes)
     topology = with_faults(lab, tuple(drawn))
-    return Scenario(topology=topology, seed=seed, examples=played, session=session, bounds=bounds)
+    signals = chance(draw, SIGNALS)
+    return Scenario(
+        topology=topology, seed=seed, examples=played, session=session, bounds=bounds, signals=signals
+    )
 
 
 def _faults(draw: st.DrawFn, topology: Topology, moments: list[float], *, virtual: bool) -> list[Fault]:

@@ -18,7 +18,7 @@ from tests.patience import patient
 __all__ = ["RUNS", "Played", "Run", "play", "result_of"]
 
 SEED = "1"
-HUNT_SEED, HUNT_S = 2, 15
+HUNT_SEED, HUNT_S, HUNT_JOBS = 1, 45, 2
 GRACE_S = 5.0
 
 # What a hunt does, without making its find small, which takes time and finds nothing.
@@ -29,8 +29,8 @@ import msgspec
 from sim.lab.topology import load
 from sim.search.hunt import hunt
 with tempfile.TemporaryDirectory() as folder:
-    found = hunt(load(Path("topologies/lab.yaml")), seed={HUNT_SEED}, seconds={{seconds}}, folder=Path(folder), jobs=1,
-                 confirm=False, shrink_s=0.0)
+    found = hunt(load(Path("topologies/lab.yaml")), seed={HUNT_SEED}, seconds={{seconds}}, folder=Path(folder),
+                 jobs={HUNT_JOBS}, confirm=False, shrink_s=0.0)
 sys.stdout.buffer.write(msgspec.json.encode({{{{"verdict": found.verdict, "broke": found.broke}}}}))
 sys.exit(0 if found.verdict == "held" else 1)
 """

@@ -153,12 +153,22 @@ def test_the_time_that_a_message_took_comes_out_right_by_two_clocks() -> None:
     assert row.latency_ms == pytest.approx(250, abs=2)
 
 
+def test_a_long_time_is_read_from_a_quartz_that_gains() -> None:
+    tale = Clocks()
+    tale.ahead["T"] += 40e-6 * 100
+    tale.sends(8.5, at=5, took=100)
+    assert wrong(tale) == []
+    tale.ahead["T"] += 0.01
+    tale.sends(8.5, at=200, took=100)
+    assert len(wrong(tale)) == 1
+
+
 @pytest.mark.parametrize("off", [0.05, -0.05])
 def test_a_timestamp_that_is_not_the_time_at_which_it_was_made_breaks_a_rehearsal(off: float) -> None:
     tale = Clocks()
     tale.sends(8.5, at=5, stamp=iso_time(EPOCH + 5 - 3.5 + off))
     took = 20 - 1e3 * off
-    sentence = f"took {took:,.2f} ms by the clocks of both ends, ± 1.00 ms; it took 20.00 ms"
+    sentence = f"took {took:,.2f} ms by the clocks of both ends, ± 1.01 ms; it took 20.00 ms"
     assert wrong(tale) == [f"STORM _rig_1_1 from _rig_1 {sentence}"]
 
 

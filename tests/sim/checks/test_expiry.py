@@ -49,6 +49,8 @@ def test_one_that_is_given_up_before_its_time_is_told_whatever_the_fault() -> No
     tale = expiring(settled=0.5).struck("cut", "rig_1", since=19, until=25, end="heal")
     assert checked("confirm", tale).violations == [f"{NAME} was to be given up after 2 s, and was given up after 0.5 s"]
     spent = expiring(settled=0.5, how="no confirmation came, and it may not be sent again")
+    for n in range(6):
+        spent.at(20 + n / 20).carry("cam.probe_0", "cam.probe", "cam", sending=str(n))
     spent.struck("cut", "rig_1", since=19, until=25, end="heal")
     assert checked("confirm", spent).violations == []
 

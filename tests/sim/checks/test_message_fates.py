@@ -244,6 +244,20 @@ def test_nothing_is_repeated_more_often_than_its_ttl_while_there_is_no_word_of_i
     assert checked("confirm", tale).violations == ([sentence] if is_broken else [])
 
 
+@pytest.mark.parametrize("times", [5, 6])
+def test_who_gives_a_message_up_has_sent_it_as_often_as_its_ttl_allows(times: int) -> None:
+    tale = Tale().struck("cut", "rig_1", since=19, until=90, end="heal")
+    tale.at(20).made("cam.probe_0", "cam.probe", "T")
+    for n in range(times):
+        tale.at(20 + 5 * n).carry("cam.probe_0", "cam.probe", "cam", "rig_1", sending=str(n))
+    tale.at(80).settled("cam.probe_0", "cam.probe", "no confirmation came, and it may not be sent again")
+    sentence = "STORM cam.probe_0 from cam.probe to T was given up after it was sent 5 times, and its ttl is 5"
+    assert checked("confirm", tale).violations == ([sentence] if times == 5 else [])
+    question = {"id": "x", "to": "T", "sender": "cam.probe", "key": "CONFIRM", "value": "cam.probe_0"}
+    tale.at(70).trace("Transmit", "cam.probe", peer="cam", digest="x", **question)
+    assert checked("confirm", tale).violations == [], "it asks one that may be Autopilot's own, and repeats nothing"
+
+
 def test_what_goes_out_when_a_neighbour_is_met_is_no_repeat_by_the_clock() -> None:
     tale = Tale().struck("cut", "rig_1", since=19, until=90, end="heal")
     tale.at(20).made("cam.probe_0", "cam.probe", "T")

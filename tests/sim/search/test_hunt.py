@@ -15,7 +15,7 @@ from sim.coverage.tally import Tally
 from sim.evidence.violation import Violation
 from sim.lab.topology import Topology, load
 from sim.scenario import Scenario, Send, load_scenario
-from sim.search.hunt import HuntProgress, drawn, hunt
+from sim.search.hunt import HuntProgress, drawn, hunt, played
 from sim.search.shrink import steps
 from sim.search.trial import only_virtual
 from tests import ROOT
@@ -86,7 +86,8 @@ def test_a_find_is_shrunk_and_kept_with_the_command_that_replays_it(tmp_path: Pa
     assert (hunted.verdict, hunted.steps, hunted.broke) == ("broke", 2, ["confirm: lost", "order: and more"])
     assert hunted.found is not None
     assert hunted.found.worker < jobs
-    again = next(itertools.islice(drawn(PAIR, seed=1, worker=hunted.found.worker), hunted.found.number, None))
+    its = played(PAIR, seed=1, worker=hunted.found.worker, jobs=jobs)
+    again = next(itertools.islice(its, hunted.found.number, None))
     assert again == hunted.found.scenario, "the report says which it was"
     kept = load_scenario(tmp_path / "new" / "regression.json")
     assert (kept, kept.why) == (hunted.smallest, "confirm: lost; order: and more")

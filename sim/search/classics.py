@@ -1,0 +1,222 @@
+"""Classics: small scenarios, each of which labs have suffered from, or a library can get wrong in a way of its own.
+
+A hunt plays them first, since chance takes long to put the same few things into the same few milliseconds. They are of
+a lab of four machines: rig_1 with its cam, and rig_2. Their messages are repeated after half a second, so that a sender
+is out of patience after three.
+"""
+
+from __future__ import annotations
+
+from msgspec.structs import replace
+
+from sim.lab.fault import Fault, Link
+from sim.lab.topology import Machine, Session, Stream, Topology, Trials
+from sim.lab.tree import Tree
+from sim.scenario import Bounds, Example, Flow, Op, Scenario, Send
+from sim.scenario.payloads import Payload
+
+__all__ = ["classics"]
+
+REPEAT_S = 0.5
+PATIENCE_S = 6 * REPEAT_S
+LARGE = Payload(text=f'"{"x" * 1_000}"')
+LARGEST = Payload(text=f'"{"x" * 9_000}"')
+SMALL = Bounds(window_messages=16, window_bytes=6_000, pipe_bytes=600)
+
+
+def classics() -> dict[str, Scenario]:
+    """All of them, by what happens in each."""
+    return {
+        **_paths(),
+        **_patience(),
+        **_windows(),
+        **_lives(),
+        **_streams(),
+    }
+
+
+def _paths() -> dict[str, Scenario]:
+    both = [*_both("T.probe", "cam.probe"), *_both("_T", "rig_1")]
+    return {
+        "a cable is out for longer than anybody is patient": _scenario(
+            _lab(Fault(cut="rig_1", at_s=0.5, heal_after_s=12)), {0.3: both, 1.0: both, 6.0: both, 11.0: both}
+        ),
+        "the cable of a child is out for longer than anybody is patient": _scenario(
+            _lab(Fault(cut="cam", at_s=0.5, heal_after_s=12)), {0.3: both, 1.0: both, 6.0: both, 11.0: both}
+        ),
+        "a station talks to its program while that is away": _scenario(
+            _lab(Fault(kill="rig_1", what="program", at_s=0.5, restart_after_s=2)),
+            {1.0: [_send("rig_1.probe", "_rig_1", 3), _send("cam", "_rig_1", 3), _send("T", "_rig_1", 3)]},
+        ),
+        "a switch forgets the connections of a pilot, and then those of its child": _scenario(
+            _lab(Fault(mute="rig_1", at_s=0.5), Fault(mute="cam", at_s=14)), {1.0: both, 10.0: both, 15.0: both}
+        ),
+    }
+
+
+def _patience() -> dict[str, Scenario]:
+    return {
+        "a link is slower than a probe waits": _scenario(
+            _lab(Fault(slow="rig_1", latency_ms=6_000, at_s=0.5, heal_after_s=150), repeat_s=10.0),
+            {at_s: _both("T.probe", "cam.probe") for at_s in (1.0, 140.0, 170.0)},
+        ),
+        "a link stands still, and works again before it is given up": _scenario(
+            _lab(Fault(hold="rig_1", at_s=0.5, release_after_s=5.5)),
+            {at_s: [*_both("T.probe", "cam.probe"), *_both("T", "_cam")] for at_s in (0.3, 2.0, 5.8, 8.0, 12.0)},
+        ),
+        "a handler is slower than anybody is patient": _scenario(
+            _lab(), {0.5: [_slow("rig_1.probe", "T", 8), _send("rig_2.probe", "T", 3)]}
+        ),
+        "an order expires on its way to a program that is away": _scenario(
+            _lab(Fault(kill="rig_1", what="program", at_s=0.3, restart_after_s=8)),
+            {0.5: [replace(_send("_T", "_rig_1", 3), expires_s=1.0), _send("T", "_rig_1", 2)]},
+        ),
+        "a pipe is full for longer than anybody is patient": _scenario(
+            _lab(Fault(hold="rig_1", at_s=0.5, release_after_s=5)),
+            {0.6: [replace(_send("rig_1", "T", 30), payload=LARGE)]},
+            bounds=Bounds(pipe_bytes=600),
+        ),
+    }
+
+
+def _windows() -> dict[str, Scenario]:
+    burst = replace(_send("rig_1", "T", 60), payload=LARGE)
+    down = replace(_send("T", "rig_1", 60), payload=LARGE)
+    largest = replace(_send("rig_1", "T", 2), payload=LARGEST)
+    return {
+        "windows are filled again and again, and a message is larger than one": _scenario(
+            _lab(), {0.2: [burst, down], 2.0: [burst, largest, burst], 4.0: [burst, down]}, bounds=SMALL
+        ),
+        "windows are filled again and again by a burst": _scenario(
+            _lab(), {0.2: [burst, down], 2.0: [burst, down]}, bounds=replace(SMALL, pipe_bytes=None)
+        ),
+        "a window is full when the link breaks": _scenario(
+            _lab(Fault(reset="rig_1", at_s=0.501), Fault(reset="rig_1", at_s=2)),
+            {0.5: [burst, down], 3.0: [burst, down]},
+            bounds=SMALL,
+        ),
+    }
+
+
+def _lives() -> dict[str, Scenario]:
+    durable = ("T", "rig_1", "rig_2", "cam")
+    slow = {"rig_1": Link(latency_ms=200)}
+    found = {
+        "a confirmation comes when its sender has begun anew": _scenario(
+            _lab(
+                Fault(hold="rig_1", at_s=0.8, release_after_s=2.6),
+                Fault(kill="rig_1", what="program", at_s=1.0, restart_after_s=0.3),
+                links=slow,
+                repeat_s=2.0,
+            ),
+            {0.5: [_send("_rig_1", "T", 4)], 2.0: [_send("_rig_1", "T", 4)]},
+        )
+    }
+    for words, ids in (("", ()), (", and all is durable", durable)):
+        found |= {
+            f"confirmations are lost until the recipient has died{words}": _scenario(
+                _lab(
+                    Fault(drop="rig_1", key="CONFIRM", at_s=0.2, heal_after_s=2),
+                    Fault(kill="T", what="station", at_s=1.4, restart_after_s=0.3),
+                    durable=ids,
+                ),
+                {0.5: [_send("_rig_1", "T", 3)], 0.6: [_send("rig_1.probe", "T")]},
+            ),
+            f"confirmations are lost until the sender has died{words}": _scenario(
+                _lab(
+                    Fault(drop=("rig_1", "cam"), key="CONFIRM", at_s=0.2, heal_after_s=2),
+                    Fault(kill="rig_1", at_s=1.4, restart_after_s=0.3),
+                    durable=ids,
+                ),
+                {0.5: [_send("_rig_1", "T", 3), _send("rig_1", "T", 2)], 3.0: [_send("_rig_1", "T", 3)]},
+            ),
+            f"a rig dies with messages that nobody has taken{words}": _scenario(
+                _lab(
+                    Fault(hold="rig_1", at_s=0.4, release_after_s=3),
+                    Fault(kill="rig_1", at_s=1.4, restart_after_s=0.3),
+                    durable=ids,
+                ),
+                {0.5: [_send("_rig_1", "T", 3), _send("cam", "T", 3)], 5.0: [_send("_rig_1", "T", 3)]},
+            ),
+            f"a recipient dies with messages that it has yet to handle{words}": _scenario(
+                _lab(Fault(kill="rig_1", at_s=2.5, restart_after_s=0.3), durable=ids),
+                {0.5: [replace(_send("T", "rig_1", 6), takes_ms=700), _send("_T", "_rig_1", 4)]},
+            ),
+        }
+    return found
+
+
+def _streams() -> dict[str, Scenario]:
+    reliable: list[Op] = [Flow(frm="cam.probe", to="T", items=30, batch=3), Flow(frm="_rig_1", to="T", items=20, batch=1)]
+    cut = Fault(drop=("rig_1", "cam"), key="STREAM", first=2, at_s=0.0, heal_after_s=3.0)
+    return {
+        "the first batches of a stream are lost": _scenario(_lab(cut, plays=True), {}, session=True),
+        "the program of the terminal dies amid a session": _scenario(
+            _lab(Fault(kill="T", what="program", at_s=1.1, restart_after_s=0.5), plays=True),
+            {1.0: reliable},
+            session=True,
+        ),
+        "a link breaks amid streams": _scenario(
+            _lab(Fault(reset="cam", at_s=1.01), Fault(reset="rig_1", at_s=1.5), plays=True),
+            {1.0: reliable},
+            session=True,
+        ),
+    }
+
+
+# -- what they are made of ---------------------------------------------------------------------------------------------
+
+
+def _lab(
+    *faults: Fault,
+    durable: tuple[str, ...] = (),
+    links: dict[str, Link] | None = None,
+    repeat_s: float = REPEAT_S,
+    plays: bool = False,
+) -> Topology:
+    tree = {"T": None, "rig_1": "T", "cam": "rig_1", "rig_2": "T"}
+    machines = tuple(
+        Machine(
+            id=id,
+            parent=parent,
+            children=tuple(child for child, above in tree.items() if above == id),
+            durable=id in durable,
+            link=(links or {}).get(id),
+            subjects=("m",) if plays and parent == "T" else (),
+            trials=Trials(every_s=(0.2, 0.4)) if plays and parent == "T" else None,
+            streams={"wheel": Stream(bytes=100, rate_hz=20.0)} if plays and id in ("cam", "rig_2") else {},
+        )
+        for id, parent in tree.items()
+    )
+    return Topology(
+        name="classic",
+        path="classic.yaml",
+        machines=machines,
+        session=Session(duration_s=3.0 if plays else 20.0),
+        repeat_interval_s=repeat_s,
+        ping_interval_s=1.0,
+        faults=faults,
+    )
+
+
+def _scenario(
+    topology: Topology, storms: dict[float, list[Op]], *, bounds: Bounds | None = None, session: bool = False
+) -> Scenario:
+    examples = tuple(Example(ops=tuple(ops), at_s=at_s) for at_s, ops in storms.items())
+    return Scenario(
+        topology=topology, seed=0, examples=examples, session=session, signals=False, bounds=bounds or Bounds()
+    )
+
+
+def _send(frm: str, to: str, burst: int = 1) -> Send:
+    """Along explicit hops, where the id alone would not do."""
+    hops = Tree(_lab()).hops(frm, to) if frm.endswith(".probe") or to.endswith(".probe") else ()
+    return Send(frm=frm, to=to, hops=hops, burst=burst)
+
+
+def _slow(frm: str, to: str, times: int) -> Send:
+    return replace(_send(frm, to, 2), takes_ms=round(times * REPEAT_S * 1e3))
+
+
+def _both(a: str, b: str) -> list[Op]:
+    return [_send(a, b, 3), _send(b, a, 3)]
