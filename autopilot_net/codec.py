@@ -64,10 +64,12 @@ class Head(msgspec.Struct, frozen=True):
     origin: str = ""  # the id under which it began, if it was relayed and that is told so early
 
 
-_TEXT = rb'("(?:[^"\\]|\\.)*")'
+_STRING = rb'"(?:[^"\\]|\\.)*"'
+_TEXT = rb"(" + _STRING + rb")"
 _ID = re.compile(rb'\{"id": ?' + _TEXT)
+_BETWEEN = rb'(?:, ?"(?!key")\w+": ?(?:\{[^{}]*\}|\d+|' + _STRING + rb"))*"  # as a stream's batches have it
 _OPENING = re.compile(
-    _ID.pattern + rb', ?"to": ?' + _TEXT + rb', ?"sender": ?' + _TEXT + rb', ?"key": ?' + _TEXT
+    _ID.pattern + rb', ?"to": ?' + _TEXT + rb', ?"sender": ?' + _TEXT + _BETWEEN + rb', ?"key": ?' + _TEXT
     + rb'(?:, ?"value": ?' + _TEXT + rb")?"
 )  # fmt: skip
 _ORIGIN = re.compile(rb'"origin": ?\{"sender": ?' + _TEXT + rb', ?"id": ?' + _TEXT + rb"\}")

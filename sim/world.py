@@ -11,13 +11,21 @@ from sim.faults.actions import Action
 from sim.lab.topology import Topology
 from sim.scenario import Example
 
-__all__ = ["NO_END", "LabError", "World"]
+__all__ = ["NO_END", "LabError", "World", "settling_s"]
 
+NOTICED_S = 12.0  # until both ends have given up a connection that fell silent, and use another one
 NO_END = Violation("", (), (), "how the session ends: it did not come to its end")
 
 
 class LabError(Exception):
     """The lab did not start, or one of its processes ended by itself."""
+
+
+def settling_s(topology: Topology) -> float:
+    """How long a lab may take to deliver all that is under way: as long as senders repeat, and longer if it was mute.
+    """
+    is_mute = any(fault.mute is not None for fault in topology.faults)
+    return 3.0 + 7 * topology.repeat_interval_s + NOTICED_S * is_mute
 
 
 class World(Protocol):

@@ -36,8 +36,6 @@ class Terminal(Role):
 
         A machine that is back says so itself, by a HANDSHAKE.
         """
-        if is_there and peer in self.online:
-            self.online[peer] = True
         for name, known in self.pilots.items() if not is_there else ():
             if self.online.get(name) and known.get("way", [name])[0] == peer:
                 self._disconnected(name)

@@ -7,6 +7,7 @@ from difflib import SequenceMatcher
 
 from sim.checks.content.orders import unstopped, wrong_parameters
 from sim.checks.content.presence import untold_departures
+from sim.checks.content.tables import wrong_tables
 from sim.checks.message_fates import fate_of, path_to_confirm
 from sim.checks.result import about_machine, excused, many, message_words, result_of
 from sim.emulator.session import subject_of
@@ -97,7 +98,10 @@ def check_session(index: Index) -> Check:
         "session",
         looked_at,
         orders + states + asked,
-        [*broke, *wrong, *wrong_parameters(index), *unstopped(index), *untold_departures(index)],
+        [
+            *(*broke, *wrong, *wrong_parameters(index), *unstopped(index)),
+            *(*untold_departures(index), *wrong_tables(index)),
+        ],
         explained=[*explained, *why],
     )
 

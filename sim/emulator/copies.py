@@ -46,12 +46,15 @@ class Copies:
 
 
 def _altered(copy: Copy) -> list[Copy]:
-    """Copies that no proof may fit: with another value, with another id, and in another order."""
+    """Copies that no proof may fit: with another value at either end, with another id, and in another order."""
     if not copy:
         return []
     *former, (id, value) = copy
     changed = [[*former, (id, {**value, "altered": True})], [*former, (f"{id}.altered", value)]]
-    return changed + ([[*former[:-1], copy[-1], former[-1]]] if former else [])
+    if former:
+        (first, its), *later = copy
+        changed += [[(first, {**its, "altered": True}), *later], [*former[:-1], copy[-1], former[-1]]]
+    return changed
 
 
 def _ledger_of(copy: Copy) -> Ledger:

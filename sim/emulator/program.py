@@ -101,7 +101,7 @@ class EmulatedProgram:
         self._clock = clock
         self._tell = tell
         self._changed = changed
-        self.recorder = Recorder(sender, tell)
+        self.recorder = Recorder(sender, tell, self._ask_who_is_there)
         self.files = FileWitness(sender.journal, read_file)
         is_terminal = machine.parent is None
         self._session_script = SessionScript(topology, seed=seed) if is_terminal else None
@@ -167,6 +167,10 @@ class EmulatedProgram:
         if self._session_script is not None:
             self.perform(self._session_script.coherence_questions())
             self.perform([SendMessage(self.machine.id, "STOPALL"), SendMessage(self.machine.id, "INIT")])
+            self._ask_who_is_there()
+
+    def _ask_who_is_there(self) -> None:
+        self.perform([SendMessage(self.machine.id, "MACHINES")])
 
     def call(self) -> None:
         """Send CALM to the terminal. The terminal sends it to every machine. It shows that the path works again."""

@@ -20,11 +20,15 @@ LABELS = ("pilot", "child", "subject")  # whose item it is: in its value, or bes
 
 
 class Recorder:
-    """Journals what arrives at a program. `tell` reports handshakes and exceptions to whoever runs the rehearsal."""
+    """Journals what arrives at a program. `tell` reports handshakes and exceptions to whoever runs the rehearsal.
 
-    def __init__(self, sender: Sender, tell: Callable[..., Any]) -> None:
+    `ask` asks the terminal who is there, which is done whenever a machine is told to be gone.
+    """
+
+    def __init__(self, sender: Sender, tell: Callable[..., Any], ask: Callable[[], Any] = lambda: None) -> None:
         self.sender = sender
         self._tell = tell
+        self._ask = ask
         self._copies = Copies()
 
     def listens(self) -> dict[str, Callable[[Message], Any]]:
@@ -35,6 +39,7 @@ class Recorder:
             "STREAM_VIDEO": self.on_item,
             "HANDSHAKE": self._on_handshake,
             "STATE": self._on_state,
+            "MACHINES": self._on_table,
             "COHERE": self._on_cohere,
             "ERROR": self._on_error,
         }
@@ -71,9 +76,15 @@ class Recorder:
             return
         if message.value["state"] == DISCONNECTED:
             self.sender.heard(message, "gone", value={"machine": message.value["pilot"]})
+            self._ask()
             return  # the station sends this, not the machine
         self.sender.heard(message, "state", value=message.value)
         self._note_clock(message)
+
+    def _on_table(self, message: Message) -> None:
+        rows = message.value.items() if isinstance(message.value, dict) else ()
+        table = {name: {"online": row.get("online"), "state": row.get("state")} for name, row in rows}
+        self.sender.heard(message, "table", value=table)
 
     def _note_clock(self, message: Message) -> None:
         if "clock" in message:

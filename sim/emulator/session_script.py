@@ -50,6 +50,7 @@ class SessionScript:
                 commands += self._begin_task(self._topology.machine(pilot))
             else:
                 self.done = True
+                commands.append(SendMessage(self._topology.terminal.id, "MACHINES"))  # while the rigs still run
                 commands += [self._order(self._stop(pilot.id)) for pilot in self._topology.pilots]
         return commands
 

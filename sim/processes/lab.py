@@ -36,7 +36,7 @@ from sim.processes.storms import RunningStorm, StormPlayer
 from sim.processes.supervisor import Supervisor
 from sim.processes.watch.foreground import NO_LIMIT_S
 from sim.scenario import Crash, Example
-from sim.world import NO_END, LabError
+from sim.world import NO_END, LabError, settling_s
 
 __all__ = ["Lab", "LabError"]
 
@@ -62,7 +62,7 @@ class Lab:
         self.folder = folder
         self.died: list[str] = []
         self._debug = debug
-        self.settle_s = self._limit(3.0 + 7 * topology.repeat_interval_s)
+        self.settle_s = self._limit(settling_s(topology))
         self._seed = seed
         self._relayed = {action.target for action in actions(topology, seed=seed) if action.verb in LINK_VERBS}
         self._relayed |= {*relayed, *(machine.id for machine in topology.machines if machine.link is not None)}

@@ -10,17 +10,30 @@ from __future__ import annotations
 from msgspec.structs import replace
 
 from sim.lab.fault import Fault, Link
-from sim.lab.topology import Machine, Session, Stream, Topology, Trials
+from sim.lab.topology import Files, Graduation, Machine, Session, Stream, Topology, Trials
 from sim.lab.tree import Tree
-from sim.scenario import Bounds, Example, Flow, Op, Scenario, Send
+from sim.scenario import Bounds, Example, Flow, Op, Opaque, Scenario, Send, Twice
 from sim.scenario.payloads import Payload
 
 __all__ = ["classics"]
 
+MACHINES = ("T", "rig_1", "cam", "rig_2")
 REPEAT_S = 0.5
 PATIENCE_S = 6 * REPEAT_S
 LARGE = Payload(text=f'"{"x" * 1_000}"')
 LARGEST = Payload(text=f'"{"x" * 9_000}"')
+STREAMS = {
+    "cam": {
+        "wheel": Stream(bytes=100, rate_hz=20.0),
+        "top": Stream(shape=(2, 3), dtype="uint8", rate_hz=5.0, batch=1, content="video"),
+    },
+    "rig_1": {"lick": Stream(fields=("x", "t"), rate_hz=10.0, batch=4)},
+    "rig_2": {
+        "wheel": Stream(bytes=100, rate_hz=20.0, reliable=False, batch=2),
+        "lick": Stream(fields=("x", "t"), rate_hz=10.0),
+    },
+}
+PLAYED = Session(duration_s=3.0, graduate=(Graduation(at_s=1.5, pilot="rig_1"),))
 SMALL = Bounds(window_messages=16, window_bytes=6_000, pipe_bytes=600)
 
 
@@ -43,6 +56,18 @@ def _paths() -> dict[str, Scenario]:
         ),
         "the cable of a child is out for longer than anybody is patient": _scenario(
             _lab(Fault(cut="cam", at_s=0.5, heal_after_s=12)), {0.3: both, 1.0: both, 6.0: both, 11.0: both}
+        ),
+        "a message is lost at each of its hops": _scenario(
+            _lab(Fault(drop=("rig_1", "rig_2", "cam"), key="STORM", first=2, at_s=0.2, heal_after_s=3)),
+            {0.5: [*_both("rig_2.probe", "cam.probe"), *_both("T.probe", "cam.probe"), *_both("_rig_2", "T")]},
+        ),
+        "strangers send bytes that are no message, and messages twice": _scenario(
+            _lab(),
+            {
+                at_s: [Opaque(a, b, 200) for a in MACHINES for b in MACHINES if a != b]
+                + [Twice(a, b, numbered=at_s < 1) for a, b in (("rig_1", "T"), ("cam", "rig_1"), ("T", "cam"))]
+                for at_s in (0.5, 1.5)
+            },
         ),
         "a station talks to its program while that is away": _scenario(
             _lab(Fault(kill="rig_1", what="program", at_s=0.5, restart_after_s=2)),
@@ -147,9 +172,11 @@ def _lives() -> dict[str, Scenario]:
 
 
 def _streams() -> dict[str, Scenario]:
-    reliable: list[Op] = [Flow(frm="cam.probe", to="T", items=30, batch=3), Flow(frm="_rig_1", to="T", items=20, batch=1)]
-    cut = Fault(drop=("rig_1", "cam"), key="STREAM", first=2, at_s=0.0, heal_after_s=3.0)
+    flows = (("cam.probe", 30, 3), ("_rig_1", 20, 1))
+    reliable: list[Op] = [Flow(frm=frm, to="T", items=items, batch=batch) for frm, items, batch in flows]
+    cut = Fault(drop=("rig_2", "cam"), key="STREAM", first=2, at_s=0.0, heal_after_s=3.0)
     return {
+        "a session, and then the signals": replace(_scenario(_lab(plays=True), {}, session=True), signals=True),
         "the first batches of a stream are lost": _scenario(_lab(cut, plays=True), {}, session=True),
         "the program of the terminal dies amid a session": _scenario(
             _lab(Fault(kill="T", what="program", at_s=1.1, restart_after_s=0.5), plays=True),
@@ -182,9 +209,10 @@ def _lab(
             children=tuple(child for child, above in tree.items() if above == id),
             durable=id in durable,
             link=(links or {}).get(id),
-            subjects=("m",) if plays and parent == "T" else (),
+            subjects=(f"m of {id}", f"n of {id}") if plays and parent == "T" else (),
+            task={"sounds": ["L.wav"]} if plays and parent == "T" else {},
             trials=Trials(every_s=(0.2, 0.4)) if plays and parent == "T" else None,
-            streams={"wheel": Stream(bytes=100, rate_hz=20.0)} if plays and id in ("cam", "rig_2") else {},
+            streams=STREAMS.get(id, {}) if plays else {},
         )
         for id, parent in tree.items()
     )
@@ -192,7 +220,8 @@ def _lab(
         name="classic",
         path="classic.yaml",
         machines=machines,
-        session=Session(duration_s=3.0 if plays else 20.0),
+        files=Files(synthetic_kb={"L.wav": 600} if plays else {}),
+        session=PLAYED if plays else Session(duration_s=20.0),
         repeat_interval_s=repeat_s,
         ping_interval_s=1.0,
         faults=faults,

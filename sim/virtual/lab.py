@@ -40,7 +40,7 @@ from sim.virtual.start_up import MachineStarter
 from sim.virtual.storms import VirtualStorms
 from sim.virtual.wires.connections import Wire, Wires
 from sim.virtual.wires.links import Rng
-from sim.world import NO_END, LabError
+from sim.world import NO_END, LabError, settling_s
 
 __all__ = ["VirtualLab"]
 
@@ -75,7 +75,7 @@ class VirtualLab:
         self.tree = Tree(topology)
         self._machines = {machine.id: machine for machine in topology.machines}
         self.died: list[str] = []
-        self.settle_s = 3.0 + 7 * topology.repeat_interval_s
+        self.settle_s = settling_s(topology)
         self.loop = Loop(self.raised)
         self.chance = Rng(seed_of(seed, "virtual"))
         self._storm_us = storm_us or STORM_US[self.chance.between(0, len(STORM_US))]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -17,6 +18,14 @@ MESSAGE = {"id": "T_1", "to": "rig_1", "sender": "T", "key": "CONFIRM", "value":
 def test_a_head_is_read_as_ours_and_autopilots_own_write_it(separators: tuple[str, str]) -> None:
     raw = json.dumps(MESSAGE, separators=separators).encode()
     assert head(raw) == Head("T_1", "rig_1", "T", "CONFIRM", "rig_1_7")
+
+
+def test_the_key_of_a_batch_comes_behind_what_tells_of_its_items() -> None:
+    batch: dict[str, Any] = {"id": "_rig_1_3", "to": "T", "sender": "_rig_1_wheel", "flags": {"MINPRINT": True, "NOREPEAT": True}}
+    batch |= {"timestamp": "2027-01-15", "first": 0, "items": 2, "key": "STREAM", "value": {"key": "no"}}
+    for separators in ((",", ":"), (", ", ": ")):
+        raw = json.dumps(batch, separators=separators).encode()
+        assert head(raw) == Head("_rig_1_3", "T", "_rig_1_wheel", "STREAM")
 
 
 def test_what_was_relayed_tells_where_it_began_unless_that_comes_late() -> None:

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from sim.checks.signals.finding import Finding, doubt, wrong
-from sim.emulator.signals import PARTS, RAISE
+from sim.emulator.signals import ITEMS, PARTS, RAISE
 from sim.evidence.index import Index
 from sim.evidence.journal import Entry
 
-__all__ = ["has_open_error", "unanswered", "untold"]
+__all__ = ["has_open_error", "unanswered", "unreached", "untold"]
 
 
 def unanswered(index: Index) -> Iterator[Finding]:
@@ -43,6 +43,18 @@ def untold(index: Index) -> Iterator[Finding]:
                 yield _missing(index, machine.id, part, participant, order)
             elif "OnPurposeError" not in str(told.value.get("traceback")):
                 yield wrong(machine.id, f"the ERROR of the {part} of {machine.id} has no traceback")
+
+
+def unreached(index: Index) -> Iterator[Finding]:
+    """The items of a batch that were never handled, behind one whose handler raised."""
+    raised = {entry.id for entry in index.evidence.journal.of("raising")}
+    for machine in index.evidence.topology.machines:
+        for batch in _made(index, "STREAM", machine.id):
+            missing = [number for number in range(len(ITEMS)) if f"{batch.id}.{number}" not in raised]
+            if missing and _is_confirmed(index, batch):
+                count = f"{len(missing)} of {len(ITEMS)}"
+                text = f"{machine.id} handled a batch, and left {count} items out, where it raised at the first"
+                yield wrong(machine.id, text)
 
 
 def _missing(index: Index, machine: str, part: str, participant: str, order: Entry) -> Finding:

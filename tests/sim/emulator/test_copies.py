@@ -66,3 +66,13 @@ def test_a_proof_that_would_fit_another_copy_is_none(
     monkeypatch.setattr(Ledger, "record", record)
     found = copies.judge("rig_1", proof_of("rig_1"))
     assert found["blind"]
+
+
+def test_a_digest_of_the_last_message_alone_proves_nothing(copies: Copies, monkeypatch: pytest.MonkeyPatch) -> None:
+    def digest_last(ledger: Ledger, id: str, value: Any) -> None:
+        ledger._digests.clear()
+        whole(ledger, id, value)
+
+    whole = Ledger.record
+    monkeypatch.setattr(Ledger, "record", digest_last)
+    assert copies.judge("rig_1", proof_of("rig_1"))["blind"]

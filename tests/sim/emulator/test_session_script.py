@@ -60,7 +60,8 @@ def test_a_session_ends_with_a_stop_to_every_pilot_also_when_the_clock_is_late()
     script.begin(now=0.0)
     commands = orders(script.handle_timer(now=100.0))
     assert commands[:2] == [SendMessage("rig_1", "STOP", {"graduation": True, "session": 0}), start("rig_1", 1, "b")]
-    assert commands[2:] == [
+    assert commands[2] == SendMessage("T", "MACHINES"), "while the rigs still run"
+    assert commands[3:] == [
         SendMessage(pilot, "STOP", {"session": int(pilot == "rig_1")}) for pilot in ("rig_1", "rig_2", "rig_3")
     ]
     assert (script.done, script.next_timer()) == (True, None)

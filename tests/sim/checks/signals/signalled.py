@@ -21,6 +21,10 @@ def answered() -> Evidence:
     for machine in ("T", "rig_1"):
         for part in PARTS:
             _raises(story, machine, part)
+        batch = story.note("made", "_T", id=f"_T_batch_{machine}", key="STREAM", to=machine, sought=True)
+        for number in range(2):
+            story.note("raising", machine, id=f"{batch.id}.{number}", key=RAISE)
+        story.note("settled", "_T", id=batch.id, key="STREAM", to=machine, value="confirmed")
     _strangers(story)
     return Evidence(topology=lab(), seed=SEED, journal=story.journal, session=False)
 

@@ -85,3 +85,12 @@ def test_an_error_without_a_traceback_is_told() -> None:
     run = answered()
     found(run, "raised", first="rig_1_error").value["traceback"] = ""
     assert signals_of(run).violations == ["the ERROR of the station of rig_1 has no traceback"]
+
+
+def test_an_item_behind_one_that_raised_is_handled_too() -> None:
+    run = answered()
+    forget(run, "raising", id="_T_batch_rig_1.1")
+    text = "rig_1 handled a batch, and left 1 of 2 items out, where it raised at the first"
+    assert signals_of(run).violations == [text]
+    forget(run, "settled", id="_T_batch_rig_1")
+    assert signals_of(run).result == "pass", "whether it came is told elsewhere"
