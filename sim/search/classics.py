@@ -62,12 +62,7 @@ def _paths() -> dict[str, Scenario]:
             {0.5: [*_both("rig_2.probe", "cam.probe"), *_both("T.probe", "cam.probe"), *_both("_rig_2", "T")]},
         ),
         "strangers send bytes that are no message, and messages twice": _scenario(
-            _lab(),
-            {
-                at_s: [Opaque(a, b, 200) for a in MACHINES for b in MACHINES if a != b]
-                + [Twice(a, b, numbered=at_s < 1) for a, b in (("rig_1", "T"), ("cam", "rig_1"), ("T", "cam"))]
-                for at_s in (0.5, 1.5)
-            },
+            _lab(), {0.5: _strange(numbered=True), 1.5: _strange(numbered=False)}
         ),
         "a station talks to its program while that is away": _scenario(
             _lab(Fault(kill="rig_1", what="program", at_s=0.5, restart_after_s=2)),
@@ -245,6 +240,12 @@ def _send(frm: str, to: str, burst: int = 1) -> Send:
 
 def _slow(frm: str, to: str, times: int) -> Send:
     return replace(_send(frm, to, 2), takes_ms=round(times * REPEAT_S * 1e3))
+
+
+def _strange(*, numbered: bool) -> list[Op]:
+    twice = (("rig_1", "T"), ("cam", "rig_1"), ("T", "cam"))
+    bytes_for: list[Op] = [Opaque(a, b, 200) for a in MACHINES for b in MACHINES if a != b]
+    return [*bytes_for, *(Twice(a, b, numbered=numbered) for a, b in twice)]
 
 
 def _both(a: str, b: str) -> list[Op]:

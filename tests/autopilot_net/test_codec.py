@@ -21,7 +21,8 @@ def test_a_head_is_read_as_ours_and_autopilots_own_write_it(separators: tuple[st
 
 
 def test_the_key_of_a_batch_comes_behind_what_tells_of_its_items() -> None:
-    batch: dict[str, Any] = {"id": "_rig_1_3", "to": "T", "sender": "_rig_1_wheel", "flags": {"MINPRINT": True, "NOREPEAT": True}}
+    flags = {"MINPRINT": True, "NOREPEAT": True}
+    batch: dict[str, Any] = {"id": "_rig_1_3", "to": "T", "sender": "_rig_1_wheel", "flags": flags}
     batch |= {"timestamp": "2027-01-15", "first": 0, "items": 2, "key": "STREAM", "value": {"key": "no"}}
     for separators in ((",", ":"), (", ", ": ")):
         raw = json.dumps(batch, separators=separators).encode()
