@@ -7,10 +7,10 @@ library.
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
-from collections import defaultdict
 from collections.abc import Collection, Iterable
 from itertools import pairwise
 
+import numpy as np
 from msgspec import Struct
 
 from sim.evidence.journal import Entry
@@ -34,48 +34,60 @@ class Span(Struct, frozen=True):
         return max(self.low - value, value - self.high, 0.0)
 
 
+class _Readings:
+    """The readings of one clock, in order: what it showed at monotonic 0, by each of them, in seconds."""
+
+    def __init__(self, entries: Collection[Entry]) -> None:
+        self.times = [entry.t for entry in entries]
+        epochs = np.array([entry.wall - entry.t / 1e9 for entry in entries])
+        self._low = epochs - np.array([entry.apart / 1e9 for entry in entries]) - READ_S  # it may be so much less
+        self._high = epochs + READ_S
+        # The first reading after each time that it was set.
+        self.sets: list[int] = (np.flatnonzero(np.abs(np.diff(epochs)) > SET_S) + 1).tolist()
+
+    def spans(self, since: int, until: int) -> list[Span]:
+        """What it showed at monotonic 0, as it was set from `since` to `until` (ns): one span for each way."""
+        times = self.times
+        first, last = bisect_left(times, since), bisect_right(times, until)
+        first -= first > 0 and times[first : first + 1] != [since]  # none was read at that very time: the one before
+        last += last < len(times) and times[last - 1 : last] != [until]
+        if first >= last:
+            return []
+        cuts = self.sets[bisect_right(self.sets, first) : bisect_left(self.sets, last)]
+        return [self._span(begin, end, since, until) for begin, end in pairwise([first, *cuts, last])]
+
+    def _span(self, begin: int, end: int, since: int, until: int) -> Span:
+        """All readings from `begin` to `end`. Only the outermost may be from before `since`, or after `until`."""
+        low, high = float(self._low[begin:end].min()), float(self._high[begin:end].max())
+        for n in {begin, end - 1}:
+            away = max(0, self.times[n] - until, since - self.times[n]) / 1e9 * GAIN
+            low, high = min(low, float(self._low[n]) - away), max(high, float(self._high[n]) + away)
+        return Span(low, high)
+
+
 class TrueClocks:
     """The wall clock of each machine, relative to the monotonic clock."""
 
     def __init__(self, entries: Iterable[Entry], machines: Collection[str]) -> None:
         """`machines`: the terminal's id first."""
         self._terminal = next(iter(machines))
-        self._times: dict[str, list[int]] = defaultdict(list)
-        self._epochs: dict[str, list[float]] = defaultdict(list)
-        self._apart: dict[str, list[float]] = defaultdict(list)  # so much less each may be
+        read: dict[str, list[Entry]] = {machine: [] for machine in machines}
         for entry in entries:
             machine = machine_of(entry.by)
-            if entry.wall and machine in machines:
-                self._times[machine].append(entry.t)
-                self._epochs[machine].append(entry.wall - entry.t / 1e9)
-                self._apart[machine].append(entry.apart / 1e9)
+            if entry.wall and machine in read:
+                read[machine].append(entry)
+        self._readings = {machine: _Readings(entries) for machine, entries in read.items()}
 
     def offsets(self, machine: str, since: int, until: int, *, terminal_since: int | None = None) -> list[Span]:
         """How far the terminal's clock was ahead of the machine's in a span of time (ns), by each way both were set.
 
         With `terminal_since`, the terminal's clock may be as it was at any time since then. Empty: none was read.
         """
-        above = self._epochs_in(self._terminal, since if terminal_since is None else terminal_since, until)
-        here = self._epochs_in(machine, since, until)
+        above = self._readings[self._terminal].spans(since if terminal_since is None else terminal_since, until)
+        here = self._readings[machine].spans(since, until)
         return [Span(one.low - other.high, one.high - other.low) for one in above for other in here]
 
     def settings(self, machine: str) -> dict[int, int]:
         """When the clock of a machine was set: between two readings (ns)."""
-        times, epochs = self._times[machine], self._epochs[machine]
-        pairs = enumerate(pairwise(epochs))
-        return {times[n]: times[n + 1] for n, (one, other) in pairs if abs(other - one) > SET_S}
-
-    def _epochs_in(self, machine: str, since: int, until: int) -> list[Span]:
-        """What the clock showed at monotonic 0, as it was set from `since` to `until`."""
-        times, epochs = self._times[machine], self._epochs[machine]
-        first, last = bisect_left(times, since), bisect_right(times, until)
-        first -= first > 0 and times[first : first + 1] != [since]  # none was read at that very time: the one before
-        last += last < len(times) and times[last - 1 : last] != [until]
-        spans: list[Span] = []
-        for n in range(first, last):
-            away = max(0, times[n] - until, since - times[n]) / 1e9 * GAIN
-            near = Span(epochs[n] - self._apart[machine][n] - READ_S - away, epochs[n] + READ_S + away)
-            if spans and abs(epochs[n] - epochs[n - 1]) <= SET_S:
-                near = Span(min(near.low, spans[-1].low), max(near.high, spans.pop().high))
-            spans.append(near)
-        return spans
+        readings = self._readings[machine]
+        return {readings.times[n - 1]: readings.times[n] for n in readings.sets}

@@ -179,7 +179,9 @@ def _streams() -> dict[str, Scenario]:
             session=True,
         ),
         "the program of the terminal stands still for longer than anybody is patient": _scenario(
-            _lab(Fault(pause="T", what="program", at_s=1.0, resume_after_s=4.5), plays=True), {1.2: reliable}, session=True
+            _lab(Fault(pause="T", what="program", at_s=1.0, resume_after_s=4.5), plays=True),
+            {1.2: reliable},
+            session=True,
         ),
         "a link breaks amid streams": _scenario(
             _lab(Fault(reset="cam", at_s=1.01), Fault(reset="rig_1", at_s=1.5), plays=True),

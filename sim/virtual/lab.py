@@ -29,6 +29,7 @@ from sim.lab.tree import Tree
 from sim.scenario import Bounds, Example
 from sim.scenario.assignments import assign, busy_s
 from sim.scenario.clocks import MachineClock, clock_plans
+from sim.storms import size_of
 from sim.virtual.driver import Line
 from sim.virtual.event_loop import Loop, Process
 from sim.virtual.faults import VirtualFaults
@@ -47,6 +48,7 @@ __all__ = ["VirtualLab"]
 ARRIVES_S = 1.0  # a message that is not repeated arrives within this, or is lost
 LOOK_US = 20_000  # how often a condition is checked while nothing is reported
 HANDLER_US = 50
+LONGEST_US = 2_000_000  # that all handlers of one storm on a calm lab may take, one after the other
 STORM_US = (50, 1_000, 20_000)  # the durations from which that of a storm's handler is drawn
 STORM_KEYS = ("STORM", "STORM_ITEM")
 UNSOUGHT_S = 5.0  # the wait for messages that seek no confirmation: they may be lost
@@ -78,6 +80,7 @@ class VirtualLab:
         self.settle_s = settling_s(topology)
         self.loop = Loop(self.raised)
         self.chance = Rng(seed_of(seed, "virtual"))
+        self._most_us = LONGEST_US  # of a storm's handler: less if it has many messages
         self._storm_us = storm_us or STORM_US[self.chance.between(0, len(STORM_US))]
         plans = clock_plans(topology, seed)
         self.clocks = {id: MachineClock(plan, lambda: self.loop.now) for id, plan in plans.items()}
@@ -140,7 +143,7 @@ class VirtualLab:
         if message.key not in STORM_KEYS:
             return HANDLER_US
         takes_ms = message.value.get("takes_ms", 0) if isinstance(message.value, dict) else 0
-        return int(takes_ms * 1_000) or self._storm_us
+        return int(takes_ms * 1_000) or min(self._storm_us, self._most_us)
 
     def raised(self, process: Process, error: Exception) -> None:
         """Journal an exception that escaped a call of `process`."""
@@ -262,6 +265,7 @@ class VirtualLab:
     def storm(self, example: Example, number: int) -> bool:
         """Play one storm, and wait until it has settled. Returns whether it has."""
         senders, due = assign(example)
+        self._most_us = LONGEST_US // max(1, size_of(example))
         self._storms.connect_peers(example)
         self._storms.play(example, number)
         wanted = {("settled", number, name) for name in senders} | {("reached", number, name) for name in due}

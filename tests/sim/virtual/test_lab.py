@@ -74,3 +74,11 @@ def test_a_session_of_fifty_machines_takes_seconds(tmp_path: Path) -> None:
     assert len([entry for entry in conducted.journal.of("handled") if entry.key == "DATA"]) > 900
     # It takes about one second: this finds blow-ups, and nothing finer.
     assert took < 30, f"{took:.1f} s for {lab.journal.effects} effects"
+
+
+def test_the_handlers_of_a_long_storm_are_quick_enough_for_any_patience(topology: Topology) -> None:
+    impatient = replace(topology, repeat_interval_s=0.2)
+    many = replace(up(0.0, 1_100), at_s=None)
+    lab = VirtualLab(impatient, seed=1, storm_us=20_000)
+    conducted = conduct(lab, Scenario(topology=impatient, seed=1, examples=(many,), session=False, signals=False))
+    assert conducted.unsettled == []
