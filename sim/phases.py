@@ -22,8 +22,9 @@ from sim.faults.actions import Action
 from sim.faults.compile import actions
 from sim.lab.topology import Topology
 from sim.scenario import Crash, Example, Scenario
+from sim.scenario.assignments import size_of
 from sim.scenario.load import load_storm
-from sim.storms import Failure, Stormed, allow_for, play_storm, size_of
+from sim.storms import Failure, Stormed, allow_for, play_storm
 from sim.verdict import Check
 from sim.world import NO_END, LabError, World
 

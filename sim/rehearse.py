@@ -42,8 +42,8 @@ from sim.processes.watch.meter import Meter
 from sim.processes.watch.outputs import output_rows, own_frames_first
 from sim.report.figures import advice_for, latencies, link_rows, machine_rows, rates, sentence_for, timeline
 from sim.scenario import Scenario, save_scenario
+from sim.scenario.assignments import size_of
 from sim.search.retry import RetryResult, confirm_and_shrink
-from sim.storms import size_of
 from sim.verdict import Check, Report
 from sim.virtual.lab import VirtualLab
 from sim.world import LabError, World

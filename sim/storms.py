@@ -8,11 +8,11 @@ from sim.checks.registry import check_storm
 from sim.evidence.index import Evidence
 from sim.evidence.journal import Journal
 from sim.evidence.violation import Violation
-from sim.scenario import Example, Flow, Send
+from sim.scenario import Example
 from sim.scenario.assignments import busy_s
 from sim.world import World
 
-__all__ = ["Failure", "Stormed", "allow_for", "play_storm", "size_of"]
+__all__ = ["Failure", "Stormed", "allow_for", "play_storm"]
 
 TRIES = 12  # times the slowest confirmation until a message is given up: it is sent six times, at twice that interval
 
@@ -54,8 +54,3 @@ def play_storm(world: World, example: Example, number: int, seed: int) -> Storme
 def allow_for(world: World, example: Example) -> None:
     """Have the world wait longer from now on: for slow handlers, and for repeats, which are slower after them."""
     world.settle_s += TRIES * busy_s(example)
-
-
-def size_of(example: Example) -> int:
-    """How many messages and items a storm sends."""
-    return sum(op.burst if isinstance(op, Send) else op.items if isinstance(op, Flow) else 1 for op in example.ops)

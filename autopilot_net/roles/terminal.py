@@ -34,8 +34,10 @@ class Terminal(Role):
     def neighbour(self, peer: str, is_there: bool) -> None:
         """A neighbour went, and with it all machines that are reached through it. The program is told at once.
 
-        A machine that is back says so itself, by a HANDSHAKE.
+        A machine that is back says so itself, by a HANDSHAKE. Until then it is online, and nobody knows its state.
         """
+        if is_there and peer in self.online and not self.online[peer]:
+            self.online[peer], self.pilots[peer]["state"] = True, None
         for name, known in self.pilots.items() if not is_there else ():
             if self.online.get(name) and known.get("way", [name])[0] == peer:
                 self._disconnected(name)

@@ -10,6 +10,7 @@ from collections import defaultdict
 from msgspec import Struct, field
 from msgspec.structs import replace
 
+from sim.checks.patience import TTL, impatience
 from sim.checks.result import about_message, message_words
 from sim.evidence.index import Index
 from sim.evidence.journal import Entry
@@ -23,9 +24,6 @@ __all__ = ["HANDLED", "Fate", "fate_of", "may_be_under_way", "path_to_confirm"]
 
 # The keys for which programs journal `handled`.
 HANDLED = ("STORM", "CRASH", "CALM", "DATA", "START", "STOP", "PARAM", "CHANGE")
-TTL = 5
-TICK_S = 0.2  # how far from its due time a repeat may be
-SPENT = "it may not be sent again"  # how the library says that its repeats were used up
 UP = "its time is up"  # how the library says that a message was given up because of that
 TIMER_S = 0.5  # how late a sender may give up, where the CPUs are not full
 LATE_S = 2.0  # how long a repeat may take on a path without outages
@@ -64,9 +62,8 @@ def fate_of(index: Index, made: Entry) -> Fate:
             _judge_settling(index, known)
         if made.expires_s and known.settled is not None:
             _judge_late(index, known, known.settled.t)
-        if made.sought:
-            _judge_patience(index, known)
-            _judge_impatience(index, known)
+        for sentence in impatience(index, made, known.settled) if made.sought else ():
+            _break(known, sentence)
         if made.key in HANDLED:
             _judge_handling(index, known)
         index.fates[made.id] = known
@@ -181,42 +178,6 @@ def _judge_late(index: Index, fate: Fate, at: int) -> None:
     if (is_up and took_s < made.expires_s) or (took_s > made.expires_s + TIMER_S and not struck):
         how = "confirmed" if fate.is_confirmed else "given up"
         _break(fate, f"was to be given up after {made.expires_s:g} s, and was {how} after {took_s:.1f} s")
-
-
-def _judge_patience(index: Index, fate: Fate) -> None:
-    """A message is repeated by the clock at most ttl times in one life, if no answer about it comes between."""
-    made = fate.made
-    interval = seconds(index.evidence.topology.repeat_interval_s)
-    moment = min(seconds(TICK_S), interval // 4)  # messages of one burst are no repeats by the clock
-    run: list[int] = []
-    for t in index.sent.get((made.id, *(index.edges(made.by, made.to) or [("", "")])[0]), []):
-        is_repeat = bool(run) and abs(t - run[-1] - interval) <= moment
-        is_repeat = is_repeat and not any(run[-1] <= met <= t for met in index.met[made.by])  # a reconnect costs no ttl
-        is_same_life = not run or index.outages.killed(made.by, run[-1], t) is None
-        run = [*run, t] if is_repeat and is_same_life else [t]
-        if len(run) > TTL + 1 and not _has_answer(index, made, run[0], t):
-            sentence = f"was sent {len(run)} times with no word of it, and its ttl is {TTL}"
-            _break(fate, sentence)
-            return
-
-
-def _judge_impatience(index: Index, fate: Fate) -> None:
-    """A message is given up for its patience only when it was sent that often. Without a path it spends none."""
-    made, settled = fate.made, fate.settled
-    if settled is None or not str(settled.value).endswith(SPENT) or index.has_asked(made.by, made.to):
-        return
-    if index.outages.killed(made.by, made.t, settled.t) is not None:
-        return  # what its former life has sent is not known in full
-    edge = (index.edges(made.by, made.to) or [("", "")])[0]
-    count = len(index.sent.get((made.id, *edge), []))
-    if count < TTL + 1:
-        _break(fate, f"was given up after it was sent {count} times, and its ttl is {TTL}")
-
-
-def _has_answer(index: Index, made: Entry, since: int, until: int) -> bool:
-    """Whether an answer about a message came in that span. A repeat after an answer costs no ttl."""
-    times = [t for about in (made.id, "") for t in index.words.get((about, made.by), [])]
-    return any(since <= t <= until for t in times)
 
 
 # -- handled -----------------------------------------------------------------------------------------------------------

@@ -12,7 +12,8 @@ from collections import defaultdict
 
 from msgspec import Struct, field
 
-from sim.checks.message_fates import LATE_S, TTL, may_be_under_way
+from sim.checks.message_fates import LATE_S, may_be_under_way
+from sim.checks.patience import TTL
 from sim.checks.result import many
 from sim.evidence.index import Index
 from sim.evidence.journal import Entry

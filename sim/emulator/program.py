@@ -101,7 +101,7 @@ class EmulatedProgram:
         self._clock = clock
         self._tell = tell
         self._changed = changed
-        self.recorder = Recorder(sender, tell, self._ask_who_is_there)
+        self.recorder = Recorder(sender, tell, lambda: self.perform([SendMessage(machine.id, "MACHINES")]))
         self.files = FileWitness(sender.journal, read_file)
         is_terminal = machine.parent is None
         self._session_script = SessionScript(topology, seed=seed) if is_terminal else None
@@ -166,11 +166,7 @@ class EmulatedProgram:
         """Ask every pilot whether the terminal has all of its data. Only the terminal's program does anything."""
         if self._session_script is not None:
             self.perform(self._session_script.coherence_questions())
-            self.perform([SendMessage(self.machine.id, "STOPALL"), SendMessage(self.machine.id, "INIT")])
-            self._ask_who_is_there()
-
-    def _ask_who_is_there(self) -> None:
-        self.perform([SendMessage(self.machine.id, "MACHINES")])
+            self.perform([SendMessage(self.machine.id, key) for key in ("STOPALL", "INIT", "MACHINES")])
 
     def call(self) -> None:
         """Send CALM to the terminal. The terminal sends it to every machine. It shows that the path works again."""

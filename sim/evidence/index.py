@@ -84,6 +84,10 @@ class Index:
         self.fates: dict[str, Any] = {}  # the cache of `message_fates.fate_of`
         self.judged_streams: list[Any] | None = None  # the cache of `sim.checks.streams`
         self.by_digest: dict[str, list[tuple[str, str]]] = defaultdict(list)  # payload digest -> links, as (from, to)
+        self._read()
+
+    def _read(self) -> None:
+        evidence = self.evidence
         calm = all(example.at_s is None for example in evidence.examples.values())
         self.outages = Outages(evidence.journal.entries, evidence.topology, calm=calm)
         for entry in evidence.journal.entries:

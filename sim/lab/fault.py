@@ -219,12 +219,7 @@ ACTION_VERBS: dict[str, ActionVerb] = {
     "release": ActionVerb(on="link", undoes="holds"),
     "reset": ActionVerb(on="link", state="reset", phrases=("lost its connections at", "", "")),
     "mute": ActionVerb(
-        on="link",
-        state="mute",
-        phrases=("fell silent at", "", ""),
-        name="silent connection",
-        is_silent=True,
-        is_slow=True,
+        on="link", state="mute", phrases=("fell silent at", "", ""), name="silent connection", is_silent=True, is_slow=True
     ),
     "shape": ActionVerb(
         on="link",

@@ -8,7 +8,7 @@ from collections.abc import Collection
 from sim.lab.names import is_probe, machine_of
 from sim.scenario import Crash, Example, Flow, Op, Send, Twice
 
-__all__ = ["assign", "busy_s", "recipient_process", "sender_process"]
+__all__ = ["assign", "busy_s", "recipient_process", "sender_process", "size_of"]
 
 
 def assign(example: Example, skipped: Collection[int] = ()) -> tuple[dict[str, list[tuple[int, Op]]], Counter[str]]:
@@ -33,6 +33,11 @@ def assign(example: Example, skipped: Collection[int] = ()) -> tuple[dict[str, l
 def busy_s(example: Example) -> float:
     """How long slow handlers of a storm take at most, in seconds: as if one thread ran all of them."""
     return sum(op.takes_ms * op.burst for op in example.ops if isinstance(op, Send)) / 1e3
+
+
+def size_of(example: Example) -> int:
+    """How many messages and items a storm sends."""
+    return sum(op.burst if isinstance(op, Send) else op.items if isinstance(op, Flow) else 1 for op in example.ops)
 
 
 def sender_process(participant: str) -> str:

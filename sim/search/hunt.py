@@ -31,7 +31,7 @@ from sim.lab.names import in_plain_words
 from sim.lab.seeds import seed_of
 from sim.lab.topology import Topology
 from sim.scenario import Scenario, save_scenario
-from sim.search.classics import classics
+from sim.scenario.classics import classics
 from sim.search.draw import draws
 from sim.search.shrink import alike, kinds, shrink, steps
 from sim.search.strategies import parts, scenarios, topologies

@@ -5,12 +5,36 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable
 
+from autopilot_net.message import Message
 from sim.virtual.event_loop import Loop, Process
 
-__all__ = ["Closing", "Done", "HandlerThread"]
+__all__ = ["STORM_US", "Closing", "Done", "HandlerThread", "HandlerTimes"]
 
+HANDLER_US = 50
+STORM_US = (50, 1_000, 20_000)  # the durations from which that of a storm's handler is drawn
+LONGEST_US = 2_000_000  # that all handlers of one storm on a calm lab may take, one after the other
+STORM_KEYS = ("STORM", "STORM_ITEM")
 HANDOVER_US = 20  # from the I/O thread to the handler thread
 Done = tuple[int, Callable[[], None]]  # how long the handler takes in microseconds, and what to call then
+
+
+class HandlerTimes:
+    """How long handlers take. A storm's may be slow, so that its process can be killed while it runs: `storm_us`."""
+
+    def __init__(self, storm_us: int) -> None:
+        self._storm_us = storm_us
+        self._most_us = LONGEST_US
+
+    def begin(self, messages: int) -> None:
+        """A storm of so many messages begins on a calm lab. If they are many, the handler of each is quick."""
+        self._most_us = LONGEST_US // max(1, messages)
+
+    def of(self, message: Message) -> int:
+        """How long the handler of a message takes, in microseconds."""
+        if message.key not in STORM_KEYS:
+            return HANDLER_US
+        takes_ms = message.value.get("takes_ms", 0) if isinstance(message.value, dict) else 0
+        return int(takes_ms * 1_000) or min(self._storm_us, self._most_us)
 
 
 class HandlerThread:

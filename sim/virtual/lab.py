@@ -27,12 +27,12 @@ from sim.lab.seeds import seed_of
 from sim.lab.topology import Topology
 from sim.lab.tree import Tree
 from sim.scenario import Bounds, Example
-from sim.scenario.assignments import assign, busy_s
+from sim.scenario.assignments import assign, busy_s, size_of
 from sim.scenario.clocks import MachineClock, clock_plans
-from sim.storms import size_of
 from sim.virtual.driver import Line
 from sim.virtual.event_loop import Loop, Process
 from sim.virtual.faults import VirtualFaults
+from sim.virtual.handler_thread import STORM_US, HandlerTimes
 from sim.virtual.journal import VirtualJournal
 from sim.virtual.machines import Station
 from sim.virtual.programs import Running, snapshots_of, unsettled
@@ -47,10 +47,6 @@ __all__ = ["VirtualLab"]
 
 ARRIVES_S = 1.0  # a message that is not repeated arrives within this, or is lost
 LOOK_US = 20_000  # how often a condition is checked while nothing is reported
-HANDLER_US = 50
-LONGEST_US = 2_000_000  # that all handlers of one storm on a calm lab may take, one after the other
-STORM_US = (50, 1_000, 20_000)  # the durations from which that of a storm's handler is drawn
-STORM_KEYS = ("STORM", "STORM_ITEM")
 UNSOUGHT_S = 5.0  # the wait for messages that seek no confirmation: they may be lost
 CALM_S = 0.2  # the wait for late copies of messages
 
@@ -80,8 +76,7 @@ class VirtualLab:
         self.settle_s = settling_s(topology)
         self.loop = Loop(self.raised)
         self.chance = Rng(seed_of(seed, "virtual"))
-        self._most_us = LONGEST_US  # of a storm's handler: less if it has many messages
-        self._storm_us = storm_us or STORM_US[self.chance.between(0, len(STORM_US))]
+        self._times = HandlerTimes(storm_us or STORM_US[self.chance.between(0, len(STORM_US))])
         plans = clock_plans(topology, seed)
         self.clocks = {id: MachineClock(plan, lambda: self.loop.now) for id, plan in plans.items()}
         self.journal = VirtualJournal(self.loop)
@@ -139,11 +134,8 @@ class VirtualLab:
         return self.clocks[machine]
 
     def handler_us(self, message: Message) -> int:
-        """How long a handler takes. A storm's may be slow, so that its process can be killed while it runs."""
-        if message.key not in STORM_KEYS:
-            return HANDLER_US
-        takes_ms = message.value.get("takes_ms", 0) if isinstance(message.value, dict) else 0
-        return int(takes_ms * 1_000) or min(self._storm_us, self._most_us)
+        """How long the handler of a message takes, in microseconds."""
+        return self._times.of(message)
 
     def raised(self, process: Process, error: Exception) -> None:
         """Journal an exception that escaped a call of `process`."""
@@ -265,7 +257,7 @@ class VirtualLab:
     def storm(self, example: Example, number: int) -> bool:
         """Play one storm, and wait until it has settled. Returns whether it has."""
         senders, due = assign(example)
-        self._most_us = LONGEST_US // max(1, size_of(example))
+        self._times.begin(size_of(example))
         self._storms.connect_peers(example)
         self._storms.play(example, number)
         wanted = {("settled", number, name) for name in senders} | {("reached", number, name) for name in due}

@@ -35,7 +35,7 @@ def wrong_tables(index: Index) -> Iterator[Violation]:
             told.clear()  # it knows no more than what it hears from now on
         elif entry.what == "table" and not _was_struck(index, entry):
             for machine, row in entry.value.items():
-                if machine in told and row != _row(told[machine]) and shown[machine] < SHOWN:
+                if machine in told and row not in _rows(told[machine]) and shown[machine] < SHOWN:
                     shown[machine] += 1
                     yield about_machine(machine, _words(home, machine, row, told[machine]))
 
@@ -48,8 +48,10 @@ def _state(entry: Entry) -> Any:
     return DISCONNECTED if entry.what == "gone" else entry.value.get("state")
 
 
-def _row(state: Any) -> dict[str, Any]:
-    return {"online": state != DISCONNECTED, "state": state}
+def _rows(state: Any) -> list[dict[str, Any]]:
+    """The rows that fit what was told. A machine whose connection is back has yet to say its state."""
+    back = [{"online": True, "state": None}] if state == DISCONNECTED else []
+    return [{"online": state != DISCONNECTED, "state": state}, *back]
 
 
 def _words(home: str, machine: str, row: dict[str, Any], state: Any) -> str:

@@ -29,10 +29,20 @@ class LimitFindings(Struct, kw_only=True):
     broke: list[Violation] = field(default_factory=list)
     unknown: list[Violation] = field(default_factory=list)
 
-    def most(self, what: str, figure: float | None, limit: float | None, *, unit: str = "", machine: str = "") -> None:
-        """Compare a figure with an upper limit. Does nothing without a limit."""
+    def most(
+        self,
+        what: str,
+        figure: float | None,
+        limit: float | None,
+        *,
+        calm: float | None = None,
+        unit: str = "",
+        machine: str = "",
+    ) -> None:
+        """Compare a figure with an upper limit. Does nothing without a limit. `calm`: without what full CPUs cost."""
         if limit is not None and self._is_there(figure, limit, what, unit, machine) and figure > limit:
-            self.broke.append(_about(machine, f"{what}: {digits(figure)}{unit} > {digits(limit)}{unit}"))
+            found = _about(machine, f"{what}: {digits(figure)}{unit} > {digits(limit)}{unit}")
+            self._too_slow(found, is_excused=calm is not None and calm <= limit)
 
     def share(
         self,

@@ -75,9 +75,10 @@ class _Checked:
         made, there = traffic.made, traffic.made > 0
         found.most(f"{name} {traffic.unit}lost", traffic.lost if there else None, limits.lost, machine=of)
         found.most(f"{name} {traffic.unit}handled twice", traffic.twice if there else None, limits.twice, machine=of)
-        found.most(f"{name} {traffic.unit}missing", traffic.missing if there else None, limits.missing, machine=of)
-        missing_pct = 100 * traffic.missing / made if there else None
-        found.most(f"{name} % missing", missing_pct, limits.missing_pct, machine=of)
+        missing, calm = (traffic.missing, traffic.missing - traffic.excused) if there else (None, None)
+        found.most(f"{name} {traffic.unit}missing", missing, limits.missing, calm=calm, machine=of)
+        missing_pct, calm_pct = (None if some is None else 100 * some / made for some in (missing, calm))
+        found.most(f"{name} % missing", missing_pct, limits.missing_pct, calm=calm_pct, machine=of)
         came = traffic.came
         slowest = self._journeys.slowest_words
         found.share(f"{name} p50 ms", came, 0.5, limits.p50_ms, machine=of, slowest=slowest)

@@ -37,7 +37,7 @@ class Transit(Struct, frozen=True, kw_only=True):
     is_timed: bool = True  # False of an item of a lab's own program: nobody knows when it was made
     is_lost: bool = False  # it sought a confirmation, and never came
     is_twice: bool = False
-    is_busy: bool = False  # the CPUs of this computer were full while it was under way
+    is_busy: bool = False  # the CPUs of this computer were full while it was under way, or when it was lost
 
     @property
     def ms(self) -> float:
@@ -62,6 +62,11 @@ class Traffic(Struct, kw_only=True):
     def came(self) -> list[Transit]:
         """What arrived, and took a time that is known."""
         return [transit for transit in self.transits if transit.came is not None and transit.is_timed]
+
+    @property
+    def excused(self) -> int:
+        """How many of `missing` a sender may have left out because the CPUs of this computer were full."""
+        return sum(transit.came is None and transit.is_busy for transit in self.transits)
 
     @property
     def arrivals(self) -> list[int]:
@@ -182,7 +187,7 @@ def stream_traffic(row: StreamRow, known: StreamTimes | None, busy: Sequence[Spa
             path=(known.sender, known.to) if known is not None else ("", ""),
             is_timed=known is not None and known.is_timed,
             is_lost=row.reliable and came is None,
-            is_busy=_is_busy(busy, made, came),
+            is_busy=_is_busy(busy, made, came if came is not None or row.reliable else made),
         )
         for n, (made, came) in enumerate(items)
     ]

@@ -50,7 +50,7 @@ def test_one_that_is_back_says_so_by_a_handshake_or_by_its_state() -> None:
         assert told(host) == [("rig_1", DISCONNECTED)]
         role.neighbour("rig_1", is_there=True)
         assert host.take() == []
-        assert role.online["rig_1"]
+        assert (role.online["rig_1"], role.pilots["rig_1"]["state"]) == (True, None)
         if back == "STATE":
             role.state(message("rig_1", "STATE", "RUNNING"))
         else:

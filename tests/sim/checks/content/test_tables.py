@@ -12,6 +12,7 @@ from tests.sim.journal_builder import Tale, evidence
 
 RUNS = {"online": True, "state": "RUNNING"}
 IDLE = {"online": True, "state": "IDLE"}
+BACK = {"online": True, "state": None}
 GONE = {"online": False, "state": "DISCONNECTED"}
 
 
@@ -34,7 +35,13 @@ def said(tale: Tale, row: dict[str, Any], *, at: float = 9.0) -> list[str]:
 
 @pytest.mark.parametrize(
     ("states", "row"),
-    [(("IDLE", "RUNNING"), RUNS), (("RUNNING", "DISCONNECTED"), GONE), (("DISCONNECTED", "RUNNING"), RUNS), ((), RUNS)],
+    [
+        (("IDLE", "RUNNING"), RUNS),
+        (("RUNNING", "DISCONNECTED"), GONE),
+        (("DISCONNECTED", "RUNNING"), RUNS),
+        ((), RUNS),
+        (("DISCONNECTED",), BACK),
+    ],
 )
 def test_a_table_says_what_was_told_last(states: tuple[str, ...], row: dict[str, Any]) -> None:
     assert said(heard(*states), row) == []

@@ -57,6 +57,17 @@ def test_time_on_full_cpus_does_not_count_for_a_limit_in_seconds() -> None:
     assert expect(tale, handshake_within_s=5.0).result == "fail"
 
 
+def test_what_an_unreliable_stream_left_out_on_full_cpus_says_nothing() -> None:
+    tale = streamed("camera", lost=(18, 19))
+    limits = {"camera": Limits(missing=0, missing_pct=1.0)}
+    made = {entry.n: entry.t / 1e9 for entry in tale.journal.entries if entry.what == "item_made"}
+    full = (made[18], made[19])
+    assert on_a_busy_computer(tale, full, streams=limits).result == "unknown"
+    assert on_a_busy_computer(tale, (made[18] - 0.6, made[18] - 0.55), streams=limits).result == "fail"
+    reliable = {"wheel": Limits(missing=0)}
+    assert on_a_busy_computer(streamed("wheel", lost=(18, 19)), full, streams=reliable).result == "fail"
+
+
 def test_a_rate_counts_on_idle_cpus() -> None:
     """Ten items a second of which eight were delayed by ten seconds."""
     tale = streamed("wheel")

@@ -119,51 +119,48 @@ def _windows() -> dict[str, Scenario]:
 
 
 def _lives() -> dict[str, Scenario]:
-    durable = ("T", "rig_1", "rig_2", "cam")
-    slow = {"rig_1": Link(latency_ms=200)}
-    found = {
-        "a confirmation comes when its sender has begun anew": _scenario(
-            _lab(
-                Fault(hold="rig_1", at_s=0.8, release_after_s=2.6),
-                Fault(kill="rig_1", what="program", at_s=1.0, restart_after_s=0.3),
-                links=slow,
-                repeat_s=2.0,
-            ),
-            {0.5: [_send("_rig_1", "T", 4)], 2.0: [_send("_rig_1", "T", 4)]},
-        )
+    held = Fault(hold="rig_1", at_s=0.8, release_after_s=2.6)
+    killed = Fault(kill="rig_1", what="program", at_s=1.0, restart_after_s=0.3)
+    slow = _lab(held, killed, links={"rig_1": Link(latency_ms=200)}, repeat_s=2.0)
+    sent: list[Op] = [_send("_rig_1", "T", 4)]
+    return {
+        "a confirmation comes when its sender has begun anew": _scenario(slow, {0.5: sent, 2.0: sent}),
+        **_deaths("", ()),
+        **_deaths(", and all is durable", MACHINES),
     }
-    for words, ids in (("", ()), (", and all is durable", durable)):
-        found |= {
-            f"confirmations are lost until the recipient has died{words}": _scenario(
-                _lab(
-                    Fault(drop="rig_1", key="CONFIRM", at_s=0.2, heal_after_s=2),
-                    Fault(kill="T", what="station", at_s=1.4, restart_after_s=0.3),
-                    durable=ids,
-                ),
-                {0.5: [_send("_rig_1", "T", 3)], 0.6: [_send("rig_1.probe", "T")]},
+
+
+def _deaths(words: str, ids: tuple[str, ...]) -> dict[str, Scenario]:
+    return {
+        f"confirmations are lost until the recipient has died{words}": _scenario(
+            _lab(
+                Fault(drop="rig_1", key="CONFIRM", at_s=0.2, heal_after_s=2),
+                Fault(kill="T", what="station", at_s=1.4, restart_after_s=0.3),
+                durable=ids,
             ),
-            f"confirmations are lost until the sender has died{words}": _scenario(
-                _lab(
-                    Fault(drop=("rig_1", "cam"), key="CONFIRM", at_s=0.2, heal_after_s=2),
-                    Fault(kill="rig_1", at_s=1.4, restart_after_s=0.3),
-                    durable=ids,
-                ),
-                {0.5: [_send("_rig_1", "T", 3), _send("rig_1", "T", 2)], 3.0: [_send("_rig_1", "T", 3)]},
+            {0.5: [_send("_rig_1", "T", 3)], 0.6: [_send("rig_1.probe", "T")]},
+        ),
+        f"confirmations are lost until the sender has died{words}": _scenario(
+            _lab(
+                Fault(drop=("rig_1", "cam"), key="CONFIRM", at_s=0.2, heal_after_s=2),
+                Fault(kill="rig_1", at_s=1.4, restart_after_s=0.3),
+                durable=ids,
             ),
-            f"a rig dies with messages that nobody has taken{words}": _scenario(
-                _lab(
-                    Fault(hold="rig_1", at_s=0.4, release_after_s=3),
-                    Fault(kill="rig_1", at_s=1.4, restart_after_s=0.3),
-                    durable=ids,
-                ),
-                {0.5: [_send("_rig_1", "T", 3), _send("cam", "T", 3)], 5.0: [_send("_rig_1", "T", 3)]},
+            {0.5: [_send("_rig_1", "T", 3), _send("rig_1", "T", 2)], 3.0: [_send("_rig_1", "T", 3)]},
+        ),
+        f"a rig dies with messages that nobody has taken{words}": _scenario(
+            _lab(
+                Fault(hold="rig_1", at_s=0.4, release_after_s=3),
+                Fault(kill="rig_1", at_s=1.4, restart_after_s=0.3),
+                durable=ids,
             ),
-            f"a recipient dies with messages that it has yet to handle{words}": _scenario(
-                _lab(Fault(kill="rig_1", at_s=2.5, restart_after_s=0.3), durable=ids),
-                {0.5: [replace(_send("T", "rig_1", 6), takes_ms=700), _send("_T", "_rig_1", 4)]},
-            ),
-        }
-    return found
+            {0.5: [_send("_rig_1", "T", 3), _send("cam", "T", 3)], 5.0: [_send("_rig_1", "T", 3)]},
+        ),
+        f"a recipient dies with messages that it has yet to handle{words}": _scenario(
+            _lab(Fault(kill="rig_1", at_s=2.5, restart_after_s=0.3), durable=ids),
+            {0.5: [replace(_send("T", "rig_1", 6), takes_ms=700), _send("_T", "_rig_1", 4)]},
+        ),
+    }
 
 
 def _streams() -> dict[str, Scenario]:

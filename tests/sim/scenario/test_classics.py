@@ -9,7 +9,7 @@ import pytest
 from sim.coverage.tally import Tally
 from sim.lab.topology import load
 from sim.scenario import load_scenario, save_scenario
-from sim.search.classics import classics
+from sim.scenario.classics import classics
 from sim.search.hunt import played
 from sim.search.trial import run_virtually
 from tests import ROOT
