@@ -219,7 +219,8 @@ ACTION_VERBS: dict[str, ActionVerb] = {
     "release": ActionVerb(on="link", undoes="holds"),
     "reset": ActionVerb(on="link", state="reset", phrases=("lost its connections at", "", "")),
     "mute": ActionVerb(
-        on="link", state="mute", phrases=("fell silent at", "", ""), name="silent connection", is_silent=True, is_slow=True
+        on="link", is_silent=True, is_slow=True,
+        state="mute", phrases=("fell silent at", "", ""), name="silent connection",
     ),
     "shape": ActionVerb(
         on="link",

@@ -52,6 +52,8 @@ def test_an_upstream_that_does_not_read_is_full_and_not_gone(context: Context) -
     rig = Ends(context, "rig_1").connect("T", port)
     rig.until(lambda: rig.news == [("T", True)])
     assert fill(lambda: rig.send("T", BIG) is SendResult.LATE)
+    # zmq moves some of what is in its pipe on to the system meanwhile, later on a busy machine.
+    assert fill(lambda: rig.send("T", b"x") is SendResult.FULL) <= 4 * PIPE
     assert fill(lambda: rig.send("T", b"x") is SendResult.FULL) <= PIPE
     assert read(deaf) == [b"rig_1", b""]
 
