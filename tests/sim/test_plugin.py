@@ -24,6 +24,7 @@ pilots:
     streams: {wheel: {fields: [x, t], rate_hz: 20}}
     children: [{id: rig_1_box, program: "PROGRAM"}]
 session: {duration_s: 1}
+storm: {load: false, shrink_s: 0}
 repeat_interval_s: 1
 """
 BOXES = """\
@@ -144,7 +145,7 @@ def test_a_reboot_costs_no_trial(virtual_lab):
     assert played.held, played
     assert played.scenario.seed == 5
 
-@settings(max_examples=10, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=5, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 @pytest.mark.lab("good.yaml", own_programs=False)
 def test_whatever_is_drawn(virtual_lab, data):
