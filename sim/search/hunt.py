@@ -240,7 +240,7 @@ def _work(pipe: Connection, topology: Topology, seed: int, worker: int, jobs: in
     rest_collector()
     pipe.send((0, None, Tally()))  # ready
     tally = Tally()  # since the last report
-    reported_at = time.monotonic()
+    reported_at = 0.0  # the first scenario is told at once
     for number, scenario in enumerate(played(topology, seed=seed, worker=worker, jobs=jobs)):
         broke = run(scenario, tally)
         if broke:

@@ -13,7 +13,7 @@ from tests.autopilot_net.protocol.invariants import message_of
 from tests.autopilot_net.protocol.test_inbox import numbered
 from tests.autopilot_net.protocol.wire import LOSE, PASS, Wire
 
-TRIES = 1_000
+TRIES = 400
 
 
 def pair(**options: object) -> Wire:
