@@ -95,6 +95,13 @@ BUGS = [
     ),
     Bug(
         "liveness",
+        "an upstream is given up after a moment's silence",
+        file="autopilot_net/protocol/liveness.py",
+        old="DEAF = 7  #",
+        new="DEAF = 0.5  #",
+    ),
+    Bug(
+        "liveness",
         "a slow upstream is taken for dead",
         file="autopilot_net/protocol/liveness.py",
         old="        wait = max(intervals * self._interval, 2 * self._slow()) * float(1 << self._failures)\n",

@@ -281,6 +281,14 @@ BUGS = [
     ),
     Bug(
         "programs",
+        "the lab's program ends its process",
+        file="topologies/wheelbox.py",
+        old="        self.l_stop(None)  # a second START, as after a graduation, begins anew\n",
+        new="        __import__('os')._exit(3)\n",
+        by="lab",
+    ),
+    Bug(
+        "programs",
         "a thread of the lab's program outlives it",
         file="topologies/wheelbox.py",
         old="    def close(self) -> None:\n        self.l_stop(None)\n",
