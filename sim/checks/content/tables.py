@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterator
 from typing import Any
 
@@ -10,34 +10,52 @@ from autopilot_net.roles.terminal import DISCONNECTED
 from sim.checks.result import about_machine
 from sim.evidence.index import Index
 from sim.evidence.journal import Entry
+from sim.evidence.outage import seconds
 from sim.evidence.violation import Violation
 
 __all__ = ["wrong_tables"]
 
+ABOUT_S = 1.0  # how much later a listen may have its message than another, on CPUs that are not full
 SHOWN = 2  # of each machine: those that follow are the same
 
 
 def wrong_tables(index: Index) -> Iterator[Violation]:
     """The rows that are not what the terminal's program had heard.
 
-    The terminal's station passes on each state before it answers, and one handler of the program has them in order. So
-    the last one that came is that of the table, but for states that seek no confirmation, which a fault may take.
+    The terminal's station passes on each state before it answers. But a program has a thread for each of its listens,
+    so that a table may be handled before a state that came before it. What comes at about the same time fits too.
     """
     home = index.evidence.topology.terminal.id
-    told: dict[str, Any] = {}
+    told = _told(index, "_" + home)
     shown: Counter[str] = Counter()
+    for entry in index.evidence.journal.of("table"):
+        if _was_struck(index, entry) or index.was_busy(entry.t, entry.t):
+            continue
+        for machine, row in entry.value.items():
+            states = _around(told[machine], entry.t)
+            if states and shown[machine] < SHOWN and not any(row in _rows(state) for state in states):
+                shown[machine] += 1
+                yield about_machine(machine, _words(home, machine, row, states[0]))
+
+
+def _told(index: Index, program: str) -> dict[str, list[tuple[int, Any]]]:
+    """When the program was told which state, by machine. A later life knows no more than what it hears."""
+    told: dict[str, list[tuple[int, Any]]] = defaultdict(list)
     for entry in index.evidence.journal.entries:
-        if entry.by != "_" + home:
+        if entry.by != program:
             continue
         if entry.what in ("state", "gone", "shook"):
-            told[_machine(entry)] = _state(entry)
+            told[_machine(entry)].append((entry.t, _state(entry)))
         elif entry.what == "start":
-            told.clear()  # it knows no more than what it hears from now on
-        elif entry.what == "table" and not _was_struck(index, entry):
-            for machine, row in entry.value.items():
-                if machine in told and row not in _rows(told[machine]) and shown[machine] < SHOWN:
-                    shown[machine] += 1
-                    yield about_machine(machine, _words(home, machine, row, told[machine]))
+            told.clear()
+    return told
+
+
+def _around(told: list[tuple[int, Any]], t: int) -> list[Any]:
+    """The state that was told last before `t`, and those at about that time; empty if none was told before."""
+    before = [state for at, state in told if at <= t]
+    near = [state for at, state in told if abs(at - t) <= seconds(ABOUT_S)]
+    return [before[-1], *near] if before else []
 
 
 def _machine(entry: Entry) -> str:

@@ -69,3 +69,11 @@ def test_what_the_terminal_missed_while_it_was_down_it_cannot_know() -> None:
     assert said(tale, IDLE) == []
     tale.at(40).heard("rig_1", "RUNNING", sender="_rig_1")
     assert len(said(tale, IDLE, at=60.0)) == 1
+
+
+@pytest.mark.parametrize(("later", "is_right"), [(0.5, True), (5.0, False)])
+def test_a_state_that_is_handled_soon_after_the_table_fits(later: float, is_right: bool) -> None:
+    """Each listen of a program has a thread of its own."""
+    tale = heard("IDLE")
+    tale.at(9 + later).heard("rig_1", "RUNNING", sender="_rig_1")
+    assert (said(tale, RUNS) == []) is is_right
