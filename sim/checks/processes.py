@@ -15,7 +15,8 @@ from sim.verdict import Check
 __all__ = ["check_processes"]
 
 SOON_S = 2.0  # a listen that takes less has returned soon, however short the session is
-NO_FILE = "nothing of it came from"  # in the error of a START whose file was asked for, and did not come
+# In the error of a START whose file was asked for, and did not come: the question was lost, or the answer.
+NO_FILE = ("nothing of it came from", "was asked for it, and its recipient could not pass it on")
 IN_VAIN = "no confirmation came"  # in the error of a role that waited for a confirmation
 
 
@@ -80,7 +81,7 @@ def _exceptions(index: Index) -> tuple[list[str], list[Violation]]:
     in_vain = [about_machine(m, f"{m}: {error}") for m, error, trace in errors if IN_VAIN in error and not trace]
     explained, broke = excused(index, in_vain)
     for m, error, trace in errors:
-        outage = _why_no_file(index, m) if NO_FILE in error else None
+        outage = _why_no_file(index, m) if any(words in error for words in NO_FILE) else None
         if outage is not None:
             explained.append(f"{m}: {error}: {outage.words}")
         elif IN_VAIN not in error or trace:

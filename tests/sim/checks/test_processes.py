@@ -10,7 +10,7 @@ from sim.checks.registry import check_all
 from sim.evidence.index import Evidence
 from sim.evidence.journal import Entry
 from tests.sim.checks.healthy_run import again, broke, forget
-from tests.sim.journal_builder import Tale, evidence
+from tests.sim.journal_builder import Tale, checked, evidence
 
 
 def test_a_process_that_ended_by_itself_is_named(run: Evidence) -> None:
@@ -42,6 +42,22 @@ def test_an_exception_stands_there_once_however_often_it_was_told(run: Evidence)
     for by in ("_rig_1", "_T", "_T"):
         run.journal.entries.append(Entry(t=0, by=by, what="exception", value=dict(told)))
     assert broke(run) == {"programs": ["rig_1: ValueError: no pin 7"]}
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "tone: nothing of it came from T for 30 s",
+        "tone: the terminal was asked for it, and its recipient could not pass it on",
+    ],
+)
+def test_a_start_whose_file_a_cut_took_is_explained_and_where_nothing_was_cut_it_is_not(words: str) -> None:
+    value = {"machine": "rig_1", "exception": f"START was not begun on rig_1: {words}", "traceback": ""}
+    tale = Tale()
+    tale.at(12).note("exception", "_T", first_sender="rig_1", value=value)
+    assert checked("programs", tale).violations == [f"rig_1: {value['exception']}"]
+    check = checked("programs", tale.struck("cut", "rig_1", since=10, until=20, end="heal"))
+    assert (check.violations, len(check.explained)) == ([], 1)
 
 
 @pytest.mark.parametrize("value", ["the lever is stuck", None, ["?"], {"why": "the lever is stuck"}])
