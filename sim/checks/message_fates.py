@@ -27,6 +27,7 @@ HANDLED = ("STORM", "CRASH", "CALM", "DATA", "START", "STOP", "PARAM", "CHANGE")
 UP = "its time is up"  # how the library says that a message was given up because of that
 TIMER_S = 0.5  # how late a sender may give up, where the CPUs are not full
 LATE_S = 2.0  # how long a repeat may take on a path without outages
+HANDLER_S = 0.02  # how long the handler of a storm's message takes at most, if its storm does not say
 COMMIT_S = 0.5  # from the journal entry of a message until its durable sender has stored it
 
 
@@ -90,7 +91,7 @@ def _judge_settling(index: Index, fate: Fate) -> None:
         _judge_unsettled(index, fate)
         return
     outage = _why_expired(index, fate, settled.t)
-    if outage is None and made.expires_s and (index.slow_s or _has_slow_links(index)):
+    if outage is None and made.expires_s and (index.slow_s or _has_slow_links(index) or _is_behind_many(index, made)):
         fate.explained.append(f"{message_words(made)} expired after {made.expires_s:g} s: a handler or a link is slow")
     elif outage is None:
         _break(fate, f"was never confirmed: {settled.value}")
@@ -162,6 +163,13 @@ def _why_too_late(index: Index, made: Entry, at: int) -> Outage | None:
     since = made.t - seconds(TTL * index.repeat_s)
     struck = index.outages.on(path_to_confirm(index, made), both_ways=True)
     return next((outage for outage in struck if outage.overlaps(since, at)), None)
+
+
+def _is_behind_many(index: Index, made: Entry) -> bool:
+    """Whether the handlers of its storm alone may take as long as it has, in virtual time."""
+    storm = index.evidence.examples.get(made.example)
+    count = 0 if storm is None else sum(op.burst for op in storm.ops if isinstance(op, Send))
+    return count * HANDLER_S >= 0.8 * made.expires_s
 
 
 def _has_slow_links(index: Index) -> bool:

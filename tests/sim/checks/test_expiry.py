@@ -67,3 +67,10 @@ def test_behind_a_slow_handler_it_may_expire() -> None:
     check = check_of(run, "confirm")
     assert check.violations == []
     assert check.explained == [f"{NAME} expired after 2 s: a handler or a link is slow"]
+
+
+def test_behind_many_messages_of_its_storm_it_may_expire() -> None:
+    for burst, violations in ((100, 0), (10, 1)):
+        run = evidence(expiring())
+        run.examples[0] = Example(ops=(Send(frm="rig_1", to="T", burst=burst),), at_s=20)
+        assert len(check_of(run, "confirm").violations) == violations
