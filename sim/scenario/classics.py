@@ -7,6 +7,8 @@ is out of patience after three.
 
 from __future__ import annotations
 
+from functools import cache
+
 from msgspec.structs import replace
 
 from sim.lab.fault import Fault, Link
@@ -19,7 +21,6 @@ __all__ = ["classics"]
 
 MACHINES = ("T", "rig_1", "cam", "rig_2")
 REPEAT_S = 0.5
-PATIENCE_S = 6 * REPEAT_S
 LARGE = Payload(text=f'"{"x" * 1_000}"')
 LARGEST = Payload(text=f'"{"x" * 9_000}"')
 STREAMS = {
@@ -234,9 +235,14 @@ def _scenario(
     )
 
 
+@cache
+def _tree() -> Tree:
+    return Tree(_lab())
+
+
 def _send(frm: str, to: str, burst: int = 1) -> Send:
     """Along explicit hops, where the id alone would not do."""
-    hops = Tree(_lab()).hops(frm, to) if frm.endswith(".probe") or to.endswith(".probe") else ()
+    hops = _tree().hops(frm, to) if frm.endswith(".probe") or to.endswith(".probe") else ()
     return Send(frm=frm, to=to, hops=hops, burst=burst)
 
 

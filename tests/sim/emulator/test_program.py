@@ -11,23 +11,15 @@ from sim.emulator.program import EmulatedProgram
 from sim.emulator.sender import Sender
 from sim.lab.topology import Machine, Topology
 from tests.patience import DEADLINE_S
+from tests.sim.emulator.made_up_lab import Journal
 
 NOTES = {"state": "RUNNING", "session": 0, "facts": {"session": 0, "subject": "m"}, "trial": 3, "numbers": {}}
 
 
-class JournalWriter:
-    """What was written down, and by which life."""
+class JournalWriter(Journal):
+    """What was written down by a second life."""
 
     life = 1
-
-    def __init__(self) -> None:
-        self.lines: list[tuple[str, dict[str, Any]]] = []
-
-    def now(self) -> int:
-        return 0
-
-    def write(self, what: str, **facts: Any) -> None:
-        self.lines.append((what, facts))
 
 
 class Participant:
