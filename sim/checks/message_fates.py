@@ -19,6 +19,7 @@ from sim.evidence.spans import touches
 from sim.evidence.violation import Violation
 from sim.lab.names import is_node, machine_of
 from sim.scenario import Send
+from sim.scenario.assignments import HANDLER_US
 
 __all__ = ["HANDLED", "Fate", "fate_of", "may_be_under_way", "path_to_confirm"]
 
@@ -27,7 +28,6 @@ HANDLED = ("STORM", "CRASH", "CALM", "DATA", "START", "STOP", "PARAM", "CHANGE")
 UP = "its time is up"  # how the library says that a message was given up because of that
 TIMER_S = 0.5  # how late a sender may give up, where the CPUs are not full
 LATE_S = 2.0  # how long a repeat may take on a path without outages
-HANDLER_S = 0.02  # how long the handler of a storm's message takes at most, if its storm does not say
 COMMIT_S = 0.5  # from the journal entry of a message until its durable sender has stored it
 
 
@@ -169,7 +169,7 @@ def _is_behind_many(index: Index, made: Entry) -> bool:
     """Whether the handlers of its storm alone may take as long as it has, in virtual time."""
     storm = index.evidence.examples.get(made.example)
     count = 0 if storm is None else sum(op.burst for op in storm.ops if isinstance(op, Send))
-    return count * HANDLER_S >= 0.8 * made.expires_s
+    return count * max(HANDLER_US) / 1e6 >= 0.8 * made.expires_s
 
 
 def _has_slow_links(index: Index) -> bool:

@@ -8,7 +8,10 @@ from collections.abc import Collection
 from sim.lab.names import is_probe, machine_of
 from sim.scenario import Crash, Example, Flow, Op, Send, Twice
 
-__all__ = ["assign", "busy_s", "recipient_process", "sender_process", "size_of"]
+__all__ = ["HANDLER_US", "assign", "busy_s", "recipient_process", "sender_process", "size_of"]
+
+# The durations from which, in virtual time, that of a storm's handlers is drawn where the storm does not say.
+HANDLER_US = (50, 1_000, 20_000)
 
 
 def assign(example: Example, skipped: Collection[int] = ()) -> tuple[dict[str, list[tuple[int, Op]]], Counter[str]]:

@@ -8,10 +8,9 @@ from collections.abc import Callable
 from autopilot_net.message import Message
 from sim.virtual.event_loop import Loop, Process
 
-__all__ = ["STORM_US", "Closing", "Done", "HandlerThread", "HandlerTimes"]
+__all__ = ["Closing", "Done", "HandlerThread", "HandlerTimes"]
 
 HANDLER_US = 50
-STORM_US = (50, 1_000, 20_000)  # the durations from which that of a storm's handler is drawn
 LONGEST_US = 2_000_000  # that all handlers of one storm on a calm lab may take, one after the other
 STORM_KEYS = ("STORM", "STORM_ITEM")
 HANDOVER_US = 20  # from the I/O thread to the handler thread

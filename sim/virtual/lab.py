@@ -27,12 +27,12 @@ from sim.lab.seeds import seed_of
 from sim.lab.topology import Topology
 from sim.lab.tree import Tree
 from sim.scenario import Bounds, Example
-from sim.scenario.assignments import assign, busy_s, size_of
+from sim.scenario.assignments import HANDLER_US, assign, busy_s, size_of
 from sim.scenario.clocks import MachineClock, clock_plans
 from sim.virtual.driver import Line
 from sim.virtual.event_loop import Loop, Process
 from sim.virtual.faults import VirtualFaults
-from sim.virtual.handler_thread import STORM_US, HandlerTimes
+from sim.virtual.handler_thread import HandlerTimes
 from sim.virtual.journal import VirtualJournal
 from sim.virtual.machines import Station
 from sim.virtual.programs import Running, snapshots_of, unsettled
@@ -76,7 +76,7 @@ class VirtualLab:
         self.settle_s = settling_s(topology)
         self.loop = Loop(self.raised)
         self.chance = Rng(seed_of(seed, "virtual"))
-        self._times = HandlerTimes(storm_us or STORM_US[self.chance.between(0, len(STORM_US))])
+        self._times = HandlerTimes(storm_us or HANDLER_US[self.chance.between(0, len(HANDLER_US))])
         plans = clock_plans(topology, seed)
         self.clocks = {id: MachineClock(plan, lambda: self.loop.now) for id, plan in plans.items()}
         self.journal = VirtualJournal(self.loop)
