@@ -42,7 +42,8 @@ class Liveness:
         self._answers = False  # whether it has sent a probe back by this connection
         self._is_mute = False  # whether another connection was tried because nothing had ever come
         self._waits_since: float | None = None  # when the oldest probe was sent that nothing has come after
-        self._asked: dict[int, float] = {}  # probes under way, by number, each with its time
+        self._asked: dict[int, float] = {}  # probes without an answer yet, by number, each with its time
+        self._met_at: float | None = None  # when zmq's own probe was sent; None once anything was sent back
         self._number = 0
         self._slowest = 0.0  # the slowest recent round trip, in seconds
         self._failures = 0  # connections in a row that were made anew for their silence
@@ -54,6 +55,7 @@ class Liveness:
         self.probe_at = now + self._interval
         self.is_new, self._waits_since = True, now
         self._asked.clear()
+        self._met_at = now
         self._echoes_due, self._flush_left = 1, 0
 
     def lose(self) -> None:
@@ -73,11 +75,13 @@ class Liveness:
         self._answers, self._is_mute = True, False
         self._echoes_due = max(0, self._echoes_due - 1)
         self._flush_left = max(0, self._flush_left - 1)
+        if self._met_at is not None:
+            self._learn(now - self._met_at)
+            self._met_at = None
         if not number and self._asked:
             number = next(iter(self._asked))
         if number in self._asked:
-            took = now - self._asked[number]
-            self._slowest = max(took, FADES * self._slowest)
+            self._learn(now - self._asked[number])
             self._asked = {n: at for n, at in self._asked.items() if n > number}
 
     def flush(self) -> None:
@@ -119,17 +123,19 @@ class Liveness:
             self._failures = min(self._failures + 1, MAX_DOUBLINGS)
             self._is_mute = not is_known
             return [Move.RECONNECT]
-        horizon = now - max(SILENT * self._interval, self._slow())
-        self._asked = {number: at for number, at in self._asked.items() if at >= horizon}
         moves = []
         if not self.is_silent and not self.is_new and silence >= max(SILENT * self._interval, self._slow()):
             self.is_silent = True
             moves.append(Move.TELL)
-        if len(self._asked) < UNANSWERED:
+        horizon = now - max(SILENT * self._interval, self._slow())  # what was asked before may be lost
+        if sum(at >= horizon for at in self._asked.values()) < UNANSWERED:
             self._echoes_due += 1
             self._waits_since = now if self._waits_since is None else self._waits_since
             moves.append(Move.PROBE)
         return moves
+
+    def _learn(self, took: float) -> None:
+        self._slowest = max(took, FADES * self._slowest)
 
     def _slow(self) -> float:
         return ROUND_TRIPS * self._slowest

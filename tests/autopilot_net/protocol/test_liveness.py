@@ -19,6 +19,7 @@ from autopilot_net.protocol.effects import (
     Transmit,
 )
 from autopilot_net.protocol.endpoint import Endpoint, Settings
+from autopilot_net.protocol.liveness import Liveness, Move
 from autopilot_net.protocol.probes import PROBE, ProbeState, read_state
 from autopilot_net.protocol.router import READY_AT_ONCE
 from autopilot_net.protocol.send_queue import CONTROLS, SendQueue
@@ -208,6 +209,27 @@ def test_who_answers_late_is_waited_for_as_long_in_proportion() -> None:
     assert wire.of("rig_1", Reconnect) == []
     wire.run(12)
     assert wire.of("rig_1", Reconnect) == [Reconnect("T")]
+
+
+def test_a_round_trip_of_any_length_is_learnt_by_its_first_answer() -> None:
+    """The link of a rig may become slower all at once than silence is waited for."""
+    liveness = Liveness(1.0)
+    liveness.meet(now=0)
+    answers: dict[int, int] = {}  # when each comes, and to which probe
+    reconnects = []
+    for now in range(1, 600):
+        for move in liveness.move(now=now, is_ours=False, is_full=False):
+            if move is Move.PROBE:
+                answers[now + (20 if now > 10 else 0)] = liveness.next_number(now=now)
+            elif move is Move.RECONNECT:
+                reconnects.append(now)
+                answers = {now + 20: 0}
+                liveness.lose()
+                liveness.meet(now=now)
+        if now in answers:
+            liveness.hear()
+            liveness.echo(answers.pop(now), now=now)
+    assert len(reconnects) <= 2, reconnects
 
 
 def test_those_below_are_told_that_nothing_is_read_above_and_when_it_is_again() -> None:
