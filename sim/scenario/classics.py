@@ -78,8 +78,8 @@ def _paths() -> dict[str, Scenario]:
 def _patience() -> dict[str, Scenario]:
     return {
         "a link is slower than a probe waits": _scenario(
-            _lab(Fault(slow="rig_1", latency_ms=6_000, at_s=0.5, heal_after_s=150), repeat_s=10.0),
-            {at_s: _both("T.probe", "cam.probe") for at_s in (1.0, 140.0, 170.0)},
+            _lab(Fault(slow="rig_1", latency_ms=10_000, at_s=0.5, heal_after_s=250), repeat_s=30.0, ping_s=600.0),
+            {at_s: _both("T.probe", "cam.probe") for at_s in (1.0, 240.0, 290.0)},
         ),
         "a link stands still, and works again before it is given up": _scenario(
             _lab(Fault(hold="rig_1", at_s=0.5, release_after_s=5.5)),
@@ -91,6 +91,13 @@ def _patience() -> dict[str, Scenario]:
         "an order expires on its way to a program that is away": _scenario(
             _lab(Fault(kill="rig_1", what="program", at_s=0.3, restart_after_s=8)),
             {0.5: [replace(_send("_T", "_rig_1", 3), expires_s=1.0), _send("T", "_rig_1", 2)]},
+        ),
+        "the time of messages is over that wait for those before them": _scenario(
+            _lab(Fault(drop="rig_1", key="STORM", probability=0.6, at_s=0.2, heal_after_s=2.5)),
+            {
+                0.5: [replace(op, expires_s=1.2) for op in (_send("_rig_1", "T", 12), _send("T", "rig_1", 12))],
+                2.2: [_send("_rig_1", "T", 3), _send("T", "rig_1", 3)],
+            },
         ),
         "a pipe is full for longer than anybody is patient": _scenario(
             _lab(Fault(hold="rig_1", at_s=0.5, release_after_s=5)),
@@ -197,6 +204,7 @@ def _lab(
     durable: tuple[str, ...] = (),
     links: dict[str, Link] | None = None,
     repeat_s: float = REPEAT_S,
+    ping_s: float = 1.0,
     plays: bool = False,
 ) -> Topology:
     tree = {"T": None, "rig_1": "T", "cam": "rig_1", "rig_2": "T"}
@@ -221,7 +229,7 @@ def _lab(
         files=Files(synthetic_kb={"L.wav": 600} if plays else {}),
         session=PLAYED if plays else Session(duration_s=20.0),
         repeat_interval_s=repeat_s,
-        ping_interval_s=1.0,
+        ping_interval_s=ping_s,
         faults=faults,
     )
 
