@@ -1,4 +1,4 @@
-"""The storm of load that a calm lab is given: more than a window of messages and of bytes, and a slow handler."""
+"""The storm of load that a calm lab is given: more than a window of messages and of bytes, also to a slow handler."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ __all__ = ["load_storm"]
 MESSAGES = 1_100  # a window is 1,000
 LARGE = Payload(text=f'"{"x" * 250_000}"')
 LARGE_COUNT = 40  # 10 MB of them: a window is 8 MiB
-SLOW_COUNT, SLOW_MS = 30, 20
+SLOW_COUNT, SLOW_MS = 48, 20  # more than a window of bytes, and slower than any sender
 ITEMS = 200
 STREAMS = 12  # more, of one item each: a stream has sockets of its own
 
@@ -32,7 +32,7 @@ def load_storm(topology: Topology) -> Example | None:
         ops=(
             Send(frm=probe, to=seat, hops=tree.hops(probe, seat), burst=MESSAGES),
             Send(frm=home, to=near, payload=LARGE, burst=LARGE_COUNT),
-            Send(frm=seat, to=far, burst=SLOW_COUNT, takes_ms=SLOW_MS),
+            Send(frm=seat, to=far, payload=LARGE, burst=SLOW_COUNT, takes_ms=SLOW_MS),
             Flow(frm=probe, to=home, items=ITEMS, batch=1),
             *[Flow(frm=probe, to=home, items=1, batch=1)] * STREAMS,
         )

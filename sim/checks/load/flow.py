@@ -95,15 +95,17 @@ def _bursts(index: Index) -> list[SentBurst]:
     return bursts
 
 
-def _most(burst: SentBurst) -> tuple[int, int]:
-    """How many messages, and how many bytes of them, were under way at once at most."""
+def _under_way(burst: SentBurst) -> list[tuple[int, int]]:
+    """How many messages, and how many bytes of them, were under way at once when each was first sent, in that order."""
     events = [(place, id, 1) for id, (place, _, _) in burst.sent.items()]
     events += [(place, id, -1) for id, (place, _) in burst.over.items() if id in burst.sent]
-    count = size = most = largest = 0
+    count = size = 0
+    found: list[tuple[int, int]] = []
     for _, id, change in sorted(events):
         count, size = count + change, size + change * burst.sent[id][2]
-        most, largest = max(most, count), max(largest, size)
-    return most, largest
+        if change > 0:
+            found.append((count, size))
+    return found
 
 
 # -- what is wrong with it ---------------------------------------------------------------------------------------------
@@ -118,7 +120,8 @@ def _is_struck(index: Index, burst: SentBurst) -> bool:
 
 def _wrong_window(index: Index, burst: SentBurst) -> str:
     bounds = index.evidence.bounds
-    count, size = _most(burst)
+    under_way = _under_way(burst)
+    count, size = max(count for count, _ in under_way), max(size for _, size in under_way)
     allowed = bounds.window_bytes + HEAD_BYTES * count + max(size for _, _, size in burst.sent.values())
     if count > bounds.window_messages:
         return f"{burst.words}: {count:,} were under way at once, and the window is {bounds.window_messages:,}"
@@ -128,18 +131,21 @@ def _wrong_window(index: Index, burst: SentBurst) -> str:
 
 
 def _one_by_one(index: Index, burst: SentBurst) -> tuple[str, bool]:
-    """A sentence if the burst was sent one message per round trip, or little more; and whether that is sure."""
+    """A sentence if the burst was sent one message per round trip, or little more; and whether that is sure.
+
+    Judged by the last quarter of it: room that is not given back is missed only once the window has been filled.
+    """
     bounds = index.evidence.bounds
     if bounds.pipe_bytes is not None:
         return "", True  # a small pipe holds back more than the window does
-    count, _ = _most(burst)
+    count = max(count for count, _ in _under_way(burst)[-len(burst.made) // 4 :])
     largest = max(size for _, _, size in burst.sent.values())
     room = min(len(burst.made), bounds.window_messages, max(1, bounds.window_bytes // largest))
     is_at_once = burst.made[0].t == burst.made[-1].t  # in virtual time, where nothing but the window holds it back
     least = room // 2 if is_at_once else ONE_BY_ONE + 1 if _is_slow(index, burst) else 0
     if count >= min(least, room):
         return "", True
-    text = f"{burst.words}: at most {count:,} were under way at once, and the window has room for {room:,}"
+    text = f"{burst.words}: at the end, at most {count:,} were under way at once; the window has room for {room:,}"
     since, until = burst.made[0].t, max(t for _, t in burst.over.values())
     return text, not overlap(index.evidence.busy, since, until)
 

@@ -114,6 +114,7 @@ BUGS = [
         file="autopilot_net/protocol/outbox.py",
         old="            channel.waiting_size -= entry.size\n            entry.sent_at = now\n",
         new="            entry.sent_at = now\n",
+        by="pair",
     ),
     Bug(
         "window",

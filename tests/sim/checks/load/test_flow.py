@@ -69,7 +69,7 @@ def test_a_burst_made_at_once_and_sent_one_by_one_is_not() -> None:
     check = judged(one_by_one())
     assert check.result == "fail"
     assert check.violations == [
-        "40 messages from rig_1 to T: at most 1 were under way at once, and the window has room for 40"
+        "40 messages from rig_1 to T: at the end, at most 1 were under way at once; the window has room for 40"
     ]
 
 
@@ -80,6 +80,12 @@ def test_a_sender_that_is_slower_than_its_recipient_may_have_one_under_way() -> 
 
 def test_but_not_where_the_handler_is_slow() -> None:
     assert judged(one_by_one(), gap=1, takes_ms=20).result == "fail"
+
+
+def test_nor_where_one_by_one_begins_once_the_window_was_full() -> None:
+    steps = [step for step in one_by_one() if step[2] >= COUNT // 2]
+    full = [(0, what, n) for what in ("sent", "over") for n in range(COUNT // 2)]
+    assert judged([*full, *steps], gap=1, takes_ms=20).result == "fail"
 
 
 def test_where_the_cpus_were_full_that_is_not_known() -> None:
