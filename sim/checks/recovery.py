@@ -8,6 +8,7 @@ from collections import Counter
 import msgspec
 from msgspec import Struct
 
+from sim.checks.content.returns import late_returns
 from sim.checks.result import about_machine, many, result_of
 from sim.emulator.convergence import Snapshot, divergences
 from sim.evidence.index import Index
@@ -38,7 +39,7 @@ def has_healing(index: Index) -> bool:
 
 
 def check_recovery(index: Index) -> Check:
-    """What a fault stopped works again. A message that crossed it after the end of the fault shows that."""
+    """What a fault stopped works again, as a message shows that crosses it, and who waited for it is told so."""
     done: dict[str, Outage] = {}  # one outage for each fault, which may strike several processes
     for outage in index.outages.all:
         done.setdefault(outage.words.partition(",")[0], outage)
@@ -51,7 +52,8 @@ def check_recovery(index: Index) -> Check:
         figures += f"; slowest {slowest.machine} after {slowest.took_s:.1f} s"
     count = sum(counts.values())
     unknown = [about_machine(machine, text) for text, machine in sorted(dead)]
-    return result_of("recovery", many(count, "fault"), count, [], unknown=unknown, figures=figures)
+    broke = list(late_returns(index))
+    return result_of("recovery", many(count, "fault"), count, broke, unknown=unknown, figures=figures)
 
 
 def recoveries(index: Index) -> list[Recovery]:

@@ -58,6 +58,10 @@ def _paths() -> dict[str, Scenario]:
         "the cable of a child is out for longer than anybody is patient": _scenario(
             _lab(Fault(cut="cam", at_s=0.5, heal_after_s=12)), {0.3: both, 1.0: both, 6.0: both, 11.0: both}
         ),
+        "a cable is out for longer than anybody is patient, and repeats are seldom": _scenario(
+            _lab(Fault(cut="rig_1", at_s=1, heal_after_s=53), repeat_s=10.0),
+            {at_s: [_send("cam.probe", "T.probe", 2), _send("_cam", "T"), _send("cam", "_T")] for at_s in (0.5, 9, 70)},
+        ),
         "a message is lost at each of its hops": _scenario(
             _lab(Fault(drop=("rig_1", "rig_2", "cam"), key="STORM", first=2, at_s=0.2, heal_after_s=3)),
             {0.5: [*_both("rig_2.probe", "cam.probe"), *_both("T.probe", "cam.probe"), *_both("_rig_2", "T")]},
