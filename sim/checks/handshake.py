@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 
-from sim.checks.content.reconnects import needless_notices, needless_reconnects
+from sim.checks.content.reconnects import needless_notices, needless_reconnects, unnoticed_returns
 from sim.checks.message_fates import fate_of
 from sim.checks.result import about_machine, many, result_of
 from sim.evidence.index import Index
@@ -44,7 +44,7 @@ def check_handshake(index: Index) -> Check:
         broke += [about_machine(machine.id, _wrong_path(machine.id, right, path)) for path in sorted(wrong)]
     strangers = sorted(set(shook) - {machine.id for machine in machines})
     broke += [about_machine(name, f"{name} shook hands, and is not in the lab") for name in strangers]
-    broke += [*needless_reconnects(index), *needless_notices(index)]
+    broke += [*needless_reconnects(index), *needless_notices(index), *unnoticed_returns(index)]
     figures = f"slowest after {max(took):.1f} s"
     looked_at = many(len(machines), "route")
     return result_of("handshake", looked_at, len(machines), broke, explained=explained, figures=figures)

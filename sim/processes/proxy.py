@@ -27,6 +27,7 @@ BUFFER = 256 << 10  # bytes of each socket buffer; the system's default grows to
 CHUNK = 256 << 10  # bytes to read at once
 CHUNK_S = 0.002  # over a link with a rate, a chunk has the bytes of so many seconds, to avoid bursts
 PACKET = 1_460  # the smallest chunk, in bytes
+SILENCE_S = 6.0  # until the end of a mute connection is noticed, as by TCP's keepalive
 RESET = struct.pack("ii", 1, 0)  # SO_LINGER that makes closing a reset
 
 
@@ -178,8 +179,9 @@ class Channel:
         self.connection.loop.wake(self, self._waiting[0][0] if is_late else None)
 
     def _add(self, came: float, what: memoryview | End) -> None:
-        size = 0 if isinstance(what, End) else len(what)
-        due = self.direction.due(came, size)
+        due = self.direction.due(came, 0 if isinstance(what, End) else len(what))
+        if isinstance(what, End) and self.connection.is_mute:
+            due += SILENCE_S
         # Jitter must not reorder bytes: TCP keeps the order.
         self._waiting.append((max(due, self._waiting[-1][0]) if self._waiting else due, came, what))
 
@@ -227,7 +229,7 @@ class ProxyConnection:
         self.is_connecting = True
         self.is_joined = False  # whether the upper station accepted it
         self.is_broken = False  # it existed during a cut, and has lost bytes for good
-        self.is_mute = False  # what either end sends is lost; how the ends end still passes
+        self.is_mute = False  # what either end sends is lost, and that it ends is noticed late
         self._is_over = False
         self._tell = tell
         self._lower = lower

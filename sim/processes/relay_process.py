@@ -58,7 +58,8 @@ class LinkRelays:
     - `hold`: bytes and ends of connections wait, until `release` passes them on in order.
     - `shape`: sets latency, jitter and rate, also for bytes that already wait. The order stays.
     - `reset`: resets the connections at both ends, whatever other fault the link has.
-    - `mute`: no byte of the connections that there are passes any more, but how they end does. New ones pass.
+    - `mute`: no byte of the connections that there are passes any more. When one end gives its connection up, the other
+      does not notice that before TCP's keepalive would. New ones pass.
 
     A relay stops reading from an end while a megabyte of that end waits. So a latency limits the throughput: 100 ms let
     10 MB/s through. If the upper station does not listen, a new connection is reset at once.

@@ -172,7 +172,7 @@ class Wire:
         self._upper_of = upper_of
         self._conn = 0
         self._given_up = 0  # the upper end ignores connections up to this number
-        self._mute = 0  # nothing but their end passes on connections up to this number
+        self._mute = 0  # nothing passes on connections up to this number, and that they end is noticed late
         self.waits = False  # until `retry` is called
         self._lost = lost
         self._loads: Counter[tuple[bool, int]] = Counter()  # (whether up, connection) -> bytes under way
@@ -331,7 +331,11 @@ class Wire:
     def _hang_up(self) -> None:
         if self.is_up:
             self.is_up = False
-            self._go(self.link.up, None)
+            conn = self._conn
+            if conn > self._mute:
+                self._go(self.link.up, None)
+            else:
+                self._loop.after(SILENCE_US, lambda: self._go(self.link.up, None, conn))
 
     def _conn_lost_below(self) -> None:
         conn = self._conn

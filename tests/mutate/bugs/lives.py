@@ -120,7 +120,7 @@ BUGS = [
         file="autopilot_net/io_thread.py",
         old="                if is_new and endpoint.routes.has(peer):\n",
         new="                if is_new and not endpoint.routes.has(peer):\n",
-        by="lab",
+        by="badday",
     ),
     Bug(
         "liveness",

@@ -167,7 +167,9 @@ def test_a_mute_connection_carries_nothing_any_more_and_a_new_one_does(lasting: 
     new.sendall(b"new")
     assert read(above, 3) == b"new"
     lower.close()
-    assert upper.recv(1) == b"", "how it ends is passed on"
+    lasting.fence()
+    assert is_silent(upper), "it outlives the other end"
+    assert upper.recv(1) == b"", "until the system notices"
 
 
 def test_a_reset_ends_what_is_there_at_both_ends_and_nothing_else(lasting: Cable) -> None:

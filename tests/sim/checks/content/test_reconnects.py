@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from sim.checks.content.reconnects import needless_notices, needless_reconnects
+from sim.checks.content.reconnects import needless_notices, needless_reconnects, unnoticed_returns
 from sim.evidence.index import Index
 from tests.sim.journal_builder import Tale, evidence
 
@@ -49,6 +49,11 @@ def test_a_fault_on_the_path_explains_it(verb: str, target: str, end: str) -> No
         assert told(tale.struck(verb, target, since=90, until=95, end=end)) == []
 
 
+def test_no_fault_explains_that_a_connection_is_given_up_at_once() -> None:
+    struck = reconnects(91).struck("hold", "rig_1", since=90, until=95, end="release")
+    assert told(struck) == ["rig_1 gave its connection to T up for silent, less than 2.5 s after it began"]
+
+
 def test_a_fault_elsewhere_or_long_before_explains_nothing() -> None:
     for tale, text in ((reconnects(100), GAVE_UP), (gone(100), GONE)):
         tale.struck("cut", "rig_2", since=90, until=95, end="heal")
@@ -58,6 +63,25 @@ def test_a_fault_elsewhere_or_long_before_explains_nothing() -> None:
 def test_who_was_never_there_or_leaves_at_the_end_may_be_called_gone() -> None:
     assert told(gone(100, shook=101)) == []
     assert told(gone(100, settled=99)) == []
+
+
+def test_who_comes_by_a_new_connection_was_missed_in_between() -> None:
+    text = "rig_1 came to T by a new connection, and T had not missed it in between"
+
+    def met(*others: tuple[float, str, str, str]) -> Tale:
+        tale = Tale()
+        for at, do, who, peer in [(50, "PeerUp", "rig_1", "T"), *others]:
+            tale.at(at).trace(do, who, peer=peer)
+        tale.at(100).trace("PeerUp", "T", peer="rig_2")
+        return tale
+
+    def said(tale: Tale) -> list[str]:
+        return [wrong.text for wrong in unnoticed_returns(Index(evidence(tale)))]
+
+    assert said(met()) == said(met((55, "PeerUp", "T", "rig_1"))) == [text]
+    assert said(met((50.5, "PeerUp", "T", "rig_1"))) == []
+    assert said(met((50.5, "PeerDown", "rig_1", "T"))) == [], "it was gone again"
+    assert said(met().struck("pause", "T", since=45, until=60, end="resume")) == []
 
 
 def test_how_slow_a_link_is_has_to_be_learnt() -> None:

@@ -83,6 +83,7 @@ def test_a_mute_connection_is_given_up_by_an_end_and_what_was_sent_on_it_is_repe
     run = Run(topology, Fault(at_s=0.6, mute="rig_1"), storms=(up(1, 2), up(1, 2, sought=False)))
     assert [at for at in run.traces("Reconnect", "rig_1") if 4 < at < 9], "its silence is noticed"
     assert run.traces("PeerDown", "T") == [] or min(run.traces("PeerDown", "T")) > 4, "and nobody has told them"
+    assert min(run.traces("PeerUp", "rig_1")[1:]) < min(run.traces("PeerDown", "T")) + 0.01, "but the new connection"
     assert run.settled() == {"confirmed": 2}
     assert run.broke == []
 
