@@ -28,12 +28,26 @@ def check_confirm(index: Index) -> Check:
     for entry in index.evidence.journal.of("made twice"):
         wrong, why = _wrong_twice(index, entry)
         broke, explained = broke + wrong, explained + why
+    broke += _same_ids(index)
     count = len(index.made) + sum(1 for _ in index.evidence.journal.of("made twice"))
     again = sum(max(0, len(index.sendings[entry.id]) - 1) for entry in index.made)
     figures = f"{again} repeated" + (f", {len(explained)} explained by faults" if explained else "")
     return result_of(
         "confirm", many(count, "message"), count, broke, unknown=unknown, explained=explained, figures=figures
     )
+
+
+def _same_ids(index: Index) -> list[Violation]:
+    """The messages of durable senders that have the id of another, of a former life: one confirms the other."""
+    first: dict[tuple[str, str], Entry] = {}
+    broke = []
+    for entry in index.made:
+        own, _, _ = entry.id.rpartition(".")  # as the library gave it, without the life
+        former = first.setdefault((entry.by, own), entry)
+        if former.life != entry.life and index.durable(entry.by):
+            text = f"{entry.by} is durable, and gave the id {own} to a message in a former life and in a later one"
+            broke.append(about_message(entry, text))
+    return broke
 
 
 def _wrong_twice(index: Index, entry: Entry) -> tuple[list[Violation], list[str]]:

@@ -68,7 +68,7 @@ BUGS = [
         file="autopilot_net/durable.py",
         old="                self._keep_reserved()\n                self._kept_reserved = self._reserved\n",
         new="                self._kept_reserved = self._reserved\n",
-        by="lab",
+        by="badday",
     ),
     Bug(
         "durability",

@@ -50,3 +50,15 @@ def test_the_lives_of_a_durable_sender_are_one_order(durable: bool) -> None:
     tale.at(29).settled("_cam_1.1", "_cam", key="DATA", life=1)
     late = ["DATA from _cam to T: _cam_0 was handled after _cam_1.1"]
     assert checked("order", tale, durable=durable).violations == (late if durable else [])
+
+
+@pytest.mark.parametrize("durable", [True, False])
+def test_a_durable_sender_gives_no_id_twice(durable: bool) -> None:
+    tale = Tale()
+    for life, handled in ((0, 1.0), (1, 2.0)):
+        made = tale.at(handled - 0.1).made(f"_rig_1_7.{life}", "_rig_1", "T", life=life)
+        tale.at(handled).handled(made.id, "T")
+        tale.settled(made.id, "_rig_1", life=life)
+    said = checked("confirm", tale, durable=durable).violations
+    text = "_rig_1 is durable, and gave the id _rig_1_7 to a message in a former life and in a later one"
+    assert said == ([text] if durable else [])
