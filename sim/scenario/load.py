@@ -13,7 +13,7 @@ __all__ = ["load_storm"]
 MESSAGES = 1_100  # a window is 1,000
 LARGE = Payload(text=f'"{"x" * 250_000}"')
 LARGE_COUNT = 40  # 10 MB of them: a window is 8 MiB
-SLOW_COUNT, SLOW_MS = 48, 20  # more than a window of bytes, and slower than any sender
+SLOW_COUNT, SLOW_MS = 48, 40  # more than a window of bytes, and slower than any sender
 ITEMS = 200
 STREAMS = 12  # more, of one item each: a stream has sockets of its own
 

@@ -138,7 +138,8 @@ def _one_by_one(index: Index, burst: SentBurst) -> tuple[str, bool]:
     bounds = index.evidence.bounds
     if bounds.pipe_bytes is not None:
         return "", True  # a small pipe holds back more than the window does
-    count = max(count for count, _ in _under_way(burst)[-len(burst.made) // 4 :])
+    last = -len(burst.made) // 4
+    count = max(count for count, _ in _under_way(burst)[last:])
     largest = max(size for _, _, size in burst.sent.values())
     room = min(len(burst.made), bounds.window_messages, max(1, bounds.window_bytes // largest))
     is_at_once = burst.made[0].t == burst.made[-1].t  # in virtual time, where nothing but the window holds it back
@@ -146,7 +147,8 @@ def _one_by_one(index: Index, burst: SentBurst) -> tuple[str, bool]:
     if count >= min(least, room):
         return "", True
     text = f"{burst.words}: at the end, at most {count:,} were under way at once; the window has room for {room:,}"
-    since, until = burst.made[0].t, max(t for _, t in burst.over.values())
+    since = sorted(t for _, t, _ in burst.sent.values())[last:][0]
+    until = max(t for _, t in burst.over.values())
     return text, not overlap(index.evidence.busy, since, until)
 
 
