@@ -7,7 +7,7 @@ import math
 from collections.abc import Iterator
 from typing import Any
 
-from sim.emulator.session import AppendItem, CloseStream, Command, OpenStream, SendMessage, is_forwarded
+from sim.emulator.session import AppendItem, CloseStream, Command, OpenStream, SendMessage, names_subject
 from sim.lab.seeds import share_of
 from sim.lab.topology import Machine, Topology
 
@@ -107,7 +107,7 @@ class MachineScript:
         commands: list[Command] = [SendMessage(self.machine.id, "STATE", self.state)]
         commands += self._to_children("START", **self._facts)
         for name, stream in self.machine.streams.items():
-            subject = None if is_forwarded(self._topology, self.machine, stream) else self._subject
+            subject = self._subject if names_subject(self._topology, self.machine, name) else None
             commands.append(OpenStream(name, self._session, subject))
             if stream.rate_hz:
                 self._later(now, ("item", name, 0, now, math.inf))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from typing import Any
+from zlib import crc32
 
 import numpy as np
 from msgspec import Struct
@@ -24,6 +25,7 @@ __all__ = [
     "SendMessage",
     "is_forwarded",
     "item_of",
+    "names_subject",
     "shared_subjects",
     "stream_destination",
     "stream_name",
@@ -104,6 +106,11 @@ def is_forwarded(topology: Topology, machine: Machine, stream: Stream) -> bool:
     """Whether the station of the parent forwards the items under its own name, with the subject that it knows."""
     to, key = stream_destination(topology, machine, stream)
     return key == "CONTINUOUS" and to != topology.terminal.id
+
+
+def names_subject(topology: Topology, machine: Machine, name: str) -> bool:
+    """Whether a machine says itself of whom the items of a stream are. Of those that are forwarded, about half do."""
+    return not is_forwarded(topology, machine, machine.streams[name]) or crc32(f"{machine.id}/{name}".encode()) % 2 == 1
 
 
 def _strided(picture: Any) -> Any:

@@ -182,6 +182,9 @@ def _streams() -> dict[str, Scenario]:
     return {
         "a session, and then the signals": replace(_scenario(_lab(plays=True), {}, session=True), signals=True),
         "the first batches of a stream are lost": _scenario(_lab(cut, plays=True), {}, session=True),
+        "items of a child are on their way up while its rig graduates": _scenario(
+            _lab(links={"cam": Link(latency_ms=400)}, plays=True), {}, session=True
+        ),
         "the program of the terminal dies amid a session": _scenario(
             _lab(Fault(kill="T", what="program", at_s=1.1, restart_after_s=0.5), plays=True),
             {1.0: reliable},

@@ -1,7 +1,7 @@
 """Labels: every item of a stream that arrives names the rig and the subject that it is of.
 
 A machine names its rig and its subject itself. For a child whose items go by its parent, the parent's station does: it
-puts its own name, the child's, and the subject of the START that it saw last.
+puts its own name, the child's, and the subject of the START that it saw last, unless the child has named it.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Collection, Sequence
 
 from sim.checks.result import many
-from sim.emulator.session import is_forwarded, subject_of
+from sim.emulator.session import is_forwarded, names_subject, subject_of
 from sim.evidence.index import Index
 from sim.evidence.journal import Entry
 from sim.lab.topology import Machine, Stream
@@ -42,9 +42,10 @@ def _meant(index: Index, machine: Machine, spec: Stream, entry: Entry) -> dict[s
     rig = above[-2]
     if any(one.program for one in above):
         return meant  # a program of the lab's own may give its children any subject
-    session = int(entry.stream.rpartition("/")[2])
-    subjects = _forwarded(index, rig, str(machine.parent), session, entry.t) if forwarded else None
-    if not forwarded or subjects is not None:
+    name, _, number = entry.stream.removeprefix(f"{machine.id}/").rpartition("/")
+    session, is_named = int(number), names_subject(topology, machine, name)
+    subjects = None if is_named else _forwarded(index, rig, str(machine.parent), session, entry.t)
+    if is_named or subjects is not None:
         meant["subject"] = subjects or (subject_of(rig, session),)
     return meant
 

@@ -31,6 +31,7 @@ class _Path(Struct):
     recipient: str
     steps: list[tuple[str, str]]  # participant and upstream, the sender's own first
     down: set[str]  # the participants whose upstream is away
+    met: dict[str, int]  # participant -> when it met its upstream last
     told: bool = False  # whether the sender was told that there is no way, and not yet that there is one again
 
 
@@ -67,6 +68,7 @@ def _changed(path: _Path, trace: Trace) -> Iterator[tuple[_Path, int]]:
         path.down.add(trace.at)
         return
     path.down.discard(trace.at)
+    path.met[trace.at] = trace.t
     if path.told and not path.down:
         yield path, trace.t
     if trace.at == path.sender:
@@ -80,7 +82,7 @@ def _paths(index: Index) -> dict[tuple[str, str], _Path]:
         if (entry.by, entry.to) in found or not entry.sought or not _is_above(index, entry):
             continue
         steps = list(pairwise(index.tree.path(entry.by, entry.to)))
-        found[entry.by, entry.to] = _Path(entry.by, entry.to, steps, set())
+        found[entry.by, entry.to] = _Path(entry.by, entry.to, steps, set(), {})
     return found
 
 
@@ -124,5 +126,7 @@ def _has_cause(index: Index, path: _Path, back: int) -> bool:
     struck = index.outages.on(names, both_ways=True)
     if any(outage.begins <= until and (outage.ends is None or outage.ends > back) for outage in struck):
         return True
+    if any(outage.verb == "mute" and outage.begins > path.met.get(outage.machine, 0) for outage in struck):
+        return True  # a connection that is mute is not up, and nobody has given it up so far
     links = any(index.evidence.topology.machine(machine_of(name)).link is not None for name in names)
     return links or index.evidence.bounds.pipe_bytes is not None or index.was_busy(back, until)

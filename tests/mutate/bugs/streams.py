@@ -46,7 +46,7 @@ BUGS = [
         file="autopilot_net/roles/pilot.py",
         old='        subject = value.get("subject") or message.get("subject") or self.subject\n',
         new='        subject = self.subject or value.get("subject") or message.get("subject")\n',
-        by="lab",
+        by="hunt",
     ),
     Bug(
         "streams",

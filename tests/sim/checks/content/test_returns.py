@@ -74,6 +74,13 @@ def test_a_path_that_is_still_interrupted_elsewhere_is_not_there_again() -> None
     assert told(tale) == []
 
 
+def test_nor_is_one_with_a_mute_connection_on_it() -> None:
+    tale = away()
+    assert told(tale.struck("mute", "cam", since=15, until=15, end="mute")) == []
+    tale.at(16).trace("PeerUp", "cam", peer="rig_1")
+    assert told(tale) == [LATE], "it has another one"
+
+
 def test_what_died_with_its_sender_is_not_waited_for() -> None:
     tale = Tale()
     tale.at(10).trace("PeerDown", "rig_1", peer="T")
