@@ -20,7 +20,7 @@ from sim.evidence.journal import Entry
 from sim.evidence.outage import Outage, seconds
 from sim.lab.names import is_node, machine_of
 
-__all__ = ["Items", "Lost", "judge_copies", "judge_missing", "runs"]
+__all__ = ["Items", "Lost", "judge_copies", "judge_missing", "judge_reports", "runs"]
 
 UNBATCHED_S = 1.0  # an older item is in a batch, which a durable sender has stored
 
@@ -90,6 +90,19 @@ def judge_copies(index: Index, items: Items) -> list[str]:
     if unmarked:
         broke.append(f"{many(unmarked, 'item')} came again to a next life of {items.to}, and not marked redelivered")
     return broke
+
+
+def judge_reports(index: Index, items: Items, missing: list[int]) -> list[str]:
+    """A sentence if more items were reported as missing than are. Faults may make two lives count differently."""
+    path = [*_path_to(index, items), *_path_on(index, items)]
+    reported = 0 if items.reliable or index.outages.on(path, both_ways=True) else _reported(index, items)
+    if reported <= len(missing):
+        return []
+    return [f"{items.stop} reported {many(reported, 'item')} as missing, and {len(missing)} {_are(len(missing))}"]
+
+
+def _are(count: int) -> str:
+    return "is" if count == 1 else "are"
 
 
 def _may_come_again(index: Index, items: Items, first: Entry, copy: Entry) -> bool:

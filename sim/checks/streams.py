@@ -13,7 +13,7 @@ from msgspec import Struct
 from sim.checks.content.labels import judge_labels
 from sim.checks.content.own_streams import own_streams, reported_counts
 from sim.checks.result import about_machine, excused, many, result_of
-from sim.checks.stream_items import Items, Lost, judge_copies, judge_missing, runs
+from sim.checks.stream_items import Items, Lost, judge_copies, judge_missing, judge_reports, runs
 from sim.emulator.session import item_of, stream_destination
 from sim.evidence.index import Evidence, Index
 from sim.evidence.journal import Entry
@@ -148,7 +148,8 @@ def _judged(index: Index, stream: _StreamRecord) -> tuple[StreamRow, Lost, list[
     )
     lost = judge_missing(index, items, missing)
     first_times = list({entry.n: None for entry in came})
-    wrong = [*judge_copies(index, items), *(judge_labels(index, machine, spec, came) if spec is not None else [])]
+    wrong = judge_copies(index, items) + judge_reports(index, items, missing)
+    wrong += judge_labels(index, machine, spec, came) if spec is not None else []
     seconds = (came[-1].t - came[0].t) / 1e9 if len(came) > 1 else 0.0
     rate = (len(came) - 1) / seconds if seconds else 0.0
     row = StreamRow(

@@ -32,6 +32,7 @@ STREAMS = {
     "rig_2": {
         "wheel": Stream(bytes=100, rate_hz=20.0, reliable=False, batch=2),
         "lick": Stream(fields=("x", "t"), rate_hz=10.0),
+        "pose": Stream(bytes=50, rate_hz=15.0, reliable=False, batch=4),  # more seldom than its batches would be full
     },
 }
 PLAYED = Session(duration_s=3.0, graduate=(Graduation(at_s=1.5, pilot="rig_1"),))

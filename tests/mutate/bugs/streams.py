@@ -84,7 +84,7 @@ BUGS = [
         file="autopilot_net/protocol/streams.py",
         old="        self.sent += len(items)\n        return first, items\n",
         new="        self.sent += self.min_size\n        return first, items\n",
-        by="lab",
+        by="hunt",
     ),
     Bug(
         "arrays",

@@ -174,6 +174,14 @@ def test_a_gap_that_the_receiver_could_see_and_did_not_report_is_a_violation_tho
     assert judged(cut(streamed("camera", lost=LOST))).violations == SILENT
 
 
+def test_nothing_is_reported_as_missing_that_is_not() -> None:
+    tale = streamed("camera", lost=(7,))
+    gap(tale, 7, 1, at=15)
+    assert judged(tale).result == "pass"
+    gap(tale, 20, 3, at=21)
+    assert judged(tale).violations == ["rig_1 camera: T reported 4 items as missing, and 1 is"]
+
+
 def test_the_tail_of_an_unreliable_stream_is_missed_by_nobody() -> None:
     tale = streamed("camera", lost=LOST, count=20)
     assert judged(tale).violations == ["rig_1 camera: 2 of 20 items missing at _T: 18-19 (at the end)"]
