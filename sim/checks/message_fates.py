@@ -12,6 +12,7 @@ from msgspec.structs import replace
 
 from sim.checks.patience import TTL, impatience
 from sim.checks.result import about_message, message_words
+from sim.emulator.signals import NOBODY
 from sim.evidence.index import Index
 from sim.evidence.journal import Entry
 from sim.evidence.outage import BEFORE_S, Outage, seconds
@@ -90,6 +91,8 @@ def _judge_settling(index: Index, fate: Fate) -> None:
     if settled is None:
         _judge_unsettled(index, fate)
         return
+    if made.key == NOBODY:
+        return  # it is to be refused: see `checks.signals`
     outage = _why_expired(index, fate, settled.t)
     if outage is None and made.expires_s and (index.slow_s or _has_slow_links(index) or _is_behind_many(index, made)):
         fate.explained.append(f"{message_words(made)} expired after {made.expires_s:g} s: a handler or a link is slow")

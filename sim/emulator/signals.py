@@ -1,7 +1,8 @@
 """Signals: what a rehearsal does to a calm lab at its end, to see whether every machine answers as it should.
 
 The terminal's program sends each machine two PINGs. Then it has the station and the program of the machine raise, and
-each exception must reach it as an ERROR. At last it sends a batch of two items, at both of which the station raises.
+each exception must reach it as an ERROR. Then comes a message that the station passes on to its program, which does not
+listen for it, and at last a batch of two items, at both of which the station raises.
 Meanwhile strangers come: see `strangers.py`. `sim.checks.signals` judges the answers.
 """
 
@@ -16,10 +17,11 @@ from sim.emulator.session import Command, SendMessage
 from sim.emulator.strangers import Strangers, StrangerWorld
 from sim.lab.topology import Topology
 
-__all__ = ["ITEMS", "PARTS", "PINGS", "RAISE", "OnPurposeError", "SignalWorld"]
+__all__ = ["ITEMS", "NOBODY", "PARTS", "PINGS", "RAISE", "OnPurposeError", "SignalWorld"]
 __all__ += ["part_told", "play_signals", "raise_on_purpose", "signals"]
 
 RAISE = "RAISE_ON_PURPOSE"  # the key
+NOBODY = "NOBODY_LISTENS"  # the key of a message for which no program has a listen
 ITEMS = [{"part": "station"}] * 2  # of one batch: that the first of them raises must not cost the second
 PINGS = 2  # to each machine: one answer may be mistaken for the state that a station tells by itself now and then
 PARTS = ("station", "program")
@@ -56,6 +58,7 @@ def signals(topology: Topology) -> list[Command]:
     found: list[Command] = []
     for machine in topology.machines:
         then: tuple[Command, ...] = tuple(SendMessage(machine.id, RAISE, {"part": part}) for part in PARTS)
+        then = (*then, SendMessage(machine.id, NOBODY))
         then = (*then, SendMessage(machine.id, "STREAM", {"inner_key": RAISE, "headers": {}, "payload": ITEMS}))
         for _ in range(PINGS):
             then = (SendMessage(machine.id, "PING", then=then),)

@@ -19,7 +19,7 @@ from autopilot_net import Message, Pilot_Station, Station, Terminal_Station
 from sim.emulator.convergence import snapshot_of, steady
 from sim.emulator.library_errors import journal_library_errors
 from sim.emulator.sender import Sender
-from sim.emulator.signals import RAISE, raise_on_purpose
+from sim.emulator.signals import NOBODY, RAISE, raise_on_purpose
 from sim.emulator.strangers import HELLO
 from sim.evidence.journal import Writer
 from sim.lab.topology import Machine
@@ -96,6 +96,10 @@ class StationExtras:
             return raise_on_purpose(self.sender, self.machine.id, "station")(message)
         return self.station.role.to_program(message)
 
+    def pass_on(self, message: Message) -> Any:
+        """The handler of NOBODY_LISTENS: the program has none."""
+        return self.station.role.to_program(message)
+
     def hello(self, message: Message) -> None:
         """The handler of HELLO_STATION, which only has to be confirmed."""
 
@@ -142,7 +146,7 @@ def make_station(context: RunContext, machine: Machine, port: int, above: int, p
     """The station of `machine`, not yet started. It listens at `port` and connects to the port `above`."""
     extras = StationExtras(context, machine, pipe, life)
     listens = {"STORM": extras.storm, "STORM_ITEM": extras.item, "CRASH": extras.crash, "CALM": extras.calm}
-    listens |= {RAISE: extras.raise_on_purpose, HELLO: extras.hello}
+    listens |= {RAISE: extras.raise_on_purpose, NOBODY: extras.pass_on, HELLO: extras.hello}
     common: dict[str, Any] = {
         "id": machine.id,
         "listen_port": port,

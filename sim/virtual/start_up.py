@@ -15,7 +15,7 @@ from autopilot_net.protocol.endpoint import Settings
 from autopilot_net.roles.pilot import Pilot
 from autopilot_net.roles.terminal import Terminal
 from sim.emulator.sender import Sender
-from sim.emulator.signals import RAISE, raise_on_purpose
+from sim.emulator.signals import NOBODY, RAISE, raise_on_purpose
 from sim.emulator.strangers import HELLO
 from sim.lab.topology import Machine, Topology
 from sim.scenario.files import file_names, leftover, leftovers, synthetic
@@ -93,6 +93,7 @@ class MachineStarter:
                 "CALM": sender.heard,
                 HELLO: lambda _: None,
                 RAISE: _raising(role, sender, name),
+                NOBODY: role.to_program,
             },
         )
         if isinstance(role, Pilot):

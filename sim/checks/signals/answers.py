@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from sim.checks.signals.finding import Finding, doubt, wrong
-from sim.emulator.signals import ITEMS, PARTS, RAISE
+from sim.emulator.signals import ITEMS, NOBODY, PARTS, RAISE
 from sim.evidence.index import Index
 from sim.evidence.journal import Entry
 
-__all__ = ["has_open_error", "unanswered", "unreached", "untold"]
+__all__ = ["has_open_error", "unanswered", "unreached", "unrefused", "untold"]
 
 
 def unanswered(index: Index) -> Iterator[Finding]:
@@ -55,6 +55,21 @@ def unreached(index: Index) -> Iterator[Finding]:
                 count = f"{len(missing)} of {len(ITEMS)}"
                 text = f"{machine.id} handled a batch, and left {count} items out, where it raised at the first"
                 yield wrong(machine.id, text)
+
+
+def unrefused(index: Index) -> Iterator[Finding]:
+    """The messages for which a program has no listen, and of which their sender was not told that."""
+    for machine in index.evidence.topology.machines:
+        for made in _made(index, NOBODY, machine.id):
+            settled = index.settled.get((made.by, made.id))
+            if settled is None:
+                continue
+            if settled.value == "confirmed":
+                text = f"a message for which the program of {machine.id} has no listen was confirmed as handled"
+                yield wrong(machine.id, text)
+            elif f"nobody listens for {NOBODY}" not in str(settled.value):
+                why = f"nobody listens at the program of {machine.id}, and the sender was told: {settled.value}"
+                yield wrong(machine.id, why)
 
 
 def _missing(index: Index, machine: str, part: str, participant: str, order: Entry) -> Finding:

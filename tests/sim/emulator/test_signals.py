@@ -9,7 +9,7 @@ import pytest
 from autopilot_net import Message
 from sim.emulator.sender import Sender
 from sim.emulator.session import SendMessage
-from sim.emulator.signals import ITEMS, PARTS, RAISE, OnPurposeError, part_told, raise_on_purpose, signals
+from sim.emulator.signals import ITEMS, NOBODY, PARTS, RAISE, OnPurposeError, part_told, raise_on_purpose, signals
 from tests.sim.emulator.made_up_lab import Journal, lab
 
 
@@ -21,7 +21,8 @@ def test_each_machine_is_pinged_twice_and_then_raises_in_its_station_and_in_its_
     [second] = first.then
     assert isinstance(second, SendMessage)
     assert (first.key, second.key) == ("PING", "PING")
-    *raises, batch = second.then
+    *raises, refused, batch = second.then
+    assert refused == SendMessage("T", NOBODY)
     assert isinstance(batch, SendMessage)
     assert raises == [SendMessage("T", RAISE, {"part": part}) for part in PARTS]
     assert (batch.key, batch.value["inner_key"], batch.value["payload"]) == ("STREAM", RAISE, ITEMS)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sim.emulator.signals import PARTS, RAISE
+from sim.emulator.signals import NOBODY, PARTS, RAISE
 from sim.evidence.index import Evidence
 from sim.verdict import Check
 from tests.sim.checks.healthy_run import check_of, lab
@@ -21,6 +21,9 @@ def answered() -> Evidence:
     for machine in ("T", "rig_1"):
         for part in PARTS:
             _raises(story, machine, part)
+        refused = story.note("made", "_T", id=f"_T_nobody_{machine}", key=NOBODY, to=machine, sought=True)
+        why = f"nobody listens for {NOBODY} at _{machine}"
+        story.note("settled", "_T", id=refused.id, key=NOBODY, to=machine, value=why)
         batch = story.note("made", "_T", id=f"_T_batch_{machine}", key="STREAM", to=machine, sought=True)
         for number in range(2):
             story.note("raising", machine, id=f"{batch.id}.{number}", key=RAISE)

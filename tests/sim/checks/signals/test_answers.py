@@ -94,3 +94,16 @@ def test_an_item_behind_one_that_raised_is_handled_too() -> None:
     assert signals_of(run).violations == [text]
     forget(run, "settled", id="_T_batch_rig_1")
     assert signals_of(run).result == "pass", "whether it came is told elsewhere"
+
+
+@pytest.mark.parametrize(
+    ("told", "text"),
+    [
+        ("confirmed", "a message for which the program of rig_1 has no listen was confirmed as handled"),
+        ("no reason", "nobody listens at the program of rig_1, and the sender was told: no reason"),
+    ],
+)
+def test_whoever_sends_what_nobody_listens_for_is_told_so(told: str, text: str) -> None:
+    run = answered()
+    found(run, "settled", id="_T_nobody_rig_1").value = told
+    assert signals_of(run).violations == [text]
