@@ -17,6 +17,7 @@ from typing import Any
 
 from autopilot_net import Message, Pilot_Station, Station, Terminal_Station
 from sim.emulator.convergence import snapshot_of, steady
+from sim.emulator.held import held_messages
 from sim.emulator.library_errors import journal_library_errors
 from sim.emulator.sender import Sender
 from sim.emulator.signals import NOBODY, RAISE, raise_on_purpose
@@ -124,9 +125,10 @@ class RehearsedStation(Station):
     role: Any
 
     def run(self) -> None:
-        """Join the run first."""
+        """Join the run first, and tell at the end what is left of messages."""
         self.extras.enter()
         super().run()
+        self.extras.sender.journal.write("held", value=held_messages())
 
     def begin_role(self) -> None:
         """Begin the extras too."""

@@ -33,6 +33,7 @@ from typing import Any
 from autopilot_net import Message, Net_Node
 from autopilot_net.error_report import error_report
 from sim.emulator.convergence import Snapshot, steady
+from sim.emulator.held import held_messages
 from sim.emulator.library_errors import journal_library_errors
 from sim.emulator.program import EmulatedProgram, Handler
 from sim.emulator.sender import Sender
@@ -123,6 +124,7 @@ class ProgramRunner:
         try:
             while (order := self.pipe.recv())[0] != "quit":
                 orders[order[0]](*order[1:])
+            self.sender.journal.write("held", value=held_messages())
             self._quit()
         except (EOFError, OSError):
             pass  # the parent has ended, so this process ends too

@@ -1,7 +1,8 @@
-"""Resources: no process keeps a thread or a descriptor for each message or stream, and none takes CPU while idle.
+"""Resources: no process keeps a thread, a descriptor or the message of each message, and none takes CPU while idle.
 
 Only processes have these figures. They are taken before and after the load, which is a thousand messages and some
-streams, and the limits are far above what a library starts once, such as a thread for its disk.
+streams, and the limits are far above what a library starts once, such as a thread for its disk. What is left of
+messages is counted as each process ends.
 """
 
 from __future__ import annotations
@@ -10,11 +11,13 @@ from sim.checks.result import many, result_of
 from sim.evidence.index import Index
 from sim.evidence.journal import Entry
 from sim.evidence.violation import Violation
+from sim.lab.names import machine_of
 from sim.verdict import Check
 
 __all__ = ["IDLE_PCT", "check_resources", "has_resources"]
 
 MORE = {"threads": 12, "fds": 12}  # more than these after the load
+LEFT = 500  # messages, or handles of them, at the end: those of the last moments, and what the library remembers
 NAMES = {"threads": "threads", "fds": "open files and sockets"}
 IDLE_PCT = 10.0  # of one core: an idle process takes one or two, and one that spins shares the cores with the others
 
@@ -31,6 +34,7 @@ def check_resources(index: Index) -> Check:
     after = {entry.by: entry for entry in journal.of("used") if entry.n == 1}
     broke = [found for name in sorted(after) if name in before for found in _kept(before[name], after[name])]
     own = {f"{machine.id} program" for machine in index.evidence.topology.machines if machine.program}
+    broke += _left(index)
     idle = [entry for entry in journal.of("idle") if entry.by not in own]  # a lab's own program may be busy
     for entry in idle:
         share = float(entry.value["cpu_pct"])
@@ -52,5 +56,16 @@ def _kept(before: Entry, after: Entry) -> list[Violation]:
     ]
 
 
+def _left(index: Index) -> list[Violation]:
+    """The processes that end with many messages that have come to their end long before."""
+    own = {f"_{machine.id}" for machine in index.evidence.topology.machines if machine.program}
+    return [
+        _about(entry.by, f"ends with {count:,} {what} of the storms that were settled")
+        for entry in index.evidence.journal.of("held")
+        for what, count in entry.value.items()
+        if count > LEFT and entry.by not in own
+    ]
+
+
 def _about(process: str, text: str) -> Violation:
-    return Violation("", (process.split(maxsplit=1)[0],), (), f"{process} {text}")
+    return Violation("", (machine_of(process.split(maxsplit=1)[0]),), (), f"{process} {text}")

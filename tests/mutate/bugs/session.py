@@ -291,8 +291,8 @@ BUGS = [
         "programs",
         "a thread of the lab's program outlives it",
         file="topologies/wheelbox.py",
-        old="    def close(self) -> None:\n        self.l_stop(None)\n",
-        new="    def close(self) -> None:\n        self._stop = threading.Event()\n",
+        old="        self._stop.set()\n        if self._thread",
+        new="        if self._thread",
         by="lab",
     ),
     Bug(

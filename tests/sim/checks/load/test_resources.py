@@ -51,3 +51,10 @@ def test_a_program_of_the_labs_own_may_be_busy() -> None:
 
 def test_in_virtual_time_nothing_is_measured() -> None:
     assert not has_resources(Index(Evidence(topology=LAB, seed=1, journal=Journal())))
+
+
+def test_messages_that_are_kept_are_told() -> None:
+    index = index_of()
+    held = {"messages": 1_200, "handles": 3}
+    index.evidence.journal.entries += [Entry(t=4, by=by, what="held", value=held) for by in ("_T", "_rig_1")]
+    assert violations(index) == ["_T ends with 1,200 messages of the storms that were settled"], "not of a lab's own"
