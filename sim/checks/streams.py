@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 from msgspec import Struct
@@ -148,10 +148,9 @@ def _judged(index: Index, stream: _StreamRecord) -> tuple[StreamRow, Lost, list[
     )
     lost = judge_missing(index, items, missing)
     first_times = list({entry.n: None for entry in came})
-    wrong = judge_copies(index, items) + judge_reports(index, items, missing)
-    wrong += judge_labels(index, machine, spec, came) if spec is not None else []
-    seconds = (came[-1].t - came[0].t) / 1e9 if len(came) > 1 else 0.0
-    rate = (len(came) - 1) / seconds if seconds else 0.0
+    labels = judge_labels(index, machine, spec, came) if spec is not None else []
+    wrong = [*judge_copies(index, items), *judge_reports(index, items, missing), *labels]
+    rate = _rate(came)
     row = StreamRow(
         machine=machine.id,
         stream=name,
@@ -169,6 +168,11 @@ def _judged(index: Index, stream: _StreamRecord) -> tuple[StreamRow, Lost, list[
         mb_per_s=round(rate * _item_bytes(spec) / 1e6, 3),
     )
     return row, lost, wrong
+
+
+def _rate(came: Sequence[Entry]) -> float:
+    seconds = (came[-1].t - came[0].t) / 1e9 if len(came) > 1 else 0.0
+    return (len(came) - 1) / seconds if seconds else 0.0
 
 
 def _wrong(row: StreamRow, lost: Lost, wrong: list[str]) -> Iterator[Violation]:

@@ -101,7 +101,7 @@ class EmulatedProgram:
         self._clock = clock
         self._tell = tell
         self._changed = changed
-        self.recorder = Recorder(sender, tell, lambda: self.perform([SendMessage(machine.id, "MACHINES")]))
+        self.recorder = Recorder(sender, tell, lambda: sender.send(self.id, machine.id, "MACHINES", None, sought=False))
         self.files = FileWitness(sender.journal, read_file)
         is_terminal = machine.parent is None
         self._session_script = SessionScript(topology, seed=seed) if is_terminal else None

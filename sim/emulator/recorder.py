@@ -22,7 +22,8 @@ LABELS = ("pilot", "child", "subject")  # whose item it is: in its value, or bes
 class Recorder:
     """Journals what arrives at a program. `tell` reports handshakes and exceptions to whoever runs the rehearsal.
 
-    `ask` asks the terminal who is there, which is done whenever a machine is told to be gone.
+    `ask` asks the terminal who is there, which is done whenever a machine is told to be gone. It must not wait for a
+    confirmation: machines also leave as the lab ends, and then nobody is there to confirm anything.
     """
 
     def __init__(self, sender: Sender, tell: Callable[..., Any], ask: Callable[[], Any] = lambda: None) -> None:

@@ -17,7 +17,6 @@ from typing import Any
 
 from autopilot_net import Message, Pilot_Station, Station, Terminal_Station
 from sim.emulator.convergence import snapshot_of, steady
-from sim.emulator.held import held_messages
 from sim.emulator.library_errors import journal_library_errors
 from sim.emulator.sender import Sender
 from sim.emulator.signals import NOBODY, RAISE, raise_on_purpose
@@ -28,6 +27,7 @@ from sim.processes.clocks.faketime import join
 from sim.processes.program_process import ProgramRunner
 from sim.processes.start_up import RunContext
 from sim.processes.watch.foreground import join_terminal
+from sim.processes.watch.held import held_messages
 from sim.processes.watch.quiet_exceptions import journal_quiet_exceptions
 
 __all__ = ["ProgramProcess", "make_station"]

@@ -33,7 +33,6 @@ from typing import Any
 from autopilot_net import Message, Net_Node
 from autopilot_net.error_report import error_report
 from sim.emulator.convergence import Snapshot, steady
-from sim.emulator.held import held_messages
 from sim.emulator.library_errors import journal_library_errors
 from sim.emulator.program import EmulatedProgram, Handler
 from sim.emulator.sender import Sender
@@ -41,6 +40,7 @@ from sim.evidence.journal import Reader, Writer
 from sim.lab.names import probe_of
 from sim.lab.topology import Machine
 from sim.processes.start_up import RunContext
+from sim.processes.watch.held import held_messages
 from sim.processes.watch.lab_program import LabProgram
 from sim.processes.watch.quiet_exceptions import tell_of_quiet_exceptions
 from sim.scenario.files import named_in

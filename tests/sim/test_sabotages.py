@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -39,7 +40,7 @@ def rehearse(tree: Path, lab: str, *how: str, repeat_interval_s: float = 0.2) ->
     """Run a copy's own rehearsal, quick: the exit code, the report and what was said."""
     path = tree / "topologies" / f"{lab}.yaml"
     quick = f"\nrepeat_interval_s: {repeat_interval_s}\nstorm: {{examples: 4, load: false, shrink_s: 0}}\n"
-    path.write_text(path.read_text().replace("storm:", "# storm:") + quick)
+    path.write_text(re.sub("^(storm|repeat_interval_s):", r"# \1:", path.read_text(), flags=re.MULTILINE) + quick)
     words = ["--seed", "1", "--duration", "1.5", "--json", "--no-page", *how]
     done = subprocess.run(
         [sys.executable, "-m", "sim", f"topologies/{lab}.yaml", *words],

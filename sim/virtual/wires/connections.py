@@ -332,10 +332,8 @@ class Wire:
         if self.is_up:
             self.is_up = False
             conn = self._conn
-            if conn > self._mute:
-                self._go(self.link.up, None)
-            else:
-                self._loop.after(SILENCE_US, lambda: self._go(self.link.up, None, conn))
+            noticed_us = SILENCE_US if conn <= self._mute else 0
+            self._loop.after(noticed_us, lambda: self._go(self.link.up, None, conn))
 
     def _conn_lost_below(self) -> None:
         conn = self._conn

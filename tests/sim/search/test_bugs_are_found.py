@@ -37,7 +37,7 @@ SHOWN = {
     "the terminal keeps a machine's first state": "the first batches of a stream are lost",
     "a machine that is gone is listed as online": "a link breaks amid streams",
     "a relay is confirmed though what it passed on has expired": "the program of the terminal stands still*",
-    "an upstream that answers again counts as silent": "a link is slower*",
+    "an upstream that answers again counts as silent": "a link stands still*",
     "an item whose handler raises costs those behind it": "a session, and then the signals",
 }
 PLAYED = """

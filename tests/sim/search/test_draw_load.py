@@ -11,8 +11,8 @@ from tests import ROOT
 LAB = load_lab(ROOT / "topologies" / "lab.yaml")
 
 
-def drawn(*, virtual: bool = True) -> list[Scenario]:
-    return [one for seed in range(12) for one in draws(scenarios(parts(LAB), virtual=virtual), seed=seed, count=10)]
+def drawn(*, virtual: bool = True, seeds: int = 12) -> list[Scenario]:
+    return [one for seed in range(seeds) for one in draws(scenarios(parts(LAB), virtual=virtual), seed=seed, count=10)]
 
 
 def sends(scenario: Scenario) -> list[Send]:
@@ -20,7 +20,7 @@ def sends(scenario: Scenario) -> list[Send]:
 
 
 def test_a_hunt_draws_small_windows_and_pipes_and_what_fills_them() -> None:
-    several = drawn()
+    several = drawn(seeds=60)
     bounds = [one.bounds for one in several]
     assert any(one.pipe_bytes for one in bounds)
     assert any(one.window_messages < Bounds().window_messages for one in bounds)
