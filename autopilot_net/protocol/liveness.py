@@ -42,7 +42,7 @@ class Liveness:
         self._answers = False  # whether it has sent a probe back by this connection
         self._is_mute = False  # whether another connection was tried because nothing had ever come
         self._waits_since: float | None = None  # when the oldest probe was sent that nothing has come after
-        self._asked: dict[int, float] = {}  # probes without an answer yet, by number, each with its time
+        self._asked: dict[int, float] = {}  # probes under way, by number, each with its time
         self._met_at: float | None = None  # when zmq's own probe was sent; None once anything was sent back
         self._number = 0
         self._slowest = 0.0  # the slowest recent round trip, in seconds
@@ -123,12 +123,13 @@ class Liveness:
             self._failures = min(self._failures + 1, MAX_DOUBLINGS)
             self._is_mute = not is_known
             return [Move.RECONNECT]
+        horizon = now - max(SILENT * self._interval, self._slow())
+        self._asked = {number: at for number, at in self._asked.items() if at >= horizon}
         moves = []
         if not self.is_silent and not self.is_new and silence >= max(SILENT * self._interval, self._slow()):
             self.is_silent = True
             moves.append(Move.TELL)
-        horizon = now - max(SILENT * self._interval, self._slow())  # what was asked before may be lost
-        if sum(at >= horizon for at in self._asked.values()) < UNANSWERED:
+        if len(self._asked) < UNANSWERED:
             self._echoes_due += 1
             self._waits_since = now if self._waits_since is None else self._waits_since
             moves.append(Move.PROBE)
