@@ -18,10 +18,11 @@ from autopilot_net.message import Message
 from autopilot_net.protocol.numbers import as_int
 from autopilot_net.roles.host import Handle, RoleHost, count_of
 
-__all__ = ["AHEAD", "PART", "TIMEOUT_S", "FileClient", "files_of"]
+__all__ = ["AGAIN_S", "AHEAD", "PART", "TIMEOUT_S", "FileClient", "files_of"]
 
 TIMEOUT_S = 30.0  # how long nothing may come of a file: one that theirs has not got is never answered
 PART = 256 << 10  # bytes asked for at once
+AGAIN_S = 2.0  # after which a question that sought no confirmation may be asked again
 AHEAD = 2  # parts under way: one is written while the other travels, and a slow link is held up by no more
 
 Done = Callable[[str | None], Any]
@@ -137,8 +138,11 @@ class FileClient:
         except FileRefused as error:
             self._end(str(error))
             return
+        is_sure = self._host.is_ours(self._terminal)
         self._ask(self._pull)
         self._watch(self._pull)
+        if not is_sure:
+            self._ask_again(self._pull, since=self._pull.heard)
 
     def _ask(self, pull: _Pull) -> None:
         while pull.next < pull.size and len(pull.asked) + pull.writing < AHEAD:
@@ -152,6 +156,17 @@ class FileClient:
             return self._host.send(self._terminal, "FILE", {"path": path, **part}, repeat=True, flags=())
         # Far away, theirs could not confirm it, and would answer each repeat with the whole file.
         return self._host.send(self._terminal, "FILE", path, repeat=None, flags=(), part=part)
+
+    def _ask_again(self, pull: _Pull, *, since: float) -> None:
+        """Ask once more, and in our way, if the terminal turns out to be ours and nothing has come: it may be lost."""
+        if pull is not self._pull or not pull.asked or pull.heard > since:
+            return
+        if self._host.is_ours(self._terminal):
+            pull.next = pull.asked[0]
+            pull.asked.clear()
+            self._ask(pull)
+        else:
+            self._host.after(AGAIN_S, lambda: self._ask_again(pull, since=since))
 
     def _watch(self, pull: _Pull) -> None:
         """Give a file up of which nothing comes. While something is being written, it is the card that takes long."""

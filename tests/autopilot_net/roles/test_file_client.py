@@ -10,7 +10,7 @@ import pytest
 from msgspec import to_builtins
 
 from autopilot_net import Pilot_Station
-from autopilot_net.roles.file_client import AHEAD, PART, files_of
+from autopilot_net.roles.file_client import AGAIN_S, AHEAD, PART, files_of
 from autopilot_net.roles.file_server import AT_ONCE
 from tests.autopilot_net.roles.lone_roles import Fetching, PilotRole, TerminalRole, keys, serving, settled, task
 from tests.harness import Drawer, FakeHost, Sent
@@ -263,6 +263,22 @@ def test_a_terminal_of_theirs_is_asked_by_the_plain_path_and_each_file_once() ->
         rig.hear("T", "FILE", {"path": path, "file": to_builtins(data)})
     assert keys(rig.host.take()) == [("_rig_1", "START")]
     assert rig.host.drawer.whole == {"tone": b"0123", "word": b"word"}
+
+
+def test_a_question_that_was_lost_is_asked_again_once_the_terminal_is_known_as_ours() -> None:
+    """A child that has just booted asks in their way, unconfirmed, and the way up may be down in that moment."""
+    rig = Unknown(tone=b"0123")
+    rig.hear("T", "START", task("tone"))
+    assert [one.value for one in rig.host.take()] == ["tone"], "and is lost"
+    rig.host.wait(5)
+    assert rig.host.take() == [], "theirs would answer each question with the whole file"
+    rig.host.theirs.clear()
+    rig.host.wait(AGAIN_S)
+    (again,) = rig.host.sent
+    assert (again.value, again.repeat) == ({"path": "tone", "offset": 0, "length": PART}, True)
+    assert keys(rig.carry()) == [("_rig_1", "START")]
+    rig.host.wait(60)
+    assert rig.host.take() == []
 
 
 def test_what_a_former_life_has_of_a_file_is_no_part_of_what_theirs_sends_whole() -> None:
