@@ -277,11 +277,11 @@ class Transfer:
         assert not self.part.exists()
 
     def asked(self, trace: str) -> list[int]:
-        """The offsets that the rig asked for."""
+        """The offsets that the rig asked for, in our way, or in theirs where the terminal was away."""
         text = (self.folder / trace).read_text()
         lines = [json.loads(line) for line in text.splitlines()]
         heads = [line["head"] for line in lines if line["do"] == "Transmit" and line["peer"] == "T"]
-        return [int(found[1]) for head in heads if (found := re.search(r'"path":"film","offset":(\d+)', head))]
+        return [int(found[1]) for head in heads if (found := re.search(r'"film".*"offset":(\d+),"length"', head))]
 
 
 def test_a_transfer_goes_on_where_it_was_when_the_terminal_is_back(tmp_path: Path) -> None:
