@@ -15,8 +15,9 @@ from sim.lab.fault import ACTION_VERBS, Verb, Way, What
 if TYPE_CHECKING:
     from sim.lab.topology import Topology
 
-__all__ = ["ENDS", "Action", "Verb", "healing"]
+__all__ = ["ENDS", "SILENCE_S", "Action", "Verb", "healing"]
 
+SILENCE_S = 6.0  # how long TCP waits for an answer before it gives a connection up, in either world
 ENDS: dict[Verb, Verb] = {
     verb: facts.ended_by
     for verb in get_args(Verb)

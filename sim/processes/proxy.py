@@ -17,6 +17,7 @@ from enum import Enum
 from random import Random
 from typing import Any
 
+from sim.faults.actions import SILENCE_S
 from sim.lab.fault import Link
 
 __all__ = ["LOOPBACK", "LinkDirection", "SelectorLoop", "ProxyConnection", "bound_buffers"]
@@ -27,7 +28,6 @@ BUFFER = 256 << 10  # bytes of each socket buffer; the system's default grows to
 CHUNK = 256 << 10  # bytes to read at once
 CHUNK_S = 0.002  # over a link with a rate, a chunk has the bytes of so many seconds, to avoid bursts
 PACKET = 1_460  # the smallest chunk, in bytes
-SILENCE_S = 6.0  # until the end of a mute connection is noticed, as by TCP's keepalive
 RESET = struct.pack("ii", 1, 0)  # SO_LINGER that makes closing a reset
 
 

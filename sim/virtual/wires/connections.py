@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable
 from typing import Any, Protocol
 
 from autopilot_net.protocol.endpoint import Endpoint
-from sim.faults.actions import Action
+from sim.faults.actions import SILENCE_S, Action
 from sim.lab.topology import Topology
 from sim.virtual.event_loop import Loop, Process
 from sim.virtual.wires.links import Direction, Frames, Rng, VirtualLink
@@ -21,7 +21,7 @@ __all__ = ["Wire", "Wires"]
 CONNECT_US = 1_000
 RECONNECT_US = (50_000, 1_000_000)  # zmq waits this long before it tries again: the first time, and at most
 BREAK_US = 1_000  # from a reset until each end notices it
-SILENCE_US = 6_000_000  # how long TCP waits for an answer before it gives a connection up
+SILENCE_US = round(SILENCE_S * 1e6)
 
 LINK_US, LOCAL_US = (80, 400), (20, 60)
 
