@@ -98,11 +98,8 @@ def judge_reports(index: Index, items: Items, missing: list[int]) -> list[str]:
     reported = 0 if items.reliable or index.outages.on(path, both_ways=True) else _reported(index, items)
     if reported <= len(missing):
         return []
-    return [f"{items.stop} reported {many(reported, 'item')} as missing, and {len(missing)} {_are(len(missing))}"]
-
-
-def _are(count: int) -> str:
-    return "is" if count == 1 else "are"
+    are = "is" if len(missing) == 1 else "are"
+    return [f"{items.stop} reported {many(reported, 'item')} as missing, and {len(missing)} {are}"]
 
 
 def _may_come_again(index: Index, items: Items, first: Entry, copy: Entry) -> bool:

@@ -70,6 +70,10 @@ class Outage(Struct, frozen=True, kw_only=True):
         """Whether the outage lasted at `t` (ns)."""
         return self.begins <= t and (self.ends is None or t < self.ends)
 
+    def lasts(self, since: int, until: int) -> bool:
+        """Whether the outage lasted at any time from `since` to `until` (ns), unlike `overlaps` without a margin."""
+        return self.begins <= until and (self.ends is None or self.ends > since)
+
     @property
     def notice(self) -> int:
         """How long after its end a message may still be lost to it (ns)."""

@@ -21,7 +21,7 @@ __all__ = ["needless_notices", "needless_reconnects", "unnoticed_returns"]
 
 BEFORE_S = 40.0  # how long before it something may have been wrong: each attempt that fails doubles the next wait
 PATIENT_S = 2.5  # how long anybody is silent at least before a connection is given up
-NOTICED_S = 1.0  # how soon both ends know of a new connection
+MEET_S = 1.0  # how soon both ends know of a new connection
 SLOW_MS = 200  # the latency of a link over which that may take longer
 LEARNT = 2  # connections given up by mistake, where it is not known yet how slow a link is
 
@@ -69,8 +69,8 @@ def unnoticed_returns(index: Index) -> Iterator[Violation]:
     for machine in index.evidence.topology.machines[1:]:
         parent = str(machine.parent)
         for at in met[machine.id, parent]:
-            is_met = any(abs(t - at) <= seconds(NOTICED_S) for t in met[parent, machine.id])
-            is_over = any(at < t <= at + seconds(NOTICED_S) for t in left[machine.id, parent])
+            is_met = any(abs(t - at) <= seconds(MEET_S) for t in met[parent, machine.id])
+            is_over = any(at < t <= at + seconds(MEET_S) for t in left[machine.id, parent])
             if not (is_met or is_over) and not _is_held_up(index, machine, at):
                 text = f"{machine.id} came to {parent} by a new connection, and {parent} had not missed it in between"
                 yield about_machine(parent, text)
@@ -78,9 +78,9 @@ def unnoticed_returns(index: Index) -> Iterator[Violation]:
 
 def _is_held_up(index: Index, machine: Machine, since: int) -> bool:
     """Whether its parent may notice something later: because of an outage, a slow link, the end, or full CPUs."""
-    until = since + seconds(NOTICED_S)
+    until = since + seconds(MEET_S)
     struck = index.outages.on([machine.id, str(machine.parent)], both_ways=True)
-    lasting = [outage for outage in struck if outage.begins <= until and (outage.ends is None or outage.ends > since)]
+    lasting = [outage for outage in struck if outage.lasts(since, until)]
     if any(outage.verb != "mute" or outage.begins > since for outage in lasting):  # new connections are not mute
         return True
     ended = index.evidence.journal.traces[-1].t

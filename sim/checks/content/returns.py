@@ -124,7 +124,7 @@ def _has_cause(index: Index, path: _Path, back: int) -> bool:
     until = back + seconds(LATE_S)
     names = index.tree.path(path.sender, path.recipient)
     struck = index.outages.on(names, both_ways=True)
-    if any(outage.begins <= until and (outage.ends is None or outage.ends > back) for outage in struck):
+    if any(outage.lasts(back, until) for outage in struck):
         return True
     if any(outage.verb == "mute" and outage.begins > path.met.get(outage.machine, 0) for outage in struck):
         return True  # a connection that is mute is not up, and nobody has given it up so far
