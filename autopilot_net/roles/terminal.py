@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from autopilot_net.errors import BadMessage
+from autopilot_net.errors import BadMessage, FileRefused
 from autopilot_net.message import Message
 from autopilot_net.protocol.ids import why_no_id
 from autopilot_net.protocol.numbers import is_number
@@ -142,7 +142,10 @@ class Terminal(Role):
     @key("FILE")
     def file(self, message: Message) -> Any:
         """Answer with the part that was asked for, or, to the plain name that Autopilot's own send, with all of it."""
-        return self._files.answer(_wanted(message), machine_of(message))
+        machine = machine_of(message)
+        if machine == self.host.id:  # an answer to itself would never arrive
+            raise FileRefused(f"{machine} sends files to other machines: a program on it finds them in its file folder")
+        return self._files.answer(_wanted(message), machine)
 
     @key("ERROR", "COHERE", listen="l_to_program")
     def to_program(self, message: Message) -> Any:

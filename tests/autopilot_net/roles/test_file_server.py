@@ -6,6 +6,7 @@ import base64
 
 import pytest
 
+from autopilot_net.errors import FileRefused
 from autopilot_net.roles.file_server import MAX_PART
 from tests.autopilot_net.roles.lone_roles import keys, serving
 
@@ -31,6 +32,11 @@ def test_a_plain_name_gets_the_whole_file_in_autopilots_form() -> None:
 
 def test_a_program_that_asks_is_answered_through_its_station() -> None:
     assert keys(serving(tone=b"").answers("_rig_1", "FILE", "tone")) == [("rig_1", "FILE")]
+
+
+def test_the_program_of_the_terminal_is_told_where_its_files_are() -> None:
+    with pytest.raises(FileRefused, match="T sends files to other machines"):
+        serving(tone=b"").answers("_T", "FILE", "tone")
 
 
 @pytest.mark.parametrize(
