@@ -45,8 +45,10 @@ def play_signals(world: SignalWorld) -> bool:
     world.journal.write("signals")
     home = "_" + world.topology.terminal.id
     due = {("raised", machine.id, part, home) for machine in world.topology.machines for part in PARTS}
+    strangers = Strangers(world)
+    went_well = strangers.deceive()
     world.send_signals()
-    went_well = Strangers(world).play()
+    went_well &= strangers.play()
     return world.until(lambda: due <= set(world.reports), ANSWER_S) and went_well
 
 

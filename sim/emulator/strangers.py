@@ -6,21 +6,27 @@ Each is a connection under a name of its own, beside the lab, so that no message
 - A twin: two lives under one name come in turn, as two machines with one id do. The terminal's program must be told.
 - A reboot: the name comes again by a new connection while the old one is still open, as after a power cut. The new one
   must be served at once.
+- A liar speaks in the terminal's name, below a station. What the station sends to the terminal must still go up.
+- A thief asks the terminal for a file that lies outside of its folder of files. The terminal must refuse it.
+- A double comes under the id of the station that it connects to. The station must not hear it.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterator
 from typing import Any, Protocol
 
 from sim.emulator.sender import JournalWriter
 from sim.lab.topology import Topology
 
-__all__ = ["HELLO", "StrangerLike", "StrangerWorld", "Strangers", "twin_told"]
+__all__ = ["GAVE", "HELLO", "OUTSIDE", "StrangerLike", "StrangerWorld", "Strangers", "twin_told"]
 
 HELLO = "HELLO_STATION"  # the key of a message that a station confirms, and does nothing about
-KILL, TWIN, REBOOT = "kill", "twin", "reboot"  # the suffixes of the names
+# The suffixes of the names:
+KILL, TWIN, REBOOT, LIAR, DOUBLE, THIEF = "kill", "twin", "reboot", "liar", "double", "thief"
+OUTSIDE = "../outside.txt"  # a file that is there, beside the terminal's folder of files
+GAVE, REFUSED = "gave it", "refused"  # what the terminal answers to a thief
 ANSWER_S = 5.0  # how long a station may take to answer
 TIMESTAMP = "2020-01-01T00:00:00"
 
@@ -31,6 +37,7 @@ class StrangerLike(Protocol):
     name: str
     at: str
     confirmed: set[str]  # the ids of its messages that were confirmed, as far as `StrangerWorld.until` has read
+    came: list[tuple[bytes, ...]]  # the frames of all messages that came, as far as that
 
     def say(self, *frames: bytes) -> None:
         """Send frames as they are."""
@@ -48,7 +55,7 @@ class StrangerWorld(Protocol):
     @property
     def reports(self) -> Collection[tuple[Any, ...]]: ...
 
-    def stranger(self, machine: str, suffix: str) -> StrangerLike:
+    def stranger(self, machine: str, name: str) -> StrangerLike:
         """A new connection to the station of a machine, under a name that an earlier one may have too."""
 
     def is_alive(self, machine: str) -> bool:
@@ -74,8 +81,15 @@ class Strangers:
         self._parents = [machine.id for machine in world.topology.machines if machine.children]
         self._home = world.topology.terminal.id
 
+    def deceive(self) -> bool:
+        """Play liars and doubles, who stay until the end, and a thief. Returns whether all were answered."""
+        for machine in self._machines:
+            self._double(machine)
+        liars = [self._lie(machine) for machine in self._machines if machine != self._home]
+        return self._await(liars) and self._steal()
+
     def play(self) -> bool:
-        """Play them, and return whether all went as it should."""
+        """Play the others, and return whether all went as it should."""
         first = [self._greeting(machine, REBOOT, "a") for machine in self._machines]
         first += [self._greeting(machine, TWIN, "a") for machine in self._parents]
         first += [self._kill(machine) for machine in self._machines]
@@ -88,7 +102,7 @@ class Strangers:
 
     def _greeting(self, machine: str, suffix: str, life: str, *, again: bool = False) -> tuple[StrangerLike, str]:
         """A new connection says HELLO. Returns the stranger and the id of its message."""
-        stranger = self._world.stranger(machine, suffix)
+        stranger = self._world.stranger(machine, _name(machine, suffix))
         id = f"{stranger.name}.{life}{2 if again else 1}"
         self._world.journal.write("stranger", by=stranger.name, to=machine, id=id, key=suffix)
         numbers = {"inc": f"{stranger.name}.{life}", "seq": 2 if again else 1, "low": 2 if again else 1}
@@ -97,13 +111,46 @@ class Strangers:
 
     def _kill(self, machine: str) -> tuple[StrangerLike, str]:
         """A stranger says KILL: in the names of those whom the station obeys, then in its own, which is confirmed."""
-        stranger = self._world.stranger(machine, KILL)
+        stranger = self._world.stranger(machine, _name(machine, KILL))
         id = f"{stranger.name}.own"
         self._world.journal.write("stranger", by=stranger.name, to=machine, id=id, key=KILL)
         for name in dict.fromkeys(("_" + machine, "_" + self._home)):
             self._say(stranger, id=f"{stranger.name}.as {name}", key="KILL", sender=name, flags={"NOREPEAT": True})
         self._say(stranger, id=id, key="KILL", sender=stranger.name, inc=stranger.name, seq=1, low=1)
         return stranger, id
+
+    def _lie(self, machine: str) -> tuple[StrangerLike, str]:
+        """A stranger says HELLO in the terminal's name, and then in its own, which is confirmed."""
+        stranger = self._world.stranger(machine, _name(machine, LIAR))
+        id = f"{stranger.name}.own"
+        self._world.journal.write("stranger", by=stranger.name, to=machine, id=id, key=LIAR)
+        lie = f"{stranger.name}.as {self._home}"
+        self._say(stranger, id=lie, key=HELLO, sender=self._home, flags={"NOREPEAT": True})
+        self._say(stranger, id=id, key=HELLO, sender=stranger.name, inc=stranger.name, seq=1, low=1)
+        return stranger, id
+
+    def _double(self, machine: str) -> None:
+        """A stranger under the id of the station says HELLO. It is never answered."""
+        double = self._world.stranger(machine, machine)
+        name = _name(machine, DOUBLE)
+        self._world.journal.write("stranger", by=name, to=machine, id=name, key=DOUBLE)
+        self._say(double, id=name, key=HELLO, sender=machine, inc=name, seq=1, low=1)
+
+    def _steal(self) -> bool:
+        """A stranger asks the terminal for a file, and confirms the answer. Returns whether there was one."""
+        thief = self._world.stranger(self._home, _name(self._home, THIEF))
+        id, numbers = f"{thief.name}.own", {"inc": thief.name, "seq": 1, "low": 1}
+        self._world.journal.write("stranger", by=thief.name, to=self._home, id=id, key=THIEF)
+        wanted = {"path": OUTSIDE, "offset": 0, "length": 1_000}
+        self._say(thief, id=id, key="FILE", sender=thief.name, value=wanted, **numbers)
+        self._world.until(lambda: any(_files(thief)), ANSWER_S)
+        answer = next(_files(thief), None)
+        if answer is not None:
+            re = {"value": answer["id"], "re": [answer.get("inc"), answer.get("seq")], "flags": {"NOREPEAT": True}}
+            self._say(thief, id=f"{thief.name}.confirms", key="CONFIRM", sender=thief.name, inc=thief.name, **re)
+        told = False if answer is None else REFUSED if answer["value"].get("error") else GAVE
+        self._world.journal.write("stranger answered", by=thief.name, to=self._home, id=id, value=told)
+        return answer is not None
 
     def _say(self, stranger: StrangerLike, *, id: str, key: str, sender: str, **facts: Any) -> None:
         head = {"id": id, "to": stranger.at, "sender": sender, "key": key, "value": None}
@@ -127,3 +174,16 @@ class Strangers:
         home = "_" + self._home
         due = {("twin told", f"actor.{machine}.{TWIN}", home) for machine in self._parents}
         return self._world.until(lambda: due <= set(self._world.reports), ANSWER_S)
+
+
+def _name(machine: str, suffix: str) -> str:
+    """What a stranger at a machine is called."""
+    return f"actor.{machine}.{suffix}"
+
+
+def _files(thief: StrangerLike) -> Iterator[dict[str, Any]]:
+    """The messages that came to a thief and bring a file, or say why not."""
+    for frames in thief.came:
+        message = json.loads(frames[-1] or b"{}")
+        if message.get("key") == "FILE":
+            yield message

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import zmq
 
@@ -29,6 +29,7 @@ class RawPeer:
         self.name = name
         self.at = at
         self.confirmed: set[str] = set()  # the ids of its messages whose confirmation was read
+        self.came: list[tuple[bytes, ...]] = []  # what `read` has read
         self._socket = context.socket(zmq.DEALER)
         if not returns:
             self._socket.setsockopt(zmq.RECONNECT_IVL, -1)
@@ -64,7 +65,8 @@ class RawPeer:
     def read(self) -> None:
         """Read what has come, and note what it confirms."""
         while self._socket.poll(0):
-            self._note_confirmed(self._socket.recv_multipart())
+            self.came.append(tuple(self._socket.recv_multipart()))
+            self._note_confirmed(self.came[-1])
 
     def twice(self, op: Twice, example: int, number: int) -> str:
         """Send one message several times, as a sender that repeats would; returns its id."""
@@ -83,7 +85,7 @@ class RawPeer:
 
         return message_id in self.confirmed or self.receive(deadline, is_it) is not None
 
-    def _note_confirmed(self, frames: list[bytes]) -> None:
+    def _note_confirmed(self, frames: Sequence[bytes]) -> None:
         try:
             message = json.loads(frames[-1])
         except ValueError:

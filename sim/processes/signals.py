@@ -53,9 +53,9 @@ class SignalPlayer:
         """Have the terminal's program send the signals."""
         self._supervisor.send("_" + self.topology.terminal.id, "signal")
 
-    def stranger(self, machine: str, suffix: str) -> RawPeer:
+    def stranger(self, machine: str, name: str) -> RawPeer:
         """A new connection to the station of a machine, under a name that an earlier one may have too."""
-        stranger = RawPeer(self._zmq, f"actor.{machine}.{suffix}", machine, self._ports[machine], returns=False)
+        stranger = RawPeer(self._zmq, name, machine, self._ports[machine], returns=False)
         self._strangers.append(stranger)
         return stranger
 

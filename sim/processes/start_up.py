@@ -14,6 +14,7 @@ from typing import TypeVar
 
 from msgspec import Struct
 
+from sim.emulator.strangers import OUTSIDE
 from sim.lab.topology import Machine, Topology
 from sim.processes.clocks.faketime import start_fork_server
 from sim.scenario.files import file_names, leftover, leftovers, synthetic
@@ -76,6 +77,7 @@ def make_files(topology: Topology, folder: Path, *, seed: int) -> None:
     """Put files into the machines' folders in `folder`, each named by its machine.
 
     The terminal gets those that tasks name: copies of the lab's own, and synthetic ones. Two rigs get a part of one.
+    Beside its folder lies a file that it must not give away.
     """
     terminal = folder / topology.terminal.id
     terminal.mkdir(parents=True, exist_ok=True)
@@ -83,6 +85,7 @@ def make_files(topology: Topology, folder: Path, *, seed: int) -> None:
     for name in file_names(topology):
         content = None if name in sizes else (topology.file_dir / name).read_bytes()
         _write(terminal / name, synthetic(name, sizes[name], seed=seed) if content is None else content)
+    _write(terminal / OUTSIDE, b"Nobody may have this over the network.\n")
     for machine, (name, damaged) in leftovers(topology).items():
         path = folder / machine / name
         part = path.with_name(f".{path.name}.part")  # as the library names it

@@ -49,9 +49,9 @@ class VirtualSignals:
         """Have the terminal's program send the signals."""
         self._running.programs[self.topology.terminal.id].emulated.signal()
 
-    def stranger(self, machine: str, suffix: str) -> VirtualRawPeer:
+    def stranger(self, machine: str, name: str) -> VirtualRawPeer:
         """A new connection to the station of a machine, under a name that an earlier one may have too."""
-        stranger = VirtualRawPeer(f"actor.{machine}.{suffix}", machine)
+        stranger = VirtualRawPeer(name, machine)
         stranger.wire = self._wires.wire(stranger.line)
         stranger.wire.connect()
         self.until(lambda: stranger.wire.is_up, CONNECT_S)

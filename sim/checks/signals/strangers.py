@@ -1,4 +1,6 @@
-"""Whether stations refused a KILL from a stranger, served a machine that came back, and told of twins.
+"""Whether stations refused what strangers asked, served a machine that came back, told of twins, and heard no double.
+
+Whether a liar was believed shows in what does not reach the terminal: see `answers.py`.
 
 What strangers do is in `sim.emulator.strangers`.
 """
@@ -6,13 +8,15 @@ What strangers do is in `sim.emulator.strangers`.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 from sim.checks.signals.answers import has_open_error
 from sim.checks.signals.finding import Finding, doubt, wrong
+from sim.emulator.strangers import GAVE, OUTSIDE
 from sim.evidence.index import Index
 from sim.evidence.journal import Entry
 
-__all__ = ["killed", "unnoticed_twins", "unserved"]
+__all__ = ["given_away", "heard_doubles", "killed", "unnoticed_twins", "unserved"]
 
 
 def killed(index: Index) -> Iterator[Finding]:
@@ -23,6 +27,25 @@ def killed(index: Index) -> Iterator[Finding]:
             yield wrong(said.to, f"the station of {said.to} obeyed a KILL from a stranger", stands=True)
         elif _answer(index, said) is False:
             yield doubt(said.to, f"whether {said.to} refuses a KILL from a stranger: it did not answer")
+
+
+def heard_doubles(index: Index) -> Iterator[Finding]:
+    """The stations that handled what came from below under their own id."""
+    handled = {(t.at, t.id) for t in index.evidence.journal.traces if t.do == "Deliver"}
+    for said in _said(index, "double"):
+        if (said.to, said.id) in handled:
+            yield wrong(said.to, f"{said.to} handled a message of a stranger that came under the id {said.to} itself")
+
+
+def given_away(index: Index) -> Iterator[Finding]:
+    """The terminal, if it sent a stranger a file that lies outside of its folder of files."""
+    for said in _said(index, "thief"):
+        answer = _answer(index, said)
+        if answer == GAVE:
+            text = f"{said.to} was asked for {OUTSIDE}, which lies outside of its folder of files, and sent it"
+            yield wrong(said.to, text)
+        elif answer is False:
+            yield doubt(said.to, f"whether {said.to} keeps {OUTSIDE} to itself: it did not answer")
 
 
 def unserved(index: Index) -> Iterator[Finding]:
@@ -58,11 +81,11 @@ def _said(index: Index, key: str) -> list[Entry]:
     return [entry for entry in index.evidence.journal.of("stranger") if entry.key == key]
 
 
-def _answer(index: Index, said: Entry) -> bool | None:
-    """Whether what a stranger said was confirmed. None if nobody waited for that."""
+def _answer(index: Index, said: Entry) -> Any:
+    """Whether what a stranger said was confirmed, or what answered it. None if nobody waited for that."""
     for entry in index.evidence.journal.of("stranger answered"):
         if entry.id == said.id:
-            return bool(entry.value)
+            return entry.value
     return None
 
 

@@ -4,27 +4,33 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 
-from sim.emulator.strangers import Strangers, twin_told
+from sim.emulator.strangers import HELLO, OUTSIDE, Strangers, twin_told
 from tests.sim.emulator.made_up_lab import Journal, lab
 
 
 class Stranger:
     """A connection that remembers what was said by it, and confirms it at once."""
 
+    answer: ClassVar[dict[str, Any]] = {"error": "it leads out of the file folder"}  # to whoever asks for a file
+
     def __init__(self, name: str, at: str, *, answers: bool) -> None:
         self.name = name
         self.at = at
         self.confirmed: set[str] = set()
+        self.came: list[tuple[bytes, ...]] = []
         self.said: list[dict[str, Any]] = []
         self._answers = answers
 
     def say(self, *frames: bytes) -> None:
         assert frames[:2] == (self.at.encode(), self.at.encode())
         self.said.append(json.loads(frames[2]))
+        if self._answers and self.said[-1]["key"] == "FILE":
+            answer = {"id": "T_1", "inc": "life", "seq": 1, "key": "FILE", "value": {"path": OUTSIDE, **self.answer}}
+            self.came.append((b"", json.dumps(answer).encode()))
         if self._answers and "NOREPEAT" not in self.said[-1]["flags"]:
             self.confirmed.add(self.said[-1]["id"])
 
@@ -41,8 +47,8 @@ class World:
         self._deaf = deaf
         self._dead = dead
 
-    def stranger(self, machine: str, suffix: str) -> Stranger:
-        self.made.append(Stranger(f"actor.{machine}.{suffix}", machine, answers=machine != self._deaf))
+    def stranger(self, machine: str, name: str) -> Stranger:
+        self.made.append(Stranger(name, machine, answers=machine != self._deaf))
         return self.made[-1]
 
     def is_alive(self, machine: str) -> bool:
@@ -87,6 +93,41 @@ def test_what_was_not_answered_is_journalled() -> None:
     assert not Strangers(world).play()
     no = [facts["id"] for what, facts in world.journal.lines if what == "stranger answered" and not facts["value"]]
     assert no == ["actor.rig_1.reboot.a1", "actor.rig_1.kill.own", "actor.rig_1.reboot.b1"]
+
+
+def test_a_liar_below_a_station_speaks_in_the_name_of_the_terminal_and_then_in_its_own() -> None:
+    world = World()
+    assert Strangers(world).deceive()
+    liars = [one for one in world.made if one.name.endswith(".liar")]
+    assert [one.at for one in liars] == ["rig_1", "rig_2", "rig_3"]
+    assert [(one["key"], one["sender"]) for one in liars[0].said] == [(HELLO, "T"), (HELLO, "actor.rig_1.liar")]
+
+
+def test_a_double_comes_to_each_station_under_the_id_of_that() -> None:
+    world = World()
+    Strangers(world).deceive()
+    doubles = [one for one in world.made if one.name == one.at]
+    assert [(one.at, one.said[0]["sender"]) for one in doubles] == [(id, id) for id in ("T", "rig_1", "rig_2", "rig_3")]
+
+
+@pytest.mark.parametrize(("answer", "told"), [({"error": "no"}, "refused"), ({"data": "c2VjcmV0"}, "gave it")])
+def test_a_thief_confirms_what_the_terminal_answers_and_that_is_journalled(
+    monkeypatch: pytest.MonkeyPatch, answer: dict[str, Any], told: str
+) -> None:
+    monkeypatch.setattr(Stranger, "answer", answer)
+    world = World()
+    assert Strangers(world).deceive()
+    [thief] = [one for one in world.made if one.name.endswith(".thief")]
+    assert [(one["key"], one["value"]) for one in thief.said][1:] == [("CONFIRM", "T_1")]
+    assert thief.said[0]["value"]["path"] == OUTSIDE
+    [facts] = [facts for what, facts in world.journal.lines if what == "stranger answered" and "thief" in facts["by"]]
+    assert facts["value"] == told
+
+
+def test_a_thief_that_nobody_answers_is_journalled() -> None:
+    world = World(deaf="T")
+    assert not Strangers(world).deceive()
+    assert world.journal.lines[-1][1]["value"] is False
 
 
 @pytest.mark.parametrize(

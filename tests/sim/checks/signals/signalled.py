@@ -63,6 +63,11 @@ def _strangers(story: Story) -> None:
             for end in ends:
                 story.note("stranger", name, to=machine, id=f"{name}.{end}", key=key)
                 story.note("stranger answered", name, to=machine, id=f"{name}.{end}", value=True)
+    for machine in ("T", "rig_1"):
+        double = f"actor.{machine}.double"
+        story.note("stranger", double, to=machine, id=double, key="double")
+    story.note("stranger", "actor.T.thief", to="T", id="actor.T.thief.own", key="thief")
+    story.note("stranger answered", "actor.T.thief", to="T", id="actor.T.thief.own", value="refused")
     told = {"machine": "actor.T.twin", "exception": "two that run are both actor.T.twin, …", "traceback": ""}
     story.note("twin told", "_T", key="ERROR", value=told)
 

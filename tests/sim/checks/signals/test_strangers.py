@@ -1,8 +1,8 @@
-"""A KILL from a stranger that is obeyed, a twin that is not told, a machine that comes back and is not served."""
+"""What strangers are obeyed in, given or believed, a twin that is not told, a machine that is not served."""
 
 from __future__ import annotations
 
-from sim.evidence.journal import Entry
+from sim.evidence.journal import Entry, Trace
 from tests.sim.checks.healthy_run import forget, found
 from tests.sim.checks.signals.signalled import answered, signals_of
 
@@ -43,6 +43,29 @@ def test_it_is_not_told_of_a_station_that_serves_nobody() -> None:
     for end in ("kill.own", "reboot.b1"):
         found(run, "stranger answered", id=f"actor.rig_1.{end}").value = False
     assert signals_of(run).result == "unknown"
+
+
+def test_a_station_that_handles_what_comes_under_its_own_id_is_told() -> None:
+    run = answered()
+    said = found(run, "stranger", id="actor.rig_1.double")
+    run.journal.traces.append(Trace(t=said.t + 1, at="rig_1", life="", do="Deliver", peer="rig_1", id=said.id))
+    text = "rig_1 handled a message of a stranger that came under the id rig_1 itself"
+    assert signals_of(run).violations == [text]
+
+
+def test_a_file_that_was_given_to_a_thief_is_told() -> None:
+    run = answered()
+    found(run, "stranger answered", by="actor.T.thief").value = "gave it"
+    text = "T was asked for ../outside.txt, which lies outside of its folder of files, and sent it"
+    assert signals_of(run).violations == [text]
+
+
+def test_whether_a_file_would_be_given_is_not_known_where_nobody_answered() -> None:
+    run = answered()
+    found(run, "stranger answered", by="actor.T.thief").value = False
+    assert signals_of(run).violations == [
+        "not known: whether T keeps ../outside.txt to itself: it did not answer",
+    ]
 
 
 def test_twins_that_are_not_told_are_a_fault() -> None:
