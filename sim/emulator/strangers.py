@@ -7,7 +7,8 @@ Each is a connection under a name of its own, beside the lab, so that no message
 - A reboot: the name comes again by a new connection while the old one is still open, as after a power cut. The new one
   must be served at once.
 - A liar speaks in the terminal's name, below a station. What the station sends to the terminal must still go up.
-- A thief asks the terminal for a file that lies outside of its folder of files. The terminal must refuse it.
+- A thief asks the terminal for a file that lies outside of its folder of files. The terminal must refuse it. The thief
+  confirms the answer in the name of another life of the terminal. So the terminal must send it again.
 - A double comes under the id of the station that it connects to. The station must not hear it.
 """
 
@@ -25,6 +26,7 @@ __all__ = ["GAVE", "HELLO", "OUTSIDE", "StrangerLike", "StrangerWorld", "Strange
 HELLO = "HELLO_STATION"  # the key of a message that a station confirms, and does nothing about
 # The suffixes of the names:
 KILL, TWIN, REBOOT, LIAR, DOUBLE, THIEF = "kill", "twin", "reboot", "liar", "double", "thief"
+AGAIN = "again"  # the key of the answer that has to come again
 OUTSIDE = "../outside.txt"  # a file that is there, beside the terminal's folder of files
 GAVE, REFUSED = "gave it", "refused"  # what the terminal answers to a thief
 ANSWER_S = 5.0  # how long a station may take to answer
@@ -80,13 +82,15 @@ class Strangers:
         self._machines = [machine.id for machine in world.topology.machines]
         self._parents = [machine.id for machine in world.topology.machines if machine.children]
         self._home = world.topology.terminal.id
+        self._thief: StrangerLike
 
     def deceive(self) -> bool:
         """Play liars and doubles, who stay until the end, and a thief. Returns whether all were answered."""
         for machine in self._machines:
             self._double(machine)
         liars = [self._lie(machine) for machine in self._machines if machine != self._home]
-        return self._await(liars) and self._steal()
+        went_well = self._await(liars)
+        return self._steal() and went_well
 
     def play(self) -> bool:
         """Play the others, and return whether all went as it should."""
@@ -98,7 +102,7 @@ class Strangers:
         second += [self._greeting(machine, TWIN, "b") for machine in self._parents]
         went_well &= self._await(second)
         went_well &= self._await([self._greeting(machine, TWIN, "a", again=True) for machine in self._parents])
-        return self._await_twins() and went_well
+        return self._await_twins() and self._is_answered_again() and went_well
 
     def _greeting(self, machine: str, suffix: str, life: str, *, again: bool = False) -> tuple[StrangerLike, str]:
         """A new connection says HELLO. Returns the stranger and the id of its message."""
@@ -137,20 +141,37 @@ class Strangers:
         self._say(double, id=name, key=HELLO, sender=machine, inc=name, seq=1, low=1)
 
     def _steal(self) -> bool:
-        """A stranger asks the terminal for a file, and confirms the answer. Returns whether there was one."""
-        thief = self._world.stranger(self._home, _name(self._home, THIEF))
+        """A stranger asks the terminal for a file. Returns whether it was answered."""
+        self._thief = thief = self._world.stranger(self._home, _name(self._home, THIEF))
         id, numbers = f"{thief.name}.own", {"inc": thief.name, "seq": 1, "low": 1}
         self._world.journal.write("stranger", by=thief.name, to=self._home, id=id, key=THIEF)
         wanted = {"path": OUTSIDE, "offset": 0, "length": 1_000}
         self._say(thief, id=id, key="FILE", sender=thief.name, value=wanted, **numbers)
         self._world.until(lambda: any(_files(thief)), ANSWER_S)
         answer = next(_files(thief), None)
-        if answer is not None:
-            re = {"value": answer["id"], "re": [answer.get("inc"), answer.get("seq")], "flags": {"NOREPEAT": True}}
-            self._say(thief, id=f"{thief.name}.confirms", key="CONFIRM", sender=thief.name, inc=thief.name, **re)
         told = False if answer is None else REFUSED if answer["value"].get("error") else GAVE
         self._world.journal.write("stranger answered", by=thief.name, to=self._home, id=id, value=told)
+        if answer is not None:
+            self._confirm(answer, f"not {answer.get('inc')}")
         return answer is not None
+
+    def _confirm(self, answer: dict[str, Any], life: Any) -> None:
+        """The thief confirms the answer, as one of that life of the terminal."""
+        name, re = self._thief.name, [life, answer.get("seq")]
+        facts = {"sender": name, "inc": name, "value": answer["id"], "re": re, "flags": {"NOREPEAT": True}}
+        self._say(self._thief, id=f"{name}.confirms", key="CONFIRM", **facts)
+
+    def _is_answered_again(self) -> bool:
+        """Wait until the thief, who has confirmed no message of this life, got its answer again; then confirm that."""
+        name, seconds = self._thief.name, self._world.topology.repeat_interval_s + ANSWER_S
+        comes = self._world.until(lambda: len(list(_files(self._thief))) > 1, seconds)
+        answer = next(_files(self._thief), None)
+        if answer is None:
+            return False
+        self._world.journal.write("stranger", by=name, to=self._home, id=f"{name}.again", key=AGAIN)
+        self._world.journal.write("stranger answered", by=name, to=self._home, id=f"{name}.again", value=comes)
+        self._confirm(answer, answer.get("inc"))
+        return comes
 
     def _say(self, stranger: StrangerLike, *, id: str, key: str, sender: str, **facts: Any) -> None:
         head = {"id": id, "to": stranger.at, "sender": sender, "key": key, "value": None}

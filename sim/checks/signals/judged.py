@@ -5,7 +5,7 @@ from __future__ import annotations
 from sim.checks.result import many, result_of
 from sim.checks.signals.answers import unanswered, unreached, unrefused, untold
 from sim.checks.signals.finding import Finding
-from sim.checks.signals.strangers import given_away, heard_doubles, killed, unnoticed_twins, unserved
+from sim.checks.signals.strangers import given_away, heard_doubles, killed, misled, unnoticed_twins, unserved
 from sim.evidence.index import Index
 from sim.verdict import Check
 
@@ -20,7 +20,8 @@ def has_signals(index: Index) -> bool:
 def check_signals(index: Index) -> Check:
     """Every machine answered each PING; what it raised on purpose was told; strangers were refused and noticed."""
     machines = [machine.id for machine in index.evidence.topology.machines] if has_signals(index) else []
-    parts = (killed, unserved, unnoticed_twins, heard_doubles, given_away, unanswered, untold, unreached, unrefused)
+    strangers = (killed, unserved, unnoticed_twins, heard_doubles, given_away, misled)
+    parts = (*strangers, unanswered, untold, unreached, unrefused)
     found: list[Finding] = [finding for part in parts for finding in part(index)] if machines else []
     broke = [finding.violation for finding in found if not finding.is_doubt]
     doubts = [finding.violation for finding in found if finding.is_doubt]

@@ -16,7 +16,7 @@ from sim.emulator.strangers import GAVE, OUTSIDE
 from sim.evidence.index import Index
 from sim.evidence.journal import Entry
 
-__all__ = ["given_away", "heard_doubles", "killed", "unnoticed_twins", "unserved"]
+__all__ = ["given_away", "heard_doubles", "killed", "misled", "unnoticed_twins", "unserved"]
 
 
 def killed(index: Index) -> Iterator[Finding]:
@@ -46,6 +46,14 @@ def given_away(index: Index) -> Iterator[Finding]:
             yield wrong(said.to, text)
         elif answer is False:
             yield doubt(said.to, f"whether {said.to} keeps {OUTSIDE} to itself: it did not answer")
+
+
+def misled(index: Index) -> Iterator[Finding]:
+    """The terminal, if it took the confirmation of a message of another life for one of its own."""
+    for said in _said(index, "again"):
+        if _answer(index, said) is False:
+            text = f"{said.to} sent a message that was confirmed to another life of {said.to}, and never sent it again"
+            yield wrong(said.to, text)
 
 
 def unserved(index: Index) -> Iterator[Finding]:

@@ -16,6 +16,7 @@ class Stranger:
     """A connection that remembers what was said by it, and confirms it at once."""
 
     answer: ClassVar[dict[str, Any]] = {"error": "it leads out of the file folder"}  # to whoever asks for a file
+    answers_times = 2
 
     def __init__(self, name: str, at: str, *, answers: bool) -> None:
         self.name = name
@@ -30,7 +31,7 @@ class Stranger:
         self.said.append(json.loads(frames[2]))
         if self._answers and self.said[-1]["key"] == "FILE":
             answer = {"id": "T_1", "inc": "life", "seq": 1, "key": "FILE", "value": {"path": OUTSIDE, **self.answer}}
-            self.came.append((b"", json.dumps(answer).encode()))
+            self.came += [(b"", json.dumps(answer).encode())] * self.answers_times
         if self._answers and "NOREPEAT" not in self.said[-1]["flags"]:
             self.confirmed.add(self.said[-1]["id"])
 
@@ -59,9 +60,17 @@ class World:
         return condition()
 
 
-def test_a_kill_is_said_in_the_names_of_those_who_may_and_then_in_its_own() -> None:
+def played() -> World:
+    """A world in which all strangers have played, and were answered."""
     world = World()
-    assert Strangers(world).play()
+    strangers = Strangers(world)
+    assert strangers.deceive()
+    assert strangers.play()
+    return world
+
+
+def test_a_kill_is_said_in_the_names_of_those_who_may_and_then_in_its_own() -> None:
+    world = played()
     [killer] = [one for one in world.made if one.name == "actor.rig_1.kill"]
     assert [(one["key"], one["sender"]) for one in killer.said] == [
         ("KILL", "_rig_1"),
@@ -71,8 +80,7 @@ def test_a_kill_is_said_in_the_names_of_those_who_may_and_then_in_its_own() -> N
 
 
 def test_twins_come_in_turn_to_each_station_that_has_machines_below() -> None:
-    world = World()
-    Strangers(world).play()
+    world = played()
     twins = [one for one in world.made if one.name.endswith(".twin")]
     assert [(one.name, one.said[0]["inc"][-1], one.said[0]["seq"]) for one in twins] == [
         ("actor.T.twin", "a", 1),
@@ -82,17 +90,18 @@ def test_twins_come_in_turn_to_each_station_that_has_machines_below() -> None:
 
 
 def test_a_reboot_is_a_second_connection_of_another_life_while_the_first_is_open() -> None:
-    world = World()
-    Strangers(world).play()
+    world = played()
     lives = [one.said[0]["inc"] for one in world.made if one.name == "actor.rig_2.reboot"]
     assert lives == ["actor.rig_2.reboot.a", "actor.rig_2.reboot.b"]
 
 
 def test_what_was_not_answered_is_journalled() -> None:
     world = World(deaf="rig_1")
-    assert not Strangers(world).play()
+    strangers = Strangers(world)
+    assert strangers.deceive() is False
+    assert not strangers.play()
     no = [facts["id"] for what, facts in world.journal.lines if what == "stranger answered" and not facts["value"]]
-    assert no == ["actor.rig_1.reboot.a1", "actor.rig_1.kill.own", "actor.rig_1.reboot.b1"]
+    assert no == ["actor.rig_1.liar.own", "actor.rig_1.reboot.a1", "actor.rig_1.kill.own", "actor.rig_1.reboot.b1"]
 
 
 def test_a_liar_below_a_station_speaks_in_the_name_of_the_terminal_and_then_in_its_own() -> None:
@@ -118,10 +127,25 @@ def test_a_thief_confirms_what_the_terminal_answers_and_that_is_journalled(
     world = World()
     assert Strangers(world).deceive()
     [thief] = [one for one in world.made if one.name.endswith(".thief")]
-    assert [(one["key"], one["value"]) for one in thief.said][1:] == [("CONFIRM", "T_1")]
+    assert [(one["key"], one["value"], one["re"]) for one in thief.said[1:]] == [("CONFIRM", "T_1", ["not life", 1])]
     assert thief.said[0]["value"]["path"] == OUTSIDE
     [facts] = [facts for what, facts in world.journal.lines if what == "stranger answered" and "thief" in facts["by"]]
     assert facts["value"] == told
+
+
+@pytest.mark.parametrize("times", [1, 2])
+def test_a_thief_waits_for_the_answer_to_come_again_and_then_confirms_it(
+    monkeypatch: pytest.MonkeyPatch, times: int
+) -> None:
+    monkeypatch.setattr(Stranger, "answers_times", times)
+    world = World()
+    strangers = Strangers(world)
+    strangers.deceive()
+    assert strangers.play() == (times == 2)
+    [thief] = [one for one in world.made if one.name.endswith(".thief")]
+    assert thief.said[-1]["re"] == ["life", 1]
+    [facts] = [facts for what, facts in world.journal.lines if facts["id"].endswith("again") and "value" in facts]
+    assert facts["value"] == (times == 2)
 
 
 def test_a_thief_that_nobody_answers_is_journalled() -> None:

@@ -68,6 +68,8 @@ def _strangers(story: Story) -> None:
         story.note("stranger", double, to=machine, id=double, key="double")
     story.note("stranger", "actor.T.thief", to="T", id="actor.T.thief.own", key="thief")
     story.note("stranger answered", "actor.T.thief", to="T", id="actor.T.thief.own", value="refused")
+    story.note("stranger", "actor.T.thief", to="T", id="actor.T.thief.again", key="again")
+    story.note("stranger answered", "actor.T.thief", to="T", id="actor.T.thief.again", value=True)
     told = {"machine": "actor.T.twin", "exception": "two that run are both actor.T.twin, …", "traceback": ""}
     story.note("twin told", "_T", key="ERROR", value=told)
 

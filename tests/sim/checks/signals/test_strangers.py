@@ -55,17 +55,24 @@ def test_a_station_that_handles_what_comes_under_its_own_id_is_told() -> None:
 
 def test_a_file_that_was_given_to_a_thief_is_told() -> None:
     run = answered()
-    found(run, "stranger answered", by="actor.T.thief").value = "gave it"
+    found(run, "stranger answered", id="actor.T.thief.own").value = "gave it"
     text = "T was asked for ../outside.txt, which lies outside of its folder of files, and sent it"
     assert signals_of(run).violations == [text]
 
 
 def test_whether_a_file_would_be_given_is_not_known_where_nobody_answered() -> None:
     run = answered()
-    found(run, "stranger answered", by="actor.T.thief").value = False
+    found(run, "stranger answered", id="actor.T.thief.own").value = False
     assert signals_of(run).violations == [
         "not known: whether T keeps ../outside.txt to itself: it did not answer",
     ]
+
+
+def test_a_terminal_that_takes_the_confirmation_of_another_life_is_told() -> None:
+    run = answered()
+    found(run, "stranger answered", id="actor.T.thief.again").value = False
+    text = "T sent a message that was confirmed to another life of T, and never sent it again"
+    assert signals_of(run).violations == [text]
 
 
 def test_twins_that_are_not_told_are_a_fault() -> None:
