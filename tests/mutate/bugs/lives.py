@@ -18,6 +18,7 @@ BUGS = [
         file="autopilot_net/protocol/outbox.py",
         old="        return isinstance(re, list) and bool(re) and bool(re[0] == self.incarnation)\n",
         new="        return isinstance(re, list) and bool(re)\n",
+        by="pair, virtual",
     ),
     Bug(
         "incarnations",

@@ -222,6 +222,7 @@ BUGS = [
         file="autopilot_net/protocol/routes.py",
         old="        return machine == self._id or machine in self.above\n",
         new="        return machine == self._id\n",
+        by="pair, virtual",
     ),
     Bug(
         "authority",

@@ -174,7 +174,7 @@ BUGS = [
         file="autopilot_net/files.py",
         old="        if not file.is_relative_to(root) or file == root:\n",
         new="        if file == root:\n",
-        by="lab",
+        by="pair",
     ),
     Bug(
         "coherence",
