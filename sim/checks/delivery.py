@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
+from collections.abc import Iterator
 
 from sim.checks.message_fates import fate_of
-from sim.checks.result import about_message, many, result_of
+from sim.checks.result import about_machine, about_message, many, result_of
 from sim.evidence.index import Index
 from sim.evidence.journal import Entry
 from sim.evidence.violation import Violation
@@ -28,7 +29,7 @@ def check_confirm(index: Index) -> Check:
     for entry in index.evidence.journal.of("made twice"):
         wrong, why = _wrong_twice(index, entry)
         broke, explained = broke + wrong, explained + why
-    broke += _same_ids(index)
+    broke += [*_same_ids(index), *_sent_once_more(index), *_new_names(index)]
     count = len(index.made) + sum(1 for _ in index.evidence.journal.of("made twice"))
     again = sum(max(0, len(index.sendings[entry.id]) - 1) for entry in index.made)
     figures = f"{again} repeated" + (f", {len(explained)} explained by faults" if explained else "")
@@ -48,6 +49,31 @@ def _same_ids(index: Index) -> list[Violation]:
             text = f"{entry.by} is durable, and gave the id {own} to a message in a former life and in a later one"
             broke.append(about_message(entry, text))
     return broke
+
+
+def _sent_once_more(index: Index) -> Iterator[Violation]:
+    """The messages of durable senders that were settled in a former life, and sent in a later one."""
+    for entry in index.made:
+        settled = index.settled.get((entry.by, entry.id)) if index.durable(entry.by) else None
+        if settled is None:
+            continue
+        times = index.sent.get((entry.id, *(index.edges(entry.by, entry.to) or [("", "")])[0]), [])
+        again = [t for t in times if t > settled.t and index.outages.killed(entry.by, settled.t, t) is not None]
+        if again:
+            text = f"{entry.by} sent {entry.id} to {entry.to} again after a restart, though it was settled before"
+            yield about_message(entry, text)
+
+
+def _new_names(index: Index) -> Iterator[Violation]:
+    """The durable participants that go by a new incarnation after a restart: nobody knows what they sent before."""
+    lives: dict[str, dict[str, None]] = {}
+    for trace in index.evidence.journal.traces:
+        if index.durable(trace.at):
+            lives.setdefault(trace.at, {})[trace.life] = None
+    for name, its in lives.items():
+        if len(its) > 1:
+            text = f"{name} is durable, and goes by {len(its)} incarnations: {', '.join(its)}"
+            yield about_machine(machine_of(name), text)
 
 
 def _wrong_twice(index: Index, entry: Entry) -> tuple[list[Violation], list[str]]:

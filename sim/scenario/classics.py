@@ -138,6 +138,14 @@ def _lives() -> dict[str, Scenario]:
     sent: list[Op] = [_send("_rig_1", "T", 4)]
     return {
         "a confirmation comes when its sender has begun anew": _scenario(slow, {0.5: sent, 2.0: sent}),
+        "a durable rig dies after all is settled, and its recipient before": _scenario(
+            _lab(
+                Fault(kill="T", what="station", at_s=1.4, restart_after_s=0.3),
+                Fault(kill="rig_1", at_s=3, restart_after_s=0.3),
+                durable=("rig_1",),
+            ),
+            {0.5: [_send("_rig_1", "T", 4), _send("rig_1", "T", 2)], 5.0: [_send("_rig_1", "T", 2)]},
+        ),
         **_deaths("", ()),
         **_deaths(", and all is durable", MACHINES),
     }

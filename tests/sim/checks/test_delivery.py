@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from sim.evidence.index import Evidence
+from sim.evidence.journal import Trace
 from tests.sim.checks.healthy_run import again, broke, forget, found
 from tests.sim.journal_builder import Tale, checked
 
@@ -62,3 +63,27 @@ def test_a_durable_sender_gives_no_id_twice(durable: bool) -> None:
     said = checked("confirm", tale, durable=durable).violations
     text = "_rig_1 is durable, and gave the id _rig_1_7 to a message in a former life and in a later one"
     assert said == ([text] if durable else [])
+
+
+@pytest.mark.parametrize("durable", [True, False])
+@pytest.mark.parametrize("settled_s", [2.0, 6.0])
+def test_what_was_settled_before_a_restart_is_not_sent_after_it(durable: bool, settled_s: float) -> None:
+    tale = Tale().struck("kill", "rig_1", since=4, until=4.5, end="restart", what="program")
+    tale.at(1).made("_rig_1_0", "_rig_1", "T")
+    tale.carry("_rig_1_0", "_rig_1", "rig_1", "T")
+    tale.handled("_rig_1_0", "T")
+    tale.at(settled_s).settled("_rig_1_0", "_rig_1")
+    tale.at(5).carry("_rig_1_0", "_rig_1", "rig_1", "T", sending="second")
+    said = checked("confirm", tale, durable=durable).violations
+    text = "_rig_1 sent _rig_1_0 to T again after a restart, though it was settled before"
+    assert said == ([text] if durable and settled_s < 5 else [])
+
+
+@pytest.mark.parametrize("durable", [True, False])
+def test_a_durable_participant_has_one_incarnation_in_all_of_its_lives(durable: bool) -> None:
+    tale = Tale()
+    for life in ("a", "b"):
+        tale.journal.traces.append(Trace(t=1, at="_rig_1", life=life, do="PeerUp", peer="rig_1"))
+    tale.message("_rig_1_0", ["_rig_1", "rig_1", "T"])
+    said = checked("confirm", tale, durable=durable).violations
+    assert said == (["_rig_1 is durable, and goes by 2 incarnations: a, b"] if durable else [])
