@@ -70,10 +70,11 @@ SIM: dict[str, set[str]] = {
 }
 SIM["coverage"] = {"checks", "evidence", "lab", "phases", "scenario", "verdict"}
 SIM["search"] = {"checks", "coverage", *SIM["phases"], "phases", "processes", "virtual"}
+SIM["bench"] = {"lab", "virtual"}
 SIM["exhaustive"] = {"diagram", "evidence", "lab", "verdict"}
 SIM["strategies"] = {"search"}
-SIM["rehearse"] = {*SIM} - {"exhaustive", "migrate", "strategies"}
-SIM["labtest"] = {*SIM} - {"migrate", "search", "strategies", "virtual"}
+SIM["rehearse"] = {*SIM} - {"bench", "exhaustive", "migrate", "strategies"}
+SIM["labtest"] = {*SIM} - {"bench", "migrate", "search", "strategies", "virtual"}
 SIM["plugin"] = {"lab", "labtest", "rehearse"}
 SIM["cli"] = {*SIM} - {"labtest", "plugin", "strategies"}
 SIM["__main__"] = {"cli"}

@@ -26,6 +26,8 @@ UNTESTED = {
     *(f"sim/cli/{part}.py" for part in ("commands", "console")),
     # Parts of a hunt: test_hunt, test_shrink and test_strategies play drawn labs with them.
     *(f"sim/search/{part}.py" for part in ("determinism", "draw", "reductions", "subset")),
+    # The processes of a bench: test_works plays all that they do.
+    *(f"sim/bench/{part}.py" for part in ("bare", "labs", "ours")),
     # How a page looks: test_render has it whole.
     "sim/report/style.py",
     # Tested beside what uses them, in the files of their rooms, until they have files of their own.

@@ -8,6 +8,7 @@ from typing import Annotated
 
 from cyclopts import App, Parameter
 
+from sim.cli.bench import bench
 from sim.cli.hunt import hunt_for
 from sim.cli.import_lab import import_autopilot
 from sim.cli.output import forgiving_output
@@ -31,6 +32,7 @@ For example:
     python -m sim hunt topologies/lab.yaml --for 5m
     python -m sim import pilot_db.json --output my.yaml
     python -m sim schema --text                    what a topology may have
+    python -m sim bench --quick                    how fast it is here
 
 It plays a session with the faults of the topology, then storms of messages.
 It says in the terminal and in a report what held and what broke.
@@ -73,6 +75,22 @@ Exit code: 0 nothing found · 1 found · 2 wrong file or command ·
 3 the time was up before all was explored · 130 Ctrl-C.
 """
 
+HELP_BENCH = """Measure how fast the library is, beside bare pyzmq, in one run.
+
+For example:
+    python -m sim bench                                  all works, 5 rounds each
+    python -m sim bench --only "small,round trip" --quick
+    python -m sim bench --save before.json
+    python -m sim bench --compare before.json            what has changed
+
+Sides play each work in turn, since a machine is now fast, now slow: compare
+ratios to bare pyzmq, not times of two runs. Calls of Python functions are
+counted in a run of their own, which is not timed.
+
+Exit code: 0 measured · 1 slower than --compare: more calls a message, or less
+than half of the ratio · 2 wrong command · 3 a work came to nothing.
+"""
+
 app = App(
     name="python -m sim",
     help=HELP,
@@ -84,6 +102,7 @@ app.default(run)
 app.command(replay)
 app.command(import_autopilot, name="import", help=HELP_IMPORT)
 app.command(hunt_for, name="hunt", help=HELP_HUNT)
+app.command(bench, help=HELP_BENCH)
 
 
 @app.command(name="schema")

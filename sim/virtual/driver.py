@@ -208,12 +208,9 @@ class Peer:
         self.carry_out(line, [Dropped(AWAY, peer, "", count)] if count else [])
 
     def receive_below(self, name: str, wire: Wire, conn: int, frames: tuple[bytes, ...]) -> None:
-        """Pass on frames from a lower neighbour. Frames by a new connection replace the former connection first.
-
-        As by the library's driver, nobody below is heard under the id of this peer or of its upstream.
-        """
+        """Pass on frames from a lower neighbour. Frames by a new connection replace the former connection first."""
         if name in (self.id, self.line.endpoint.routes.upstream):
-            return
+            return  # as by `Inbound` of the library
         if self.below.get(name) != (wire, conn):
             took_over = name in self.below
             if self.line.endpoint.routes.has(name):
