@@ -52,14 +52,17 @@ def _same_ids(index: Index) -> list[Violation]:
 
 
 def _sent_once_more(index: Index) -> Iterator[Violation]:
-    """The messages of durable senders that were settled in a former life, and sent in a later one."""
+    """The messages of durable senders that were settled in a former life, and sent in a later one.
+
+    In the same life a repeat may wait in a full pipe, and leave when its message is settled.
+    """
+    starts = {(start.by, start.t) for start in index.evidence.journal.of("start")}
     for entry in index.made:
         settled = index.settled.get((entry.by, entry.id)) if index.durable(entry.by) else None
         if settled is None:
             continue
         times = index.sent.get((entry.id, *(index.edges(entry.by, entry.to) or [("", "")])[0]), [])
-        again = [t for t in times if t > settled.t and index.outages.killed(entry.by, settled.t, t) is not None]
-        if again:
+        if any(by == entry.by and settled.t < start <= max(times, default=0) for by, start in starts):
             text = f"{entry.by} sent {entry.id} to {entry.to} again after a restart, though it was settled before"
             yield about_message(entry, text)
 
