@@ -130,7 +130,9 @@ class Connections:
         if state.re:
             self._liveness.echo(state.re, now=now)
         self.is_upstream_new, self.upstream_is = True, state.id
-        self._router.routes.above = tuple(dict.fromkeys((self.upstream, *state.above[:DEEP])))
+        above = tuple(dict.fromkeys((self.upstream, *state.above[:DEEP])))
+        if above != self._router.routes.above:
+            self._router.routes.rise(above)
         self._router.is_ours(self.upstream)
         return _tell_losses(self.upstream, self._account(self.upstream).hear(state))
 

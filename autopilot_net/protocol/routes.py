@@ -59,6 +59,11 @@ class Routes:
         machine = name.removeprefix("_")
         return machine == self._id or machine in self.above
 
+    def rise(self, above: Sequence[str]) -> None:
+        """Note the stations above, the nearest first. What somebody below has said of where these are is forgotten."""
+        self.above = tuple(above)
+        self.behind = {name: via for name, via in self.behind.items() if not self.is_fixed(name)}
+
     def learn(self, name: str, peer: str) -> bool:
         """Note that `name` lies behind the neighbour `peer`; whether that is news."""
         if peer not in self.below or name in self.below or self.behind.get(name) == peer or self.is_fixed(name):

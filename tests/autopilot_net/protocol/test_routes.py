@@ -92,3 +92,17 @@ def test_what_a_way_is_for_all_that_is_known() -> None:
         assert routes.wrong_turn(way) is None
     for way in (["b", "x"], ["a", "b"], ["a", "_b"], ["x", "b"], ["a", "b", "x"], ["up", "x"], ["above", "x"]):
         assert routes.wrong_turn(way)
+
+
+def test_what_was_said_below_of_a_station_above_is_forgotten_once_that_is_known_to_be_above() -> None:
+    routes = Routes("rig", "up")
+    for peer in ("liar", "cam"):
+        routes.meet(peer)
+    for name in ("T", "_T"):
+        routes.learn(name, "liar")
+    routes.learn("wheel", "cam")
+    assert routes.next_hop("T") == routes.next_hop("_T") == "liar", "nobody knows yet where it is"
+    routes.rise(["up", "T"])
+    assert routes.next_hop("T") == routes.next_hop("_T") == "up"
+    assert routes.next_hop("wheel") == "cam"
+    assert not routes.learn("T", "liar")
