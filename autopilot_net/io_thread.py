@@ -98,9 +98,8 @@ class IoThread:
                 for one, events in wanted.items():
                     poller.register(one, events)
                 polled = wanted
-            ready = {one for one, _ in poller.poll(self._timeout_ms())}
-            if wakeup.fileno() in ready:
-                wakeup.clear()
+            ready = {one for one, _ in poller.poll(self._timeout_ms() if wakeup.sleep() else 0)}
+            wakeup.woken(is_rung=wakeup.fileno() in ready)
             self._turn(ready)
         self._turn(polled)
 

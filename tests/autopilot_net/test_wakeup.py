@@ -1,4 +1,4 @@
-"""The bell of the I/O thread: whoever rings is heard, and rings at most once until somebody looks."""
+"""The bell of the I/O thread: whoever calls is heard, and rings only for a thread that sleeps, and once."""
 
 from __future__ import annotations
 
@@ -31,32 +31,56 @@ def is_rung(bell: Wakeup) -> bool:
     return bool(select.select([bell], [], [], 0)[0])
 
 
-def test_a_bell_rings_until_it_is_cleared_however_often_it_was_rung() -> None:
+def test_only_one_that_sleeps_is_rung_for_and_only_once() -> None:
     bell = Wakeup()
-    assert not is_rung(bell)
+    bell.wake()
+    assert not is_rung(bell), "it has yet to look"
+    bell.woken(is_rung=False)
+    assert bell.sleep()
     for _ in range(100_000):  # more than a pair of sockets has room for
         bell.wake()
     assert is_rung(bell)
-    bell.clear()
+    bell.woken(is_rung=True)
     assert not is_rung(bell)
+    assert bell.sleep()
     bell.wake()
     assert is_rung(bell)
+    bell.close()
+
+
+def test_one_that_was_called_while_it_looked_does_not_sleep() -> None:
+    bell = Wakeup()
+    bell.woken(is_rung=False)
+    bell.wake()
+    assert not bell.sleep()
+    assert not is_rung(bell)
+    bell.woken(is_rung=False)
+    assert bell.sleep()
     bell.close()
 
 
 def test_whoever_rings_wakes_the_thread_that_waits() -> None:
     bell = Wakeup()
     woken: list[bool] = []
-    waiter = threading.Thread(target=lambda: woken.append(bool(select.select([bell], [], [], DEADLINE_S)[0])))
+    sleeps = threading.Event()
+
+    def wait() -> None:
+        assert bell.sleep()
+        sleeps.set()
+        woken.append(bool(select.select([bell], [], [], DEADLINE_S)[0]))
+
+    waiter = threading.Thread(target=wait)
     waiter.start()
+    assert sleeps.wait(DEADLINE_S)
     bell.wake()
     waiter.join(DEADLINE_S)
     assert woken == [True]
     bell.close()
 
 
-def test_to_clear_what_was_not_rung_and_to_ring_what_is_closed_is_harmless() -> None:
+def test_to_ring_what_is_closed_and_to_read_what_was_not_rung_is_harmless() -> None:
     bell = Wakeup()
-    bell.clear()
+    bell.woken(is_rung=True)
+    bell.sleep()
     bell.close()
     bell.wake()

@@ -236,8 +236,8 @@ BUGS = [
         "resources",
         "the I/O thread never sleeps again once it was woken",
         file="autopilot_net/io_thread.py",
-        old="            if wakeup.fileno() in ready:\n                wakeup.clear()\n",
-        new="",
+        old="            wakeup.woken(is_rung=wakeup.fileno() in ready)\n",
+        new="            wakeup.woken(is_rung=False)\n",
         by="pair",
     ),
     Bug(
