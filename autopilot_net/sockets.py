@@ -14,6 +14,7 @@ from typing import Any
 import zmq
 from zmq.utils.monitor import recv_monitor_message
 
+from autopilot_net import multipart
 from autopilot_net.diagnosis import host_of
 from autopilot_net.errors import AutopilotNetError
 from autopilot_net.inbound import Inbound
@@ -162,7 +163,7 @@ class Sockets:
         try:
             if len(frames[-1]) > SMALL:
                 return self._send_large(socket, peer, parts)
-            socket.send_multipart(parts, zmq.DONTWAIT)
+            multipart.send(socket, parts)
         except zmq.Again:
             self.blocked = self.blocked or is_up
             return SendResult.FULL
@@ -211,7 +212,7 @@ class Sockets:
     def _receive_from_above(self, socket: zmq.Socket[bytes]) -> Iterator[tuple[str, list[bytes], bool]]:
         for number in range(BATCH):
             try:
-                frames = socket.recv_multipart(zmq.DONTWAIT)
+                frames = multipart.receive(socket)
             except zmq.Again:
                 return
             if not number and not self._is_up:
@@ -223,14 +224,12 @@ class Sockets:
     def _receive_below(self, socket: zmq.Socket[bytes]) -> Iterator[tuple[str, list[bytes], bool]]:
         for _ in range(BATCH):
             try:
-                # The identity is read uncopied, since only such a frame tells the connection it came by.
-                first = socket.recv(zmq.DONTWAIT, copy=False)
+                first = multipart.receive_first(socket)
             except zmq.Again:
                 self._watch()
                 yield from self.inbound.emptied()
                 return
-            rest = socket.recv_multipart(zmq.DONTWAIT) if first.more else []
-            yield from self.inbound.read(first, rest, self._watch)
+            yield from self.inbound.read(first, multipart.rest_of(socket, first), self._watch)
 
     def _open(self, connection: str) -> None:
         self._is_up = self.blocked = False
@@ -243,7 +242,7 @@ class Sockets:
         """Take what the connection above has brought."""
         with contextlib.suppress(zmq.Again):
             while self._dealer is not None:
-                self._last_words.append(self._dealer.recv_multipart(zmq.DONTWAIT))
+                self._last_words.append(multipart.receive(self._dealer))
 
     def _watch(self) -> None:
         """Read the monitors. Each reports a connection before its first message can be read."""

@@ -37,7 +37,7 @@ PICTURE: list[tuple[set[str], bool]] = [
         | {"wakeup", "worker"},
         True,
     ),
-    ({"inbound", "socket_options", "trace_writer", "wallclock"}, False),
+    ({"inbound", "multipart", "socket_options", "trace_writer", "wallclock"}, False),
     ({"sockets"}, False),
     ({"attachment", "interpreter", "listening", "observer"}, False),
     ({"backpressure", "effect_queue", "unreached"}, False),
