@@ -62,14 +62,18 @@ def address(message: Message, to: str | Sequence[str] | None, flags: Flags = Non
 def hops_of(to: str | Sequence[str], what: str) -> list[str]:
     """`to` as hops, the last of which is the recipient. Raises a `BadMessage` that begins with `what` for no ids."""
     hops = [to] if isinstance(to, str) else list(to) if isinstance(to, Iterable) else []
-    refused = f"{what} to {to!a:.100}: a recipient is an id, or a list of ids, the stations on the way first"
     if not hops:
-        raise BadMessage(f"{refused}, and here is none")
+        raise _no_address(to, what, "here is none")
     for hop in hops:
         why = why_no_id(hop, bound=DERIVED_BYTES)
         if why is not None:
-            raise BadMessage(f"{refused}, and {hop!a:.80} is none: {why}")
+            raise _no_address(to, what, f"{hop!a:.80} is none: {why}")
     return hops
+
+
+def _no_address(to: object, what: str, why: str) -> BadMessage:
+    told = f"{what} to {to!a:.100}: a recipient is an id, or a list of ids, the stations on the way first"
+    return BadMessage(f"{told}, and {why}")
 
 
 def _flags(flags: Flags) -> dict[str, Any]:
