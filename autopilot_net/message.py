@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any
 
 from autopilot_net.arrays import decode_array, is_array
@@ -169,7 +171,16 @@ class Message:
 
 def iso_time(at: float) -> str:
     """`at`, a wall-clock time in seconds, as a `timestamp` has it: ISO 8601, in UTC."""
-    return datetime.fromtimestamp(at, UTC).isoformat()
+    fraction, second = math.modf(at)
+    carried, millionths = divmod(round(fraction * 1e6), 1_000_000)
+    told = _second(second + carried)
+    return f"{told}.{millionths:06d}+00:00" if millionths else f"{told}+00:00"
+
+
+@lru_cache(maxsize=16)
+def _second(at: float) -> str:
+    """A whole second, of which many messages are."""
+    return datetime.fromtimestamp(at, UTC).replace(tzinfo=None).isoformat()
 
 
 def refuse(message: Message, why: str) -> None:

@@ -21,7 +21,7 @@ from hypothesis import strategies as st
 
 from autopilot_net import BadMessage, Message, encode_array
 from autopilot_net.codec import encode
-from autopilot_net.message import expand, expand_fields
+from autopilot_net.message import expand, expand_fields, iso_time
 
 ARRAY = np.arange(6, dtype=np.int16).reshape(2, 3)
 
@@ -534,3 +534,8 @@ def test_expanding_what_cannot_be_trusted_changes_nothing() -> None:
     with pytest.raises(BadMessage):
         came.expand()
     assert isinstance(came.good, dict)
+
+
+@given(st.floats(-1e9, 4e9) | st.integers(0, 4_000_000_000) | st.integers(0, 4_000_000).map(lambda n: n + 0.9999996))
+def test_a_time_is_told_as_datetime_tells_it(at: float) -> None:
+    assert iso_time(at) == datetime.fromtimestamp(at, UTC).isoformat()
