@@ -22,6 +22,8 @@ __all__ = ["MAX_DEPTH", "Head", "closed", "decode", "encode", "head", "opened", 
 
 MAX_DEPTH = 200  # far more than any experiment's data, far less than Python's own limit, which ends the process
 _LEAVES = frozenset((str, int, bool, type(None)))  # what both JSON writers write alike, exactly these types
+_PLAIN = _LEAVES | {float}
+_KEYS = frozenset((str,))
 
 _encoder = msgspec.json.Encoder()
 _decoder = msgspec.json.Decoder()
@@ -103,6 +105,14 @@ def encode(value: Any, *, pack: bool = False, name: Callable[[], str] = lambda: 
     `pack` says whether arrays are compressed. Raises `BadMessage` that says which part of `value` cannot be carried;
     `name` tells what `value` is.
     """
+    if _is_plain(value, 0):
+        try:
+            raw = _encoder.encode(value)
+        except ValueError:
+            pass  # the writer below says where
+        else:
+            if b"null" not in raw:  # otherwise it may have been NaN
+                return raw
     writer = _Writer(pack=pack, name=name)
     tree = writer.plain(value, "", 0)
     try:
@@ -112,6 +122,26 @@ def encode(value: Any, *, pack: bool = False, name: Callable[[], str] = lambda: 
     except ValueError as error:  # half a surrogate pair, or an integer of more digits than Python reads
         place = where(_culprit(tree))
         raise BadMessage(f"{name()}: JSON cannot carry what stands at {place} ({error})") from error
+
+
+def _is_plain(value: Any, depth: int) -> bool:
+    """Whether a dict or list holds nothing but types that both JSON writers write alike; NaN may be among them."""
+    kind = type(value)
+    if kind is dict:
+        if not _KEYS.issuperset(map(type, value)):
+            return False
+        items = value.values()
+    elif kind is list or kind is tuple:
+        items = value
+    else:
+        return False
+    if depth > MAX_DEPTH:
+        return False
+    if not _PLAIN.issuperset(map(type, items)):  # in one call for all, of which there may be thousands
+        for item in items:  # a generator would take as long again
+            if type(item) not in _PLAIN and not _is_plain(item, depth + 1):
+                return False
+    return True
 
 
 def opened(raw: bytes) -> bytes:

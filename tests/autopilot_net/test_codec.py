@@ -1,4 +1,4 @@
-"""The head of a message is read without decoding it, as both implementations write it; other bytes have none."""
+"""How a message stands on the wire: its head is read without decoding it, and plain values are written at once."""
 
 from __future__ import annotations
 
@@ -6,10 +6,11 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
-from autopilot_net.codec import Head, head
+from autopilot_net import BadMessage
+from autopilot_net.codec import Head, encode, head
 
 MESSAGE = {"id": "T_1", "to": "rig_1", "sender": "T", "key": "CONFIRM", "value": "rig_1_7", "ttl": 5}
 
@@ -60,3 +61,37 @@ def test_no_bytes_do_worse_than_having_no_head(raw: bytes) -> None:
 def test_any_texts_come_back(message: dict[str, str]) -> None:
     in_order = {name: message[name] for name in ("id", "to", "sender", "key", "value")}
     assert head(json.dumps(in_order, ensure_ascii=False).encode()) == Head(**message)
+
+
+class Text(str):
+    """Text of a type of its own."""
+
+    __slots__ = ()
+
+
+class Own(dict[str, Any]):
+    """What no writer takes for a plain dict, so that all of it is looked through."""
+
+
+_leaves = st.none() | st.booleans() | st.integers(-(2**70), 2**70) | st.floats() | st.text(max_size=5)
+_keys = st.text(max_size=5) | st.integers(0, 9)
+_values = st.recursive(
+    _leaves | st.just(Text("t")) | st.binary(max_size=3),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(_keys, inner, max_size=3) | st.tuples(inner),
+)
+
+
+@given(value=_values)
+@example(value=float("nan"))
+@example(value={"null": None, "reaction": float("nan")})
+@example(value=["\ud800"])
+def test_whether_it_is_looked_through_or_not_the_same_is_written(value: object) -> None:
+    """What is made of plain types alone goes to the writer as it is."""
+    assert written({"value": value}) == written(Own(value=value))
+
+
+def written(value: object) -> bytes | str:
+    try:
+        return encode(value)
+    except BadMessage as error:
+        return str(error)
