@@ -128,6 +128,8 @@ class Handlers:
 
         All that the handler thread runs share one loop; a concurrent listen has one of its own while it runs.
         """
+        if result is None:  # as nearly all of them return
+            return None
         what = f"the listen for {key}"
         if threading.current_thread() is self._thread:
             return self._loop.finished(result, what)
