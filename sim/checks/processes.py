@@ -7,9 +7,10 @@ from msgspec.structs import replace
 from sim.checks.result import about_machine, excused, result_of
 from sim.evidence.index import Index
 from sim.evidence.journal import Entry
-from sim.evidence.outage import Outage, seconds
+from sim.evidence.outage import seconds
 from sim.evidence.violation import Violation
 from sim.lab.names import machine_of
+from sim.scenario.assignments import busy_s
 from sim.verdict import Check
 
 __all__ = ["check_processes"]
@@ -17,6 +18,7 @@ __all__ = ["check_processes"]
 SOON_S = 2.0  # a listen that takes less has returned soon, however short the session is
 # In the error of a START whose file was asked for, and did not come: the question was lost, or the answer.
 NO_FILE = ("nothing of it came from", "was asked for it, and its recipient could not pass it on")
+NEARLY_S = 25.0  # a rig waits for 30 s until something of its files comes
 IN_VAIN = "no confirmation came"  # in the error of a role that waited for a confirmation
 
 
@@ -81,18 +83,25 @@ def _exceptions(index: Index) -> tuple[list[str], list[Violation]]:
     in_vain = [about_machine(m, f"{m}: {error}") for m, error, trace in errors if IN_VAIN in error and not trace]
     explained, broke = excused(index, in_vain)
     for m, error, trace in errors:
-        outage = _why_no_file(index, m) if any(words in error for words in NO_FILE) else None
-        if outage is not None:
-            explained.append(f"{m}: {error}: {outage.words}")
+        why = _why_no_file(index, m) if any(words in error for words in NO_FILE) else ""
+        if why:
+            explained.append(f"{m}: {error}: {why}")
         elif IN_VAIN not in error or trace:
             broke.append(about_machine(m, f"{m}: {error}"))
     return explained, broke
 
 
-def _why_no_file(index: Index, machine: str) -> Outage | None:
-    """An outage on the way to the terminal. A request for a file is not repeated: one that is lost costs the START."""
+def _why_no_file(index: Index, machine: str) -> str:
+    """An outage on the way to the terminal, or storms whose handlers held its station up; empty for neither.
+
+    A request for a file is not repeated: one that is lost costs the START.
+    """
     path = index.tree.path(machine, index.evidence.topology.terminal.id)
-    return next(iter(index.outages.on(path, both_ways=True)), None)
+    outage = next(iter(index.outages.on(path, both_ways=True)), None)
+    if outage is not None:
+        return outage.words
+    busy = sum(map(busy_s, index.evidence.examples.values()))
+    return f"handlers of storms took {busy:.0f} s" if busy >= NEARLY_S else ""
 
 
 def _was_killed(index: Index, name: str) -> bool:

@@ -9,6 +9,7 @@ import pytest
 from sim.checks.registry import check_all
 from sim.evidence.index import Evidence
 from sim.evidence.journal import Entry
+from sim.scenario import Example, Send
 from tests.sim.checks.healthy_run import again, broke, forget
 from tests.sim.journal_builder import Tale, checked, evidence
 
@@ -105,3 +106,15 @@ def test_a_listen_that_hangs_is_the_cause_and_its_machine_alone_is_named(run: Ev
     since = f"called {(10**9 - first) / 1e9:.1f} s into the run, it had not returned 11.0 s later"
     said = f"l_start of rig_1_cam hangs: {since}, and was in cam.py, line 9, in l_start"
     assert broke(run) == {"programs": [said]}
+
+
+@pytest.mark.parametrize(("takes_ms", "explained"), [(1_000, 0), (35_000, 1)])
+def test_a_start_whose_file_waited_behind_handlers_of_storms_is_explained(takes_ms: int, explained: int) -> None:
+    value = {"machine": "rig_1", "exception": "START was not begun: tone: nothing of it came from T for 30 s"}
+    tale = Tale()
+    tale.at(12).note("exception", "_T", first_sender="rig_1", value={**value, "traceback": ""})
+    storm = Example(ops=(Send(frm="_rig_1", to="_T", takes_ms=takes_ms),))
+    run = evidence(tale)
+    run.examples[0] = storm
+    check = next(check for check in check_all(run) if check.name == "programs")
+    assert (len(check.violations), len(check.explained)) == (1 - explained, explained)
