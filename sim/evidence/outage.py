@@ -30,7 +30,8 @@ Kind = Literal["station", "program", "link"]
 DEAF_S = 8.0
 SILENT_S = 6.0
 CONNECT_S = 2.0
-NOTICE_S = max(DEAF_S, SILENT_S) + CONNECT_S
+ROUND_TRIPS = 8  # a lower end whose answers were slow, as over a pause, waits for so many of the slowest round trip
+PROBE_S = 1.0  # between two probes: a round trip may seem so much slower than it was
 BEFORE_S = 0.5  # slack before a fault: the process that journals it is not the one that it strikes
 
 OPENS = {verb for verb, facts in ACTION_VERBS.items() if facts.state}
@@ -58,6 +59,7 @@ class Outage(Struct, frozen=True, kw_only=True):
     what: str = "machine"  # of a process: what the fault struck: machine, station or program
     is_apart: bool = False  # of a link: its connections broke too, so both directions were interrupted
     is_crawl: bool = False  # of a slow link: an answer may take longer than the repeat interval
+    deaf_s: float = DEAF_S  # how long the lower end of a silent connection may wait until it gives that up
     excuses: bool = True  # False for the kill by a storm on a calm lab, where no other message is under way
     words: str = ""  # "rig_2 was killed at 15.0 s, back at 35.1 s"
 
@@ -77,7 +79,8 @@ class Outage(Struct, frozen=True, kw_only=True):
     @property
     def notice(self) -> int:
         """How long after its end a message may still be lost to it (ns)."""
-        return seconds(NOTICE_S if ACTION_VERBS[self.verb].is_silent else CONNECT_S)
+        silent_s = max(self.deaf_s, SILENT_S) if ACTION_VERBS[self.verb].is_silent else 0.0
+        return seconds(silent_s + CONNECT_S)
 
     def overlaps(self, since: int, until: int) -> bool:
         """Whether it may have struck a message that was under way from `since` to `until` (ns)."""
@@ -116,6 +119,7 @@ class OutageReader:
         for key, outage in list(self._open.items()):
             restarted = self._restarted.get(key[:2]) if outage.verb == "kill" else None
             self._close(outage, restarted, "restart" if restarted is not None else "")
+        self.found = [replace(outage, deaf_s=self._deaf_s(outage)) for outage in self.found]
 
     def _read(self, entry: Entry) -> None:
         if entry.what == "frame":
@@ -187,6 +191,15 @@ class OutageReader:
         words = f"{outage.words} {did} {self._clock(outage.begins)}"
         words += never if t is None else f"{ended} {self._clock(t)}" if ended else ""
         self.found.append(replace(outage, ends=t, ended_by=by, words=words))
+
+    def _deaf_s(self, outage: Outage) -> float:
+        """How long a connection that falls silent is waited for by its lower end. Pauses and holds slowed its answers."""
+        ends = {outage.machine, self._tree.parent(outage.machine)}
+        held = [o for o in self.found if o.verb in ("pause", "hold") and o.begins <= outage.begins and o.machine in ends]
+        if not (held and ACTION_VERBS[outage.verb].is_silent):
+            return DEAF_S
+        longest_s = max((o.ends or outage.begins) - o.begins for o in held) / 1e9
+        return max(DEAF_S, ROUND_TRIPS * (longest_s + PROBE_S))
 
     def _is_crawl(self, facts: dict[str, object]) -> bool:
         numbers = [facts.get(name) for name in ("latency_ms", "jitter_ms")]

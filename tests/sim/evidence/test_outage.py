@@ -106,3 +106,18 @@ def test_a_link_that_lost_its_connections_did_so_in_a_moment() -> None:
     (one, other) = outages(tale).all
     assert (one.begins, one.ends, one.words) == (10**9, 10**9, other.words)
     assert one.words == "the link from cam up to rig_1 lost its connections at 1.0 s"
+
+
+@pytest.mark.parametrize(("paused", "waits_s"), [((), 8), ((0.5, 1.0), 8 * 1.5), ((0.5, 3.5), 8 * 4)])
+def test_a_pause_before_makes_a_lower_end_wait_longer_for_a_connection_that_fell_silent(
+    paused: tuple[float, ...], waits_s: float
+) -> None:
+    """It has learnt a slow round trip from the pause, as far as a rehearsal can tell."""
+    tale = Tale()
+    if paused:
+        tale.struck("pause", "rig_2", since=paused[0], until=paused[1], end="resume")
+    tale.at(4).fault("mute", "rig_2")
+    muted = next(o for o in outages(tale).all if o.verb == "mute")
+    assert muted.notice / 1e9 == waits_s + 2
+    tale.struck("pause", "rig_1", since=1, until=3, end="resume")
+    assert next(o for o in outages(tale).all if o.verb == "mute").notice == muted.notice, "that is another machine"
