@@ -70,7 +70,7 @@ SIM: dict[str, set[str]] = {
 }
 SIM["coverage"] = {"checks", "evidence", "lab", "phases", "scenario", "verdict"}
 SIM["search"] = {"checks", "coverage", *SIM["phases"], "phases", "processes", "virtual"}
-SIM["bench"] = {"lab", "virtual"}
+SIM["bench"] = {"lab", "report", "virtual"}
 SIM["exhaustive"] = {"diagram", "evidence", "lab", "verdict"}
 SIM["strategies"] = {"search"}
 SIM["rehearse"] = {*SIM} - {"bench", "exhaustive", "migrate", "strategies"}

@@ -8,7 +8,7 @@ from sim.bench.compare import Change
 from sim.bench.results import BenchReport, BenchRow
 from sim.bench.works import WORKS, Work
 
-__all__ = ["change_lines", "figure", "result_lines"]
+__all__ = ["TITLES", "change_lines", "figure", "result_lines", "rows_of_cells"]
 
 WIDTHS = (9, 10, 7, 10, 10, 11, 10, 8, 5)
 TITLES = ("", "median", "ratio", "spread", "goal", "CPU µs", "calls", "p99 ms", "MB")
@@ -18,12 +18,18 @@ PREFIXES = ((1e9, "G"), (1e6, "M"), (1e3, "k"))
 def result_lines(report: BenchReport) -> Iterator[str]:
     """For each work a line that says what it is, and below it one for each side."""
     yield _line(TITLES)
+    for line in rows_of_cells(report):
+        yield line if isinstance(line, str) else _line((f"  {line[0]}", *line[1:]))
+
+
+def rows_of_cells(report: BenchReport) -> Iterator[str | tuple[str, ...]]:
+    """The same as cells: for each work what it is, and then the cells of each side."""
     last = ""
     for row in report.rows:
         work = WORKS[row.work]
         if row.work != last:
             yield f"{work.name}: {work.title}"
-        yield _line((f"  {row.side}", *_cells(row, work)))
+        yield (row.side, *_cells(row, work))
         last = row.work
 
 

@@ -27,6 +27,7 @@ def bench(
     quick: Annotated[bool, Parameter(negative="", help="Fewer messages and rounds.")] = False,
     rounds: Annotated[int | None, Parameter(help="How often each side plays each work.")] = None,
     save: Annotated[Path | None, Parameter(help="Keep the report in this file, as JSON.")] = None,
+    page: Annotated[Path | None, Parameter(help="Write a page with a chart to this file.")] = None,
     compare: Annotated[Path | None, Parameter(help="Compare with a report that was saved.")] = None,
     as_json: AsJson = False,
     quiet: Quiet = False,
@@ -54,8 +55,7 @@ def bench(
         except BenchError as error:
             sys.stderr.write(f"NOT MEASURED: {error}\n")
             return 3
-    if save is not None:
-        save.write_bytes(msgspec.json.format(msgspec.json.encode(report), indent=1) + b"\n")
+    _keep(report, save, page)
     if as_json:
         sys.stdout.buffer.write(msgspec.json.encode(report) + b"\n")
     return _show(report, former, as_json=as_json, quiet=quiet)
@@ -65,6 +65,16 @@ def _chosen(only: str, works: dict[str, Work]) -> tuple[list[Work], list[str]]:
     """The works that are named, and names that no work has."""
     names = [name.strip() for name in only.split(",") if name.strip()] or list(works)
     return [works[name] for name in names if name in works], [name for name in names if name not in works]
+
+
+def _keep(report: BenchReport, save: Path | None, page: Path | None) -> None:
+    """Write the files that were asked for."""
+    if save is not None:
+        save.write_bytes(msgspec.json.format(msgspec.json.encode(report), indent=1) + b"\n")
+    if page is not None:
+        from sim.bench.page import write_page
+
+        write_page(report, page)
 
 
 def _show(report: BenchReport, former: BenchReport | None, *, as_json: bool, quiet: bool) -> int:
