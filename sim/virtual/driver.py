@@ -16,7 +16,6 @@ from autopilot_net.addressing import make_message
 from autopilot_net.delivery import settles
 from autopilot_net.error_report import ERROR
 from autopilot_net.interpreter import Outcome, carry_out, handled, new_delivery
-from autopilot_net.message import iso_time
 from autopilot_net.protocol.clock import ClockOffset
 from autopilot_net.protocol.durable_records import Saved
 from autopilot_net.protocol.effects import (
@@ -159,10 +158,6 @@ class Peer:
         """How far the terminal's clock is ahead of this machine's. None while that is not known."""
         return self.line.endpoint.clock_offset(now=self.at(self.line))
 
-    def timestamp(self, now: float) -> str:
-        """The wall-clock time at virtual time `now` (seconds), as ISO 8601."""
-        return iso_time(self.clock.epoch + now)
-
     def at(self, line: Line) -> float:
         """Virtual time in seconds. Tells the endpoint of a line first what the wall clock shows."""
         line.endpoint.epoch = self.clock.epoch
@@ -200,6 +195,8 @@ class Peer:
     def meet(self, line: Line, peer: str) -> None:
         """Tell the endpoint that a neighbour is connected."""
         self.carry_out(line, line.endpoint.meet(peer, now=self.at(line)))
+        while self._pipes is None and peer in line.endpoint.router.waiting_peers():
+            self.carry_out(line, line.endpoint.ready(peer))  # what waited for an upstream that was never met
 
     def lose(self, line: Line, peer: str) -> None:
         """Tell the endpoint that a neighbour is lost."""

@@ -11,7 +11,7 @@ from autopilot_net.batches import handle_items
 from autopilot_net.delivery import unheard
 from autopilot_net.error_report import ERROR, error_report
 from autopilot_net.listening import duplicates_report
-from autopilot_net.message import expand_fields, refuse
+from autopilot_net.message import expand_fields, iso_time, refuse
 from autopilot_net.protocol.clock import ClockOffset
 from autopilot_net.protocol.effects import DuplicateId, Effect, PeerDown, PeerUp
 from autopilot_net.roles import host as roles
@@ -225,6 +225,10 @@ class Node(Peer):
             self.ledger.record(msg.id, msg.value)
         return sent
 
+    def _timestamp(self, now: float) -> str:
+        """The wall-clock time at virtual time `now` (seconds), as ISO 8601."""
+        return iso_time(self.clock.epoch + now)
+
     def get_stream(
         self, id: str, key: str, *, min_size: int, to: str, pilot: str, reliable: bool, subject: str | None = None
     ) -> Stream:
@@ -234,7 +238,7 @@ class Node(Peer):
         own: Any = line
         headers = {"subject": subject, "pilot": pilot, "continuous": True}
         options = StreamOptions(to=to, key=key, headers=headers, min_size=min_size, reliable=reliable)
-        stream = line.source = Stream(driver, own, options, numbers=self.numbers, now=self.timestamp)
+        stream = line.source = Stream(driver, own, options, numbers=self.numbers, now=self._timestamp)
         self.streams[id] = stream
         self.connect(line)
         return stream
