@@ -193,11 +193,11 @@ class OutageReader:
         self.found.append(replace(outage, ends=t, ended_by=by, words=words))
 
     def _deaf_s(self, outage: Outage) -> float:
-        """How long a connection that falls silent is waited for by its lower end, after pauses and holds."""
+        """How long a connection that falls silent for good is waited for by its lower end, after pauses and holds."""
         ends = {outage.machine, self._tree.parent(outage.machine)}
         held = [o for o in self.found if o.verb in ("pause", "hold") and o.machine in ends]
         held = [o for o in held if o.begins <= outage.begins]
-        if not (held and ACTION_VERBS[outage.verb].is_silent):
+        if outage.verb != "mute" or not held:
             return DEAF_S
         longest_s = max((o.ends or outage.begins) - o.begins for o in held) / 1e9
         return max(DEAF_S, ROUND_TRIPS * (longest_s + PROBE_S))

@@ -52,8 +52,8 @@ BUGS = [
         "clocks",
         "timestamps are cut to whole seconds",
         file="autopilot_net/message.py",
-        old="    return datetime.fromtimestamp(at, UTC).isoformat()\n",
-        new="    return datetime.fromtimestamp(int(at), UTC).isoformat()\n",
+        old='    return f"{told}.{millionths:06d}+00:00" if millionths else f"{told}+00:00"\n',
+        new='    return f"{told}+00:00"\n',
         by="pair, virtual",
     ),
     Bug(
