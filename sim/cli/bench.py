@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from sim.bench.results import BenchReport
     from sim.bench.works import Work
 
-__all__ = ["bench"]
+__all__ = ["bench", "show"]
 
 ROUNDS, QUICK_ROUNDS = 5, 3
 
@@ -58,7 +58,7 @@ def bench(
     _keep(report, save, page)
     if as_json:
         sys.stdout.buffer.write(msgspec.json.encode(report) + b"\n")
-    return _show(report, former, as_json=as_json, quiet=quiet)
+    return show(report, former, as_json=as_json, quiet=quiet)
 
 
 def _chosen(only: str, works: dict[str, Work]) -> tuple[list[Work], list[str]]:
@@ -77,7 +77,7 @@ def _keep(report: BenchReport, save: Path | None, page: Path | None) -> None:
         write_page(report, page)
 
 
-def _show(report: BenchReport, former: BenchReport | None, *, as_json: bool, quiet: bool) -> int:
+def show(report: BenchReport, former: BenchReport | None, *, as_json: bool, quiet: bool) -> int:
     """Print the table and the last line. Returns the exit code."""
     from sim.bench.compare import changes, worse
     from sim.bench.table import change_lines, result_lines

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-import json
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+from sim.bench.results import load_report
+from sim.cli.bench import show
 from tests import ROOT
 from tests.patience import patient
+from tests.sim.bench.made_up_bench import report, small
 
 
 def command(*arguments: str) -> subprocess.CompletedProcess[str]:
@@ -24,24 +26,22 @@ def command(*arguments: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-def test_a_bench_prints_a_table_and_keeps_a_report_that_a_later_one_is_compared_with(tmp_path: Path) -> None:
+def test_a_bench_prints_a_table_and_keeps_a_report(tmp_path: Path) -> None:
     kept = tmp_path / "before.json"
     quick = ("--quick", "--rounds", "1", "--only", "round trip")
     first = command(*quick, "--save", str(kept))
     assert first.returncode == 0, first.stderr
     assert "round trip: there and back, one at a time" in first.stdout
     assert first.stdout.splitlines()[-1].startswith("MEASURED: 2 rows; ")
-    told = json.loads(kept.read_text())
-    for sample in told["samples"]:
-        sample["figures"]["value"] *= 0.01 if sample["side"] == "ours" else 1.0
-    for row in told["rows"]:
-        if row["ratio"]:
-            row["ratio"]["median"] *= 0.01
-    kept.write_text(json.dumps(told))
-    again = command(*quick, "--compare", str(kept), "--quiet")
-    assert again.returncode == 1
-    assert again.stdout.startswith("SLOWER: round trip: ratio to bare 0.")
-    assert len(again.stdout.splitlines()) == 1
+    assert [row.work for row in load_report(kept).rows] == ["round trip", "round trip"]
+
+
+def test_one_that_is_slower_than_a_former_one_says_so_last(capsys: pytest.CaptureFixture[str]) -> None:
+    then, now = report(small((100.0, 50.0))), report(small((100.0, 20.0)))
+    assert show(now, then, as_json=False, quiet=True) == 1
+    assert capsys.readouterr().out == "SLOWER: small: ratio to bare 0.50 then, 0.20 now\n"
+    assert show(then, now, as_json=False, quiet=False) == 0
+    assert capsys.readouterr().out.splitlines()[-1] == "MEASURED: 2 rows; 0 of 1 goals are reached"
 
 
 @pytest.mark.parametrize(

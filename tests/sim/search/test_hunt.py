@@ -101,7 +101,7 @@ def test_a_find_is_shrunk_and_kept_with_the_command_that_replays_it(tmp_path: Pa
 @pytest.mark.parametrize("jobs", [1, 2])
 def test_a_hunt_that_finds_nothing_ends_with_its_time_and_leaves_nothing(tmp_path: Path, jobs: int) -> None:
     told: list[HuntProgress] = []
-    hunted = hunt(PAIR, seed=1, seconds=patient(2.5), folder=tmp_path / "new", jobs=jobs, run=holds, say=told.append)
+    hunted = hunt(PAIR, seed=1, seconds=patient(1.0), folder=tmp_path / "new", jobs=jobs, run=holds, say=told.append)
     assert (hunted.verdict, hunted.found, hunted.smallest) == ("held", None, None)
     assert hunted.played > 0
     assert not (tmp_path / "new").exists()
