@@ -20,26 +20,24 @@ PACKAGES = ("autopilot-net", "pyzmq", "msgspec", "numpy")
 
 
 def measure(
-    works: Sequence[Work], *, rounds: int, is_quick: bool = False, say: Callable[[str], object] = lambda _: None
+    works: Sequence[Work], *, rounds: int, say: Callable[[str], object] = lambda _: None
 ) -> BenchReport:
     """Measure these works. `say` is told what is being done. Raises `BenchError` where a work comes to nothing."""
     started = time.strftime("%Y-%m-%d %H:%M:%S")
     samples = []
     for work in works:
-        count = work.quick if is_quick else work.count
         for number in range(rounds):
             for side, play in work.sides.items():
                 say(f"{work.name}: {side}, round {number + 1} of {rounds}")
                 with Stage() as stage:
-                    samples.append(Sample(work.name, side, number, play(stage, count)))
+                    samples.append(Sample(work.name, side, number, play(stage, work.count)))
         if OURS in work.sides:
             say(f"{work.name}: calls a message")
             with Stage(counts_calls=True) as stage:
-                samples.append(Sample(work.name, OURS, rounds, work.sides[OURS](stage, work.quick), counted=True))
+                samples.append(Sample(work.name, OURS, rounds, work.sides[OURS](stage, work.few), counted=True))
     return BenchReport(
         started=started,
         machine=_machine(),
-        is_quick=is_quick,
         rounds=rounds,
         rows=rows_of(samples),
         samples=samples,

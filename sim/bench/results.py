@@ -56,7 +56,6 @@ class BenchReport(Struct, kw_only=True):
 
     started: str
     machine: dict[str, str]
-    is_quick: bool
     rounds: int
     rows: list[BenchRow]
     samples: list[Sample]

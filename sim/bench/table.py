@@ -10,7 +10,7 @@ from sim.bench.works import WORKS, Work
 
 __all__ = ["TITLES", "change_lines", "figure", "result_lines", "rows_of_cells"]
 
-WIDTHS = (9, 10, 7, 10, 10, 11, 10, 8, 5)
+WIDTHS = (9, 10, 7, 12, 10, 10, 10, 7, 5)
 TITLES = ("", "median", "ratio", "spread", "goal", "CPU µs", "calls", "p99 ms", "MB")
 PREFIXES = ((1e9, "G"), (1e6, "M"), (1e3, "k"))
 

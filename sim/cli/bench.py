@@ -18,13 +18,13 @@ if TYPE_CHECKING:
 
 __all__ = ["bench", "show"]
 
-ROUNDS, QUICK_ROUNDS = 5, 3
+ROUNDS, QUICK_ROUNDS = 5, 2
 
 
 def bench(
     *,
     only: Annotated[str, Parameter(help="Measure these works alone, such as small,confirmed.")] = "",
-    quick: Annotated[bool, Parameter(negative="", help="Fewer messages and rounds.")] = False,
+    quick: Annotated[bool, Parameter(negative="", help="Two rounds instead of five.")] = False,
     rounds: Annotated[int | None, Parameter(help="How often each side plays each work.")] = None,
     save: Annotated[Path | None, Parameter(help="Keep the report in this file, as JSON.")] = None,
     page: Annotated[Path | None, Parameter(help="Write a page with a chart to this file.")] = None,
@@ -51,7 +51,7 @@ def bench(
     with err.status("") as status:
         try:
             rounds = rounds or (QUICK_ROUNDS if quick else ROUNDS)
-            report = measure(works, rounds=rounds, is_quick=quick, say=status.update)
+            report = measure(works, rounds=rounds, say=status.update)
         except BenchError as error:
             sys.stderr.write(f"NOT MEASURED: {error}\n")
             return 3

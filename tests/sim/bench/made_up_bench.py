@@ -23,7 +23,6 @@ def report(samples: list[Sample], *, rounds: int = 1) -> BenchReport:
     return BenchReport(
         started="2026-01-01 00:00:00",
         machine={},
-        is_quick=False,
         rounds=rounds,
         rows=rows_of(samples),
         samples=samples,

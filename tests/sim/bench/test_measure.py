@@ -22,7 +22,7 @@ def ours(stage: Stage, count: int) -> Figures:
 def test_sides_take_turns_and_the_last_run_of_ours_counts_calls() -> None:
     played.clear()
     said: list[str] = []
-    work = Work("small", "small messages", "/s", {BARE: bare, OURS: ours}, count=100, quick=10)
+    work = Work("small", "small messages", "/s", {BARE: bare, OURS: ours}, count=100, few=10)
     report = measure([work], rounds=2, say=said.append)
     assert played == [*[(BARE, 100, False), (OURS, 100, False)] * 2, (OURS, 10, True)]
     assert said[0] == "small: bare, round 1 of 2"
