@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import threading
 import time
+from collections.abc import Callable
 from multiprocessing.connection import Connection
 from typing import Any
 
@@ -19,8 +20,7 @@ from sim.bench.usage import usage
 __all__ = ["ask", "bundled_sink", "bundles", "echo", "forwarder", "frame_sink", "frames", "messages", "sink"]
 
 ADDRESS = "tcp://127.0.0.1"
-BUNDLE = 64 << 10  # bytes, about
-ROUND = 300  # messages that a bundle may hold
+ROUND = 500  # messages in a bundle: about 60 kB
 encode, decode = msgspec.json.encode, msgspec.json.decode
 
 Socket = zmq.Socket[bytes]
@@ -52,6 +52,19 @@ def _is_hello(socket: Socket, frames: list[bytes]) -> bool:
     return True
 
 
+def _flood(wire: Connection, port: int, send: Callable[[Socket], None]) -> None:
+    """Have `send` send all of it when the bench says so, and tell what was used before and after."""
+    socket = _connected(port, b"source")
+    wire.send("ready")
+    wire.recv()
+    begin = usage()
+    send(socket)
+    wire.send(begin)
+    wire.recv()
+    wire.send(usage())
+    socket.close(linger=0)
+
+
 def _end_when_told(wire: Connection) -> None:
     """End this process, which reads for ever, once the bench says that all is over."""
 
@@ -80,16 +93,12 @@ def sink(wire: Connection, count: int) -> None:
 
 def messages(wire: Connection, port: int, count: int) -> None:
     """Send messages as fast as can be."""
-    socket = _connected(port, b"source")
-    wire.send("ready")
-    wire.recv()
-    begin = usage()
-    for number in range(count):
-        socket.send_multipart([b"T", encode({"to": "T", "key": KEY, "value": small(number)})])
-    wire.send(begin)
-    wire.recv()
-    wire.send(usage())
-    socket.close(linger=0)
+
+    def send(socket: Socket) -> None:
+        for number in range(count):
+            socket.send_multipart([b"T", encode({"to": "T", "key": KEY, "value": small(number)})])
+
+    _flood(wire, port, send)
 
 
 def forwarder(wire: Connection, port: int) -> None:
@@ -146,17 +155,13 @@ def bundled_sink(wire: Connection, count: int) -> None:
 
 def bundles(wire: Connection, port: int, count: int) -> None:
     """Send bundles of messages as fast as can be."""
-    socket = _connected(port, b"source")
-    wire.send("ready")
-    wire.recv()
-    begin = usage()
-    for first in range(0, count, ROUND):
-        bundle = [{"to": "T", "key": KEY, "value": small(n)} for n in range(first, min(first + ROUND, count))]
-        socket.send_multipart([b"T", encode(bundle)])
-    wire.send(begin)
-    wire.recv()
-    wire.send(usage())
-    socket.close(linger=0)
+
+    def send(socket: Socket) -> None:
+        for first in range(0, count, ROUND):
+            bundle = [{"to": "T", "key": KEY, "value": small(n)} for n in range(first, min(first + ROUND, count))]
+            socket.send_multipart([b"T", encode(bundle)])
+
+    _flood(wire, port, send)
 
 
 # -- frames of a camera ------------------------------------------------------------------------------------------------
@@ -180,15 +185,11 @@ def frame_sink(wire: Connection, count: int) -> None:
 
 def frames(wire: Connection, port: int, count: int, shape: tuple[int, ...]) -> None:
     """Send frames of a camera as fast as can be, without copies."""
-    socket = _connected(port, b"source")
     image = frame(shape)
-    wire.send("ready")
-    wire.recv()
-    begin = usage()
-    for number in range(count):
-        facts: dict[str, Any] = {"n": number, "t": time.monotonic(), "dtype": "uint8", "shape": shape}
-        socket.send_multipart([b"T", encode(facts), image.data], copy=False)
-    wire.send(begin)
-    wire.recv()
-    wire.send(usage())
-    socket.close(linger=0)
+
+    def send(socket: Socket) -> None:
+        for number in range(count):
+            facts: dict[str, Any] = {"n": number, "t": time.monotonic(), "dtype": "uint8", "shape": shape}
+            socket.send_multipart([b"T", encode(facts), image.data], copy=False)
+
+    _flood(wire, port, send)
