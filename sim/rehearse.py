@@ -77,12 +77,12 @@ class _Run(Struct):
     debug: str = ""  # the machine whose program is in our terminal
 
 
-def world_of(name: WorldName, topology: Topology, *, seed: int, folder: Path, debug: str = "") -> World:
+def world_of(name: WorldName, scenario: Scenario, folder: Path, *, debug: str = "") -> World:
     """A lab in the world of that name, not yet started. Raises `LabError` if that world cannot play it."""
     if name == "virtual":
-        return VirtualLab(topology, seed=seed)
+        return VirtualLab(scenario.topology, seed=scenario.seed, bounds=scenario.bounds)
     preload()
-    return Lab(topology, seed=seed, folder=folder, debug=debug)
+    return Lab(scenario.topology, seed=scenario.seed, folder=folder, debug=debug)
 
 
 def refusal(name: WorldName, topology: Topology) -> str | None:
@@ -113,7 +113,7 @@ def rehearse(
     folder.mkdir(parents=True, exist_ok=True)
     started, begun = datetime.now().astimezone(), time.monotonic()
     run = _Run(conducted=Conducted(scenario=scenario) if into is None else into, debug=debug)
-    lab = world_of(world, scenario.topology, seed=scenario.seed, folder=folder, debug=debug)
+    lab = world_of(world, scenario, folder, debug=debug)
     sampler = Sampler(lambda: lab.processes if isinstance(lab, Lab) else {})
     if world == "processes":
         sampler.start()
@@ -156,7 +156,7 @@ def _retry(scenario: Scenario, run: _Run, folder: Path, world: WorldName, say: C
 
     def fresh(trial: int) -> World:
         place = folder / "retrials" / f"retrial-{trial}"
-        return world_of(world, scenario.topology, seed=scenario.seed, folder=place)
+        return world_of(world, scenario, place)
 
     try:
         run.retry = confirm_and_shrink(
