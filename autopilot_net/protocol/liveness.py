@@ -14,6 +14,7 @@ __all__ = ["SILENT", "Liveness", "Move"]
 
 UNANSWERED = 1  # probes under way at once; more would only add to the queue of a late upstream
 FIRST = 4  # intervals until a connection that never brought anything is made anew
+FULL = 30  # the same, where its pipe is full: it may be read slowly, or never again
 SILENT = 4  # intervals until silence is reported
 DEAF = 7  # intervals until it is made anew
 ROUND_TRIPS = 4  # recent slowest round trips until it is reported; twice as many until it is made anew
@@ -43,6 +44,7 @@ class Liveness:
         self._is_mute = False  # whether another connection was tried because nothing had ever come
         self._waits_since: float | None = None  # when the oldest probe was sent that nothing has come after
         self._asked: dict[int, float] = {}  # probes under way, by number, each with its time
+        self._full_since: float | None = None  # since when its pipe has been full each time that one looked
         self._met_at: float | None = None  # when zmq's own probe was sent; None once anything was sent back
         self._number = 0
         self._slowest = 0.0  # the slowest recent round trip, in seconds
@@ -53,7 +55,7 @@ class Liveness:
     def meet(self, *, now: float) -> None:
         """The upstream is there, or there again."""
         self.probe_at = now + self._interval
-        self.is_new, self._waits_since = True, now
+        self.is_new, self._waits_since, self._full_since = True, now, None
         self._asked.clear()
         self._met_at = now
         self._echoes_due, self._flush_left = 1, 0
@@ -111,11 +113,17 @@ class Liveness:
         """What to do at `probe_at`, or later. `is_ours`: the upstream is known to answer probes.
 
         An upstream that has never answered may not support probes, or its first answer went to another node of our id.
-        So the connection is made anew once, and not again. While its pipe `is_full`, it may be silent for that reason.
+        So the connection is made anew once, and not again. While its pipe `is_full`, it may be silent for that reason,
+        and is given longer.
         """
         self.probe_at = now + self._interval
         is_known = self._answers or is_ours
+        self._full_since = None if not is_full else now if self._full_since is None else self._full_since
         if not is_known and (self._is_mute or is_full):
+            is_given_up = self._full_since is not None and now - self._full_since >= FULL * self._interval
+            if is_given_up and not self._is_mute:
+                self._is_mute = True
+                return [Move.RECONNECT]
             self._waits_since = now if is_full else None
             return []
         silence = self.silence(now=now)

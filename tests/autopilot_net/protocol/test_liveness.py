@@ -232,6 +232,26 @@ def test_a_round_trip_of_any_length_is_learnt_by_its_first_answer() -> None:
     assert len(reconnects) <= 2, reconnects
 
 
+def test_an_upstream_that_was_never_heard_and_whose_pipe_is_full_is_connected_to_anew_once() -> None:
+    """It may be read slowly, or never again. Of one that has answered, patience is another."""
+    liveness = Liveness(1.0)
+    reconnects = []
+    liveness.meet(now=0.0)
+    for now in range(1, 100):
+        if Move.RECONNECT in liveness.move(now=now, is_ours=False, is_full=True):
+            reconnects.append(now)
+            liveness.lose()
+            liveness.meet(now=now)
+    assert reconnects == [31]
+
+
+def test_a_pipe_that_is_full_now_and_then_is_read() -> None:
+    liveness = Liveness(1.0)
+    liveness.meet(now=0.0)
+    moves = [move for now in range(1, 60) for move in liveness.move(now=now, is_ours=False, is_full=now % 5 > 0)]
+    assert Move.RECONNECT not in moves
+
+
 def test_those_below_are_told_that_nothing_is_read_above_and_when_it_is_again() -> None:
     """A sender further down would spend its patience on what lies unread, and then send all of it once more."""
     wire = Wire({"T": None, "rig": "T"}, {"_rig": "rig"}, settings=Settings(repeat_interval=3.0))
