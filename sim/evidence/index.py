@@ -89,7 +89,9 @@ class Index:
     def _read(self) -> None:
         evidence = self.evidence
         calm = all(example.at_s is None for example in evidence.examples.values())
-        self.outages = Outages(evidence.journal.entries, evidence.topology, calm=calm)
+        has_small_pipes = evidence.bounds.pipe_bytes is not None
+        entries = evidence.journal.entries
+        self.outages = Outages(entries, evidence.topology, calm=calm, small_pipes=has_small_pipes)
         for entry in evidence.journal.entries:
             self._note(entry)
         for trace in evidence.journal.traces:

@@ -31,6 +31,7 @@ DEAF_S = 8.0
 SILENT_S = 6.0
 CONNECT_S = 2.0
 ROUND_TRIPS = 8  # a lower end whose answers were slow, as over a pause, waits for so many of the slowest round trip
+FULL_S = 30.0  # how long one that never brought anything is given, where its pipe is full
 PROBE_S = 1.0  # between two probes: a round trip may seem so much slower than it was
 BEFORE_S = 0.5  # slack before a fault: the process that journals it is not the one that it strikes
 
@@ -97,9 +98,12 @@ class OutageReader:
     """Reads the entries of a journal, which must be in the order of time.
 
     `calm`: no storm was played during the session and its faults. The kill by a storm then excuses nothing.
+    `small_pipes`: a few messages fill a pipe.
     """
 
-    def __init__(self, entries: Iterable[Entry], topology: Topology, tree: Tree, *, calm: bool) -> None:
+    def __init__(
+        self, entries: Iterable[Entry], topology: Topology, tree: Tree, *, calm: bool, small_pipes: bool = False
+    ) -> None:
         self.found: list[Outage] = []  # in the order in which they ended
         self.doubled: set[str] = set()  # ids of the messages that a link duplicated, and the `sender_` of each
         # When a link dropped single messages: (link, message id or `sender_`) -> times; and (link, time) of frames
@@ -107,6 +111,7 @@ class OutageReader:
         self.lost: dict[tuple[str, str], list[int]] = {}
         self.unnamed: list[tuple[str, int]] = []
         self.started: dict[Process, Entry] = {}
+        self._least_s = FULL_S if small_pipes else DEAF_S
         self._calm = calm and not topology.faults
         self._waits_s = topology.repeat_interval_s
         self._tree = tree
@@ -197,10 +202,10 @@ class OutageReader:
         ends = {outage.machine, self._tree.parent(outage.machine)}
         held = [o for o in self.found if o.verb in ("pause", "hold") and o.machine in ends]
         held = [o for o in held if o.begins <= outage.begins]
-        if outage.verb != "mute" or not held:
+        if outage.verb != "mute":
             return DEAF_S
-        longest_s = max((o.ends or outage.begins) - o.begins for o in held) / 1e9
-        return max(DEAF_S, ROUND_TRIPS * (longest_s + PROBE_S))
+        longest_s = max(((o.ends or outage.begins) - o.begins for o in held), default=0) / 1e9
+        return max(self._least_s, ROUND_TRIPS * (longest_s + PROBE_S) if held else 0.0)
 
     def _is_crawl(self, facts: dict[str, object]) -> bool:
         numbers = [facts.get(name) for name in ("latency_ms", "jitter_ms")]

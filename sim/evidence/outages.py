@@ -26,10 +26,12 @@ FLIGHT_S = 3.0  # how long a message may be under way where nothing slows it
 class Outages:
     """All outages of a run. Times are in ns."""
 
-    def __init__(self, entries: Iterable[Entry], topology: Topology, *, calm: bool = True) -> None:
+    def __init__(
+        self, entries: Iterable[Entry], topology: Topology, *, calm: bool = True, small_pipes: bool = False
+    ) -> None:
         """`calm`: no storm was played during the session and its faults. See `OutageReader`."""
         self._tree = Tree(topology)
-        self._read = OutageReader(entries, topology, self._tree, calm=calm)
+        self._read = OutageReader(entries, topology, self._tree, calm=calm, small_pipes=small_pipes)
         self.every = sorted(self._read.found, key=_order)  # in the order in which they began
         excusing = [outage for outage in [*self.every, *_echoes(self.every)] if outage.excuses]
         self.all = sorted(map(self._marked_apart, excusing), key=_order)  # those of `every` that may excuse something

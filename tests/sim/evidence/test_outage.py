@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from sim.evidence.outages import Outages
 from tests.sim.evidence.outage_words import outages, words
-from tests.sim.journal_builder import Tale
+from tests.sim.journal_builder import Tale, small_lab
 
 
 def test_a_machine_that_is_killed_is_back_when_its_processes_have_begun_again() -> None:
@@ -121,3 +122,10 @@ def test_a_pause_before_makes_a_lower_end_wait_longer_for_a_connection_that_fell
     assert muted.notice / 1e9 == waits_s + 2
     tale.struck("pause", "rig_1", since=1, until=3, end="resume")
     assert next(o for o in outages(tale).all if o.verb == "mute").notice == muted.notice, "that is another machine"
+
+
+def test_where_a_few_messages_fill_a_pipe_a_silent_connection_is_waited_for_longer() -> None:
+    tale = Tale()
+    tale.at(4).fault("mute", "rig_2")
+    found = Outages(tale.journal.entries, small_lab(), small_pipes=True).all
+    assert {o.notice / 1e9 for o in found if o.verb == "mute"} == {32}
