@@ -205,8 +205,9 @@ class Endpoint:
         if peer == self.routes.upstream:
             begun = self._connections.upstream_is_up(now=now)
             self._clock.upstream_is_up(now=now)
-        if is_first:  # what was sent so far waits in one queue
-            return [PeerUp(peer), *begun, *self.ready(peer), *self._reliable.open_closed(now=now)]
+        if is_first:  # what was sent so far, also by those below, waits in one queue
+            opened = [*self._reliable.open_closed(now=now), *self._reachability.back(peer, now=now, kept=True)]
+            return [PeerUp(peer), *begun, *self.ready(peer), *opened]
         return [PeerUp(peer), *begun, *self.ready(peer), *self._paths.reopen(peer, now=now)]
 
     def connected(self, peer: str, address: str, *, took_over: bool, connection: str = "") -> list[Effect]:

@@ -273,3 +273,18 @@ def test_a_labs_own_message_under_a_word_of_ours_is_handled(key: str) -> None:
     for payload in (theirs, sought):
         handed = [e for e in station().receive("parent", [payload], now=0) if isinstance(e, Deliver)]
         assert [e.message.key for e in handed] == [key]
+
+
+def test_who_was_told_that_there_is_no_way_is_told_when_a_station_meets_its_upstream_for_the_first_time() -> None:
+    """What came meanwhile has waited, and goes out: nothing of it is lost."""
+    made = Endpoint("s", upstream="parent", forwards=True, incarnation="1")
+    made.meet("cam", now=0)
+    made.router.is_ours("cam")
+    told = [effect for effect in made.receive("cam", [b"s", b"T", M], now=1) if isinstance(effect, Transmit)]
+    assert [message_of(effect.frames[-1]) and effect.peer for effect in told] == ["cam"], "there is no way yet"
+    effects = made.meet("parent", now=2)
+    sent = [effect for effect in effects if isinstance(effect, Transmit)]
+    assert [effect.frames[-1] for effect in sent if effect.peer == "parent"][-1] == M
+    [back] = [message_of(effect.frames[-1]) for effect in sent if effect.peer == "cam"]
+    assert back is not None
+    assert (back.key, back.value, back.get("kept")) == ("BACK", "T", True)
