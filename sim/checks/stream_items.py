@@ -129,9 +129,11 @@ def _why_missing(index: Index, items: Items, made: Entry) -> Outage | None:
 def _dies_with_sender(index: Index, items: Items, made: Entry, kill: Outage) -> bool:
     """Whether an item was still under way when its sender was killed. For a durable sender: whether it was in no batch.
 
-    The next life does not open a storm's stream again, so even the stored batches of that are lost.
+    The next life does not open a storm's stream again, nor one of a session that was stopped, so even the stored
+    batches of these stay where they are.
     """
-    if index.durable(made.by) and made.example < 0:
+    is_opened_again = any(met > kill.begins for met in index.met.get(items.stream, ()))
+    if index.durable(made.by) and made.example < 0 and is_opened_again:
         return kill.begins - made.t <= seconds(UNBATCHED_S)
     return may_be_under_way(index, _complete_path(index, items), made.t, kill)
 
