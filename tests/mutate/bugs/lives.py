@@ -90,8 +90,8 @@ BUGS = [
         "liveness",
         "a connection that is deaf is not made anew",
         file="autopilot_net/protocol/liveness.py",
-        old="            return [Move.RECONNECT]\n",
-        new="            return [Move.PROBE]\n",
+        old="            self._is_mute = not is_known\n            return [Move.RECONNECT]\n",
+        new="            self._is_mute = not is_known\n            return [Move.PROBE]\n",
         by="badday",
     ),
     Bug(
