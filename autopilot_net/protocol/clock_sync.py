@@ -79,8 +79,10 @@ class ClockSync:
             self._clock.forget(now=now)
             return self._tell_that_it_was_set(now)
         if peer == self._router.routes.upstream:
+            former = self._clock.era
             self._clock.answer(message.get("re"), message.value, era=message.get("era"), now=now)
-            return []
+            # It was set while nobody could say so here; and those below may have been told the former time since.
+            return self._tell_that_it_was_set(now) if former not in (None, self._clock.era) else []
         known = self.offset(now=now)
         if known is None or message.sender != peer:
             return []

@@ -145,12 +145,12 @@ def test_a_node_is_connected_when_its_station_is_there_and_says_so(caplog: pytes
         eventually(lambda: node.connected)
         rig = it.pilot("rig_1", top)
         eventually(lambda: rig.connected)
-        assert "n is connected to T" in caplog.text
+        eventually(lambda: "n is connected to T" in caplog.text)  # it is said just after
         top.release()
         eventually(lambda: not node.connected)
         assert not top.connected
         eventually(lambda: not rig.connected)
-        assert "n has lost T" in caplog.text
+        eventually(lambda: "n has lost T" in caplog.text)
 
 
 def test_a_name_with_addresses_of_ipv6_alone_is_reached(monkeypatch: pytest.MonkeyPatch) -> None:

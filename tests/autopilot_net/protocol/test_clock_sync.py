@@ -113,3 +113,14 @@ def test_the_clock_of_another_than_the_root_is_nobodys_concern() -> None:
     one = Station()
     one.sync.set_epoch(2_000.0)
     assert one.sync.next_timer() == one.sync.ask_at()
+
+
+def test_who_learns_by_an_answer_that_the_clock_was_set_tells_those_below() -> None:
+    """It was out of reach when that was said; and those below may have asked it for the time since."""
+    one = Station()
+    told = []
+    for now, era in ((2.0, 7.0), (3.0, 7.0), (4.0, 8.0), (5.0, 8.0)):
+        question = said(one.sync.ask(now=now))
+        answer = Message(id="a", to="s", sender="parent", key="CLOCK", value=[now, 0.0, 0.0], re=question.id, era=era)
+        told.append([said([effect]).value for effect in one.sync.read(answer, "parent", now=now)])
+    assert told == [[], [], ["set"], []]
