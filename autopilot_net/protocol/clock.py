@@ -69,8 +69,8 @@ class Clock:
         self.ask_at = now
 
     def forget(self, *, now: float) -> None:
-        """The terminal's clock was set, so that nothing is known any more: ask at once."""
-        self._best = None
+        """The terminal's clock was set, so that nothing is known any more, nor the era: ask at once."""
+        self._best = self.era = None
         self.meet(now=now)
 
     def ask(self, question: str, *, now: float) -> None:

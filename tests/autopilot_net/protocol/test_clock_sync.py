@@ -124,3 +124,16 @@ def test_who_learns_by_an_answer_that_the_clock_was_set_tells_those_below() -> N
         answer = Message(id="a", to="s", sender="parent", key="CLOCK", value=[now, 0.0, 0.0], re=question.id, era=era)
         told.append([said([effect]).value for effect in one.sync.read(answer, "parent", now=now)])
     assert told == [[], [], ["set"], []]
+
+
+def test_who_was_told_that_the_clock_was_set_passes_it_on_once() -> None:
+    one = Station()
+    told = []
+    for now, era in ((2.0, 7.0), (4.0, 8.0)):
+        question = said(one.sync.ask(now=now))
+        answer = Message(id="a", to="s", sender="parent", key="CLOCK", value=[now, 0.0, 0.0], re=question.id, era=era)
+        told += one.sync.read(answer, "parent", now=now)
+        if era == 7.0:
+            notice = Message(id="b", to="s", sender="parent", key="CLOCK", value="set")
+            told += one.sync.read(notice, "parent", now=3.0)
+    assert said(told).value == "set"
