@@ -118,10 +118,12 @@ class Liveness:
         """
         self.probe_at = now + self._interval
         is_known = self._answers or is_ours
-        self._full_since = None if not is_full else now if self._full_since is None else self._full_since
+        if not is_full:
+            self._full_since = None
+        elif self._full_since is None:
+            self._full_since = now
         if not is_known and (self._is_mute or is_full):
-            is_given_up = self._full_since is not None and now - self._full_since >= FULL * self._interval
-            if is_given_up and not self._is_mute:
+            if not self._is_mute and self._full_for(now) >= FULL * self._interval:
                 self._is_mute = True
                 return [Move.RECONNECT]
             self._waits_since = now if is_full else None
@@ -142,6 +144,10 @@ class Liveness:
             self._waits_since = now if self._waits_since is None else self._waits_since
             moves.append(Move.PROBE)
         return moves
+
+    def _full_for(self, now: float) -> float:
+        """For how long its pipe has been full, in seconds."""
+        return 0.0 if self._full_since is None else now - self._full_since
 
     def _learn(self, took: float) -> None:
         self._slowest = max(took, FADES * self._slowest)
