@@ -199,13 +199,12 @@ class OutageReader:
 
     def _deaf_s(self, outage: Outage) -> float:
         """How long a connection that falls silent for good is waited for by its lower end, after pauses and holds."""
-        ends = {outage.machine, self._tree.parent(outage.machine)}
-        held = [o for o in self.found if o.verb in ("pause", "hold") and o.machine in ends]
-        held = [o for o in held if o.begins <= outage.begins]
         if outage.verb != "mute":
             return DEAF_S
-        longest_s = max(((o.ends or outage.begins) - o.begins for o in held), default=0) / 1e9
-        return max(self._least_s, ROUND_TRIPS * (longest_s + PROBE_S) if held else 0.0)
+        ends = {outage.machine, self._tree.parent(outage.machine)}
+        before = [o for o in self.found if o.begins <= outage.begins and o.machine in ends]
+        lasted = [(o.ends or outage.begins) - o.begins for o in before if o.verb in ("pause", "hold")]
+        return max(self._least_s, ROUND_TRIPS * (max(lasted) / 1e9 + PROBE_S) if lasted else 0.0)
 
     def _is_crawl(self, facts: dict[str, object]) -> bool:
         numbers = [facts.get(name) for name in ("latency_ms", "jitter_ms")]
