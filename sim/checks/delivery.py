@@ -56,13 +56,15 @@ def _sent_once_more(index: Index) -> Iterator[Violation]:
 
     In the same life a repeat may wait in a full pipe, and leave when its message is settled.
     """
-    starts = {(start.by, start.t) for start in index.evidence.journal.of("start")}
+    starts: dict[str, list[int]] = defaultdict(list)
+    for start in index.evidence.journal.of("start"):
+        starts[start.by].append(start.t)
     for entry in index.made:
         settled = index.settled.get((entry.by, entry.id)) if index.durable(entry.by) else None
         if settled is None:
             continue
-        times = index.sent.get((entry.id, *(index.edges(entry.by, entry.to) or [("", "")])[0]), [])
-        if any(by == entry.by and settled.t < start <= max(times, default=0) for by, start in starts):
+        last = max(index.times_sent(entry), default=0)
+        if any(settled.t < start <= last for start in starts[entry.by]):
             text = f"{entry.by} sent {entry.id} to {entry.to} again after a restart, though it was settled before"
             yield about_message(entry, text)
 

@@ -17,7 +17,7 @@ SPENT = "it may not be sent again"  # how the library says that its repeats were
 
 def impatience(index: Index, made: Entry, settled: Entry | None) -> Iterator[str]:
     """What is wrong with how often a message was sent, as the end of a sentence about it."""
-    times = index.sent.get((made.id, *(index.edges(made.by, made.to) or [("", "")])[0]), [])
+    times = index.times_sent(made)
     longest = _repeated_for_nothing(index, made, times)
     if longest:
         yield f"was sent {longest} times with no word of it, and its ttl is {TTL}"

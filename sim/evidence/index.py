@@ -136,6 +136,11 @@ class Index:
         """The links that a message crosses, in order, as (from, to)."""
         return list(itertools.pairwise(self.tree.path(frm, to)))
 
+    def times_sent(self, made: Entry) -> list[int]:
+        """When its sender put a message on the first link of its path, repeats included."""
+        edges = self.edges(made.by, made.to)
+        return self.sent.get((made.id, *edges[0]), []) if edges else []
+
     def was_busy(self, since: int, until: int) -> bool:
         """Whether the CPUs of this computer were full in that span or shortly before, so that anything may be late."""
         return touches(self.evidence.busy, since - seconds(BUSY_S), until)
