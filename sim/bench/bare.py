@@ -13,9 +13,8 @@ import msgspec
 import numpy as np
 import zmq
 
-from sim.bench.load import HELLO, KEY, Gauge, frame, small
+from sim.bench.load import HELLO, KEY, Gauge, flood, frame, small, times
 from sim.bench.stage import BenchError
-from sim.bench.usage import usage
 
 __all__ = ["ask", "bundled_sink", "bundles", "echo", "forwarder", "frame_sink", "frames", "messages", "sink"]
 
@@ -53,15 +52,8 @@ def _is_hello(socket: Socket, frames: list[bytes]) -> bool:
 
 
 def _flood(wire: Connection, port: int, send: Callable[[Socket], None]) -> None:
-    """Have `send` send all of it when the bench says so, and tell what was used before and after."""
     socket = _connected(port, b"source")
-    wire.send("ready")
-    wire.recv()
-    begin = usage()
-    send(socket)
-    wire.send(begin)
-    wire.recv()
-    wire.send(usage())
+    flood(wire, lambda: send(socket))
     socket.close(linger=0)
 
 
@@ -80,14 +72,11 @@ def _end_when_told(wire: Connection) -> None:
 
 def sink(wire: Connection, count: int) -> None:
     """Take messages, and count them."""
-    socket, gauge = _bound(wire), Gauge(wire, count)
-    taken = 0
-    while taken < count:
+    socket, gauge, is_over = _bound(wire), Gauge(wire, count), False
+    while not is_over:
         frames = socket.recv_multipart()
         if not _is_hello(socket, frames):
-            message = decode(frames[-1])
-            gauge.take(message["value"]["t"])
-            taken += 1
+            is_over = gauge.take(decode(frames[-1])["value"]["t"])
     wire.recv()
 
 
@@ -125,16 +114,12 @@ def echo(wire: Connection) -> None:
 def ask(wire: Connection, port: int, count: int) -> None:
     """Ask, and wait for the answer, `count` times. Tells how long each took."""
     socket = _connected(port, b"source")
-    wire.send("ready")
-    wire.recv()
-    took = []
-    for number in range(count):
-        began = time.monotonic()
+
+    def once(number: int) -> None:
         socket.send_multipart([b"T", encode({"to": "T", "key": KEY, "value": small(number)})])
         decode(socket.recv_multipart()[-1])
-        took.append(time.monotonic() - began)
-    wire.send(took)
-    wire.recv()
+
+    times(wire, count, once)
 
 
 # -- bundles -----------------------------------------------------------------------------------------------------------
@@ -142,14 +127,12 @@ def ask(wire: Connection, port: int, count: int) -> None:
 
 def bundled_sink(wire: Connection, count: int) -> None:
     """Take bundles, and count the messages in them."""
-    socket, gauge = _bound(wire), Gauge(wire, count)
-    taken = 0
-    while taken < count:
+    socket, gauge, is_over = _bound(wire), Gauge(wire, count), False
+    while not is_over:
         frames = socket.recv_multipart()
         if not _is_hello(socket, frames):
             for message in decode(frames[-1]):
-                gauge.take(message["value"]["t"])
-                taken += 1
+                is_over = gauge.take(message["value"]["t"])
     wire.recv()
 
 
@@ -169,17 +152,15 @@ def bundles(wire: Connection, port: int, count: int) -> None:
 
 def frame_sink(wire: Connection, count: int) -> None:
     """Take frames of a camera, and count them."""
-    socket, gauge = _bound(wire), Gauge(wire, count)
-    taken = 0
-    while taken < count:
+    socket, gauge, is_over = _bound(wire), Gauge(wire, count), False
+    while not is_over:
         frames = socket.recv_multipart(copy=False)
         if len(frames) == 3:  # a frame of a camera comes with its facts before it
             _is_hello(socket, [part.bytes for part in frames])
             continue
         facts = decode(frames[-2].buffer)
         np.frombuffer(frames[-1].buffer, facts["dtype"]).reshape(facts["shape"])
-        gauge.take(facts["t"])
-        taken += 1
+        is_over = gauge.take(facts["t"])
     wire.recv()
 
 

@@ -10,7 +10,7 @@ from multiprocessing.connection import Connection
 from typing import Any
 
 from autopilot_net import DeliveryExpired, Message, Net_Node, Pilot_Station, Terminal_Station
-from sim.bench.load import HELLO, KEY, Gauge, frame, small
+from sim.bench.load import HELLO, KEY, Gauge, flood, frame, small, times
 from sim.bench.stage import BenchError
 from sim.bench.usage import count_calls, usage
 
@@ -74,8 +74,7 @@ class _Taking:
         self.gauge = Gauge(wire, count)
 
     def __call__(self, message: Message) -> None:
-        value = message.value
-        self.gauge.take(value.get("t"))
+        self.gauge.take(message.value["t"])
 
 
 def _serve(wire: Connection, station: Any, *, program: str = "", counts_calls: bool) -> None:
@@ -119,37 +118,31 @@ def program_sink(wire: Connection, port: int, count: int) -> None:
 
 def messages(wire: Connection, port: int, count: int, at: str, id: str, key: str, is_confirmed: bool) -> None:
     """A node on the station `at` that sends messages to the terminal as fast as can be."""
-    with Net_Node(id, at, port, {}) as node:
-        _greet(node)
-        wire.send("ready")
-        wire.recv()
-        begin = usage()
+
+    def send() -> None:
         sent = [node.send("T", key, small(number), repeat=is_confirmed) for number in range(count)]
-        wire.send(begin)
         if is_confirmed:
             for delivery in sent:
                 delivery.wait()
-        wire.recv()
-        wire.send(usage())
+
+    with Net_Node(id, at, port, {}) as node:
+        _greet(node)
+        flood(wire, send)
 
 
 def asker(wire: Connection, port: int, count: int) -> None:
     """Ask, and wait for the answer, `count` times. Tells how long each took."""
     came = threading.Event()
+
+    def once(number: int) -> None:
+        came.clear()
+        node.send("T", KEY, small(number), repeat=False)
+        if not came.wait(WAIT_S):
+            raise BenchError(f"no answer to message {number} within {WAIT_S:.0f} s")
+
     with Net_Node("source", "T", port, {KEY: lambda _: came.set()}) as node:
         _greet(node)
-        wire.send("ready")
-        wire.recv()
-        took = []
-        for number in range(count):
-            came.clear()
-            began = time.monotonic()
-            node.send("T", KEY, small(number), repeat=False)
-            if not came.wait(WAIT_S):
-                raise BenchError(f"no answer to message {number} within {WAIT_S:.0f} s")
-            took.append(time.monotonic() - began)
-        wire.send(took)
-        wire.recv()
+        times(wire, count, once)
 
 
 def frames(wire: Connection, port: int, count: int, shape: tuple[int, ...]) -> None:
@@ -158,30 +151,22 @@ def frames(wire: Connection, port: int, count: int, shape: tuple[int, ...]) -> N
     with Net_Node("source", "T", port, {}) as node:
         _greet(node)
         stream = node.get_stream("camera", KEY, min_size=1, to="T", q_size=16)
-        wire.send("ready")
-        wire.recv()
-        begin = usage()
-        for number in range(count):
-            stream.append({"n": number, "t": time.monotonic(), "image": image})
-        wire.send(begin)
-        wire.recv()
-        wire.send(usage())
+        flood(wire, lambda: stream.extend({"n": n, "t": time.monotonic(), "image": image} for n in range(count)))
 
 
 def paced(wire: Connection, port: int, count: int, id: str, rate_hz: float) -> None:
     """A node that sends at a steady pace."""
-    with Net_Node(id, "T", port, {}) as node:
-        _greet(node)
-        wire.send("ready")
-        wire.recv()
-        begin, due, wakes = usage(), time.monotonic(), threading.Event()
+
+    def send() -> None:
+        due, wakes = time.monotonic(), threading.Event()
         for number in range(count):
             node.send("T", KEY, small(number), repeat=True)
             due += 1 / rate_hz
             wakes.wait(max(0.0, due - time.monotonic()))
-        wire.send(begin)
-        wire.recv()
-        wire.send(usage())
+
+    with Net_Node(id, "T", port, {}) as node:
+        _greet(node)
+        flood(wire, send)
 
 
 def idle(wire: Connection, port: int, seconds: float) -> None:
